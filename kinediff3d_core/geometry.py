@@ -1,0 +1,98 @@
+"""Rigid transforms and pinhole geometry on tensors with any batch axes.
+
+Frames follow ``T_a_b``: it maps points of frame b into frame a, ``p_a = T_a_b @ p_b``.
+The camera frame is optical (z forward, x right, y down); metres and radians throughout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import roma
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Intrinsics:
+    """Pinhole camera without distortion: focal lengths and centre in pixels, size in pixels."""
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite([self.fx, self.fy, self.cx, self.cy]).all()
+                and self.fx > 0 and self.fy > 0 and self.width > 0 and self.height > 0):
+            raise ValueError(
+                f'camera intrinsics need positive, finite fx, fy, width and height, got {self}')
+
+
+def rotation_from_6d(a: Tensor) -> Tensor:
+    """Rotation (..., 3, 3) whose first two columns are the Gram-Schmidt of a (..., 6).
+
+    Section 3.2: r_6D holds the first two columns of R, one after the other.
+    """
+    return roma.special_gramschmidt(torch.stack([a[..., :3], a[..., 3:]], dim=-1))
+
+
+def rotation_to_6d(R: Tensor) -> Tensor:
+    """First two columns of R (..., 3, 3) as (..., 6)."""
+    return torch.cat([R[..., :, 0], R[..., :, 1]], dim=-1)
+
+
+def rotation_angle(Ra: Tensor, Rb: Tensor) -> Tensor:
+    """Geodesic angle between rotations (..., 3, 3), radians (...)."""
+    return roma.rotmat_geodesic_distance(Ra, Rb)
+
+
+def make_transform(R: Tensor, t: Tensor) -> Tensor:
+    """Homogeneous transform (..., 4, 4) from R (..., 3, 3) and t (..., 3)."""
+    top = torch.cat([R, t[..., None]], dim=-1)
+    bottom = torch.zeros_like(top[..., :1, :])
+    bottom[..., 0, 3] = 1.0
+    return torch.cat([top, bottom], dim=-2)
+
+
+def invert_transform(T: Tensor) -> Tensor:
+    """Inverse of rigid transforms (..., 4, 4)."""
+    Rt = T[..., :3, :3].transpose(-1, -2)
+    return make_transform(Rt, -(Rt @ T[..., :3, 3:])[..., 0])
+
+
+def transform_points(T: Tensor, p: Tensor) -> Tensor:
+    """Map points p (..., N, 3) by T (..., 4, 4)."""
+    return p @ T[..., :3, :3].transpose(-1, -2) + T[..., None, :3, 3]
+
+
+def backproject(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | None = None,
+                ) -> np.ndarray:
+    """Points (N, 3) in the camera frame, metres, of a depth image in metres.
+
+    Args:
+        depth: (H, W) z-depth; zero, negative and non-finite pixels carry no point.
+        intrinsics: must have the image's size.
+        mask: (H, W), true where the object is; None keeps every valid pixel.
+
+    Raises:
+        ValueError: sizes differ; the message names both.
+    """
+    size = (intrinsics.height, intrinsics.width)
+    if depth.shape != size:
+        raise ValueError(f'depth image is {depth.shape[::-1]} but camera info says {size[::-1]} '
+                         '(width, height); publish the matching camera_info')
+    with np.errstate(invalid='ignore'):
+        valid = np.isfinite(depth) & (depth > 0)
+    if mask is not None:
+        if mask.shape != size:
+            raise ValueError(f'mask is {mask.shape[::-1]} but the depth image is {size[::-1]} '
+                             '(width, height)')
+        valid &= mask.astype(bool)
+    v, u = np.nonzero(valid)
+    z = depth[v, u].astype(np.float32)
+    return np.stack([(u - intrinsics.cx) / intrinsics.fx * z,
+                     (v - intrinsics.cy) / intrinsics.fy * z, z], axis=-1).astype(np.float32)
