@@ -1,0 +1,54 @@
+from glob import glob
+
+from setuptools import find_packages, setup
+
+package_name = 'kinediff3d_ros'
+
+setup(
+    name=package_name,
+    version='0.1.0',
+    description='Articulated object reconstruction and tracking from one depth image, for ROS 2',
+    maintainer='KineDiff3D maintainers',
+    maintainer_email='maintainers@example.com',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['kinediff3d_core*', 'kinediff3d_ros*']),
+    package_data={'kinediff3d_core': ['weights/**/*', 'py.typed']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{package_name}']),
+        (f'share/{package_name}', ['package.xml']),
+        (f'share/{package_name}/launch', glob('launch/*.launch.py')),
+        (f'share/{package_name}/config', glob('config/*')),
+    ],
+    # rclpy and the other ROS packages come from rosdep (package.xml), or from
+    # requirements-ros.txt and pip_ros on a machine without ROS 2.
+    install_requires=[
+        'matplotlib',
+        'numpy',
+        'open3d',
+        'pillow',
+        'pyyaml',
+        'roma',
+        'safetensors',
+        'scikit-image',
+        'scipy',
+        'torch>=2.2',
+        'torchdiffeq',
+        'tqdm',
+        'trimesh',
+        'yourdfpy',
+    ],
+    extras_require={
+        'train': ['lightning'],
+        'view': ['viser'],
+        'test': ['mypy', 'pytest', 'pytest-timeout', 'ruff', 'types-PyYAML', 'types-tqdm'],
+    },
+    entry_points={
+        'console_scripts': [
+            'kinediff3d = kinediff3d_core.cli:main',
+            'perception_node = kinediff3d_ros.perception_node:main',
+            'camera_sim_node = kinediff3d_ros.camera_sim_node:main',
+        ],
+    },
+    zip_safe=False,
+)
