@@ -1,0 +1,88 @@
+"""Simulated depth camera that watches a procedural object whose joint moves."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import Header
+
+from kinediff3d_core.geometry import Intrinsics
+from kinediff3d_core.simulated_camera import SimulatedCamera
+from kinediff3d_ros import conversions, parameters
+from kinediff3d_ros.parameters import CameraSimParameters
+from kinediff3d_ros.running import run_node
+
+
+class CameraSimNode(Node):
+    """Publishes depth, camera_info, mask and the truth, all with the same stamp (docs/ros.md).
+
+    Raises:
+        ValueError: a parameter's value cannot be used; the message names it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('camera_sim')
+        parameters.declare(self, CameraSimParameters)
+        p = self._settings = parameters.read(self, CameraSimParameters)
+        self._intrinsics = Intrinsics(p.focal_length, p.focal_length, (p.width - 1) / 2,
+                                      (p.height - 1) / 2, p.width, p.height)
+        self._camera = SimulatedCamera(
+            p.category, p.seed, p.instance, self._intrinsics, states=p.states, table=p.table,
+            noise=p.noise, progress=self._say_progress)
+        self._joint_names = [j.name for j in self._camera.category.joints]
+
+        qos = QoSProfile(depth=2)
+        self._depth = self.create_publisher(Image, 'depth/image_rect', qos)
+        self._info = self.create_publisher(CameraInfo, 'depth/camera_info', qos)
+        self._mask = self.create_publisher(Image, 'mask', qos) if p.publish_mask else None
+        self._joints = self.create_publisher(JointState, 'truth/joint_states', qos)
+        self._pose = self.create_publisher(PoseStamped, 'truth/pose', qos)
+        self._begin = self.get_clock().now()
+        self._timer = self.create_timer(1.0 / p.rate, self._publish)
+        self.add_post_set_parameters_callback(lambda _: self._take_rate())
+        self.get_logger().info(f'publishing a {p.category} on {self._depth.topic_name} at '
+                               f'{p.rate:g} Hz')
+
+    def _say_progress(self, done: int, total: int) -> None:
+        self.get_logger().info(f'rendered {done} of {total} joint states')
+
+    def _take_rate(self) -> None:
+        self._timer.timer_period_ns = int(1e9 / self.get_parameter('rate').value)
+
+    def _publish(self) -> None:
+        now = self.get_clock().now()
+        phase = (now - self._begin).nanoseconds * 1e-9 / self._settings.sweep_period
+        frame = self._camera.frame(phase)
+        header = Header(stamp=now.to_msg(), frame_id=self._settings.frame_id)
+        if self._settings.encoding == '16UC1':
+            pixels = np.round(frame.depth * 1000.0).astype(np.uint16)
+        else:
+            pixels = frame.depth.astype(np.float32)
+        # What belongs to the image goes out before it, so that whoever gets it can use it.
+        self._info.publish(conversions.info_from_intrinsics(self._intrinsics, header))
+        if self._mask is not None:
+            self._mask.publish(conversions.image_from_pixels(
+                frame.mask.astype(np.uint8), 'mono8', header))
+        self._joints.publish(JointState(header=header, name=self._joint_names,
+                                        position=[float(q) for q in frame.positions]))
+        self._pose.publish(PoseStamped(header=header, pose=conversions.pose_from_matrix(
+            frame.T_camera_base)))
+        self._depth.publish(conversions.image_from_pixels(pixels, self._settings.encoding,
+                                                          header))
+
+    def close(self) -> None:
+        """Nothing outlives the node."""
+
+
+def main(args: list[str] | None = None) -> int:
+    """Entry point of ``camera_sim_node``."""
+    return run_node(CameraSimNode, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,196 @@
+"""Every parameter of every node: type, default, range, unit and description, in one place.
+
+A node's parameters are a frozen dataclass; each field carries what its ROS descriptor says.
+``declare`` declares them on a node, ``read`` takes a typed snapshot.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+ParametersT = TypeVar('ParametersT')
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What the descriptor of one parameter says.
+
+    Attributes:
+        description: one sentence.
+        unit: '' where there is none.
+        lower, upper: inclusive range of a number.
+        choices: allowed values of a string; empty allows any.
+        live: may be changed while the node runs; otherwise the change is refused.
+    """
+
+    description: str
+    unit: str = ''
+    lower: float | None = None
+    upper: float | None = None
+    choices: tuple[str, ...] = ()
+    live: bool = False
+
+
+def parameter(default: Any, description: str, **spec: Any) -> Any:
+    """A dataclass field that is a ROS parameter; ``spec`` as in ``Spec``."""
+    return dataclasses.field(default=default, metadata={'spec': Spec(description, **spec)})
+
+
+@dataclass(frozen=True)
+class PerceptionParameters:
+    """Parameters of ``perception_node``."""
+
+    category: str = parameter(
+        'laptop', 'Category of the object; it must have weights.')
+    preset: str = parameter(
+        'fast', 'Inference settings.', choices=('fast', 'paper'))
+    device: str = parameter(
+        'auto', 'Torch device: auto (CUDA where there is one), cpu, cuda or cuda:N.')
+    weights: str = parameter(
+        '', 'Directory with the weights; empty takes those that ship with the package.')
+    threads: int = parameter(
+        0, 'CPU threads of torch; 0 leaves its default.', lower=0, upper=256)
+    seed: int = parameter(
+        0, 'Seed of the samplers, the same for every frame.', lower=0, upper=2**31 - 1, live=True)
+    object_name: str = parameter(
+        '', 'Prefix of the TF frames and namespace of the markers; empty takes the category.')
+    input: str = parameter(
+        'depth', 'Where the geometry comes from: depth images or the points topic.',
+        choices=('depth', 'points'))
+    mask_mode: str = parameter(
+        'auto', 'auto: use the mask if someone publishes it, else find the object by itself; '
+        'required: never without a mask; ignored: never look at the mask.',
+        choices=('auto', 'required', 'ignored'))
+    mask_id: int = parameter(
+        0, 'Value of the object in the mask image; 0 takes every non-zero pixel.',
+        lower=0, upper=65535, live=True)
+    segment_points: bool = parameter(
+        False, 'With input points: remove the support plane and keep the largest cluster. '
+        'False takes the whole cloud as the object.', live=True)
+    sync_slop: float = parameter(
+        0.02, 'Largest difference between the stamps of a depth image and its mask.',
+        unit='s', lower=0.0, upper=1.0)
+    max_depth: float = parameter(
+        0.0, 'Measurements farther than this are ignored; 0 keeps all.',
+        unit='m', lower=0.0, upper=100.0, live=True)
+    min_points: int = parameter(
+        100, 'Fewer valid points on the object than this give no estimate.',
+        lower=1, upper=1_000_000, live=True)
+    min_confidence: float = parameter(
+        0.0, 'Estimates of a lower confidence are not published but said to be none.',
+        lower=0.0, upper=1.0, live=True)
+    max_rate: float = parameter(
+        0.0, 'Upper limit on inferences per second; 0 is as fast as it goes.',
+        unit='Hz', lower=0.0, upper=1000.0, live=True)
+    publish_tf: str = parameter(
+        'parts', 'parts: a frame per part under the camera; base: the base part alone, for use '
+        'with robot_state_publisher; none: no TF.', choices=('parts', 'base', 'none'))
+    publish_meshes: bool = parameter(
+        True, 'Extract meshes; without them there are neither part markers nor a '
+        'robot_description.', live=True)
+    marker_triangles: int = parameter(
+        6000, 'Part meshes with more triangles are simplified for the markers only.',
+        lower=100, upper=1_000_000, live=True)
+    description_dir: str = parameter(
+        '', 'Where robot_description puts its mesh files; empty is $ROS_HOME/kinediff3d '
+        '(~/.ros/kinediff3d).')
+    description_period: float = parameter(
+        10.0, 'Time between updates of robot_description while the object is seen; 0 publishes '
+        'it only when the object appears.', unit='s', lower=0.0, upper=3600.0, live=True)
+
+
+@dataclass(frozen=True)
+class CameraSimParameters:
+    """Parameters of ``camera_sim_node``."""
+
+    category: str = parameter('laptop', 'Category of the simulated object.')
+    seed: int = parameter(
+        0, 'Seed of the held-out test objects, the view and the noise.',
+        lower=0, upper=2**31 - 1)
+    instance: int = parameter(
+        0, 'Which object of that seed.', lower=0, upper=9999)
+    frame_id: str = parameter(
+        'camera_depth_optical_frame', 'Optical frame of the simulated camera.')
+    encoding: str = parameter(
+        '16UC1', 'Depth encoding: 16UC1 in mm or 32FC1 in m.', choices=('16UC1', '32FC1'))
+    rate: float = parameter(
+        10.0, 'Frames per second.', unit='Hz', lower=0.1, upper=60.0, live=True)
+    width: int = parameter(640, 'Image width.', unit='px', lower=64, upper=1920)
+    height: int = parameter(480, 'Image height.', unit='px', lower=48, upper=1200)
+    focal_length: float = parameter(
+        600.0, 'Focal length, both axes.', unit='px', lower=10.0, upper=5000.0)
+    states: int = parameter(
+        24, 'Joint states rendered at start, from one limit to the other.', lower=1, upper=360)
+    sweep_period: float = parameter(
+        12.0, 'Time in which the joint goes from one limit to the other and back.',
+        unit='s', lower=0.5, upper=3600.0)
+    table: bool = parameter(False, 'Put the object on a table.')
+    noise: bool = parameter(True, 'Apply the sensor model.')
+    publish_mask: bool = parameter(True, 'Publish the mask of the object.')
+
+
+def fields(parameters: type) -> dict[str, tuple[Any, Spec]]:
+    """Name to (default, spec) of a parameter dataclass, in order of definition."""
+    return {f.name: (f.default, f.metadata['spec']) for f in dataclasses.fields(parameters)}
+
+
+def descriptor(default: Any, spec: Spec) -> ParameterDescriptor:
+    """ROS descriptor of one parameter."""
+    text = spec.description + (f' Unit: {spec.unit}.' if spec.unit else '')
+    message = ParameterDescriptor(description=text, read_only=not spec.live)
+    if spec.choices:
+        message.additional_constraints = 'one of: ' + ', '.join(spec.choices)
+    if spec.lower is not None and spec.upper is not None:
+        if isinstance(default, float):
+            message.floating_point_range = [
+                FloatingPointRange(from_value=spec.lower, to_value=spec.upper, step=0.0)]
+        else:
+            message.integer_range = [
+                IntegerRange(from_value=int(spec.lower), to_value=int(spec.upper), step=1)]
+    return message
+
+
+def declare(node: Node, parameters: type) -> None:
+    """Declare all parameters on the node.
+
+    Raises:
+        rclpy.exceptions.InvalidParameterTypeException, InvalidParameterValueException: an
+            override is of the wrong type or outside the range; the message names it.
+        ValueError: a string is none of the parameter's choices.
+    """
+    table = fields(parameters)
+    for name, (default, spec) in table.items():
+        value = node.declare_parameter(name, default, descriptor(default, spec)).value
+        if spec.choices and value not in spec.choices:
+            raise ValueError(_not_a_choice(name, value, spec))
+
+    def refuse_unknown_choices(changes: list[Parameter]) -> SetParametersResult:
+        for change in changes:
+            if change.name in table:
+                _, spec = table[change.name]
+                if spec.choices and change.value not in spec.choices:
+                    return SetParametersResult(
+                        successful=False, reason=_not_a_choice(change.name, change.value, spec))
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(refuse_unknown_choices)
+
+
+def read(node: Node, parameters: type[ParametersT]) -> ParametersT:
+    """The present values as a frozen dataclass."""
+    return parameters(**{name: node.get_parameter(name).value for name in fields(parameters)})
+
+
+def _not_a_choice(name: str, value: Any, spec: Spec) -> str:
+    return f'parameter {name!r} is {value!r}; known: {", ".join(spec.choices)}'
