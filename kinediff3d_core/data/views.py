@@ -1,0 +1,73 @@
+"""Where the camera stands: the test protocol of docs/evaluation.md, and a wider one for training."""
+
+from __future__ import annotations
+
+from math import radians
+
+import torch
+from torch import Tensor
+
+from kinediff3d_core.categories import Category
+from kinediff3d_core.data.solids import Instances
+from kinediff3d_core.geometry import Intrinsics, make_transform, transform_points
+
+TEST_CAMERA = Intrinsics(600.0, 600.0, 319.5, 239.5, 640, 480)
+
+
+def joint_range(category: Category, train: bool = False) -> tuple[Tensor, Tensor]:
+    """Lower and upper (K-1,) joint positions of test views; training looks a little further."""
+    low = torch.tensor([j.lower for j in category.joints])
+    high = torch.tensor([j.upper for j in category.joints])
+    if category.name == 'laptop':
+        low, high = (low * 0 + radians(5 if train else 10), low * 0 + radians(145 if train else 130))
+    return low, high
+
+
+def posed_corners(instances: Instances, q: Tensor, T_camera_base: Tensor) -> Tensor:
+    """Corners (B, 8 K, 3) of all parts' boxes in the camera frame, m."""
+    poses = instances.part_poses(q, T_camera_base)
+    pick = torch.tensor([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)],
+                        device=q.device)
+    corners = torch.stack([instances.bounds[:, :, pick[:, a], a] for a in range(3)], dim=-1)
+    return transform_points(poses, corners).flatten(1, 2)
+
+
+def sample_views(instances: Instances, generator: torch.Generator, train: bool = False,
+                 ) -> tuple[Tensor, Tensor]:
+    """Joint states and camera poses, one a row.
+
+    Test views: elevation 10-70 degrees above the base's plane, any azimuth, 1.2-2.5 times the
+    object's bounding diameter away, upright within 10 degrees, the joint uniform over its range.
+    Training goes 5 degrees lower, 15 higher, and rolls up to 30 degrees.
+
+    Returns:
+        q (B, K-1) rad or m; T_camera_base (B, 4, 4) m.
+    """
+    n, device = len(instances), instances.centre.device
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand(n, *shape, generator=generator, device=device)
+
+    low, high = (x.to(device) for x in joint_range(instances.category, train))
+    q = low + (high - low) * torch.rand(n, low.numel(), generator=generator, device=device)
+    elevation = uniform(*((radians(5), radians(85)) if train else (radians(10), radians(70))))
+    azimuth = uniform(-torch.pi, torch.pi)
+    roll = uniform(-1.0, 1.0) * radians(30 if train else 10)
+    eye = torch.eye(4, device=device).expand(n, 4, 4)
+    corners = posed_corners(instances, q, eye)
+    low_corner, high_corner = corners.amin(1), corners.amax(1)
+    middle, diameter = (low_corner + high_corner) / 2, (high_corner - low_corner).norm(dim=-1)
+    distance = diameter * uniform(1.15 if train else 1.2, 2.6 if train else 2.5)
+
+    # Camera axes in the base frame: z looks at the object, y points down.
+    back = torch.stack([elevation.cos() * azimuth.cos(), elevation.cos() * azimuth.sin(),
+                        elevation.sin()], dim=-1)
+    z = -back
+    up = torch.tensor([0.0, 0.0, 1.0], device=device).expand_as(z)
+    x = torch.nn.functional.normalize(torch.linalg.cross(z, up), dim=-1)
+    y = torch.linalg.cross(z, x)
+    c, s = roll.cos()[:, None], roll.sin()[:, None]
+    R = torch.stack([c * x + s * y, c * y - s * x, z], dim=1)
+    aim = uniform(-0.06, 0.06, 3) * diameter[:, None]
+    eye_position = middle + aim + back * distance[:, None]
+    return q, make_transform(R, -(R @ eye_position[..., None])[..., 0])

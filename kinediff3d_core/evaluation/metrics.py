@@ -1,0 +1,440 @@
+"""How far an estimate is from the truth: shape, pose, joint state and joint axis.
+
+Definitions stand in docs/evaluation.md; names are those of ``evaluate --json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import degrees, nan
+from typing import Any
+
+import numpy as np
+from scipy.spatial import ConvexHull, QhullError, cKDTree
+
+from kinediff3d_core.estimate import ArticulatedEstimate, Mesh
+
+SAMPLES = 30_000
+"""Points drawn on a surface for one Chamfer distance."""
+
+FAILED_DEG = 20.0
+"""An estimate rotated by more than this counts as a failure."""
+
+PARALLEL_DEG = 5.0
+"""Below this angle two axis lines are measured at the true pivot, not where they pass."""
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A part's surface in its part frame, metres.
+
+    Attributes:
+        mesh: triangles; distances are measured to them.
+        pool: (M, 3) points on it to draw from, where not all of the mesh counts (inner walls);
+            None draws on the triangles.
+        area: m^2 of what counts; None takes the mesh's.
+    """
+
+    mesh: Mesh
+    pool: Array | None = None
+    area: float | None = None
+
+    @cached_property
+    def weight(self) -> float:
+        return float(triangle_areas(self.mesh).sum()) if self.area is None else self.area
+
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        """n points (n, 3), uniform by area."""
+        if self.pool is None:
+            return sample_mesh(self.mesh, n, rng)
+        return self.pool[rng.choice(len(self.pool), n, replace=n > len(self.pool))]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """An object as it really stands in a view, metres and radians.
+
+    Attributes:
+        category: its name.
+        part_names: K names, the base first.
+        joint_names, joint_types, parents, children: J joints; part indices.
+        T_camera_part: (K, 4, 4).
+        positions: (J,) rad or m.
+        origin, axis: (J, 3) in the parent's frame.
+        surfaces: one a part, or None where shapes are not compared.
+    """
+
+    category: str
+    part_names: tuple[str, ...]
+    joint_names: tuple[str, ...]
+    joint_types: tuple[str, ...]
+    parents: tuple[int, ...]
+    children: tuple[int, ...]
+    T_camera_part: Array
+    positions: Array
+    origin: Array
+    axis: Array
+    surfaces: tuple[Surface, ...] | None = None
+
+
+def triangle_areas(mesh: Mesh) -> Array:
+    """Area (F,) of each triangle."""
+    corner = np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces]
+    return np.asarray(np.linalg.norm(
+        np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=-1) / 2)
+
+
+def sample_mesh(mesh: Mesh, n: int, rng: np.random.Generator) -> Array:
+    """n points (n, 3) on a mesh, uniform by area.
+
+    Raises:
+        ValueError: the mesh has no area.
+    """
+    area = triangle_areas(mesh)
+    total = area.sum()
+    if not total > 0:
+        raise ValueError(f'mesh with {len(mesh.faces)} faces has no area to sample')
+    index = np.searchsorted(np.cumsum(area), rng.random(n) * total).clip(0, len(area) - 1)
+    corner = np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces[index]]
+    u, v = rng.random((2, n, 1))
+    flip = u + v > 1
+    u, v = np.where(flip, 1 - u, u), np.where(flip, 1 - v, v)
+    return np.asarray(corner[:, 0] + u * (corner[:, 1] - corner[:, 0])
+                      + v * (corner[:, 2] - corner[:, 0]))
+
+
+def bounding_radius(points: Array) -> float:
+    """Radius of the smallest sphere around points (N, 3), by Badoiu and Clarkson (2003)."""
+    try:
+        hull = points[ConvexHull(points).vertices]
+    except QhullError:
+        hull = points
+    centre = hull.mean(0)
+    for i in range(1, 1000):
+        far = np.argmax(((hull - centre) ** 2).sum(-1))
+        centre = centre + (hull[far] - centre) / (i + 1)
+    return float(np.sqrt(((hull - centre) ** 2).sum(-1).max()))
+
+
+def chamfer(a: Array, b: Array, radius: float) -> float:
+    """Chamfer distance between points (N, 3) and (M, 3) in thousandths of ``radius``.
+
+    The mean of both directions' mean nearest distance (not squared).
+    """
+    there = cKDTree(b).query(a)[0].mean()
+    back = cKDTree(a).query(b)[0].mean()
+    return float((there + back) / 2 * 1000 / radius)
+
+
+class MeshDistance:
+    """Unsigned distance from points to a mesh's triangles.
+
+    Open3D's ray-casting scene where it can be imported. Otherwise the exact distance to the
+    triangles of the eight nearest of many points drawn on the mesh.
+    """
+
+    def __init__(self, mesh: Mesh) -> None:
+        self.mesh = mesh
+        self.scene: Any = None
+        try:
+            import open3d
+        except (ImportError, OSError):
+            rng = np.random.default_rng(0)
+            area = triangle_areas(mesh)
+            count = 10 * SAMPLES
+            index = np.searchsorted(np.cumsum(area), rng.random(count) * area.sum())
+            index = index.clip(0, len(area) - 1)
+            corner = np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces]
+            w = rng.dirichlet((1, 1, 1), count)
+            points = np.einsum('nk,nkc->nc', w, corner[index])
+            self.index = np.concatenate([index, np.arange(len(corner))])
+            self.tree = cKDTree(np.concatenate([points, corner.mean(1)]))
+            self.corner = corner
+        else:
+            self.scene = open3d.t.geometry.RaycastingScene()
+            self.scene.add_triangles(
+                np.ascontiguousarray(mesh.vertices, dtype=np.float32),
+                np.ascontiguousarray(mesh.faces, dtype=np.uint32))
+
+    def __call__(self, p: Array) -> Array:
+        """Distances (N,) of points (N, 3)."""
+        if self.scene is not None:
+            query = np.ascontiguousarray(p, dtype=np.float32)
+            return np.asarray(self.scene.compute_distance(query).numpy(), dtype=np.float64)
+        best = np.full(len(p), np.inf)
+        _, near = self.tree.query(p, k=8)
+        for column in near.T:
+            best = np.minimum(best, point_triangle_distance(p, self.corner[self.index[column]]))
+        return best
+
+
+def point_triangle_distance(p: Array, corner: Array) -> Array:
+    """Distance (N,) of points (N, 3), each to its own triangle (N, 3, 3)."""
+    a, b, c = corner[:, 0], corner[:, 1], corner[:, 2]
+    normal = np.cross(b - a, c - a)
+    length = np.linalg.norm(normal, axis=-1)
+    safe = np.where(length > 0, length, 1.0)[:, None]
+    height = ((p - a) * normal / safe).sum(-1)
+    foot = p - height[:, None] * normal / safe
+    inside = length > 0
+    best = np.full(len(p), np.inf)
+    for u, v in ((a, b), (b, c), (c, a)):
+        edge = v - u
+        inside &= (np.cross(edge, foot - u) * normal).sum(-1) >= 0
+        t = ((p - u) * edge).sum(-1) / np.maximum((edge ** 2).sum(-1), 1e-30)
+        best = np.minimum(best, np.linalg.norm(p - u - t.clip(0, 1)[:, None] * edge, axis=-1))
+    return np.where(inside, np.abs(height), best)
+
+
+def move(T: Array, p: Array) -> Array:
+    """Points (N, 3) mapped by T (4, 4)."""
+    return np.asarray(p @ T[:3, :3].T + T[:3, 3])
+
+
+def moved_mesh(T: Array, mesh: Mesh) -> Mesh:
+    """A mesh mapped by T (4, 4)."""
+    return Mesh(move(T, np.asarray(mesh.vertices, dtype=np.float64)), mesh.faces)
+
+
+def merged_mesh(meshes: Sequence[Mesh]) -> Mesh:
+    """One mesh of several in the same frame."""
+    start = np.cumsum([0] + [len(m.vertices) for m in meshes[:-1]])
+    return Mesh(np.concatenate([m.vertices for m in meshes]),
+                np.concatenate([m.faces + s for m, s in zip(meshes, start, strict=True)]))
+
+
+def part_poses(truth: Truth, positions: Array) -> list[Array]:
+    """T_base_part (4, 4) of every part of the true object at joint positions (J,)."""
+    return _poses(len(truth.part_names), truth.joint_types, truth.parents, truth.children,
+                  truth.origin, truth.axis, positions)
+
+
+def estimated_part_poses(estimate: ArticulatedEstimate, positions: Mapping[str, float],
+                         ) -> list[Array]:
+    """T_base_part (4, 4) of every part of an estimate at joint positions by joint name."""
+    names = [p.name for p in estimate.parts]
+    joints = estimate.joints
+    return _poses(
+        len(names), [j.joint_type for j in joints], [names.index(j.parent) for j in joints],
+        [names.index(j.child) for j in joints], np.array([j.origin for j in joints]),
+        np.array([j.axis for j in joints]),
+        np.array([positions.get(j.name, j.position) for j in joints]))
+
+
+def _poses(count: int, types: Sequence[str], parents: Sequence[int], children: Sequence[int],
+           origin: Array, axis: Array, positions: Array) -> list[Array]:
+    poses = [np.eye(4) for _ in range(count)]
+    for i, (kind, parent, child) in enumerate(zip(types, parents, children, strict=True)):
+        local = np.eye(4)
+        d = np.asarray(axis[i], dtype=np.float64)
+        d = d / np.linalg.norm(d)
+        local[:3, 3] = origin[i]
+        if kind == 'prismatic':
+            local[:3, 3] += positions[i] * d
+        else:
+            K = np.array([[0, -d[2], d[1]], [d[2], 0, -d[0]], [-d[1], d[0], 0]])
+            q = float(positions[i])
+            local[:3, :3] = np.eye(3) + np.sin(q) * K + (1 - np.cos(q)) * K @ K
+        poses[child] = poses[parent] @ local
+    return poses
+
+
+def angle_deg(R: Array) -> float:
+    """Angle of a rotation (3, 3); accurate near zero, where the arc cosine is not."""
+    sine = np.linalg.norm([R[2, 1] - R[1, 2], R[0, 2] - R[2, 0], R[1, 0] - R[0, 1]]) / 2
+    return degrees(float(np.arctan2(sine, (np.trace(R) - 1) / 2)))
+
+
+def line_distance(p: Array, u: Array, q: Array, v: Array) -> float:
+    """Distance from the line through p along u to the line through q along v, unit directions.
+
+    Lines less than ``PARALLEL_DEG`` apart pass each other at a place that says nothing about
+    the joint; there it is the distance from p to the second line, which is never smaller.
+    """
+    normal = np.cross(u, v)
+    sine = float(np.linalg.norm(normal))
+    if sine < np.sin(np.radians(PARALLEL_DEG)):
+        return float(np.linalg.norm(np.cross(q - p, v)))
+    return float(abs((q - p) @ normal) / sine)
+
+
+def pose_metrics(estimate: ArticulatedEstimate, truth: Truth) -> dict[str, float]:
+    """Pose, joint state and axis errors; parts and joints are matched by name.
+
+    Returns:
+        rot_err_deg, trans_err_m (means over parts), joint_state_err (deg or m), axis_err_deg,
+        axis_pos_err_m (revolute joints only) and, for categories with several joints,
+        joints_missed and joints_invented.
+    """
+    estimated = {p.name: np.asarray(p.T_camera_part, dtype=np.float64) for p in estimate.parts}
+    rotations, shifts = [], []
+    for name, T in zip(truth.part_names, truth.T_camera_part, strict=True):
+        if name in estimated:
+            rotations.append(angle_deg(estimated[name][:3, :3].T @ T[:3, :3]))
+            shifts.append(float(np.linalg.norm(estimated[name][:3, 3] - T[:3, 3])))
+    joints = {j.name: j for j in estimate.joints}
+    states, angles, distances = [], [], []
+    for i, name in enumerate(truth.joint_names):
+        if name not in joints:
+            continue
+        joint = joints[name]
+        error = abs(joint.position - float(truth.positions[i]))
+        states.append(error if truth.joint_types[i] == 'prismatic' else degrees(error))
+        T_true, T_est = truth.T_camera_part[truth.parents[i]], estimated[joint.parent]
+        u = T_true[:3, :3] @ truth.axis[i]
+        v = T_est[:3, :3] @ np.asarray(joint.axis, dtype=np.float64)
+        u, v = u / np.linalg.norm(u), v / np.linalg.norm(v)
+        angles.append(degrees(float(np.arctan2(np.linalg.norm(np.cross(u, v)), u @ v))))
+        if truth.joint_types[i] != 'prismatic':
+            p = move(T_true, truth.origin[i])
+            distances.append(line_distance(p, u, move(T_est, np.asarray(joint.origin)), v))
+    out = {'rot_err_deg': _mean(rotations), 'trans_err_m': _mean(shifts),
+           'joint_state_err': _mean(states), 'axis_err_deg': _mean(angles)}
+    if 'prismatic' not in truth.joint_types:
+        out['axis_pos_err_m'] = _mean(distances)
+    if len(truth.joint_names) > 1:
+        out['joints_missed'] = float(len(set(truth.joint_names) - set(joints)))
+        out['joints_invented'] = float(len(set(joints) - set(truth.joint_names)))
+    return out
+
+
+def shape_metrics(estimate: ArticulatedEstimate, truth: Truth, rng: np.random.Generator,
+                  samples: int = SAMPLES) -> dict[str, float]:
+    """Chamfer distances of the meshes of an estimate, in thousandths of the true object's radius.
+
+    Shapes are compared in canonical frames at the true joint state (the pose and the state have
+    metrics of their own): cd_w whole, assembled by each side's own joints in the base frame;
+    cd_s base; cd_m moving parts, each in its frame. ``*_surface`` measure from the same points to
+    the other side's triangles, which takes the sampling floor out; cd_floor is that floor.
+    cd_posed compares both as they stand in the camera's frame.
+    """
+    if truth.surfaces is None:
+        raise ValueError('the truth carries no surfaces to compare shapes with')
+    meshes = {p.name: p.mesh for p in estimate.parts}
+    positions = dict(zip(truth.joint_names, truth.positions.tolist(), strict=True))
+    names = [p.name for p in estimate.parts]
+    placed = dict(zip(names, estimated_part_poses(estimate, positions), strict=True))
+    posed = {p.name: np.asarray(p.T_camera_part, dtype=np.float64) for p in estimate.parts}
+    out = _compare(truth, truth.positions, meshes, placed, rng, samples)
+    full = [m for m in meshes.values() if m is not None]
+    if len(full) == len(names):
+        a = _draw([Surface(m) for m in full], [posed[n] for n in names], samples, rng)
+        b = _draw(truth.surfaces, list(truth.T_camera_part), samples, rng)
+        out['cd_posed'] = chamfer(a, b, _radius(truth, truth.positions))
+    return out
+
+
+def generation_metrics(meshes_in_base: Sequence[Mesh], names: Sequence[str],
+                       estimate: ArticulatedEstimate, truth: Truth, positions: Array,
+                       rng: np.random.Generator, samples: int = SAMPLES) -> dict[str, float]:
+    """Chamfer distances of an object generated at new joint positions (J,) of the true object.
+
+    Args:
+        meshes_in_base: one a part in the base frame at the new state.
+        names: their part names.
+        estimate: whose joints say where the part frames are.
+
+    Returns:
+        cd_w, cd_s, cd_m and their ``_surface`` twins, as in :func:`shape_metrics`.
+    """
+    if truth.surfaces is None:
+        raise ValueError('the truth carries no surfaces to compare shapes with')
+    by_name = dict(zip(truth.joint_names, positions.tolist(), strict=True))
+    placed = dict(zip([p.name for p in estimate.parts],
+                      estimated_part_poses(estimate, by_name), strict=True))
+    meshes: dict[str, Mesh | None] = {
+        name: moved_mesh(np.linalg.inv(placed[name]), mesh)
+        for name, mesh in zip(names, meshes_in_base, strict=True)}
+    out = _compare(truth, positions, meshes, placed, rng, samples)
+    del out['cd_floor']
+    return out
+
+
+def _compare(truth: Truth, positions: Array, meshes: Mapping[str, Mesh | None],
+             placed: Mapping[str, Array], rng: np.random.Generator, samples: int,
+             ) -> dict[str, float]:
+    assert truth.surfaces is not None
+    T_base_part = part_poses(truth, positions)
+    radius = _radius(truth, positions)
+    out: dict[str, float] = {}
+    moving: list[float] = []
+    moving_surface: list[float] = []
+    for k, name in enumerate(truth.part_names):
+        mesh = meshes.get(name)
+        if mesh is None:
+            continue
+        a, b = sample_mesh(mesh, samples, rng), truth.surfaces[k].sample(samples, rng)
+        point = chamfer(a, b, radius)
+        surface = _surface_chamfer(a, b, mesh, truth.surfaces[k].mesh, radius)
+        if k == 0:
+            out['cd_s'], out['cd_s_surface'] = point, surface
+        else:
+            moving.append(point)
+            moving_surface.append(surface)
+    out['cd_m'], out['cd_m_surface'] = _mean(moving), _mean(moving_surface)
+
+    found = [(n, m) for n, m in meshes.items() if m is not None]
+    whole_est = merged_mesh([moved_mesh(placed[n], m) for n, m in found])
+    whole_true = merged_mesh([moved_mesh(T, s.mesh)
+                              for T, s in zip(T_base_part, truth.surfaces, strict=True)])
+    a = sample_mesh(whole_est, samples, rng)
+    b = _draw(truth.surfaces, T_base_part, samples, rng)
+    out['cd_w'] = chamfer(a, b, radius)
+    out['cd_w_surface'] = _surface_chamfer(a, b, whole_est, whole_true, radius)
+    out['cd_floor'] = chamfer(_draw(truth.surfaces, T_base_part, samples, rng), b, radius)
+    return out
+
+
+def _surface_chamfer(a: Array, b: Array, mesh_a: Mesh, mesh_b: Mesh, radius: float) -> float:
+    there, back = MeshDistance(mesh_b)(a).mean(), MeshDistance(mesh_a)(b).mean()
+    return float((there + back) / 2 * 1000 / radius)
+
+
+def _radius(truth: Truth, positions: Array) -> float:
+    assert truth.surfaces is not None
+    return bounding_radius(np.concatenate([
+        move(T, s.mesh.vertices)
+        for T, s in zip(part_poses(truth, positions), truth.surfaces, strict=True)]))
+
+
+def _draw(surfaces: Sequence[Surface], poses: Sequence[Array], n: int,
+          rng: np.random.Generator) -> Array:
+    """n points (n, 3) over several surfaces, shared out by area, each mapped by its pose."""
+    weight = np.array([s.weight for s in surfaces])
+    counts = rng.multinomial(n, weight / weight.sum())
+    return np.concatenate([move(T, s.sample(int(c), rng))
+                           for s, T, c in zip(surfaces, poses, counts, strict=True)])
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else nan
+
+
+def failed(metrics: Mapping[str, float] | None) -> bool:
+    """Whether a sample counts as a failure: no estimate, or rotated beyond ``FAILED_DEG``."""
+    return metrics is None or not metrics['rot_err_deg'] <= FAILED_DEG
+
+
+def summarise(records: Sequence[Mapping[str, float] | None]) -> dict[str, dict[str, float]]:
+    """Mean, median, standard deviation and count of every metric over samples.
+
+    Args:
+        records: metrics of each sample, None where there was no estimate. Samples without an
+            estimate count in failure_rate only; rotated ones count everywhere.
+    """
+    out: dict[str, dict[str, float]] = {}
+    for name in dict.fromkeys(key for r in records if r is not None for key in r):
+        values = np.array([r[name] for r in records if r is not None and name in r])
+        values = values[np.isfinite(values)]
+        if len(values):
+            out[name] = {'mean': float(values.mean()), 'median': float(np.median(values)),
+                         'std': float(values.std()), 'n': len(values)}
+    fails = np.array([float(failed(r)) for r in records])
+    if len(fails):
+        out['failure_rate'] = {'mean': float(fails.mean()), 'median': float(np.median(fails)),
+                               'std': float(fails.std()), 'n': len(fails)}
+    return out

@@ -1,0 +1,76 @@
+"""Latent denoiser (section 3.3, eq. 7): Z_0 from Z_t, t and the canonicalised partial cloud."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from kinediff3d_core.categories import Category
+from kinediff3d_core.networks.pointnet import AttentionBlock, PointTokens, sinusoidal_embedding
+
+
+@dataclass(frozen=True)
+class LatentConfig:
+    """Sizes of the latent denoiser."""
+
+    latent: int = 64
+    """D_z, as in the KA-VAE."""
+    latent_tokens: int = 8
+    """Query tokens that Z is split into."""
+    width: int = 128
+    """Width of all tokens."""
+    tokens: int = 48
+    """Condition tokens a cloud."""
+    layers: int = 2
+    """Self-attention layers of the condition encoder."""
+    blocks: int = 4
+    """Cross- and self-attention blocks of the denoiser."""
+
+
+class LatentDenoiser(nn.Module):
+    """epsilon_theta of eq. 7: Z's tokens are the queries, the cloud's tokens keys and values."""
+
+    def __init__(self, category: Category, config: LatentConfig | None = None) -> None:
+        super().__init__()
+        self.config = c = config or LatentConfig()
+        self.gamma = PointTokens(3 * len(category.parts), c.width, c.tokens, layers=c.layers)
+        self.lift = nn.Linear(c.latent // c.latent_tokens, c.width)
+        self.place = nn.Parameter(torch.randn(c.latent_tokens, c.width) * 0.1)
+        self.time = nn.Sequential(nn.Linear(64, c.width), nn.GELU(approximate='tanh'),
+                                  nn.Linear(c.width, c.width))
+        self.cross = nn.ModuleList([AttentionBlock(c.width, 4) for _ in range(c.blocks)])
+        self.own = nn.ModuleList([AttentionBlock(c.width, 4) for _ in range(c.blocks)])
+        self.norm = nn.LayerNorm(c.width)
+        self.out = nn.Linear(c.width, c.latent // c.latent_tokens)
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer('mean', torch.zeros(c.latent))
+        self.register_buffer('std', torch.ones(c.latent))
+
+    def condition(self, part_points: Tensor) -> Tensor:
+        """Gamma(C): tokens (B, T, width) of clouds (B, K, N, 3).
+
+        The same points are given in the frame of every part (the base's first), so that the
+        canonicalisation covers the joints as well as the pose.
+        """
+        features = part_points.transpose(1, 2).flatten(2)
+        out: Tensor = self.gamma(part_points[:, 0], features)
+        return out
+
+    def denoise(self, z: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+        """Whitened Z_0 (B, D_z) from Z_t (B, D_z), t (B) in 0..1 and tokens (B, T, width)."""
+        c = self.config
+        x = self.lift(z.view(z.shape[0], c.latent_tokens, -1)) + self.place
+        x = x + self.time(sinusoidal_embedding(t, 64))[:, None]
+        for cross, own in zip(self.cross, self.own, strict=True):
+            x = own(cross(x, condition))
+        out: Tensor = self.out(self.norm(x)).flatten(1)
+        return out
+
+    def whiten(self, z: Tensor) -> Tensor:
+        return (z - self.mean) / self.std
+
+    def unwhiten(self, z: Tensor) -> Tensor:
+        return z * self.std + self.mean

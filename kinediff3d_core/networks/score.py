@@ -1,0 +1,122 @@
+"""Pose and joint score model (section 3.2): a cloud encoder and a denoiser of the state x.
+
+The state of one object is ``[r_6D, t, (q, l, d) of each joint]``: rotation and translation of the
+base in the camera frame (t relative to the cloud's centroid), joint position, pivot and direction
+in the parent's frame; canonical units. It is whitened by the training set's mean and deviation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from kinediff3d_core.categories import Category
+from kinediff3d_core.geometry import make_transform, rotation_from_6d, rotation_to_6d
+from kinediff3d_core.networks.pointnet import PointTokens, sinusoidal_embedding
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """Sizes of the score model."""
+
+    width: int = 128
+    """Width of the tokens."""
+    tokens: int = 48
+    """Tokens a cloud."""
+    layers: int = 3
+    """Self-attention layers of the encoder."""
+    hidden: int = 384
+    """Width of the denoiser."""
+    blocks: int = 3
+    """Residual blocks of the denoiser."""
+    sigma_data: float = 1.0
+    """Deviation of the whitened state."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A batch of pose and joint hypotheses, canonical units, camera frame.
+
+    Attributes: T_camera_base (..., 4, 4); q (..., J); origin, axis (..., J, 3).
+    """
+
+    T_camera_base: Tensor
+    q: Tensor
+    origin: Tensor
+    axis: Tensor
+
+    def __getitem__(self, index: int | slice | Tensor) -> State:
+        return State(self.T_camera_base[index], self.q[index], self.origin[index],
+                     self.axis[index])
+
+
+def pack_state(state: State, centroid: Tensor) -> Tensor:
+    """State vector (..., 9 + 7 J); centroid (..., 3) of the cloud is taken off the translation."""
+    T = state.T_camera_base
+    joints = torch.cat([state.q[..., None], state.origin, state.axis], dim=-1).flatten(-2)
+    return torch.cat([rotation_to_6d(T[..., :3, :3]), T[..., :3, 3] - centroid, joints], dim=-1)
+
+
+def unpack_state(x: Tensor, centroid: Tensor) -> State:
+    """Inverse of :func:`pack_state`; rotation and axes are made orthonormal."""
+    joints = x[..., 9:].unflatten(-1, (-1, 7))
+    T = make_transform(rotation_from_6d(x[..., :6]), x[..., 6:9] + centroid)
+    axis = nn.functional.normalize(joints[..., 4:7], dim=-1)
+    return State(T, joints[..., 0], joints[..., 1:4], axis)
+
+
+class ScoreModel(nn.Module):
+    """Denoiser D(x, sigma | O) with the score (D - x) / sigma^2, and a regressed estimate."""
+
+    def __init__(self, category: Category, config: ScoreConfig | None = None) -> None:
+        super().__init__()
+        self.config = c = config or ScoreConfig()
+        self.size = 9 + 7 * len(category.joints)
+        self.encoder = PointTokens(3, c.width, c.tokens, layers=c.layers)
+        self.features = nn.Sequential(nn.Linear(2 * c.width, 256), nn.GELU(approximate='tanh'))
+        self.regressor = nn.Sequential(nn.Linear(256, 256), nn.GELU(approximate='tanh'),
+                                       nn.Linear(256, self.size))
+        self.lift = nn.Linear(self.size + 64 + 256, c.hidden)
+        self.blocks = nn.ModuleList([nn.Sequential(
+            nn.LayerNorm(c.hidden), nn.Linear(c.hidden, c.hidden), nn.GELU(approximate='tanh'),
+            nn.Linear(c.hidden, c.hidden)) for _ in range(c.blocks)])
+        self.out = nn.Linear(c.hidden, self.size)
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer('mean', torch.zeros(self.size))
+        self.register_buffer('std', torch.ones(self.size))
+
+    def encode(self, points: Tensor) -> Tensor:
+        """Feature (B, 256) of clouds (B, N, 3) with their centroid taken off, canonical units."""
+        tokens = self.encoder(points, points)
+        out: Tensor = self.features(torch.cat([tokens.amax(1), tokens.mean(1)], dim=-1))
+        return out
+
+    def denoise(self, x: Tensor, sigma: Tensor, feature: Tensor) -> Tensor:
+        """D(x, sigma | O): x (..., S) whitened and noisy, sigma (...), feature (..., 256).
+
+        Preconditioned as in Karras et al. 2022, so that the network sees and predicts values of
+        unit variance at every noise level.
+        """
+        d = self.config.sigma_data
+        s = sigma[..., None]
+        total = (s.square() + d ** 2).sqrt()
+        embedding = sinusoidal_embedding(sigma.log() / 4, 64, scale=100.0)
+        h = self.lift(torch.cat([x / total, embedding, feature], dim=-1))
+        for block in self.blocks:
+            h = h + block(h)
+        out: Tensor = d ** 2 / total.square() * x + s * d / total * self.out(h)
+        return out
+
+    def regress(self, feature: Tensor) -> Tensor:
+        """Whitened state (..., S) regressed from the feature: one more hypothesis."""
+        out: Tensor = self.regressor(feature)
+        return out
+
+    def whiten(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std
+
+    def unwhiten(self, x: Tensor) -> Tensor:
+        return x * self.std + self.mean

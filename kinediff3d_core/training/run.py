@@ -1,0 +1,152 @@
+"""Training: one loop for all stages, resumable at any moment, deterministic by its seed."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from kinediff3d_core.categories import get_category
+from kinediff3d_core.networks.kavae import KAVAE
+from kinediff3d_core.training.pool import Pool
+from kinediff3d_core.training.stages import STAGES, LatentStage, PoseStage, ShapeStage
+from kinediff3d_core.weights import load_network, save_network
+
+EMA_DECAY = 0.999
+WARM_UP = 200
+
+
+def train(stages: Sequence[str], categories: Sequence[str], out: Path, steps: int | None = None,
+          seed: int = 0, device: str = 'cpu', seconds: float | None = None,
+          batch: int | None = None, refresh: int | None = None) -> None:
+    """Train stages of categories one after the other and write ``<out>/<category>/<stage>``.
+
+    Each run leaves ``<stage>.safetensors`` (averaged weights), ``<stage>.checkpoint`` (to resume
+    from, written every minute) and ``<stage>.jsonl`` (losses). A run that finds its checkpoint
+    goes on from there; one that is finished is skipped.
+
+    Args:
+        stages: of ``shape``, ``pose``, ``latent``, in that order where one needs another.
+        steps: a stage; None takes the stage's own number.
+        seconds: wall time a stage may take; the learning rate then follows the clock.
+        batch, refresh: override the stage's batch and its new instances every ten steps.
+
+    Raises:
+        ValueError: unknown stage or category, or a latent stage without a trained shape stage.
+        FloatingPointError: the loss is not finite; the message names the step.
+    """
+    for stage in stages:
+        if stage not in STAGES:
+            raise ValueError(f'unknown stage {stage!r}; known: {", ".join(STAGES)}')
+    for name in categories:
+        for stage in stages:
+            _train_stage(stage, name, out / name, steps, seed, torch.device(device), seconds,
+                         batch, refresh)
+
+
+def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: int,
+                 device: torch.device, seconds: float | None, batch: int | None,
+                 refresh: int | None) -> None:
+    category, config = get_category(name), STAGES[stage]
+    config = replace(config, steps=steps or config.steps, batch=batch or config.batch,
+                     refresh=config.refresh if refresh is None else refresh)
+    torch.manual_seed(seed)
+    annotate = None
+    module: nn.Module
+    if stage == 'shape':
+        module = ShapeStage(category)
+    elif stage == 'pose':
+        module = PoseStage(category)
+    else:
+        shape_folder = folder if (folder / 'shape.safetensors').is_file() else None
+        module = LatentStage(category, cast(KAVAE, load_network('shape', name, shape_folder,
+                                                                device)))
+        annotate = module.annotate
+    module.to(device)
+    network = cast(nn.Module, module.network)
+    average = {k: v.clone() for k, v in network.state_dict().items()}
+    optimizer = torch.optim.AdamW(module.parameters(), lr=config.lr, weight_decay=1e-4,
+                                  fused=device.type == 'cuda')
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / f'{stage}.checkpoint'
+    step, spent = 0, 0.0
+    if checkpoint.is_file():
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        module.load_state_dict(saved['module'])
+        optimizer.load_state_dict(saved['optimizer'])
+        average, step, spent = saved['average'], saved['step'], saved['spent']
+
+    def progress() -> float:
+        by_clock = spent / seconds if seconds else 0.0
+        return min(1.0, max(step / config.steps, by_clock))
+
+    if progress() >= 1.0:
+        return
+    pool = Pool(name, device, seed + 7919 * step, stage != 'pose', config.views, config.capacity,
+                annotate)
+    bar = tqdm(total=config.steps, initial=step, desc=f'{name} {stage}', mininterval=2.0)
+    filled = 0
+    while filled < config.fill:
+        pool.refresh(min(64, config.fill - filled))
+        filled += 64
+    last_save = tick = time.monotonic()
+
+    def save() -> None:
+        state = {'module': module.state_dict(), 'optimizer': optimizer.state_dict(),
+                 'average': average, 'step': step, 'spent': spent}
+        torch.save(state, checkpoint.with_suffix('.partial'))
+        os.replace(checkpoint.with_suffix('.partial'), checkpoint)
+        raw = {k: v.clone() for k, v in network.state_dict().items()}
+        network.load_state_dict(average)
+        save_network(network, stage, name, folder / f'{stage}.safetensors',
+                     {'steps': step, 'seconds': round(spent), 'device': device.type,
+                      'seed': seed, 'batch': config.batch})
+        network.load_state_dict(raw)
+
+    sums: dict[str, float] = {}
+    with (folder / f'{stage}.jsonl').open('a') as log:
+        while progress() < 1.0:
+            if step % 10 == 0 and config.refresh:
+                pool.refresh(config.refresh)
+            warm = min(1.0, (step + 1) / WARM_UP)
+            for group in optimizer.param_groups:
+                group['lr'] = config.lr * warm * (0.01 + 0.99 * 0.5
+                                                  * (1 + math.cos(math.pi * progress())))
+            losses = module(pool, config.batch)
+            optimizer.zero_grad(set_to_none=True)
+            losses['total'].backward()
+            torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+            optimizer.step()
+            step += 1
+            decay = min(EMA_DECAY, (1 + step) / (10 + step))
+            with torch.no_grad():
+                for key, value in network.state_dict().items():
+                    average[key].lerp_(value, 1 - decay)
+            now = time.monotonic()
+            spent, tick = spent + now - tick, now
+            bar.update()
+            for key, loss in losses.items():
+                sums[key] = sums.get(key, 0.0) + float(loss.detach())
+            if step % 50 == 0:
+                if not math.isfinite(sums['total']):
+                    raise FloatingPointError(f'{name} {stage}: the loss is {sums["total"]} at '
+                                             f'step {step}; resume with a lower rate')
+                line = {k: v / 50 for k, v in sums.items()}
+                log.write(json.dumps({'step': step, 'seconds': round(spent, 1), **line}) + '\n')
+                log.flush()
+                bar.set_postfix({k: f'{v:.4g}' for k, v in line.items()})
+                sums = {}
+            if now - last_save > 50:
+                save()
+                last_save = now
+        save()
+    bar.close()

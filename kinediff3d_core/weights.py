@@ -1,0 +1,78 @@
+"""Networks on disk: safetensors with their configuration as JSON in the header; nothing executable."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from kinediff3d_core.categories import get_category
+from kinediff3d_core.networks.kavae import KAVAE, KAVAEConfig
+from kinediff3d_core.networks.latent import LatentConfig, LatentDenoiser
+from kinediff3d_core.networks.score import ScoreConfig, ScoreModel
+
+NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
+    'shape': (KAVAE, KAVAEConfig),
+    'pose': (ScoreModel, ScoreConfig),
+    'latent': (LatentDenoiser, LatentConfig),
+}
+SHIPPED = Path(__file__).parent / 'weights'
+
+
+def save_network(network: nn.Module, stage: str, category: str, path: Path,
+                 notes: dict[str, object] | None = None) -> None:
+    """Write a network in half precision, atomically."""
+    tensors = {name: value.detach().cpu().half().contiguous()
+               for name, value in network.state_dict().items()}
+    header = {'stage': stage, 'category': category, 'notes': json.dumps(notes or {}),
+              'config': json.dumps(asdict(network.config))}  # type: ignore[call-overload]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix('.partial')
+    save_file(tensors, str(partial), metadata=header)
+    os.replace(partial, path)
+
+
+def load_network(stage: str, category: str, folder: Path | None = None,
+                 device: torch.device | str = 'cpu') -> nn.Module:
+    """A trained network of a category, float32, in evaluation mode.
+
+    Args:
+        stage: ``shape``, ``pose`` or ``latent``.
+        folder: holds ``<stage>.safetensors``; None takes the shipped weights.
+
+    Raises:
+        ValueError: no such file, not safetensors, another category or stage, or tensors that do
+            not fit; the message names the file and what was expected.
+    """
+    network_class, config_class = NETWORKS[stage]
+    spec = get_category(category)
+    path = (folder or SHIPPED / category) / f'{stage}.safetensors'
+    if not path.is_file():
+        raise ValueError(f'no weights at {path}; train them with '
+                         f'`kinediff3d train {stage} --category {category}`')
+    try:
+        with safe_open(str(path), framework='pt') as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f'{path} is not a whole safetensors file ({error}); copy it again'
+                         ) from error
+    if (header.get('stage'), header.get('category')) != (stage, category):
+        raise ValueError(f'{path} holds {header.get("stage")!r} weights of category '
+                         f'{header.get("category")!r}, not {stage!r} of {category!r}')
+    try:
+        values = json.loads(header['config'])
+        known = {f.name for f in fields(config_class)}
+        network = network_class(spec, config_class(**{k: v for k, v in values.items()
+                                                      if k in known}))
+        network.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f'{path} does not fit this version: {str(error).splitlines()[0]}'
+                         ) from error
+    return network.to(device).eval().requires_grad_(False)
