@@ -38,7 +38,7 @@ _BYTES = {'16UC1': 2, 'mono16': 2, '32FC1': 4, 'mono8': 1, '8UC1': 1}
 _BRIDGE = CvBridge()
 
 
-# --- in -------------------------------------------------------------------------------------------
+# --- in -----------------------------------------------------------------------------------------
 
 def depth_from_image(image: Image) -> np.ndarray:
     """Depth (H, W) float32 in metres, zero where there is none, of a 16UC1 or 32FC1 image.
@@ -145,7 +145,7 @@ def _without_row_padding(cloud: PointCloud2, row: int) -> PointCloud2:
     return packed
 
 
-# --- out ------------------------------------------------------------------------------------------
+# --- out ----------------------------------------------------------------------------------------
 
 def present_joints(estimate: ArticulatedEstimate) -> tuple[JointEstimate, ...]:
     """Joints that the object has."""
@@ -239,7 +239,7 @@ def info_from_intrinsics(intrinsics: Intrinsics, header: Header) -> CameraInfo:
         p=[i.fx, 0.0, i.cx, 0.0, 0.0, i.fy, i.cy, 0.0, 0.0, 0.0, 1.0, 0.0])
 
 
-# --- markers --------------------------------------------------------------------------------------
+# --- markers ------------------------------------------------------------------------------------
 
 def markers(estimate: ArticulatedEstimate, stamp: Time, object_name: str,
             max_triangles: int) -> MarkerArray:
@@ -340,7 +340,7 @@ def _colour(rgb: tuple[float, float, float], alpha: float) -> ColorRGBA:
     return ColorRGBA(r=rgb[0], g=rgb[1], b=rgb[2], a=alpha)
 
 
-# --- diagnostics ----------------------------------------------------------------------------------
+# --- diagnostics --------------------------------------------------------------------------------
 
 def diagnostics(name: str, hardware_id: str, level: bytes, message: str,
                 values: Mapping[str, object], stamp: Time) -> DiagnosticArray:

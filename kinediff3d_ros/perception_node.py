@@ -97,7 +97,7 @@ class PerceptionNode(Node):
         self.create_timer(1.0, self._watch)
         self.get_logger().info(f'waiting for {self._inputs[0].topic_name}')
 
-    # --- inputs -----------------------------------------------------------------------------------
+    # --- inputs ---------------------------------------------------------------------------------
 
     def _subscribe(self) -> list:
         qos = qos_profile_sensor_data
@@ -157,7 +157,7 @@ class PerceptionNode(Node):
         self._waiting_since = time.monotonic()
         self._worker.offer(frame)
 
-    # --- the worker's thread ----------------------------------------------------------------------
+    # --- the worker's thread --------------------------------------------------------------------
 
     def _process(self, frame: DepthFrame | CloudFrame) -> None:
         begin = time.perf_counter()
@@ -238,7 +238,7 @@ class PerceptionNode(Node):
         self._health.count('errors')
         self._lose('error', f'frame failed: {type(error).__name__}: {error}'.split('\n')[0])
 
-    # --- state ------------------------------------------------------------------------------------
+    # --- state ----------------------------------------------------------------------------------
 
     def _take_live_parameters(self) -> None:
         self._settings = parameters.read(self, PerceptionParameters)
@@ -287,7 +287,7 @@ class PerceptionNode(Node):
             health.values(category=self._settings.category), self.get_clock().now().to_msg()))
 
     def close(self) -> None:
-        """Take back what is shown and end the worker; a frame in work may finish, within limits."""
+        """Take back what is shown and end the worker, which may finish its frame."""
         with self._outputs:
             self._take_back()
             self._worker.close()
