@@ -1,1 +1,23 @@
 """Articulated objects from one depth image: part poses, joints, meshes and URDF (no ROS here)."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
+    from kinediff3d_core.geometry import Intrinsics
+    from kinediff3d_core.pipeline import Pipeline
+
+__all__ = ['ArticulatedEstimate', 'Intrinsics', 'NoEstimate', 'Pipeline']
+
+_HOME = {'ArticulatedEstimate': 'estimate', 'NoEstimate': 'estimate', 'Intrinsics': 'geometry',
+         'Pipeline': 'pipeline'}
+
+
+def __getattr__(name: str) -> object:
+    """Import torch and the networks only when they are asked for."""
+    if name not in _HOME:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(import_module(f'{__name__}.{_HOME[name]}'), name)

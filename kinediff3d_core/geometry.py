@@ -37,7 +37,8 @@ def rotation_from_6d(a: Tensor) -> Tensor:
 
     Section 3.2: r_6D holds the first two columns of R, one after the other.
     """
-    return roma.special_gramschmidt(torch.stack([a[..., :3], a[..., 3:]], dim=-1))
+    R: Tensor = roma.special_gramschmidt(torch.stack([a[..., :3], a[..., 3:]], dim=-1))
+    return R
 
 
 def rotation_to_6d(R: Tensor) -> Tensor:
@@ -47,7 +48,8 @@ def rotation_to_6d(R: Tensor) -> Tensor:
 
 def rotation_angle(Ra: Tensor, Rb: Tensor) -> Tensor:
     """Geodesic angle between rotations (..., 3, 3), radians (...)."""
-    return roma.rotmat_geodesic_distance(Ra, Rb)
+    angle: Tensor = roma.rotmat_geodesic_distance(Ra, Rb)
+    return angle
 
 
 def make_transform(R: Tensor, t: Tensor) -> Tensor:

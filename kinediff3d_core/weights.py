@@ -1,4 +1,4 @@
-"""Networks on disk: safetensors with their configuration as JSON in the header; nothing executable."""
+"""Networks on disk: safetensors with the configuration as JSON in the header."""
 
 from __future__ import annotations
 

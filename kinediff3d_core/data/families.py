@@ -133,8 +133,9 @@ def laptop(n: int, generator: torch.Generator, device: torch.device | str) -> In
                present=well & flat & (key > 0.5 * well_depth))
     pad = b.chance(0.7) & flat
     py, px = b.uniform(0.03, 0.07), b.uniform(0.008, 0.02)
-    b.slab(0, (wx1 + px, -py, top - 0.0008), (torch.maximum(wx1 + px + 0.02, x1 - px), py, top + 0.05),
-           0.002, present=pad, cut=True)
+    pad_end = torch.maximum(wx1 + px + 0.02, x1 - px)
+    b.slab(0, (wx1 + px, -py, top - 0.0008), (pad_end, py, top + 0.05), 0.002, present=pad,
+           cut=True)
     feet = b.chance(0.5)
     foot, inset = b.uniform(0.001, 0.004), b.uniform(0.005, 0.03)
     b.slab(0, (x0 + inset, -y1 + inset, -foot), (x0 + inset + 0.012, y1 - inset, 0.002), 0.004,
@@ -145,7 +146,7 @@ def laptop(n: int, generator: torch.Generator, device: torch.device | str) -> In
     b.slab(0, (x0 - b.uniform(0.0, 0.015), -0.8 * y1, -b.uniform(0.0, 0.012)),
            (x0 + b.uniform(0.03, 0.08), 0.8 * y1, top * 0.5), 0.004, 0.001, present=hump)
 
-    # Lid, in the frame of the hinge: panel with a screen set into it, sometimes tilted with the top.
+    # Lid, in the frame of the hinge: a panel with a screen set in, tilted where the top is.
     gap_z = b.uniform(0.0, 0.002)
     hinge_z = top + b.uniform(-0.35, 0.1) * thick.clamp_max(0.02) + b.chance(0.3) * lid_thick / 2
     hinge_z = torch.minimum(hinge_z, top + lid_thick)
@@ -162,8 +163,8 @@ def laptop(n: int, generator: torch.Generator, device: torch.device | str) -> In
            (lx1 - bezel, ly - bezel, under + recess), 0.001, present=screen, cut=True, pitch=slope)
     hump_lid = b.chance(0.15)
     b.slab(1, (lx0 + 0.2 * depth, -0.7 * ly, under + lid_thick - 1e-4),
-           (lx1 - 0.2 * depth, 0.7 * ly, under + lid_thick + b.uniform(0.0005, 0.003)), 0.02, 0.0004,
-           present=hump_lid, pitch=slope)
+           (lx1 - 0.2 * depth, 0.7 * ly, under + lid_thick + b.uniform(0.0005, 0.003)),
+           0.02, 0.0004, present=hump_lid, pitch=slope)
 
     # Hinge: two barrels or one long one, on the lid or on the base.
     barrel, long, on_lid = b.chance(0.6), b.chance(0.4), b.chance(0.6)

@@ -1,4 +1,4 @@
-"""Where the camera stands: the test protocol of docs/evaluation.md, and a wider one for training."""
+"""Where the camera stands: the test protocol of docs/evaluation.md, and a wider one to train."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def joint_range(category: Category, train: bool = False) -> tuple[Tensor, Tensor
     low = torch.tensor([j.lower for j in category.joints])
     high = torch.tensor([j.upper for j in category.joints])
     if category.name == 'laptop':
-        low, high = (low * 0 + radians(5 if train else 10), low * 0 + radians(145 if train else 130))
+        low = torch.full_like(low, radians(5 if train else 10))
+        high = torch.full_like(high, radians(145 if train else 130))
     return low, high
 
 

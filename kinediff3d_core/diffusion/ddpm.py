@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -12,9 +13,10 @@ Denoiser = Callable[[Tensor, Tensor], Tensor]
 
 
 def alpha_bar(t: Tensor) -> Tensor:
-    """Cumulative product of (1 - beta) at t in 0..1: the cosine schedule of Nichol and Dhariwal."""
+    """Product of all (1 - beta) up to t in 0..1: the cosine schedule of Nichol and Dhariwal."""
+    start = math.cos(0.008 / 1.008 * math.pi / 2) ** 2
     f = torch.cos((t + 0.008) / 1.008 * torch.pi / 2).square()
-    return (f / torch.cos(torch.tensor(0.008 / 1.008 * torch.pi / 2)).square().item()).clamp(1e-5, 1)
+    return (f / start).clamp(1e-5, 1)
 
 
 def diffuse(z0: Tensor, t: Tensor, noise: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ over parts and articulation is exact. Lengths are canonical units (metres / cate
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -62,7 +63,7 @@ class Field:
 
 
 class PlaneDecoder(nn.Module):
-    """Feature planes of every part from F_kg, by a linear layer and two upsampling convolutions."""
+    """Feature planes of every part from F_kg: a linear layer and two upsampling convolutions."""
 
     def __init__(self, parts: int, config: KAVAEConfig) -> None:
         super().__init__()
@@ -78,7 +79,8 @@ class PlaneDecoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.linear(x).view(-1, self.channels, self.start, self.start)
         y = self.up(y)
-        return y.view(x.shape[0], self.parts, 3, *y.shape[1:])
+        out: Tensor = y.view(x.shape[0], self.parts, 3, *y.shape[1:])
+        return out
 
 
 class KAVAE(nn.Module):
@@ -136,7 +138,7 @@ class KAVAE(nn.Module):
         """
         features = torch.cat([phi(part_points[:, k]) for k, phi in enumerate(self.phi)], dim=-1)
         mu, log_var = self.theta_enc(features).chunk(2, dim=-1)
-        return mu * PRIOR_STD, log_var.clamp(-12, 4) + 2 * torch.log(torch.tensor(PRIOR_STD)).item()
+        return mu * PRIOR_STD, log_var.clamp(-12, 4) + 2 * math.log(PRIOR_STD)
 
     def decode(self, z: Tensor, q: Tensor) -> Field:
         """Psi and Theta_dec: F_kg of codes z (B, D_z) at joint positions q (B, K-1)."""
@@ -156,7 +158,8 @@ class KAVAE(nn.Module):
         B, K, N = points.shape[:3]
         offset = points - field.centre[:, :, None]
         outside = offset.abs() - field.half[:, :, None]
-        box = outside.clamp_min(0).square().sum(-1).add(1e-12).sqrt() + outside.amax(-1).clamp_max(0)
+        box = (outside.clamp_min(0).square().sum(-1).add(1e-12).sqrt()
+               + outside.amax(-1).clamp_max(0))
         u = (offset / field.half[:, :, None]).clamp(-1.2, 1.2)
         grid = torch.stack([u[..., [0, 1]], u[..., [0, 2]], u[..., [1, 2]]], dim=2) / 1.2
         sampled = F.grid_sample(field.planes.flatten(0, 2), grid.view(B * K * 3, 1, N, 2),
@@ -177,5 +180,5 @@ def kl_to_prior(mu: Tensor, log_var: Tensor) -> Tensor:
     """KL( N(mu, var) || N(0, 0.25^2) ), summed over dimensions, mean over the batch (eq. 2)."""
     prior = PRIOR_STD ** 2
     kl = 0.5 * ((log_var.exp() + mu.square()) / prior - 1 - log_var
-                + torch.log(torch.tensor(prior)).item())
+                + math.log(prior))
     return kl.sum(-1).mean()

@@ -63,10 +63,12 @@ class PointTokens(nn.Module):
         with torch.no_grad():
             centre_index = farthest_points(p, self.tokens)
             centre = gather_rows(p, centre_index)
-            near = torch.cdist(centre, p).topk(self.neighbours, dim=-1, largest=False, sorted=False).indices
+            near = torch.cdist(centre, p).topk(self.neighbours, dim=-1, largest=False,
+                                               sorted=False).indices
         group = torch.cat([(gather_rows(p, near) - centre[:, :, None]) * 4.0,
                            gather_rows(f, near)], dim=-1)
-        x = self.local(group) + self.place(torch.cat([centre, gather_rows(f, centre_index)], -1))
+        own = torch.cat([centre, gather_rows(f, centre_index)], dim=-1)
+        x = self.local(group) + self.place(own)
         for block in self.blocks:
             x = block(x)
         out: Tensor = self.norm(x)

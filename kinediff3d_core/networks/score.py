@@ -61,7 +61,7 @@ def pack_state(state: State, centroid: Tensor) -> Tensor:
 
 def unpack_state(x: Tensor, centroid: Tensor) -> State:
     """Inverse of :func:`pack_state`; rotation and axes are made orthonormal."""
-    joints = x[..., 9:].unflatten(-1, (-1, 7))
+    joints = x[..., 9:].reshape(*x.shape[:-1], -1, 7)
     T = make_transform(rotation_from_6d(x[..., :6]), x[..., 6:9] + centroid)
     axis = nn.functional.normalize(joints[..., 4:7], dim=-1)
     return State(T, joints[..., 0], joints[..., 1:4], axis)

@@ -1,0 +1,449 @@
+"""From a partial point cloud to an articulated object: the inference of section 3.4.
+
+    pipeline = Pipeline.load('laptop')
+    estimate = pipeline.infer(depth=depth, intrinsics=intrinsics, mask=mask)
+    print(estimate.joints[0].position)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import roma
+import torch
+from torch import Tensor
+
+from kinediff3d_core import refinement as refine
+from kinediff3d_core.categories import Category, get_category
+from kinediff3d_core.diffusion.ddpm import sample_ancestral, sample_ddim
+from kinediff3d_core.diffusion.ve_sde import sample_fixed, sample_rk45
+from kinediff3d_core.estimate import (
+    ArticulatedEstimate,
+    JointEstimate,
+    Mesh,
+    Mode,
+    NoEstimate,
+    PartEstimate,
+)
+from kinediff3d_core.geometry import (
+    Intrinsics,
+    backproject,
+    invert_transform,
+    rotation_angle,
+    transform_points,
+)
+from kinediff3d_core.kinematics import forward_kinematics
+from kinediff3d_core.meshing import extract_mesh
+from kinediff3d_core.networks.kavae import KAVAE, Field
+from kinediff3d_core.networks.latent import LatentDenoiser
+from kinediff3d_core.networks.score import ScoreModel, State, unpack_state
+from kinediff3d_core.refinement import Observation
+from kinediff3d_core.segmentation import segment_object
+from kinediff3d_core.weights import load_network
+
+MAX_POINTS = 4_000_000
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How much work an estimate is given."""
+
+    hypotheses: int = 32
+    """Samples of the score model for one cloud."""
+    sampler: str = 'fixed'
+    """``fixed`` (log-spaced steps) or ``rk45`` (Dormand-Prince at 1e-5)."""
+    sampler_steps: int = 14
+    """Steps of the fixed sampler."""
+    keep: int = 6
+    """Hypotheses that are refined."""
+    latent_sampler: str = 'ddim'
+    """``ddim`` or ``ancestral``."""
+    latent_steps: int = 4
+    """Steps of the latent sampler."""
+    rounds: int = 4
+    """Rounds of pose descent and regeneration of Z."""
+    iterations: int = 5
+    """Steps of the descent in a round."""
+    residual: str = 'sdf'
+    """``sdf`` (second order) or ``chamfer`` (first order, eq. 9)."""
+    points: int = 384
+    """Observed points that residuals use."""
+    surface: int = 96
+    """Surface samples of each part that residuals use."""
+    voxel: float = 0.002
+    """Mesh resolution in metres; a quarter of it across thin parts."""
+    dense: bool = False
+    """Fill the whole mesh grid instead of refining near the surface."""
+
+
+PRESETS = {
+    'fast': Preset(),
+    'paper': Preset(hypotheses=50, sampler='rk45', latent_sampler='ancestral', latent_steps=1000,
+                    iterations=40, residual='chamfer', surface=384, dense=True),
+}
+MIN_POINTS = 100
+"""Fewer observed points than this do not fix an object's pose."""
+MAX_RESIDUAL = 0.05
+"""Largest mean distance of the cloud to the posed surface that is still an answer, canonical."""
+SCORE_TEMPERATURE = 0.004
+"""Difference of fit scores (canonical) that makes a mode e times less likely."""
+NETWORK_POINTS = 512
+
+
+@dataclass(frozen=True)
+class Generated:
+    """An object in a new joint state: part meshes in the base's frame, by two ways.
+
+    Attributes:
+        positions: (K-1,) rad or m.
+        decoder: decoded again, Omega(Q | Theta_dec(Z, Psi(A'))).
+        chain: the estimate's meshes, posed by the kinematic chain.
+    """
+
+    positions: np.ndarray
+    decoder: tuple[Mesh, ...]
+    chain: tuple[Mesh, ...]
+
+
+class Pipeline:
+    """The three networks of one category on one device. Not thread-safe: one call at a time."""
+
+    def __init__(self, category: Category, shape: KAVAE, pose: ScoreModel, latent: LatentDenoiser,
+                 preset: Preset, device: torch.device) -> None:
+        self.category, self.preset, self.device = category, preset, device
+        self.shape, self.pose, self.latent = shape, pose, latent
+
+    @classmethod
+    def load(cls, category: str, preset: str = 'fast', device: str = 'cpu',
+             weights: Path | None = None) -> Pipeline:
+        """Pipeline of a category.
+
+        Args:
+            preset: ``fast`` or ``paper``.
+            device: ``cpu``, ``cuda`` or ``cuda:N``.
+            weights: folder with the three networks; None takes the shipped ones.
+
+        Raises:
+            ValueError: unknown category, preset or device, or weights that do not load.
+        """
+        spec = get_category(category)
+        if preset not in PRESETS:
+            raise ValueError(f'unknown preset {preset!r}; known: {", ".join(PRESETS)}')
+        try:
+            target = torch.device(device)
+        except RuntimeError as error:
+            raise ValueError(f'unknown device {device!r}; use cpu, cuda or cuda:N') from error
+        if target.type == 'cuda' and not torch.cuda.is_available():
+            raise ValueError(f'device {device!r} asked for, but torch sees no CUDA device; '
+                             'use device cpu')
+        return cls(spec, cast(KAVAE, load_network('shape', category, weights, target)),
+                   cast(ScoreModel, load_network('pose', category, weights, target)),
+                   cast(LatentDenoiser, load_network('latent', category, weights, target)),
+                   PRESETS[preset], target)
+
+    @torch.no_grad()
+    def infer(self, points: np.ndarray | None = None, *, depth: np.ndarray | None = None,
+              intrinsics: Intrinsics | None = None, mask: np.ndarray | None = None,
+              mesh: bool = True, seed: int = 0) -> ArticulatedEstimate:
+        """Estimate the object in one view.
+
+        Args:
+            points: (N, 3) cloud of the object in the camera frame, m; or give ``depth``.
+            depth: (H, W) z-depth, m, with ``intrinsics``; pixels without depth are 0 or NaN.
+            mask: (H, W), true on the object; None removes the support plane and keeps the
+                largest cluster.
+            mesh: extract part meshes (the slowest stage on a CPU).
+            seed: of the samplers; the same input and seed give the same estimate.
+
+        Raises:
+            ValueError: input of a wrong shape or kind; the message says what would be right.
+            NoEstimate: the view does not support an answer.
+        """
+        seconds: dict[str, float] = {}
+        generator = torch.Generator(self.device).manual_seed(seed)
+        with _stage(seconds, 'cloud'):
+            cloud = self._cloud(points, depth, intrinsics, mask)
+            few, target = self._subsample(cloud, generator)
+            seen = refine.observe(cloud / self.category.scale, target)
+        with _stage(seconds, 'pose'):
+            state = self._sample_states(few, generator)
+        with _stage(seconds, 'shape'):
+            z, field, state = self._regenerate(few, state, generator, first=True)
+            surface, _ = refine.surface_samples(self.shape, field, 48, generator)
+            score, _ = refine.fit_score(self.shape, field, state, seen, surface)
+            sampled = state
+            kept = _distinct(state, score, self.preset.keep)
+            z, field, state, score = z[kept], field[kept], state[kept], score[kept]
+        with _stage(seconds, 'refine'):
+            z, field, state, information = self._refine(few, seen, z, field, state, generator)
+            surface, _ = refine.surface_samples(self.shape, field, 128, generator)
+            score, residual = refine.fit_score(self.shape, field, state, seen, surface)
+        best = int(score.argmin())
+        if float(residual[best]) > MAX_RESIDUAL:
+            raise NoEstimate(
+                f'no pose of a {self.category.name} explains the cloud (mean distance '
+                f'{1e3 * self.category.scale * float(residual[best]):.0f} mm); check the category '
+                'and the mask')
+        with _stage(seconds, 'mesh'):
+            meshes = self._meshes(field[best:best + 1]) if mesh else None
+        return self._estimate(best, z, state, score, residual, information, sampled, meshes,
+                              target, seconds)
+
+    @torch.no_grad()
+    def generate(self, estimate: ArticulatedEstimate, positions: Sequence[float]) -> Generated:
+        """The estimated object at other joint positions (section 3.3), rad or m.
+
+        Raises:
+            ValueError: not one finite position a joint, or an estimate of another category.
+        """
+        q = np.asarray(positions, dtype=np.float64)
+        if q.shape != (len(self.category.joints),) or not np.isfinite(q).all():
+            raise ValueError(f'{self.category.name} needs {len(self.category.joints)} finite '
+                             f'joint position(s), got {list(positions)}')
+        if estimate.category != self.category.name:
+            raise ValueError(f'estimate is of a {estimate.category}, weights of a '
+                             f'{self.category.name}')
+        origin = np.stack([j.origin for j in estimate.joints])
+        axis = np.stack([j.axis for j in estimate.joints])
+        poses = forward_kinematics(self.category.joints, torch.eye(4, dtype=torch.float64),
+                                   torch.from_numpy(q), torch.from_numpy(origin),
+                                   torch.from_numpy(axis)).numpy()
+        z = torch.from_numpy(estimate.latent).float().to(self.device)[None]
+        unit = self._joint_units()
+        field = self.shape.decode(z, torch.from_numpy(q).float().to(self.device)[None] / unit)
+        decoded = self._meshes(field)
+        held = [p.mesh for p in estimate.parts]
+        chain = [m if m is not None else d for m, d in zip(held, decoded, strict=True)]
+        return Generated(q, tuple(_posed(m, T) for m, T in zip(decoded, poses, strict=True)),
+                         tuple(_posed(m, T) for m, T in zip(chain, poses, strict=True)))
+
+    def _cloud(self, points: np.ndarray | None, depth: np.ndarray | None,
+               intrinsics: Intrinsics | None, mask: np.ndarray | None) -> np.ndarray:
+        if (points is None) == (depth is None):
+            raise ValueError('give either points or depth with intrinsics')
+        if depth is not None:
+            if intrinsics is None:
+                raise ValueError('depth needs intrinsics (fx, fy, cx, cy, width, height)')
+            if mask is None:
+                mask = segment_object(depth, intrinsics)
+            cloud = backproject(depth, intrinsics, mask)
+        else:
+            cloud = np.asarray(points, dtype=np.float32)
+            if cloud.ndim != 2 or cloud.shape[1] != 3:
+                raise ValueError(f'points must be (N, 3), got {cloud.shape}')
+            if len(cloud) > MAX_POINTS:
+                raise ValueError(f'{len(cloud)} points are more than {MAX_POINTS}; downsample')
+            cloud = cloud[np.isfinite(cloud).all(1) & (cloud[:, 2] > 0)]
+        cloud = _without_strays(cloud)
+        if len(cloud) < MIN_POINTS:
+            raise NoEstimate(f'{len(cloud)} points on the object, at least {MIN_POINTS} are '
+                             'needed; move closer or check the mask')
+        return cloud
+
+    def _subsample(self, cloud: np.ndarray, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Two random subsets in canonical units: for the networks and for the residuals."""
+        def some(n: int) -> Tensor:
+            device = generator.device
+            if len(cloud) >= n:
+                pick = torch.randperm(len(cloud), generator=generator, device=device)[:n]
+            else:
+                pick = torch.randint(len(cloud), (n,), generator=generator, device=device)
+            return torch.from_numpy(cloud).to(device)[pick] / self.category.scale
+
+        return some(NETWORK_POINTS), some(self.preset.points)
+
+    def _sample_states(self, points: Tensor, generator: torch.Generator) -> State:
+        """Hypotheses (H + 1) from the score model, and the regressed one."""
+        p, net = self.preset, self.pose
+        centroid = points.mean(0)
+        feature = net.encode((points - centroid)[None])
+        noise = torch.randn(p.hypotheses, net.size, generator=generator, device=self.device)
+        context = feature.expand(p.hypotheses, -1)
+
+        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+            return net.denoise(x, sigma, context)
+
+        if p.sampler == 'rk45':
+            x = sample_rk45(denoise, noise)
+        else:
+            x = sample_fixed(denoise, noise, p.sampler_steps)
+        x = net.unwhiten(torch.cat([x, net.regress(feature)]))
+        return refine.limit_joints(self.shape, unpack_state(x, centroid))
+
+    def _regenerate(self, points: Tensor, state: State, generator: torch.Generator,
+                    first: bool = False) -> tuple[Tensor, Field, State]:
+        """Z of every hypothesis from the cloud canonicalised with it, decoded; the pivots follow.
+
+        The pivot and the moving part's shape belong together, so both come from Z.
+        """
+        poses = refine.part_poses(self.shape, state)
+        local = transform_points(invert_transform(poses), points.expand(*poses.shape[:2], -1, 3))
+        condition = self.latent.condition(local)
+
+        def denoise(z: Tensor, t: Tensor) -> Tensor:
+            return self.latent.denoise(z, t, condition)
+
+        shape = (len(state.q), self.latent.config.latent)
+        if self.preset.latent_sampler == 'ancestral' and not first:
+            z = sample_ancestral(denoise, shape, generator, self.preset.latent_steps, self.device)
+        else:
+            noise = torch.randn(1, shape[1], generator=generator, device=self.device)
+            steps = self.preset.latent_steps if self.preset.latent_sampler == 'ddim' else 4
+            z = sample_ddim(denoise, 0.3 * noise.expand(shape), steps)
+        z = self.latent.unwhiten(z)
+        field = self.shape.decode(z, state.q)
+        return z, field, replace(state, origin=field.origin,
+                                 axis=self.shape.axis.expand_as(state.axis))
+
+    def _refine(self, points: Tensor, seen: Observation, z: Tensor, field: Field, state: State,
+                generator: torch.Generator) -> tuple[Tensor, Field, State, Tensor]:
+        """Alternate pose descent and regeneration of Z (section 3.4), ending with a descent."""
+        p, net = self.preset, self.shape
+        information = torch.zeros(1)
+        for i in range(p.rounds):
+            if i:
+                z, field, state = self._regenerate(points, state, generator)
+            surface, normals = refine.surface_samples(net, field, p.surface, generator)
+            width = (0.08, 0.05, 0.03, 0.02)[min(i, 3)]
+            if p.residual == 'chamfer':
+                state = refine.descend_chamfer(net, field, state, seen, surface, normals,
+                                               p.iterations)
+                if i + 1 == p.rounds:
+                    _, information = refine.descend_sdf(net, field, state, seen, surface, 0, width)
+            else:
+                state, information = refine.descend_sdf(net, field, state, seen, surface,
+                                                        p.iterations, width)
+        return z, field, state, information
+
+    def _meshes(self, field: Field) -> tuple[Mesh, ...]:
+        scale = self.category.scale
+        meshes = []
+        for k in range(self.shape.parts):
+            centre, half = field.centre[0, k], field.half[0, k]
+
+            def sdf(p: Tensor, k: int = k) -> Tensor:
+                local = torch.zeros(1, self.shape.parts, len(p), 3, device=p.device)
+                local[0, k] = p
+                return self.shape.query(field, local)[0, k]
+
+            voxel = (half / 4).clamp(0.25 * self.preset.voxel / scale, self.preset.voxel / scale)
+            mesh = extract_mesh(sdf, centre - 1.15 * half - voxel, centre + 1.15 * half + voxel,
+                                voxel, dense=self.preset.dense)
+            meshes.append(Mesh(mesh.vertices * scale, mesh.faces))
+        return tuple(meshes)
+
+    def _joint_units(self) -> Tensor:
+        """What one canonical unit of each joint position is: 1 rad, or the scale in metres."""
+        return torch.tensor([1.0 if j.joint_type == 'revolute' else self.category.scale
+                             for j in self.category.joints], device=self.device)
+
+    def _estimate(self, best: int, z: Tensor, state: State, score: Tensor, residual: Tensor,
+                  information: Tensor, sampled: State, meshes: tuple[Mesh, ...] | None,
+                  points: Tensor, seconds: dict[str, float]) -> ArticulatedEstimate:
+        c, scale = self.category, self.category.scale
+        unit = self._joint_units()
+        weight = torch.softmax(-score / SCORE_TEMPERATURE, dim=0)
+        modes, left = [], torch.ones_like(weight, dtype=torch.bool)
+        for i in torch.argsort(score).tolist():
+            if not left[i]:
+                continue
+            same = left & ~_differs(state, state[i], 15.0, 0.25)
+            left &= ~same
+            T = _metric(state.T_camera_base[i], scale)
+            modes.append(Mode(float(weight[same].sum()), T,
+                              (state.q[i] * unit).double().cpu().numpy(),
+                              float(residual[i]) * scale))
+        covariance, q_std = self._spread(best, state, residual, information, sampled)
+        poses = refine.part_poses(self.shape, state[best:best + 1])[0]
+        parts = tuple(PartEstimate(name, _metric(poses[k], scale),
+                                   meshes[k] if meshes is not None else None)
+                      for k, name in enumerate(c.parts))
+        joints = tuple(JointEstimate(
+            j.name, j.joint_type, c.parts[j.parent], c.parts[j.child],
+            state.origin[best, i].double().cpu().numpy() * scale,
+            torch.nn.functional.normalize(state.axis[best, i].double(), dim=-1).cpu().numpy(),
+            float(state.q[best, i] * unit[i]), j.lower, j.upper, float(q_std[i] * unit[i]))
+            for i, j in enumerate(c.joints))
+        fit = float(torch.exp(-residual[best] / 0.03))
+        return ArticulatedEstimate(
+            c.name, parts, joints, covariance, float(residual[best]) * scale,
+            modes[0].weight * fit, tuple(modes), z[best].double().cpu().numpy(),
+            points.double().cpu().numpy() * scale, seconds)
+
+    def _spread(self, best: int, state: State, residual: Tensor, information: Tensor,
+                sampled: State) -> tuple[np.ndarray, Tensor]:
+        """Covariance (6, 6) of the base pose in metres and radians, and q's deviation (J).
+
+        The spread of the refined hypotheses that stayed in the best one's mode, plus what the
+        residual leaves open (inverse of the information matrix; shape errors are correlated over
+        the cloud, so that twenty points count as one).
+        """
+        size = information.shape[-1]
+        device = information.device
+        near = ~_differs(state, state[best], 15.0, 0.25)
+        T = state.T_camera_base
+        turn = roma.rotmat_to_rotvec(T[near][:, :3, :3] @ T[best, :3, :3].T)
+        delta = torch.cat([T[near][:, :3, 3] - T[best, :3, 3], turn,
+                           state.q[near] - state.q[best]], dim=1)
+        spread = delta.T @ delta / max(int(near.sum()), 1)
+        noise = (residual[best].square() + 1e-4 ** 2) * 20
+        eye = torch.eye(size, device=device)
+        total = spread + noise * torch.linalg.inv(information[best] + 1e-3 * eye)
+        unit = torch.ones(6, device=device)
+        unit[:3] = self.category.scale
+        covariance = (total[:6, :6] * unit[:, None] * unit).double().cpu().numpy()
+        return (covariance + covariance.T) / 2, total.diagonal()[6:].clamp_min(0).sqrt()
+
+
+@contextmanager
+def _stage(seconds: dict[str, float], name: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    seconds[name] = time.perf_counter() - start
+
+
+def _without_strays(cloud: np.ndarray) -> np.ndarray:
+    """Points whose depth is within reach of the middle half's: background in the mask goes."""
+    if len(cloud) < MIN_POINTS:
+        return cloud
+    low, middle, high = np.percentile(cloud[:, 2], (10, 50, 90))
+    reach = 1.5 * max(high - low, 0.05)
+    kept: np.ndarray = cloud[np.abs(cloud[:, 2] - middle) < reach]
+    return kept
+
+
+def _differs(state: State, other: State, degrees: float, joint: float) -> Tensor:
+    """Whether each hypothesis (H) is another mode than ``other``."""
+    angle = rotation_angle(state.T_camera_base[:, :3, :3], other.T_camera_base[:3, :3])
+    return (torch.rad2deg(angle) > degrees) | ((state.q - other.q).abs().amax(1) > joint)
+
+
+def _distinct(state: State, score: Tensor, keep: int) -> Tensor:
+    """Indices of the best hypotheses, none within 4 degrees (pose) and 3 (joint) of a better."""
+    order = torch.argsort(score).tolist()
+    chosen: list[int] = []
+    for i in order:
+        if len(chosen) == keep:
+            break
+        if not chosen or bool(
+                _differs(state[torch.tensor(chosen)], state[i], 4.0, 0.05).all()):
+            chosen.append(i)
+    return torch.tensor(chosen, device=score.device)
+
+
+def _metric(T: Tensor, scale: float) -> np.ndarray:
+    out: np.ndarray = T.double().cpu().numpy().copy()
+    out[:3, 3] *= scale
+    return out
+
+
+def _posed(mesh: Mesh, T: np.ndarray) -> Mesh:
+    return Mesh(mesh.vertices @ T[:3, :3].T + T[:3, 3], mesh.faces)
