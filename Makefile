@@ -1,0 +1,82 @@
+# make demo   run the nodes on a simulated camera; pictures, mesh and URDF go to demo_output/
+# make test   lint, then every test
+# make venv   only create .venv with all that both need
+# make lint   ruff and mypy
+# make clean  remove everything that make created
+#
+# Nothing here needs root, ROS 2 or a GPU. Another Python: make PYTHON=python3.12 demo
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+# Twice quiet: errors only. The lines that say what is going on are ours.
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
+
+# Versions, also for what pip builds in environments of its own.
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
+
+# .venv has its own ROS 2 packages: keep out those of a sourced ROS 2, and the mark that the
+# ROS wheels of another environment leave behind.
+unexport PYTHONPATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
+ifdef ROS_DISTRO
+unexport LD_LIBRARY_PATH ROS_DISTRO
+endif
+
+.PHONY: demo test venv lint clean
+
+demo: venv
+	$(BIN)/kinediff3d demo --headless --out demo_output
+
+test: lint
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+venv:
+	@$(MAKE) --no-print-directory --jobs=2 $(STAMPS)/project
+
+$(STAMPS)/created:
+	@sh pip_ros/check_machine.sh $(PYTHON)
+	@echo '== 1/5 Creating $(VENV) (all five steps: about 5 minutes)'
+	@$(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS)
+	@touch $@
+
+$(STAMPS)/torch: constraints.txt | $(STAMPS)/created
+	@echo '== 2/5 Installing PyTorch'
+	@$(PIP) install torch
+	@touch $@
+
+# Beside PyTorch's download: generating the one message package that has no wheel.
+$(STAMPS)/tf2_msgs: constraints.txt $(wildcard pip_ros/tf2_msgs/* pip_ros/tf2_msgs/msg/*) \
+		| $(STAMPS)/created
+	@echo '== 3/5 Building tf2_msgs'
+	@$(PIP) wheel --no-deps --wheel-dir $(VENV)/wheels ./pip_ros/tf2_msgs
+	@touch $@
+
+$(STAMPS)/ros: constraints.txt requirements-ros.txt $(STAMPS)/torch $(STAMPS)/tf2_msgs \
+		$(wildcard pip_ros/python/pyproject.toml pip_ros/python/*/*.py)
+	@echo '== 4/5 Installing ROS 2 Jazzy from wheels'
+	@$(PIP) install --requirement requirements-ros.txt
+	@$(PIP) install --force-reinstall --no-deps $(VENV)/wheels/*.whl
+	@$(PIP) install --force-reinstall --no-deps ./pip_ros/python
+	@$(PIP) install transforms3d
+	@touch $@
+
+$(STAMPS)/project: constraints.txt setup.py setup.cfg pyproject.toml $(STAMPS)/ros
+	@echo '== 5/5 Installing KineDiff3D and its requirements'
+	@$(PIP) install --editable '.[test,train]'
+	@touch $@
+	@echo '== $(VENV) is ready'
+
+clean:
+	rm -rf $(VENV) build dist install log *.egg-info demo_output
+	rm -rf pip_ros/python/build pip_ros/python/*.egg-info pip_ros/tf2_msgs/build
+	rm -rf .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
