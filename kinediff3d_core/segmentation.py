@@ -1,8 +1,8 @@
 """Finding the object without a mask: take the support plane away, keep the best cluster.
 
-The plane is the largest by RANSAC (Fischler and Bolles 1981) that looks like a support: what
-stands on it covers little of it or is surrounded by it, or it runs out of the picture. A laptop's
-own base or lid is neither, so an object in front of nothing stays whole.
+The plane is the largest by RANSAC (Fischler and Bolles 1981) that looks like a support: it
+surrounds what stands on it, or it runs out of the picture. A laptop's own base or lid does
+neither, so an object in front of nothing stays whole.
 """
 
 from __future__ import annotations
@@ -33,6 +33,15 @@ MAX_PLANES = 3
 
 CELL = 0.02
 """Clusters are connected cells of this size, m: gaps of one cell are bridged."""
+
+NEIGHBOUR_JUMP = 0.25
+"""Parts side by side in the picture are one object if their depths differ by less, m."""
+
+MIN_LINKS = 8
+"""Pixels side by side that join two clusters."""
+
+BORDER_SHARE = 0.02
+"""A plane with this share of its points at the picture's edge runs out of it."""
 
 MIN_POINTS = 200
 """Smallest cluster that is an object."""
@@ -66,7 +75,11 @@ def segment_object(depth: Array, intrinsics: Intrinsics) -> Array:
     edge = 4
     border = ((u < edge) | (v < edge) | (u >= size[1] - edge) | (v >= size[0] - edge))
     centre = np.stack([(u - size[1] / 2) / size[1], (v - size[0] / 2) / size[0]], axis=-1)
-    keep = _segment(points, border, centre)
+    index = np.full(size, -1)
+    index[v, u] = np.arange(len(z))
+    beside = np.concatenate([np.stack([index[:, :-1].ravel(), index[:, 1:].ravel()]),
+                             np.stack([index[:-1].ravel(), index[1:].ravel()])], axis=1)
+    keep = _segment(points, border, centre, beside[:, (beside >= 0).all(0)])
     mask = np.zeros(size, dtype=bool)
     mask[v[keep], u[keep]] = True
     return mask
@@ -85,18 +98,25 @@ def segment_cloud(points: Array) -> Array:
         valid = np.isfinite(points).all(-1) & (points[:, 2] > 0)
     p = points[valid].astype(np.float32)
     ray = p[:, :2] / p[:, 2:]
-    centre = (ray - ray.mean(0)) / max(float(np.ptp(ray, axis=0).max()), 1e-6) if len(p) else ray
-    out = np.zeros(len(points), dtype=bool)
-    out[np.flatnonzero(valid)[_segment(p, np.zeros(len(p), dtype=bool), centre)]] = True
+    out, none = np.zeros(len(points), dtype=bool), np.zeros((2, 0), dtype=np.int64)
+    if len(p) < MIN_POINTS:
+        raise NoEstimate(f'{len(p)} finite points in front of the camera, at least {MIN_POINTS} '
+                         'are needed')
+    # Where the picture ended is not known any more: take the cloud's own rectangle.
+    low, high = ray.min(0), ray.max(0)
+    place = (ray - low) / np.maximum(high - low, 1e-6)
+    border = (np.minimum(place, 1 - place) < 0.0125).any(-1)
+    out[np.flatnonzero(valid)[_segment(p, border, place - 0.5, none)]] = True
     return out
 
 
-def _segment(points: Array, border: Array, centre: Array) -> Array:
+def _segment(points: Array, border: Array, centre: Array, beside: Array) -> Array:
     """Indices of the object's points.
 
     Args:
         points: (N, 3) float32, valid. border: (N,) whether the pixel is at the picture's edge.
         centre: (N, 2) offset from the picture's centre in shares of its size.
+        beside: (2, L) indices of points whose pixels are neighbours.
     """
     if len(points) < MIN_POINTS:
         raise NoEstimate(f'{len(points)} pixels have depth, at least {MIN_POINTS} are needed; '
@@ -112,11 +132,14 @@ def _segment(points: Array, border: Array, centre: Array) -> Array:
         plane, _, tolerance = found
         height = points[votes] @ plane[:3] + plane[3]
         above, on = votes[height > tolerance], votes[np.abs(height) <= tolerance]
-        if len(above) < 8 or not _is_support(points[on], points[above], border[on], plane):
+        if not _is_support(points[on], points[above], border[on], plane, beside.size > 0):
             break
         active = active[points[active] @ plane[:3] + plane[3] > tolerance]
         votes = above
-    best = _best_cluster(points[active], centre[active])
+    order = np.full(len(points), -1)
+    order[active] = np.arange(len(active))
+    beside = order[beside]
+    best = _best_cluster(points[active], centre[active], beside[:, (beside >= 0).all(0)])
     return np.asarray(active[best])
 
 
@@ -151,32 +174,37 @@ def _largest_plane(p: Array, rng: np.random.Generator) -> tuple[Array, int, floa
     return np.append(n, d).astype(np.float32), int(on.sum()), float(np.clip(3 * spread, .004, .02))
 
 
-def _is_support(on: Array, above: Array, border: Array, plane: Array) -> bool:
-    """Whether what lies above a plane stands on it, rather than being the plane's own object."""
-    if border.sum() > max(4, 0.004 * len(border)):
+def _is_support(on: Array, above: Array, border: Array, plane: Array, picture: bool) -> bool:
+    """Whether a plane is a support: it runs out of the picture, or around what lies above it.
+
+    A cloud's own rectangle says less than a picture's border: there, something must lie above.
+    """
+    few = len(above) < max(8, 0.03 * len(on))
+    if border.mean() > BORDER_SHARE and (picture or not few):
         return True
+    return not few and _surrounds(on, above, plane)
+
+
+def _surrounds(on: Array, above: Array, plane: Array) -> bool:
+    """Whether the points of a plane reach around those above it, on three sides at least."""
     n = plane[:3].astype(np.float64)
     side = np.cross(n, np.eye(3)[np.argmin(np.abs(n))])
     side /= np.linalg.norm(side)
     flat = np.stack([side, np.cross(n, side)], axis=-1)
     a, b = on @ flat, above @ flat
     low, high = np.percentile(b, (5, 95), axis=0)
-    try:
-        hull = ConvexHull(a)
-        inside = Delaunay(a[hull.vertices]).find_simplex(b) >= 0
-        covered = ConvexHull(b[inside]).volume if inside.sum() > 3 else np.inf
-    except QhullError:
-        return False
-    if inside.mean() < 0.4:
-        return False
     margin = 0.15 * (high - low)
     corners = np.array([[x, y] for x in (low[0] - margin[0], high[0] + margin[0])
                         for y in (low[1] - margin[1], high[1] + margin[1])])
-    surrounded = (Delaunay(a[hull.vertices]).find_simplex(corners) >= 0).sum() >= 3
-    return bool(surrounded or hull.volume > 4 * covered)
+    try:
+        hull = Delaunay(a[ConvexHull(a).vertices])
+    except QhullError:
+        return False
+    return bool((hull.find_simplex(b) >= 0).mean() > 0.4
+                and (hull.find_simplex(corners) >= 0).sum() >= 3)
 
 
-def _best_cluster(points: Array, centre: Array) -> Array:
+def _best_cluster(points: Array, centre: Array, beside: Array) -> Array:
     """Indices of the cluster that is largest and nearest to the picture's centre."""
     if len(points) < MIN_POINTS:
         raise NoEstimate('nothing stands out of the support plane; give a mask, or look at the '
@@ -201,6 +229,7 @@ def _best_cluster(points: Array, centre: Array) -> Array:
     graph = coo_matrix((np.ones(len(i), dtype=bool), (i, j)), shape=(len(cells), len(cells)))
     number, label = connected_components(graph, directed=False)
     label = np.where(solid, label, number)[member]
+    label = _joined(label, number, points, beside)
     size = np.bincount(label, minlength=number + 1).astype(np.float64)
     size[number] = 0
     off = np.stack([np.bincount(label, centre[:, k], number + 1) for k in range(2)], axis=-1)
@@ -215,3 +244,25 @@ def _best_cluster(points: Array, centre: Array) -> Array:
             return index
     raise NoEstimate(f'no cluster of at least {MIN_POINTS} points and at most {MAX_SIZE} m stands '
                      'out of the support plane; give a mask')
+
+
+def _joined(label: Array, number: int, points: Array, beside: Array) -> Array:
+    """Labels (N,) with clusters made one that lie side by side in the picture; ``number`` is none.
+
+    A lid hides the part of the base that it is fixed to: nearby in the picture, apart in space.
+    """
+    pair = np.sort(label[beside], axis=0)
+    apart = (pair[0] != pair[1]) & (pair[1] < number)
+    i, j = beside[:, apart]
+    near = np.abs(points[i, 2] - points[j, 2]) < NEIGHBOUR_JUMP
+    pair = pair[:, apart][:, near]
+    links, count = np.unique(pair[0] * (number + 1) + pair[1], return_counts=True)
+    links = links[count >= MIN_LINKS]
+    graph = coo_matrix((np.ones(len(links), dtype=bool),
+                        (links // (number + 1), links % (number + 1))),
+                       shape=(number + 1, number + 1))
+    _, merged = connected_components(graph, directed=False)
+    # The label of loose points stays the last one.
+    representative = np.full(number + 1, number)
+    np.minimum.at(representative, merged, np.arange(number + 1))
+    return np.asarray(representative[merged][label])
