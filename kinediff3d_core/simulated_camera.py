@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,11 @@ from kinediff3d_core.data.render import pixel_rays, render_depth
 from kinediff3d_core.data.sensor import SensorModel, apply_sensor
 from kinediff3d_core.data.solids import Instances
 from kinediff3d_core.data.views import joint_range, posed_corners, sample_views
+from kinediff3d_core.estimate import Mesh
 from kinediff3d_core.geometry import Intrinsics, invert_transform
+from kinediff3d_core.meshing import extract_mesh
+
+Array = np.ndarray[Any, Any]
 
 TAKES = 3
 """Noisy images of each joint state, shown in turn."""
@@ -35,47 +40,88 @@ class SimulatedFrame:
         T_camera_base: (4, 4) float64.
     """
 
-    depth: np.ndarray
-    mask: np.ndarray
-    positions: np.ndarray
-    T_camera_base: np.ndarray
+    depth: Array
+    mask: Array
+    positions: Array
+    T_camera_base: Array
+
+
+@dataclass(frozen=True)
+class SimulatedScene:
+    """A held-out test object and where the camera stands.
+
+    Attributes:
+        instances: one object.
+        positions: (S, K-1) the joint states of its sweep, from the lower limits to the upper.
+        T_camera_base: (1, 4, 4).
+        intrinsics: of the camera.
+        seed: that drew it.
+    """
+
+    instances: Instances
+    positions: Tensor
+    T_camera_base: Tensor
+    intrinsics: Intrinsics
+    seed: int
+
+    @classmethod
+    def sample(cls, category: str, seed: int, instance: int, intrinsics: Intrinsics,
+               states: int = 24) -> SimulatedScene:
+        """Object number ``instance`` of that seed, from one of the test views.
+
+        The camera is moved back where the object would leave the image while its joints move.
+
+        Raises:
+            ValueError: unknown category.
+        """
+        get_category(category)
+        generator = held_out_generator(seed)
+        objects = sample_instances(category, instance + 1, generator)
+        _, views = sample_views(objects, generator)
+        objects, view = objects[instance:instance + 1], views[instance:instance + 1]
+        low, high = joint_range(objects.category)
+        share = torch.linspace(0, 1, states)[:, None] if states > 1 else torch.full((1, 1), 0.5)
+        positions = low + share * (high - low)
+        return cls(objects, positions, _in_view(objects, view, positions, intrinsics), intrinsics,
+                   seed)
+
+    def meshes(self, positions: Array, voxel: float = 0.002) -> tuple[Mesh, ...]:
+        """The true parts at joint positions (K-1,), in the camera's frame, m."""
+        poses = self.instances.part_poses(
+            torch.as_tensor(positions, dtype=torch.float32)[None], self.T_camera_base)[0]
+        meshes = []
+        for k in range(self.instances.num_parts):
+            def sdf(p: Tensor, part: int = k) -> Tensor:
+                return self.instances.part_sdf(part, p[None])[0]
+
+            low, high = self.instances.bounds[0, k]
+            mesh = extract_mesh(sdf, low - 3 * voxel, high + 3 * voxel, voxel)
+            T = poses[k].double().numpy()
+            meshes.append(Mesh(mesh.vertices @ T[:3, :3].T + T[:3, 3], mesh.faces))
+        return tuple(meshes)
 
 
 class SimulatedCamera:
-    """Renders the joint's sweep once, so that frames then cost nothing.
-
-    The object is number ``instance`` of the held-out test objects of ``seed``; the view is one of
-    the test views. Joints move together, from their lower to their upper limits and back.
+    """Renders a scene's joint states once, so that frames then cost nothing.
 
     Args:
-        states: joint states that are rendered.
         table: a support plane under the object's lowest point.
         noise: apply the sensor model (without its occluders: nothing moves in front of a camera
             that stands still); each state gets ``TAKES`` images that differ in noise.
         progress: is told (done, total) while the states are rendered.
-
-    Raises:
-        ValueError: unknown category.
     """
 
-    def __init__(self, category: str, seed: int, instance: int, intrinsics: Intrinsics,
-                 states: int = 24, table: bool = False, noise: bool = True,
+    def __init__(self, scene: SimulatedScene, table: bool = False, noise: bool = True,
                  progress: Callable[[int, int], None] | None = None) -> None:
-        self.category = get_category(category)
-        self._generator = held_out_generator(seed)
-        instances = sample_instances(category, instance + 1, self._generator)
-        _, views = sample_views(instances, self._generator)
-        self.instances, view = instances[instance:instance + 1], views[instance:instance + 1]
-        low, high = joint_range(self.category)
-        share = torch.linspace(0, 1, states)[:, None] if states > 1 else torch.full((1, 1), 0.5)
-        self._positions = low + share * (high - low)
-        self._T_camera_base = _in_view(self.instances, view, self._positions, intrinsics)
-        plane = _table_depth(self.instances, self._positions, self._T_camera_base, intrinsics)
-        self._frames: list[list[tuple[np.ndarray, np.ndarray]]] = []
+        self.scene = scene
+        self._generator = held_out_generator(scene.seed)
         self._shown = 0
+        self._frames: list[list[tuple[Array, Array]]] = []
+        plane = _table_depth(scene)
+        states = len(scene.positions)
         for i in range(states):
-            depth, part = render_depth(self.instances, self._positions[i:i + 1],
-                                       self._T_camera_base, intrinsics)
+            depth, part = render_depth(scene.instances, scene.positions[i:i + 1],
+                                       scene.T_camera_base, scene.intrinsics)
             if table:
                 front = (plane > 0) & ((depth == 0) | (plane < depth))
                 depth = torch.where(front, plane, depth)
@@ -84,8 +130,20 @@ class SimulatedCamera:
             if progress is not None and ((i + 1) % 8 == 0 or i + 1 == states):
                 progress(i + 1, states)
 
-    def _takes(self, depth: Tensor, part: Tensor, noise: bool,
-               ) -> list[tuple[np.ndarray, np.ndarray]]:
+    def frame(self, phase: float) -> SimulatedFrame:
+        """The image at a phase: 0 is one end of the sweep, 0.5 the other, 1 the first again."""
+        last = len(self._frames) - 1
+        return self.state(round(last * (1 - abs(1 - 2 * (phase % 1.0)))))
+
+    def state(self, index: int) -> SimulatedFrame:
+        """The image at one of the scene's joint states."""
+        takes = self._frames[index]
+        self._shown += 1
+        depth, mask = takes[self._shown % len(takes)]
+        return SimulatedFrame(depth, mask, self.scene.positions[index].double().numpy(),
+                              self.scene.T_camera_base[0].double().numpy())
+
+    def _takes(self, depth: Tensor, part: Tensor, noise: bool) -> list[tuple[Array, Array]]:
         """Depth and mask images of one joint state."""
         if not noise:
             return [(depth[0].numpy(), (part >= 0)[0].numpy())]
@@ -93,23 +151,13 @@ class SimulatedCamera:
         takes = (apply_sensor(depth, part, self._generator, model) for _ in range(TAKES))
         return [(noisy[0].float().numpy(), mask[0].numpy()) for noisy, mask in takes]
 
-    def frame(self, phase: float) -> SimulatedFrame:
-        """The image at a phase: 0 is one end of the sweep, 0.5 the other, 1 the first again."""
-        last = len(self._frames) - 1
-        i = round(last * (1 - abs(1 - 2 * (phase % 1.0))))
-        self._shown += 1
-        depth, mask = self._frames[i][self._shown % len(self._frames[i])]
-        return SimulatedFrame(depth, mask, self._positions[i].numpy().astype(float),
-                              self._T_camera_base[0].double().numpy())
-
 
 def _in_view(instances: Instances, T_camera_base: Tensor, positions: Tensor,
              intrinsics: Intrinsics) -> Tensor:
     """The view, moved straight back until every state of the object is inside the image."""
     T = T_camera_base.clone()
-    n = len(positions)
     for _ in range(40):
-        corners = torch.cat([posed_corners(instances, positions[i:i + 1], T) for i in range(n)])
+        corners = torch.cat([posed_corners(instances, q[None], T) for q in positions])
         u = intrinsics.fx * corners[..., 0] / corners[..., 2] + intrinsics.cx
         v = intrinsics.fy * corners[..., 1] / corners[..., 2] + intrinsics.cy
         inside = ((corners[..., 2] > 0.1) & (u > 8) & (u < intrinsics.width - 9)
@@ -120,16 +168,15 @@ def _in_view(instances: Instances, T_camera_base: Tensor, positions: Tensor,
     return T
 
 
-def _table_depth(instances: Instances, positions: Tensor, T_camera_base: Tensor,
-                 intrinsics: Intrinsics) -> Tensor:
+def _table_depth(scene: SimulatedScene) -> Tensor:
     """Depth (1, H, W) of a rectangle under the object, parallel to its base, 0 beside it."""
     eye = torch.eye(4)[None]
-    corners = torch.cat([posed_corners(instances, q[None], eye) for q in positions])
+    corners = torch.cat([posed_corners(scene.instances, q[None], eye) for q in scene.positions])
     low, high = corners.amin((0, 1)), corners.amax((0, 1))
-    height = posed_corners(instances, positions[:1], eye)[0, :8, 2].min()
-    T_base_camera = invert_transform(T_camera_base)[0]
+    height = scene.instances.bounds[0, 0, 0, 2]
+    T_base_camera = invert_transform(scene.T_camera_base)[0]
     eye_position = T_base_camera[:3, 3]
-    directions = pixel_rays(intrinsics) @ T_base_camera[:3, :3].T
+    directions = pixel_rays(scene.intrinsics) @ T_base_camera[:3, :3].T
     z = (height - eye_position[2]) / directions[..., 2]
     hit = eye_position + z[..., None] * directions
     on_table = ((z > 0.05) & (hit[..., :2] > low[:2] - TABLE_MARGIN).all(-1)

@@ -12,7 +12,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
 
 from kinediff3d_core.geometry import Intrinsics
-from kinediff3d_core.simulated_camera import SimulatedCamera
+from kinediff3d_core.simulated_camera import SimulatedCamera, SimulatedScene
 from kinediff3d_ros import conversions, parameters
 from kinediff3d_ros.parameters import CameraSimParameters
 from kinediff3d_ros.running import run_node
@@ -31,10 +31,9 @@ class CameraSimNode(Node):
         p = self._settings = parameters.read(self, CameraSimParameters)
         self._intrinsics = Intrinsics(p.focal_length, p.focal_length, (p.width - 1) / 2,
                                       (p.height - 1) / 2, p.width, p.height)
-        self._camera = SimulatedCamera(
-            p.category, p.seed, p.instance, self._intrinsics, states=p.states, table=p.table,
-            noise=p.noise, progress=self._say_progress)
-        self._joint_names = [j.name for j in self._camera.category.joints]
+        scene = SimulatedScene.sample(p.category, p.seed, p.instance, self._intrinsics, p.states)
+        self._camera = SimulatedCamera(scene, p.table, p.noise, self._say_progress)
+        self._joint_names = [j.name for j in scene.instances.category.joints]
 
         qos = QoSProfile(depth=2)
         self._depth = self.create_publisher(Image, 'depth/image_rect', qos)

@@ -295,29 +295,33 @@ def deleted_markers(keys: Mapping[tuple[str, int], str], stamp: Time) -> MarkerA
 
 
 def simplify(mesh: Mesh, max_triangles: int) -> Mesh:
-    """A mesh of at most that many triangles by merging the vertices of ever larger cells.
+    """A mesh of at most that many triangles, for viewers.
 
-    Good enough to look at, and quick; the files of ``robot_description`` keep the full mesh.
+    Algorithm: vertices in one cell of a grid that face the same way (of the six along the axes)
+    become their mean, with ever larger cells. Flat sides stay flat and thin walls keep their two
+    sides, which plain clustering would knit together.
     """
-    vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces)
+    vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces)
     if len(faces) <= max_triangles:
         return mesh
-    corners = vertices[faces]
-    area = 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0],
-                                         corners[:, 2] - corners[:, 0]), axis=1).sum()
-    cell = np.sqrt(2.0 * area / max_triangles)
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    across = np.cross(b - a, c - a)
+    normals = np.stack([np.bincount(faces.ravel(), np.repeat(across[:, k], 3), len(vertices))
+                        for k in range(3)], axis=1)
+    facing = np.abs(normals).argmax(axis=1)
+    facing += 3 * (np.take_along_axis(normals, facing[:, None], axis=1)[:, 0] < 0)
+    offset = vertices - vertices.min(axis=0)
+    cell = float(np.sqrt(np.linalg.norm(across, axis=1).sum() / max_triangles))
     while True:
-        cells = np.floor((vertices - vertices.min(axis=0)) / cell).astype(np.int64)
-        _, merged, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-        merged = merged.reshape(-1)
-        means = np.stack([np.bincount(merged, weights=vertices[:, k]) for k in range(3)],
-                         axis=1) / count[:, None]
+        x, y, z = np.floor(offset / cell).astype(np.int64).T
+        key = ((x * (y.max() + 1) + y) * (z.max() + 1) + z) * 6 + facing
+        _, merged, count = np.unique(key, return_inverse=True, return_counts=True)
         kept = merged[faces]
-        a, b, c = kept.T
-        kept = kept[(a != b) & (b != c) & (c != a)]
+        kept = kept[(kept != np.roll(kept, 1, axis=1)).all(axis=1)]
         if len(kept) <= max_triangles:
-            return Mesh(means, kept)
-        cell *= 1.2
+            means = np.stack([np.bincount(merged, vertices[:, k]) for k in range(3)], axis=1)
+            return Mesh(means / count[:, None], kept)
+        cell *= 1.15
 
 
 def _extent(estimate: ArticulatedEstimate, joint: JointEstimate) -> float:

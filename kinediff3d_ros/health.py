@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from kinediff3d_core.estimate import ArticulatedEstimate
+from kinediff3d_ros.observation import Observed
 
 LEVELS = {
     'waiting': DiagnosticStatus.WARN,
@@ -52,7 +52,7 @@ class Health:
             if state != 'estimate':
                 self.last = {}
 
-    def measured(self, estimate: ArticulatedEstimate, stamp: str, age: float,
+    def measured(self, seen: Observed, stamp: str, age: float,
                  seconds: dict[str, float]) -> None:
         """Take over what one estimate measured.
 
@@ -60,11 +60,12 @@ class Health:
             age: s from the input's stamp to now.
             seconds: wall time per stage.
         """
+        estimate = seen.estimate
         with self._lock:
             self.last = {
                 'stamp': stamp, 'residual_m': float(estimate.residual),
                 'confidence': float(estimate.confidence), 'modes': len(estimate.modes),
-                'points': len(estimate.points), 'age_ms': 1e3 * age,
+                'points': len(seen.cloud), 'age_ms': 1e3 * age,
                 **{f'{stage}_ms': 1e3 * s for stage, s in seconds.items()}}
 
     def values(self, **more: object) -> dict[str, object]:

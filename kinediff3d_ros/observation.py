@@ -11,6 +11,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
 from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
+from kinediff3d_core.geometry import Intrinsics, backproject
 from kinediff3d_core.pipeline import Pipeline
 from kinediff3d_core.segmentation import segment_cloud, segment_object
 from kinediff3d_ros.conversions import (
@@ -48,9 +49,22 @@ class CloudFrame:
         return self.cloud.header
 
 
-def infer(pipeline: Pipeline, frame: DepthFrame | CloudFrame,
-          parameters: PerceptionParameters) -> ArticulatedEstimate:
-    """The estimate for one frame; ``seconds`` also has the stages ``convert`` and ``segment``.
+@dataclass(frozen=True)
+class Observed:
+    """What one frame gave.
+
+    Attributes:
+        estimate: its ``seconds`` also have the stages ``convert`` and ``segment``.
+        cloud: (N, 3) every measured point on the object, camera frame, m.
+    """
+
+    estimate: ArticulatedEstimate
+    cloud: np.ndarray
+
+
+def observe(pipeline: Pipeline, frame: DepthFrame | CloudFrame,
+            parameters: PerceptionParameters) -> Observed:
+    """Convert the messages, find the object in them and estimate it.
 
     Raises:
         ValueError: the messages cannot be used; the message says which and why.
@@ -59,44 +73,58 @@ def infer(pipeline: Pipeline, frame: DepthFrame | CloudFrame,
     if not frame.header.frame_id:
         raise ValueError('the input has no frame_id: nothing says which camera it belongs to')
     begin = time.perf_counter()
+    now = parameters
     if isinstance(frame, CloudFrame):
         points = points_from_cloud(frame.cloud)
         converted = time.perf_counter()
-        points = _object_points(points, parameters)
+        cloud = _object_points(points, now)
         segmented = time.perf_counter()
-        estimate = pipeline.infer(points, mesh=parameters.publish_meshes, seed=parameters.seed)
+        estimate = pipeline.infer(cloud, mesh=now.publish_meshes, seed=now.seed)
     else:
-        depth = depth_from_image(frame.image)
-        intrinsics = intrinsics_from_info(frame.info)
-        size = (intrinsics.height, intrinsics.width)
-        if depth.shape != size:
-            raise ValueError(f'depth image is {_size(depth.shape)} but camera_info says '
-                             f'{_size(size)}; publish the matching camera_info')
-        given = None
-        if frame.mask is not None:
-            given = mask_from_image(frame.mask, parameters.mask_id)
-            if given.shape != size:
-                raise ValueError(f'mask is {_size(given.shape)} but the depth image is '
-                                 f'{_size(size)}')
+        depth, mask, intrinsics = _images(frame, now)
         converted = time.perf_counter()
-        if parameters.max_depth > 0:
-            depth = np.where(depth <= parameters.max_depth, depth, np.float32(0))
-        if not depth.any():
-            raise NoEstimate('the depth image holds no measurement: every pixel is zero, NaN or '
-                             'beyond max_depth')
-        if given is None:
-            mask = segment_object(depth, intrinsics)
-        elif not given.any():
-            raise NoEstimate(f'the mask has no pixel of id {parameters.mask_id}'
-                             if parameters.mask_id else 'the mask is empty')
-        else:
-            mask = given
-        _require_points(int(np.count_nonzero(depth[mask])), parameters)
+        mask = _object_pixels(depth, mask, intrinsics, now)
+        cloud = backproject(depth, intrinsics, mask)
+        _require_points(len(cloud), now)
         segmented = time.perf_counter()
         estimate = pipeline.infer(depth=depth, intrinsics=intrinsics, mask=mask,
-                                  mesh=parameters.publish_meshes, seed=parameters.seed)
-    return dataclasses.replace(estimate, seconds={
-        'convert': converted - begin, 'segment': segmented - converted, **estimate.seconds})
+                                  mesh=now.publish_meshes, seed=now.seed)
+    seconds = {'convert': converted - begin, 'segment': segmented - converted}
+    return Observed(dataclasses.replace(estimate, seconds={**seconds, **estimate.seconds}), cloud)
+
+
+def _images(frame: DepthFrame, parameters: PerceptionParameters,
+            ) -> tuple[np.ndarray, np.ndarray | None, Intrinsics]:
+    """Depth (H, W) m, the given mask (H, W) if there is one, and the intrinsics, of one size."""
+    depth = depth_from_image(frame.image)
+    intrinsics = intrinsics_from_info(frame.info)
+    size = (intrinsics.height, intrinsics.width)
+    if depth.shape != size:
+        raise ValueError(f'depth image is {_size(depth.shape)} but camera_info says '
+                         f'{_size(size)}; publish the matching camera_info')
+    if frame.mask is None:
+        return depth, None, intrinsics
+    mask = mask_from_image(frame.mask, parameters.mask_id)
+    if mask.shape != size:
+        raise ValueError(f'mask is {_size(mask.shape)} but the depth image is {_size(size)}')
+    return depth, mask, intrinsics
+
+
+def _object_pixels(depth: np.ndarray, mask: np.ndarray | None, intrinsics: Intrinsics,
+                   parameters: PerceptionParameters) -> np.ndarray:
+    """Pixels (H, W) of the object that have a measurement."""
+    measured = depth > 0
+    if parameters.max_depth > 0:
+        measured &= depth <= parameters.max_depth
+    if not measured.any():
+        raise NoEstimate('the depth image holds no measurement: every pixel is zero, NaN or '
+                         'beyond max_depth')
+    if mask is None:
+        return segment_object(np.where(measured, depth, np.float32(0)), intrinsics) & measured
+    if not mask.any():
+        raise NoEstimate(f'the mask has no pixel of id {parameters.mask_id}'
+                         if parameters.mask_id else 'the mask is empty')
+    return mask & measured
 
 
 def _object_points(points: np.ndarray, parameters: PerceptionParameters) -> np.ndarray:

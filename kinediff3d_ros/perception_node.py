@@ -16,7 +16,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
-from std_msgs.msg import String
+from std_msgs.msg import Header, String
 from tf2_ros import TransformBroadcaster
 from visualization_msgs.msg import MarkerArray
 
@@ -25,7 +25,7 @@ from kinediff3d_core.pipeline import Pipeline
 from kinediff3d_ros import conversions, parameters
 from kinediff3d_ros.description import DescriptionFiles, default_directory
 from kinediff3d_ros.health import LEVELS, Health, Throttle
-from kinediff3d_ros.observation import CloudFrame, DepthFrame, infer
+from kinediff3d_ros.observation import CloudFrame, DepthFrame, Observed, observe
 from kinediff3d_ros.pairing import StampPairing
 from kinediff3d_ros.parameters import PerceptionParameters
 from kinediff3d_ros.running import run_node
@@ -68,7 +68,7 @@ class PerceptionNode(Node):
         self.get_logger().info(f'{self._settings.category} weights loaded on {device} in '
                                f'{time.perf_counter() - begin:.1f} s')
 
-        self._health, self._throttle = Health(), Throttle(5.0)
+        self._health, self._throttle = Health(), Throttle(10.0)
         self._outputs = threading.RLock()
         self._shown: dict[tuple[str, int], str] = {}
         self._last_stamp: int | None = None
@@ -163,9 +163,10 @@ class PerceptionNode(Node):
         begin = time.perf_counter()
         now = self._settings
         try:
-            estimate = infer(self._pipeline, frame, now)
-            if estimate.confidence < now.min_confidence:
-                raise NoEstimate(f'confidence {estimate.confidence:.2f} is below min_confidence '
+            seen = observe(self._pipeline, frame, now)
+            confidence = seen.estimate.confidence
+            if confidence < now.min_confidence:
+                raise NoEstimate(f'confidence {confidence:.2f} is below min_confidence '
                                  f'{now.min_confidence:.2f}')
         except NoEstimate as reason:
             self._health.count('no_estimates')
@@ -176,11 +177,10 @@ class PerceptionNode(Node):
         else:
             with self._outputs:
                 if not self._worker.stopping:
-                    self._publish(estimate, frame, time.perf_counter() - begin)
+                    self._publish(seen, frame.header, time.perf_counter() - begin)
 
-    def _publish(self, estimate: ArticulatedEstimate, frame: DepthFrame | CloudFrame,
-                 seconds: float) -> None:
-        header, now = frame.header, self._settings
+    def _publish(self, seen: Observed, header: Header, seconds: float) -> None:
+        estimate, now = seen.estimate, self._settings
         begin = time.perf_counter()
         if now.publish_tf != 'none':
             self._tf.sendTransform(conversions.transforms(
@@ -192,13 +192,13 @@ class PerceptionNode(Node):
         array.markers += conversions.deleted_markers(gone, header.stamp).markers
         self._markers.publish(array)
         self._shown = shown
-        self._points_used.publish(conversions.cloud_from_points(estimate.points, header))
+        self._points_used.publish(conversions.cloud_from_points(seen.cloud, header))
         self._describe(estimate, header.stamp)
         self._health.count('estimates')
         self._health.enter('estimate', f'{self._object} seen')
         clock = self.get_clock()
         age = 1e-9 * (clock.now() - Time.from_msg(header.stamp, clock.clock_type)).nanoseconds
-        self._health.measured(estimate, f'{header.stamp.sec}.{header.stamp.nanosec:09d}', age, {
+        self._health.measured(seen, f'{header.stamp.sec}.{header.stamp.nanosec:09d}', age, {
             **estimate.seconds, 'publish': time.perf_counter() - begin, 'frame': seconds})
         self._report()
 

@@ -1,12 +1,13 @@
 """Start the perception node on a depth camera's topics, and RViz if asked for."""
 
-from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchContext, LaunchDescription
 
 OVERRIDES = ('category', 'preset', 'device', 'object_name', 'input', 'mask_mode')
 """Arguments that replace the value in params_file when they are given."""
@@ -50,7 +51,7 @@ def arguments() -> list[DeclareLaunchArgument]:
             description='Calibration of the depth image.'),
         DeclareLaunchArgument(
             'mask_topic', default_value=[camera, '/mask'],
-            description='Mask of the object, mono8 or mono16, with the stamps of the depth image.'),
+            description='Mask of the object (mono8, mono16), with the depth image\'s stamps.'),
         DeclareLaunchArgument(
             'points_topic', default_value=[camera, '/points'],
             description='Point cloud, for input:=points.'),
