@@ -153,7 +153,7 @@ class Instances:
             d, g = self.sdf_gradient(part, x)
             x = x - d[..., None] * g
         d, normal = self.sdf_gradient(part, x)
-        good = (d.abs() < 1e-4) & (start > -1e-3)
+        good = (d.abs() < 5e-5) & (start > -5e-5)
         order = torch.argsort((~good).int(), dim=1, stable=True)
         count = good.sum(1).clamp_min(1)
         rank = torch.arange(n, device=device)[None] % count[:, None]

@@ -27,7 +27,7 @@ WARM_UP = 200
 
 def train(stages: Sequence[str], categories: Sequence[str], out: Path, steps: int | None = None,
           seed: int = 0, device: str = 'cpu', seconds: float | None = None,
-          batch: int | None = None, refresh: int | None = None) -> None:
+          batch: int | None = None, refresh: int | None = None, fill: int | None = None) -> None:
     """Train stages of categories one after the other and write ``<out>/<category>/<stage>``.
 
     Each run leaves ``<stage>.safetensors`` (averaged weights), ``<stage>.checkpoint`` (to resume
@@ -38,7 +38,8 @@ def train(stages: Sequence[str], categories: Sequence[str], out: Path, steps: in
         stages: of ``shape``, ``pose``, ``latent``, in that order where one needs another.
         steps: a stage; None takes the stage's own number.
         seconds: wall time a stage may take; the learning rate then follows the clock.
-        batch, refresh: override the stage's batch and its new instances every ten steps.
+        batch, refresh, fill: override the stage's batch, its new instances every ten steps, and
+            how many instances are made before the first.
 
     Raises:
         ValueError: unknown stage or category, or a latent stage without a trained shape stage.
@@ -50,15 +51,16 @@ def train(stages: Sequence[str], categories: Sequence[str], out: Path, steps: in
     for name in categories:
         for stage in stages:
             _train_stage(stage, name, out / name, steps, seed, torch.device(device), seconds,
-                         batch, refresh)
+                         batch, refresh, fill)
 
 
 def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: int,
                  device: torch.device, seconds: float | None, batch: int | None,
-                 refresh: int | None) -> None:
+                 refresh: int | None, fill: int | None) -> None:
     category, config = get_category(name), STAGES[stage]
     config = replace(config, steps=steps or config.steps, batch=batch or config.batch,
-                     refresh=config.refresh if refresh is None else refresh)
+                     refresh=config.refresh if refresh is None else refresh,
+                     fill=fill or config.fill)
     torch.manual_seed(seed)
     annotate = None
     module: nn.Module
