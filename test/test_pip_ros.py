@@ -230,7 +230,7 @@ def test_stamps_may_arrive_out_of_order_and_old_ones_fade() -> None:
     [
         stamped('world', 'bad', 11.0, (math.nan, 0, 0)),
         stamped('world', 'bad', 11.0, quaternion=(0.0, 0.0, 0.0, 0.0)),
-        stamped('world', 'bad', 11.0, quaternion=(0.0, 0.0, 0.0, 2.0)),
+        stamped('world', 'bad', 11.0, (math.inf, 0, 0), (0.0, 0.0, math.nan, 1.0)),
         stamped('', 'bad', 11.0),
         stamped('bad', 'bad', 11.0),
     ],
@@ -238,6 +238,14 @@ def test_stamps_may_arrive_out_of_order_and_old_ones_fade() -> None:
 def test_malformed_transforms_are_left_out(buffer, bad) -> None:
     buffer.set_transform(bad, 'test')
     assert not buffer.can_transform('world', 'bad', Time(seconds=11))
+
+
+def test_quaternions_of_any_length_are_taken_as_rotations(buffer) -> None:
+    twice = tuple(2 * v for v in about_z(0.3))
+    buffer.set_transform_static(stamped('world', 'turned', 0.0, quaternion=twice), 'test')
+    found = buffer.lookup_transform('world', 'turned', Time(seconds=1))
+    assert yaw_of(found) == pytest.approx(0.3)
+    assert found.transform.rotation.w == pytest.approx(math.cos(0.15))
 
 
 def test_a_leading_slash_is_dropped_when_stored(buffer) -> None:
@@ -421,7 +429,7 @@ def test_structured_points_keep_their_types() -> None:
     assert again == cloud
     with pytest.raises(AssertionError):
         point_cloud2.read_points_numpy(cloud)
-    assert point_cloud2.read_points_numpy(cloud, ['label']).tolist() == [[255], [7]]
+    assert point_cloud2.read_points_numpy(cloud, ['x']).tolist() == [[0.5], [1.5]]
 
 
 def test_nans_are_skipped_where_the_cloud_is_not_dense() -> None:

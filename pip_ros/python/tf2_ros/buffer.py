@@ -12,8 +12,8 @@ which the whole chain is known.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from dataclasses import dataclass
 from threading import Condition
 from time import monotonic
 from typing import Any, Protocol
@@ -37,24 +37,27 @@ from tf2_ros.exceptions import (
 )
 
 DEFAULT_CACHE_SECONDS = 10.0
-QUATERNION_TOLERANCE = 0.01
-"""How far the squared length of a quaternion may be from 1 before it is refused."""
 
 
-@dataclass(order=True)
+@dataclass(frozen=True)
 class Sample:
     """T_parent_child at one time: ``p_parent = rotation(p_child) + translation``."""
 
     stamp: int
-    parent: str = field(compare=False)
-    translation: np.ndarray = field(compare=False)
-    quaternion: np.ndarray = field(compare=False)
+    parent: str
+    translation: np.ndarray
+    quaternion: np.ndarray
 
     def matrix(self) -> np.ndarray:
         """Return T_parent_child, (4, 4)."""
         x, y, z, w = self.quaternion
         rotation = transforms3d.quaternions.quat2mat((w, x, y, z))
         return transforms3d.affines.compose(self.translation, rotation, np.ones(3))
+
+
+def stamp_of(sample: Sample) -> int:
+    """Return a sample's stamp, to sort by."""
+    return sample.stamp
 
 
 class Track(Protocol):
@@ -86,17 +89,19 @@ class MovingTrack:
         self.samples: list[Sample] = []
 
     def insert(self, sample: Sample) -> bool:
-        """Add a sample, drop those past the span; False if it is itself too old."""
-        if self.samples and sample.stamp < self.samples[-1].stamp - self.span:
-            return False
-        i = bisect_left(self.samples, sample)
+        """Drop samples past the span and add one; False if it is itself too old."""
+        if self.samples:
+            # As upstream, by the latest stamp so far: a new sample can still be blended with
+            # the one before it, however long ago that was.
+            oldest = self.samples[-1].stamp - self.span
+            del self.samples[: bisect_left(self.samples, oldest, key=stamp_of)]
+            if sample.stamp < oldest:
+                return False
+        i = bisect_left(self.samples, sample.stamp, key=stamp_of)
         if i < len(self.samples) and self.samples[i].stamp == sample.stamp:
             self.samples[i] = sample
         else:
-            insort(self.samples, sample)
-        oldest = self.samples[-1].stamp - self.span
-        while self.samples[0].stamp < oldest:
-            self.samples.pop(0)
+            self.samples.insert(i, sample)
         return True
 
     def latest(self) -> Sample:
@@ -119,7 +124,7 @@ class MovingTrack:
                 f'Lookup would require extrapolation into the future: asked for {seconds(stamp)}, '
                 f'the latest transform is at {seconds(last)}'
             )
-        i = bisect_left(self.samples, stamp, key=lambda sample: sample.stamp)
+        i = bisect_left(self.samples, stamp, key=stamp_of)
         after = self.samples[i]
         if after.stamp == stamp:
             return after
@@ -178,11 +183,13 @@ class Buffer:
         parent = transform.header.frame_id.removeprefix('/')
         child = transform.child_frame_id.removeprefix('/')
         t, q = transform.transform.translation, transform.transform.rotation
+        quaternion = np.array([q.x, q.y, q.z, q.w])
+        length = np.linalg.norm(quaternion)
         sample = Sample(
             nanoseconds(transform.header.stamp),
             parent,
             np.array([t.x, t.y, t.z]),
-            np.array([q.x, q.y, q.z, q.w]),
+            quaternion / length if length > 0.0 else quaternion,
         )
         fault = malformed(sample, child)
         if fault is None:
@@ -265,8 +272,8 @@ class Buffer:
             self._check(name)
         if stamp == 0:
             stamp = self._latest_common_time(target, source)
-        up_source, source_fault = self._walk(source, stamp)
-        up_target, target_fault = self._walk(target, stamp)
+        up_source, source_fault = self._walk(source, stamp, until={target})
+        up_target, target_fault = self._walk(target, stamp, until=set(up_source))
         for frame, T_frame_source in up_source.items():
             if frame in up_target:
                 T_target_source = np.linalg.inv(up_target[frame]) @ T_frame_source
@@ -287,9 +294,9 @@ class Buffer:
             raise LookupException(f'the frame {frame!r} does not exist')
 
     def _walk(
-        self, frame: str, stamp: int
+        self, frame: str, stamp: int, until: set[str]
     ) -> tuple[dict[str, np.ndarray], ExtrapolationException | None]:
-        """Climb from ``frame`` to the root.
+        """Climb from ``frame`` to the root, or to the first frame of ``until``.
 
         Returns:
             T_ancestor_frame by ancestor, nearest first and ``frame`` itself included; and what
@@ -297,7 +304,7 @@ class Buffer:
         """
         found = {frame: np.eye(4)}
         T_ancestor_frame = found[frame]
-        while frame in self._tracks:
+        while frame in self._tracks and frame not in until:
             try:
                 sample = self._tracks[frame].at(stamp)
             except ExtrapolationException as fault:
@@ -315,7 +322,8 @@ class Buffer:
         Raises:
             ConnectivityException: nothing joins the frames.
         """
-        up_source, up_target = self._latest_stamps(source), self._latest_stamps(target)
+        up_source = self._latest_stamps(source, until={target})
+        up_target = self._latest_stamps(target, until=set(up_source))
         for frame, stamps in up_source.items():
             if frame in up_target:
                 moving = [stamp for stamp in stamps + up_target[frame] if stamp != 0]
@@ -324,11 +332,11 @@ class Buffer:
             f'{target!r} and {source!r} are not part of the same tree of frames'
         )
 
-    def _latest_stamps(self, frame: str) -> dict[str, list[int]]:
-        """By ancestor: the latest stamps of the links that lead up to it."""
+    def _latest_stamps(self, frame: str, until: set[str]) -> dict[str, list[int]]:
+        """Return by ancestor the latest stamps of the links that lead up to it."""
         found: dict[str, list[int]] = {frame: []}
         stamps: list[int] = []
-        while frame in self._tracks:
+        while frame in self._tracks and frame not in until:
             sample = self._tracks[frame].latest()
             frame = sample.parent
             if frame in found:
@@ -342,7 +350,7 @@ def interpolate(before: Sample, after: Sample, stamp: int) -> Sample:
     """Blend two samples: translation on a line, rotation along the shorter arc."""
     ratio = (stamp - before.stamp) / (after.stamp - before.stamp)
     q0, q1 = before.quaternion, after.quaternion
-    cosine = float(q0 @ q1 / math.sqrt((q0 @ q0) * (q1 @ q1)))
+    cosine = float(q0 @ q1)
     if cosine < 0.0:
         q1, cosine = -q1, -cosine
     angle = math.acos(min(cosine, 1.0))
@@ -363,8 +371,8 @@ def malformed(sample: Sample, child: str) -> str | None:
         return 'a frame cannot be its own parent'
     if not np.isfinite(sample.translation).all() or not np.isfinite(sample.quaternion).all():
         return 'it holds values that are not finite'
-    if abs(sample.quaternion @ sample.quaternion - 1.0) > QUATERNION_TOLERANCE:
-        return f'the quaternion {sample.quaternion} is not of unit length'
+    if not sample.quaternion.any():
+        return 'the quaternion is zero'
     return None
 
 
