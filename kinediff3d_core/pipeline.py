@@ -191,7 +191,7 @@ class Pipeline:
                 f'{1e3 * self.category.scale * float(residual[best]):.0f} mm); check the category '
                 'and the mask')
         with _stage(seconds, 'mesh'):
-            meshes = self._meshes(field[best:best + 1]) if mesh else None
+            meshes = self.meshes(field[best:best + 1]) if mesh else None
         return self._estimate(best, z, state, score, residual, information, sampled, meshes,
                               target, seconds)
 
@@ -217,7 +217,7 @@ class Pipeline:
         z = torch.from_numpy(estimate.latent).float().to(self.device)[None]
         unit = self._joint_units()
         field = self.shape.decode(z, torch.from_numpy(q).float().to(self.device)[None] / unit)
-        decoded = self._meshes(field)
+        decoded = self.meshes(field)
         held = [p.mesh for p in estimate.parts]
         chain = [m if m is not None else d for m, d in zip(held, decoded, strict=True)]
         return Generated(q, tuple(_posed(m, T) for m, T in zip(decoded, poses, strict=True)),
@@ -321,7 +321,8 @@ class Pipeline:
                                                         p.iterations, width)
         return z, field, state, information
 
-    def _meshes(self, field: Field) -> tuple[Mesh, ...]:
+    def meshes(self, field: Field) -> tuple[Mesh, ...]:
+        """Part meshes, metres, part frames, of the first object of a field."""
         scale = self.category.scale
         meshes = []
         for k in range(self.shape.parts):

@@ -156,11 +156,13 @@ class KAVAE(nn.Module):
         The distance to the part's box plus what the feature planes and a small MLP add to it.
         """
         B, K, N = points.shape[:3]
-        offset = points - field.centre[:, :, None]
-        outside = offset.abs() - field.half[:, :, None]
+        # The boxes learn from their own loss alone, or the rest would settle on wrong ones.
+        centre, half = (x.detach()[:, :, None] for x in (field.centre, field.half))
+        offset = points - centre
+        outside = offset.abs() - half
         box = (outside.clamp_min(0).square().sum(-1).add(1e-12).sqrt()
                + outside.amax(-1).clamp_max(0))
-        u = (offset / field.half[:, :, None]).clamp(-1.2, 1.2)
+        u = (offset / half).clamp(-1.2, 1.2)
         grid = torch.stack([u[..., [0, 1]], u[..., [0, 2]], u[..., [1, 2]]], dim=2) / 1.2
         sampled = F.grid_sample(field.planes.flatten(0, 2), grid.view(B * K * 3, 1, N, 2),
                                 mode='bilinear', padding_mode='border', align_corners=True)

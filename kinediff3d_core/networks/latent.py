@@ -60,12 +60,17 @@ class LatentDenoiser(nn.Module):
         return out
 
     def denoise(self, z: Tensor, t: Tensor, condition: Tensor) -> Tensor:
-        """Whitened Z_0 (B, D_z) from Z_t (B, D_z), t (B) in 0..1 and tokens (B, T, width)."""
+        """Whitened Z_0 (B, D_z) from Z_t (B, D_z), t (B) in 0..1 and tokens (C, T, width).
+
+        B is a multiple of C: the B / C codes of one cloud stand together and share its tokens.
+        """
         c = self.config
         x = self.lift(z.view(z.shape[0], c.latent_tokens, -1)) + self.place
         x = x + self.time(sinusoidal_embedding(t, 64))[:, None]
         for cross, own in zip(self.cross, self.own, strict=True):
-            x = own(cross(x, condition))
+            # Queries do not see each other in cross-attention: codes of a cloud go side by side.
+            x = cross(x.reshape(len(condition), -1, c.width), condition).view(x.shape)
+            x = own(x)
         out: Tensor = self.out(self.norm(x)).flatten(1)
         return out
 

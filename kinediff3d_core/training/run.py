@@ -35,7 +35,8 @@ def train(stages: Sequence[str], categories: Sequence[str], out: Path, steps: in
     goes on from there; one that is finished is skipped.
 
     Args:
-        stages: of ``shape``, ``pose``, ``latent``, in that order where one needs another.
+        stages: of ``shape``, ``pose``, ``latent`` (needs a shape stage in ``out`` or shipped) and
+            ``decoder`` (goes on with the shape stage's decoder, codes unchanged).
         steps: a stage; None takes the stage's own number.
         seconds: wall time a stage may take; the learning rate then follows the clock.
         batch, refresh, fill: override the stage's batch, its new instances every ten steps, and
@@ -66,6 +67,8 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
     module: nn.Module
     if stage == 'shape':
         module = ShapeStage(category)
+    elif stage == 'decoder':
+        module = ShapeStage(category, cast(KAVAE, load_network('shape', name, folder, device)))
     elif stage == 'pose':
         module = PoseStage(category)
     else:
@@ -75,8 +78,10 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
         annotate = module.annotate
     module.to(device)
     network = cast(nn.Module, module.network)
+    kind = 'shape' if stage == 'decoder' else stage
     average = {k: v.clone() for k, v in network.state_dict().items()}
-    optimizer = torch.optim.AdamW(module.parameters(), lr=config.lr, weight_decay=1e-4,
+    learned = [p for p in module.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(learned, lr=config.lr, weight_decay=1e-4,
                                   fused=device.type == 'cuda')
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / f'{stage}.checkpoint'
@@ -109,9 +114,9 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
         os.replace(checkpoint.with_suffix('.partial'), checkpoint)
         raw = {k: v.clone() for k, v in network.state_dict().items()}
         network.load_state_dict(average)
-        save_network(network, stage, name, folder / f'{stage}.safetensors',
-                     {'steps': step, 'seconds': round(spent), 'device': device.type,
-                      'seed': seed, 'batch': config.batch})
+        save_network(network, kind, name, folder / f'{kind}.safetensors',
+                     {'stage': stage, 'steps': step, 'seconds': round(spent),
+                      'device': device.type, 'seed': seed, 'batch': config.batch})
         network.load_state_dict(raw)
 
     sums: dict[str, float] = {}
@@ -126,7 +131,7 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
             losses = module(pool, config.batch)
             optimizer.zero_grad(set_to_none=True)
             losses['total'].backward()
-            torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(learned, 1.0)
             optimizer.step()
             step += 1
             decay = min(EMA_DECAY, (1 + step) / (10 + step))

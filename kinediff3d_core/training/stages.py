@@ -49,6 +49,8 @@ class StageConfig:
 STAGES = {
     'shape': StageConfig(batch=24, lr=1e-3, steps=5000, views=0, fill=400, refresh=4,
                          capacity=6000),
+    'decoder': StageConfig(batch=24, lr=1e-3, steps=3000, views=0, fill=400, refresh=4,
+                           capacity=6000),
     'pose': StageConfig(batch=64, lr=7e-4, steps=6000, views=8, fill=256, refresh=4,
                         capacity=6000),
     'latent': StageConfig(batch=64, lr=7e-4, steps=4000, views=8, fill=256, refresh=4,
@@ -57,11 +59,20 @@ STAGES = {
 
 
 class ShapeStage(nn.Module):
-    """KA-VAE with eq. 2: encode an instance, decode it in another joint state."""
+    """KA-VAE with eq. 2: encode an instance, decode it in another joint state.
 
-    def __init__(self, category: Category, beta: float = 3e-6) -> None:
+    Given a trained network, its encoder is frozen and only the decoder goes on learning: codes,
+    and the latent denoiser trained on them, stay valid.
+    """
+
+    def __init__(self, category: Category, trained: KAVAE | None = None, beta: float = 3e-6,
+                 ) -> None:
         super().__init__()
-        self.network = KAVAE(category)
+        self.network = trained or KAVAE(category)
+        self.network.requires_grad_()
+        if trained is not None:
+            self.network.phi.requires_grad_(False)
+            self.network.theta_enc.requires_grad_(False)
         self.category, self.beta = category, beta
 
     def forward(self, pool: Pool, batch: int) -> dict[str, Tensor]:
@@ -194,9 +205,9 @@ class LatentStage(nn.Module):
         condition = net.condition(to_part_frames(cloud, poses))
         z0 = net.whiten(pool.store['z'][row])
         draws = 4
-        z0, context = z0.repeat(draws, 1), condition.repeat(draws, 1, 1)
+        z0 = z0.repeat_interleave(draws, dim=0)
         t = torch.rand(len(z0), generator=g, device=device)
         eps = torch.randn(z0.shape, generator=g, device=device)
-        guess = net.denoise(diffuse(z0, t, eps), t, context)
+        guess = net.denoise(diffuse(z0, t, eps), t, condition)
         error = (guess - z0).square().mean(-1)
         return {'total': error.mean(), 'late': error[t > 0.8].mean().nan_to_num()}
