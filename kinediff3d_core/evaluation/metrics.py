@@ -44,13 +44,29 @@ class Surface:
     area: float | None = None
 
     @cached_property
+    def distance(self) -> MeshDistance:
+        """Distance to the triangles, in the part's frame."""
+        return MeshDistance(self.mesh)
+
+    @cached_property
+    def hull(self) -> Array:
+        """(H, 3) vertices that the smallest sphere around the part touches."""
+        return _hull(np.asarray(self.mesh.vertices, dtype=np.float64))
+
+    @cached_property
+    def areas(self) -> Array:
+        """(F,) of the triangles."""
+        return triangle_areas(self.mesh)
+
+    @cached_property
     def weight(self) -> float:
-        return float(triangle_areas(self.mesh).sum()) if self.area is None else self.area
+        """Area that counts, m^2."""
+        return float(self.areas.sum()) if self.area is None else self.area
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
         """n points (n, 3), uniform by area."""
         if self.pool is None:
-            return sample_mesh(self.mesh, n, rng)
+            return sample_mesh(self.mesh, n, rng, self.areas)
         return self.pool[rng.choice(len(self.pool), n, replace=n > len(self.pool))]
 
 
@@ -88,13 +104,14 @@ def triangle_areas(mesh: Mesh) -> Array:
         np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=-1) / 2)
 
 
-def sample_mesh(mesh: Mesh, n: int, rng: np.random.Generator) -> Array:
-    """n points (n, 3) on a mesh, uniform by area.
+def sample_mesh(mesh: Mesh, n: int, rng: np.random.Generator, areas: Array | None = None,
+                ) -> Array:
+    """n points (n, 3) on a mesh, uniform by area; ``areas`` (F,) saves working them out.
 
     Raises:
         ValueError: the mesh has no area.
     """
-    area = triangle_areas(mesh)
+    area = triangle_areas(mesh) if areas is None else areas
     total = area.sum()
     if not total > 0:
         raise ValueError(f'mesh with {len(mesh.faces)} faces has no area to sample')
@@ -109,15 +126,19 @@ def sample_mesh(mesh: Mesh, n: int, rng: np.random.Generator) -> Array:
 
 def bounding_radius(points: Array) -> float:
     """Radius of the smallest sphere around points (N, 3), by Badoiu and Clarkson (2003)."""
-    try:
-        hull = points[ConvexHull(points).vertices]
-    except QhullError:
-        hull = points
+    hull = _hull(points)
     centre = hull.mean(0)
     for i in range(1, 1000):
         far = np.argmax(((hull - centre) ** 2).sum(-1))
         centre = centre + (hull[far] - centre) / (i + 1)
     return float(np.sqrt(((hull - centre) ** 2).sum(-1).max()))
+
+
+def _hull(points: Array) -> Array:
+    try:
+        return np.asarray(points[ConvexHull(points).vertices])
+    except QhullError:
+        return points
 
 
 def chamfer(a: Array, b: Array, radius: float) -> float:
@@ -198,13 +219,6 @@ def move(T: Array, p: Array) -> Array:
 def moved_mesh(T: Array, mesh: Mesh) -> Mesh:
     """A mesh mapped by T (4, 4)."""
     return Mesh(move(T, np.asarray(mesh.vertices, dtype=np.float64)), mesh.faces)
-
-
-def merged_mesh(meshes: Sequence[Mesh]) -> Mesh:
-    """One mesh of several in the same frame."""
-    start = np.cumsum([0] + [len(m.vertices) for m in meshes[:-1]])
-    return Mesh(np.concatenate([m.vertices for m in meshes]),
-                np.concatenate([m.faces + s for m, s in zip(meshes, start, strict=True)]))
 
 
 def part_poses(truth: Truth, positions: Array) -> list[Array]:
@@ -314,91 +328,93 @@ def shape_metrics(estimate: ArticulatedEstimate, truth: Truth, rng: np.random.Ge
     """
     if truth.surfaces is None:
         raise ValueError('the truth carries no surfaces to compare shapes with')
-    meshes = {p.name: p.mesh for p in estimate.parts}
+    surfaces = {p.name: Surface(p.mesh) for p in estimate.parts if p.mesh is not None}
     positions = dict(zip(truth.joint_names, truth.positions.tolist(), strict=True))
-    names = [p.name for p in estimate.parts]
-    placed = dict(zip(names, estimated_part_poses(estimate, positions), strict=True))
-    posed = {p.name: np.asarray(p.T_camera_part, dtype=np.float64) for p in estimate.parts}
-    out = _compare(truth, truth.positions, meshes, placed, rng, samples)
-    full = [m for m in meshes.values() if m is not None]
-    if len(full) == len(names):
-        a = _draw([Surface(m) for m in full], [posed[n] for n in names], samples, rng)
-        b = _draw(truth.surfaces, list(truth.T_camera_part), samples, rng)
-        out['cd_posed'] = chamfer(a, b, _radius(truth, truth.positions))
+    placed = dict(zip([p.name for p in estimate.parts],
+                      estimated_part_poses(estimate, positions), strict=True))
+    out = _compare(truth, truth.positions, surfaces, placed, rng, samples)
+    posed = [np.asarray(p.T_camera_part, dtype=np.float64) for p in estimate.parts
+             if p.mesh is not None]
+    radius = _radius(truth, truth.positions)
+    a = _draw(list(surfaces.values()), posed, samples, rng)
+    b = _draw(truth.surfaces, list(truth.T_camera_part), samples, rng)
+    out['cd_posed'] = chamfer(a, b, radius)
+    poses = part_poses(truth, truth.positions)
+    out['cd_floor'] = chamfer(_draw(truth.surfaces, poses, samples, rng),
+                              _draw(truth.surfaces, poses, samples, rng), radius)
     return out
 
 
 def generation_metrics(meshes_in_base: Sequence[Mesh], names: Sequence[str],
                        estimate: ArticulatedEstimate, truth: Truth, positions: Array,
-                       rng: np.random.Generator, samples: int = SAMPLES) -> dict[str, float]:
+                       rng: np.random.Generator, samples: int = SAMPLES,
+                       parts: bool = True) -> dict[str, float]:
     """Chamfer distances of an object generated at new joint positions (J,) of the true object.
 
     Args:
         meshes_in_base: one a part in the base frame at the new state.
         names: their part names.
         estimate: whose joints say where the part frames are.
+        parts: compare the parts one by one, too.
 
     Returns:
-        cd_w, cd_s, cd_m and their ``_surface`` twins, as in :func:`shape_metrics`.
+        cd_w, with ``parts`` cd_s and cd_m, and their ``_surface`` twins, as
+        :func:`shape_metrics`.
     """
     if truth.surfaces is None:
         raise ValueError('the truth carries no surfaces to compare shapes with')
     by_name = dict(zip(truth.joint_names, positions.tolist(), strict=True))
     placed = dict(zip([p.name for p in estimate.parts],
                       estimated_part_poses(estimate, by_name), strict=True))
-    meshes: dict[str, Mesh | None] = {
-        name: moved_mesh(np.linalg.inv(placed[name]), mesh)
-        for name, mesh in zip(names, meshes_in_base, strict=True)}
-    out = _compare(truth, positions, meshes, placed, rng, samples)
-    del out['cd_floor']
-    return out
+    surfaces = {name: Surface(moved_mesh(np.linalg.inv(placed[name]), mesh))
+                for name, mesh in zip(names, meshes_in_base, strict=True)}
+    return _compare(truth, positions, surfaces, placed, rng, samples, parts)
 
 
-def _compare(truth: Truth, positions: Array, meshes: Mapping[str, Mesh | None],
+def _compare(truth: Truth, positions: Array, surfaces: Mapping[str, Surface],
              placed: Mapping[str, Array], rng: np.random.Generator, samples: int,
-             ) -> dict[str, float]:
+             parts: bool = True) -> dict[str, float]:
+    """Both kinds of Chamfer distance, part by part in part frames and whole in the base frame."""
     assert truth.surfaces is not None
-    T_base_part = part_poses(truth, positions)
     radius = _radius(truth, positions)
     out: dict[str, float] = {}
-    moving: list[float] = []
-    moving_surface: list[float] = []
-    for k, name in enumerate(truth.part_names):
-        mesh = meshes.get(name)
-        if mesh is None:
+    moving: list[tuple[float, float]] = []
+    for k, name in enumerate(truth.part_names if parts else ()):
+        if name not in surfaces:
             continue
-        a, b = sample_mesh(mesh, samples, rng), truth.surfaces[k].sample(samples, rng)
+        mine, true = surfaces[name], truth.surfaces[k]
+        a, b = mine.sample(samples, rng), true.sample(samples, rng)
         point = chamfer(a, b, radius)
-        surface = _surface_chamfer(a, b, mesh, truth.surfaces[k].mesh, radius)
+        surface = float(true.distance(a).mean() + mine.distance(b).mean()) * 500 / radius
         if k == 0:
             out['cd_s'], out['cd_s_surface'] = point, surface
         else:
-            moving.append(point)
-            moving_surface.append(surface)
-    out['cd_m'], out['cd_m_surface'] = _mean(moving), _mean(moving_surface)
+            moving.append((point, surface))
+    if parts:
+        out['cd_m'] = _mean([m[0] for m in moving])
+        out['cd_m_surface'] = _mean([m[1] for m in moving])
 
-    found = [(n, m) for n, m in meshes.items() if m is not None]
-    whole_est = merged_mesh([moved_mesh(placed[n], m) for n, m in found])
-    whole_true = merged_mesh([moved_mesh(T, s.mesh)
-                              for T, s in zip(T_base_part, truth.surfaces, strict=True)])
-    a = sample_mesh(whole_est, samples, rng)
-    b = _draw(truth.surfaces, T_base_part, samples, rng)
+    whole, at = list(surfaces.values()), [placed[name] for name in surfaces]
+    true_at = part_poses(truth, positions)
+    a = _draw(whole, at, samples, rng)
+    b = _draw(truth.surfaces, true_at, samples, rng)
     out['cd_w'] = chamfer(a, b, radius)
-    out['cd_w_surface'] = _surface_chamfer(a, b, whole_est, whole_true, radius)
-    out['cd_floor'] = chamfer(_draw(truth.surfaces, T_base_part, samples, rng), b, radius)
+    out['cd_w_surface'] = float(_distance(truth.surfaces, true_at, a).mean()
+                                + _distance(whole, at, b).mean()) * 500 / radius
     return out
 
 
-def _surface_chamfer(a: Array, b: Array, mesh_a: Mesh, mesh_b: Mesh, radius: float) -> float:
-    there, back = MeshDistance(mesh_b)(a).mean(), MeshDistance(mesh_a)(b).mean()
-    return float((there + back) / 2 * 1000 / radius)
+def _distance(surfaces: Sequence[Surface], poses: Sequence[Array], p: Array) -> Array:
+    """Distance (N,) of points (N, 3) to the nearest of several posed surfaces."""
+    return np.asarray(np.min([s.distance(move(np.linalg.inv(T), p))
+                              for s, T in zip(surfaces, poses, strict=True)], axis=0))
 
 
 def _radius(truth: Truth, positions: Array) -> float:
     assert truth.surfaces is not None
     return bounding_radius(np.concatenate([
-        move(T, s.mesh.vertices)
-        for T, s in zip(part_poses(truth, positions), truth.surfaces, strict=True)]))
+        move(T, s.hull) for T, s in zip(part_poses(truth, positions), truth.surfaces,
+                                        strict=True)]))
 
 
 def _draw(surfaces: Sequence[Surface], poses: Sequence[Array], n: int,

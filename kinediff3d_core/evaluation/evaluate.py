@@ -1,0 +1,339 @@
+"""Running a pipeline over test views and scoring it (docs/evaluation.md).
+
+Sample i of a seed is always the same object, view and noise, whatever the number of samples.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kinediff3d_core.categories import CATEGORIES, Category, get_category
+from kinediff3d_core.data.families import FAMILIES, held_out_generator, sample_instances
+from kinediff3d_core.data.objects import (
+    MeshObject,
+    list_objects,
+    load_object,
+    object_range,
+    render_object,
+    sample_object_view,
+    visible_surface,
+)
+from kinediff3d_core.data.render import render_depth
+from kinediff3d_core.data.sensor import SensorModel, apply_sensor
+from kinediff3d_core.data.solids import Instances
+from kinediff3d_core.data.views import TEST_CAMERA, joint_range, sample_views
+from kinediff3d_core.estimate import ArticulatedEstimate, Mesh, NoEstimate
+from kinediff3d_core.evaluation.metrics import (
+    SAMPLES,
+    Surface,
+    Truth,
+    generation_metrics,
+    moved_mesh,
+    pose_metrics,
+    shape_metrics,
+    summarise,
+)
+from kinediff3d_core.geometry import Intrinsics
+from kinediff3d_core.meshing import extract_mesh
+from kinediff3d_core.urdf import write_text
+
+if TYPE_CHECKING:
+    from kinediff3d_core.pipeline import Pipeline
+
+Array = np.ndarray[Any, Any]
+Summary = dict[str, dict[str, float]]
+
+SAMPLES_A_SEED = 100_003
+"""Seeds of two evaluations do not share samples below this number."""
+
+TRUE_VOXEL = (0.0015, 0.0015, 0.0006)
+"""Cells of the true meshes, m; their vertices are then moved onto the exact surface."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One test view.
+
+    Attributes:
+        index: its number under the seed.
+        name: of the object.
+        depth: (H, W) m, as the sensor gives it; 0 where it gives nothing.
+        mask: (H, W) bool.
+        intrinsics: of the camera.
+        truth: the object as it stands.
+        generate_at: (J,) new joint positions at which generation is scored.
+    """
+
+    index: int
+    name: str
+    depth: Array
+    mask: Array
+    intrinsics: Intrinsics
+    truth: Truth
+    generate_at: Array
+
+
+@dataclass(frozen=True)
+class Record:
+    """The scores of one sample; ``metrics`` is None where there was no estimate."""
+
+    index: int
+    name: str
+    metrics: dict[str, float] | None
+    reason: str = ''
+
+
+Samples = Callable[[int], Sample]
+"""Sample by number."""
+
+
+def true_mesh(instances: Instances, part: int) -> Mesh:
+    """The surface of a part of one procedural object, in its part frame, m.
+
+    Marching cubes, then Newton steps along the exact distance: vertices lie on the surface to
+    within a micrometre away from edges.
+    """
+    if len(instances) != 1:
+        raise ValueError(f'one object wanted, got {len(instances)}')
+    low, high = instances.bounds[0, part]
+
+    def sdf(p: Tensor) -> Tensor:
+        return instances.part_sdf(part, p[None])[0]
+
+    mesh = extract_mesh(sdf, low - 0.003, high + 0.003, TRUE_VOXEL, keep='all')
+    p = torch.from_numpy(mesh.vertices).float()[None]
+    reach = 0.5 * min(TRUE_VOXEL)
+    for _ in range(2):
+        d, normal = instances.sdf_gradient(part, p)
+        p = p - d.clamp(-reach, reach)[..., None] * normal
+    return Mesh(p[0].double().numpy(), mesh.faces)
+
+
+def _truth(spec: Category, T_camera_part: Tensor, q: Tensor, origin: Any, axis: Any,
+           surfaces: tuple[Surface, ...] | None) -> Truth:
+    joints = spec.joints
+    return Truth(
+        spec.name, spec.parts, tuple(j.name for j in joints), tuple(j.joint_type for j in joints),
+        tuple(j.parent for j in joints), tuple(j.child for j in joints),
+        T_camera_part.double().cpu().numpy(), q.double().cpu().numpy(),
+        np.asarray(origin, dtype=np.float64), np.asarray(axis, dtype=np.float64), surfaces)
+
+
+def _finished(index: int, name: str, depth: Tensor, part: Tensor, truth: Truth,
+              low: Array, high: Array, generator: torch.Generator, sensor: SensorModel) -> Sample:
+    """The sample of an exact image: with noise, a mask, and a state to generate at."""
+    noisy, mask = apply_sensor(depth[None], part[None], generator, sensor)
+    share = torch.rand(len(low), generator=generator).double().numpy()
+    return Sample(index, name, noisy[0].numpy(), mask[0].numpy(), TEST_CAMERA, truth,
+                  low + share * (high - low))
+
+
+def procedural_samples(category: str, seed: int = 0, shapes: bool = True,
+                       sensor: SensorModel | None = None) -> Samples:
+    """Held-out procedural objects, a new one in every sample.
+
+    Args:
+        shapes: give the truth its surfaces (some tenths of a second a sample).
+
+    Raises:
+        ValueError: unknown category, or one without a procedural family.
+    """
+    spec = get_category(category)
+    if category not in FAMILIES:
+        raise ValueError(f'no procedural family for category {category!r}; known: '
+                         f'{", ".join(sorted(FAMILIES))}')
+
+    def sample(index: int) -> Sample:
+        generator = held_out_generator(seed * SAMPLES_A_SEED + index)
+        one = sample_instances(category, 1, generator)
+        q, T_camera_base = sample_views(one, generator)
+        depth, part = render_depth(one, q, T_camera_base, TEST_CAMERA)
+        surfaces = tuple(Surface(true_mesh(one, k)) for k in range(one.num_parts)) \
+            if shapes else None
+        truth = _truth(spec, one.part_poses(q, T_camera_base)[0], q[0], one.origin[0],
+                       one.axis[0], surfaces)
+        low, high = (x.double().numpy() for x in joint_range(spec))
+        return _finished(index, f'procedural/{seed}/{index}', depth[0], part[0], truth, low, high,
+                         generator, sensor or SensorModel())
+
+    return sample
+
+
+def object_samples(root: Path | str, category: str, seed: int = 0, shapes: bool = True,
+                   sensor: SensorModel | None = None) -> Samples:
+    """Third-party objects of a folder, in turn.
+
+    Of their meshes only what can be seen from outside counts as the true surface
+    (:func:`kinediff3d_core.data.objects.visible_surface`).
+
+    Raises:
+        ValueError: no such folder or category, or an object that cannot be loaded.
+    """
+    spec = get_category(category)
+    objects = [load_object(folder) for folder in list_objects(root, category)]
+    seen: dict[int, tuple[Surface, ...]] = {}
+
+    def sample(index: int) -> Sample:
+        generator = held_out_generator(seed * SAMPLES_A_SEED + index)
+        i = index % len(objects)
+        obj = objects[i]
+        q, T_camera_base = sample_object_view(obj, generator)
+        depth, part = render_object(obj, q, T_camera_base, TEST_CAMERA)
+        if shapes and i not in seen:
+            seen[i] = visible_surfaces(obj)
+        truth = _truth(spec, obj.part_poses(q, T_camera_base), q, obj.origin, obj.axis,
+                       seen[i] if shapes else None)
+        low, high = object_range(obj)
+        return _finished(index, obj.name, depth, part, truth, low, high, generator,
+                         sensor or SensorModel())
+
+    return sample
+
+
+def visible_surfaces(obj: MeshObject) -> tuple[Surface, ...]:
+    """The surfaces of an object's parts, without what no camera can see."""
+    rng = np.random.default_rng(0)
+    out = []
+    for mesh in obj.meshes:
+        points, triangles, area = visible_surface(mesh, 2 * SAMPLES, rng)
+        out.append(Surface(triangles, points, area))
+    return tuple(out)
+
+
+def score(pipeline: Pipeline, sample: Sample, seed: int = 0, samples: int = SAMPLES,
+          ) -> tuple[Record, ArticulatedEstimate | None]:
+    """Infer one sample and compare it with the truth; shapes too where the truth has them."""
+    shapes = sample.truth.surfaces is not None
+    started = time.perf_counter()
+    try:
+        estimate = pipeline.infer(depth=sample.depth, intrinsics=sample.intrinsics,
+                                  mask=sample.mask, mesh=shapes, seed=seed)
+    except NoEstimate as reason:
+        return Record(sample.index, sample.name, None, str(reason)), None
+    seconds = time.perf_counter() - started
+    metrics = pose_metrics(estimate, sample.truth)
+    if shapes:
+        rng = np.random.default_rng([seed, sample.index])
+        metrics.update(shape_metrics(estimate, sample.truth, rng, samples))
+        made = pipeline.generate(estimate, sample.generate_at.tolist())
+        names = [p.name for p in estimate.parts]
+        for prefix, meshes in (('gen_', made.decoder), ('gen_chain_', made.chain)):
+            scores = generation_metrics(meshes, names, estimate, sample.truth, sample.generate_at,
+                                        rng, samples, parts=prefix == 'gen_')
+            metrics.update({prefix + name: value for name, value in scores.items()})
+    metrics['seconds'] = seconds
+    metrics.update({f'seconds_{stage}': t for stage, t in estimate.seconds.items()})
+    return Record(sample.index, sample.name, metrics), estimate
+
+
+def evaluate(pipeline: Pipeline, samples: Samples, count: int, seed: int = 0,
+             progress: Callable[[int], None] | None = None, pictures: Path | None = None,
+             worst: int = 3) -> list[Record]:
+    """Score samples 0 to count - 1.
+
+    Args:
+        progress: is told the number of samples done.
+        pictures: folder for the ``worst`` estimates by rotation error: a preview beside the
+            truth, and the inputs, ready for ``kinediff3d infer``.
+
+    Raises:
+        ValueError: count is not positive.
+    """
+    if count < 1:
+        raise ValueError(f'the number of samples must be positive, got {count}')
+    records: list[Record] = []
+    kept: list[tuple[float, int, Sample, ArticulatedEstimate]] = []
+    for index in range(count):
+        sample = samples(index)
+        if index == 0:  # The first call of a process sets things up; it is not timed.
+            score(pipeline, sample, seed, samples=100)
+        record, estimate = score(pipeline, sample, seed)
+        records.append(record)
+        if pictures is not None and estimate is not None and record.metrics is not None:
+            entry = (record.metrics['rot_err_deg'], index, sample, estimate)
+            if len(kept) < worst:
+                heapq.heappush(kept, entry)
+            else:
+                heapq.heappushpop(kept, entry)
+        if progress is not None:
+            progress(index + 1)
+    if pictures is not None:
+        for rank, (error, _, sample, estimate) in enumerate(sorted(kept, reverse=True), start=1):
+            write_case(pictures / f'worst_{rank}', sample, estimate, error)
+    return records
+
+
+def write_case(folder: Path, sample: Sample, estimate: ArticulatedEstimate, error: float) -> None:
+    """A sample's picture beside the truth, and its inputs as files that ``infer`` reads."""
+    from kinediff3d_core.preview import draw_preview
+
+    folder.mkdir(parents=True, exist_ok=True)
+    truth = sample.truth
+    meshes = None if truth.surfaces is None else [
+        moved_mesh(T, s.mesh) for T, s in zip(truth.T_camera_part, truth.surfaces, strict=True)]
+    draw_preview(estimate, folder / 'preview.png', meshes,
+                 f'{sample.name}: rotation error {error:.1f}°')
+    write_inputs(folder, sample)
+
+
+def write_inputs(folder: Path, sample: Sample) -> None:
+    """``depth.png`` (16 bit, mm), ``mask.png`` and ``camera_info.yaml`` of a sample."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(sample.mask, dtype=np.uint8) * 255).save(folder / 'mask.png')
+    millimetres = np.round(sample.depth * 1000).clip(0, 65535).astype(np.uint16)
+    Image.fromarray(millimetres).save(folder / 'depth.png')
+    c = sample.intrinsics
+    (folder / 'camera_info.yaml').write_text(
+        f'width: {c.width}\nheight: {c.height}\n'
+        f'k: [{c.fx}, 0.0, {c.cx}, 0.0, {c.fy}, {c.cy}, 0.0, 0.0, 1.0]\n')
+
+
+def units(category: str) -> dict[str, str]:
+    """Units of metrics for tables, by the metric's name."""
+    joints = CATEGORIES[category].joints if category in CATEGORIES else ()
+    slides = bool(joints) and all(j.joint_type == 'prismatic' for j in joints)
+    return {'rot_err_deg': '°', 'trans_err_m': 'm', 'axis_err_deg': '°', 'axis_pos_err_m': 'm',
+            'joint_state_err': 'm' if slides else '°'}
+
+
+def table(category: str, summary: Mapping[str, Mapping[str, float]]) -> str:
+    """The summary of a category as text."""
+    unit = units(category)
+    rows = [(name, unit.get(name, 's' if name.startswith('seconds') else
+                            '/1000' if 'cd_' in name else ''), values)
+            for name, values in summary.items()]
+    wide = max((len(name) for name, _, _ in rows), default=6)
+    lines = [f'{category:<{wide}}  {"unit":>5}  {"mean":>9} {"median":>9} {"std":>9} {"n":>5}']
+    for name, what, v in rows:
+        lines.append(f'{name:<{wide}}  {what:>5}  {v["mean"]:9.4g} {v["median"]:9.4g} '
+                     f'{v["std"]:9.4g} {int(v["n"]):5d}')
+    return '\n'.join(lines)
+
+
+def write_summaries(path: Path, summaries: Mapping[str, Summary]) -> None:
+    """Write ``{category: {metric: {mean, median, std, n}}}``, complete or not at all."""
+    write_text(path, json.dumps(summaries, indent=1, allow_nan=False) + '\n')
+
+
+def write_records(path: Path, records: Sequence[Record]) -> None:
+    """Write one JSON line a sample."""
+    write_text(path, ''.join(json.dumps(
+        {'index': r.index, 'object': r.name, 'metrics': r.metrics, 'reason': r.reason}) + '\n'
+        for r in records))
+
+
+def summary_of(records: Sequence[Record]) -> Summary:
+    """Mean, median, standard deviation and count of every metric."""
+    return summarise([r.metrics for r in records])
