@@ -22,7 +22,7 @@ from kinediff3d_core.meshing import extract_mesh
 
 Array = np.ndarray[Any, Any]
 
-TAKES = 3
+TAKES = 2
 """Noisy images of each joint state, shown in turn."""
 
 TABLE_MARGIN = 0.35

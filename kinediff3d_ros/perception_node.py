@@ -7,6 +7,7 @@ import re
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -14,6 +15,8 @@ from builtin_interfaces.msg import Time as TimeMessage
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
 from std_msgs.msg import Header, String
@@ -99,14 +102,18 @@ class PerceptionNode(Node):
 
     # --- inputs ---------------------------------------------------------------------------------
 
-    def _subscribe(self) -> list:
-        qos = qos_profile_sensor_data
+    def _subscribe(self) -> list[Subscription]:
+        def subscribe(kind: type, topic: str, callback: Callable) -> Subscription:
+            return self.create_subscription(
+                kind, topic, callback, qos_profile_sensor_data,
+                qos_overriding_options=QoSOverridingOptions.with_default_policies())
+
         if self._settings.input == 'points':
-            return [self.create_subscription(PointCloud2, 'points', self._on_points, qos)]
-        inputs = [self.create_subscription(Image, 'depth/image_rect', self._on_depth, qos),
-                  self.create_subscription(CameraInfo, 'depth/camera_info', self._on_info, qos)]
+            return [subscribe(PointCloud2, 'points', self._on_points)]
+        inputs = [subscribe(Image, 'depth/image_rect', self._on_depth),
+                  subscribe(CameraInfo, 'depth/camera_info', self._on_info)]
         if self._settings.mask_mode != 'ignored':
-            inputs.append(self.create_subscription(Image, 'mask', self._on_mask, qos))
+            inputs.append(subscribe(Image, 'mask', self._on_mask))
         return inputs
 
     def _on_points(self, cloud: PointCloud2) -> None:

@@ -55,6 +55,14 @@ def private_graph() -> int:
     return domain
 
 
+def reliably(*topics: str) -> dict[str, object]:
+    """Parameters that make a node subscribe to topics reliably.
+
+    Best effort, the default for sensor data, loses images when both ends share a busy machine.
+    """
+    return {'qos_overrides': {t: {'subscription': {'reliability': 'reliable'}} for t in topics}}
+
+
 class NodeProcess:
     """One node of this package in a process of its own; leaving the ``with`` block ends it.
 
@@ -159,8 +167,8 @@ class Recorder:
         self.close()
 
     def listen(self, message_type: type[MessageT], topic: str, qos: QoSProfile | int = 10,
-               keep: int | None = None) -> Heard[MessageT]:
-        """Subscribe and keep the last ``keep`` messages, or all."""
+               keep: int | None = None, raw: bool = False) -> Heard[MessageT]:
+        """Subscribe and keep the last ``keep`` messages, or all; ``raw`` keeps their bytes."""
         heard: Heard[MessageT] = Heard(keep)
 
         def add(message: MessageT) -> None:
@@ -168,7 +176,7 @@ class Recorder:
                 heard.entries.append((time.time(), message))
                 self._changed.notify_all()
 
-        self.node.create_subscription(message_type, topic, add, qos)
+        self.node.create_subscription(message_type, topic, add, qos, raw=raw)
         return heard
 
     def wait_for(self, condition: Callable[[], AnswerT | None], timeout: float,

@@ -1,0 +1,426 @@
+"""The demo: the real nodes on a simulated camera, and a record of how well they did."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import Image, JointState, PointCloud2
+from tf2_msgs.msg import TFMessage
+from tqdm import tqdm
+from visualization_msgs.msg import Marker, MarkerArray
+
+from kinediff3d_core.categories import Category, get_category
+from kinediff3d_core.estimate import (
+    ArticulatedEstimate,
+    JointEstimate,
+    Mesh,
+    PartEstimate,
+)
+from kinediff3d_core.geometry import Intrinsics, backproject
+from kinediff3d_core.preview import (
+    Scene,
+    camera_view,
+    depth_colours,
+    draw_preview,
+    render,
+    write_panels,
+)
+from kinediff3d_core.simulated_camera import SimulatedScene
+from kinediff3d_ros import conversions
+from kinediff3d_ros.parameters import CameraSimParameters
+from kinediff3d_ros.processes import NodeProcess, Recorder, private_graph, reliably, stamp_key
+
+START_LIMIT = 300.0
+"""Seconds within which the first answer must come."""
+
+SCENE = CameraSimParameters(instance=1, table=True)
+"""What the demo's camera looks at."""
+
+INTRINSICS = Intrinsics(SCENE.focal_length, SCENE.focal_length, (SCENE.width - 1) / 2,
+                        (SCENE.height - 1) / 2, SCENE.width, SCENE.height)
+
+Stamp = tuple[int, int]
+
+
+class DemoError(RuntimeError):
+    """The demo cannot go on; one line that says why."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One estimate beside the truth of its input's stamp.
+
+    Attributes:
+        stamp: s since the epoch.
+        positions, true_positions: (K-1,) rad or m.
+        T_camera_base, true_T_camera_base: (4, 4).
+        latency: s from the stamp to the arrival of the joint state.
+    """
+
+    stamp: float
+    positions: np.ndarray
+    true_positions: np.ndarray
+    T_camera_base: np.ndarray
+    true_T_camera_base: np.ndarray
+    latency: float
+
+
+class Listener:
+    """All topics of the demo's graph."""
+
+    def __init__(self, recorder: Recorder, category: Category) -> None:
+        self.category = category
+        self.depth = recorder.listen(Image, '/camera/depth/image_rect', keep=200)
+        self.true_joints = recorder.listen(JointState, '/camera/truth/joint_states')
+        self.true_pose = recorder.listen(PoseStamped, '/camera/truth/pose')
+        self.joints = recorder.listen(JointState, '/joint_states')
+        self.tf = recorder.listen(TFMessage, '/tf', 100)
+        self.points = recorder.listen(PointCloud2, '/points_used', keep=15)
+        self.markers = recorder.listen(MarkerArray, '/markers', keep=15, raw=True)
+        self.diagnostics = recorder.listen(DiagnosticArray, '/diagnostics')
+
+    def status(self) -> dict[str, str]:
+        """Values of the newest diagnostics; empty before the first."""
+        if not self.diagnostics.entries:
+            return {}
+        status = self.diagnostics.entries[-1][1].status[0]
+        return {**{v.key: v.value for v in status.values}, 'message': status.message}
+
+    def answers(self) -> int:
+        """Frames that were answered so far, by an estimate or by a no."""
+        return sum(int(self.status().get(k, 0)) for k in ('estimates', 'no_estimates'))
+
+    def samples(self) -> list[Sample]:
+        """Estimates whose truth was heard."""
+        true_positions = {stamp_key(m): np.array(m.position) for m in self.true_joints.messages}
+        true_poses = {stamp_key(m): conversions.matrix_from_pose(m.pose)
+                      for m in self.true_pose.messages}
+        poses = self._base_poses()
+        samples = []
+        for arrival, message in list(self.joints.entries):
+            key = stamp_key(message)
+            if key in true_positions and key in true_poses and key in poses:
+                stamp = key[0] + 1e-9 * key[1]
+                samples.append(Sample(stamp, np.array(message.position), true_positions[key],
+                                      poses[key], true_poses[key], arrival - stamp))
+        return samples
+
+    def complete_frames(self) -> list[Stamp]:
+        """Stamps of estimates of which everything is still held."""
+        held = [{stamp_key(m) for m in heard.messages}
+                for heard in (self.depth, self.points, self.true_joints, self.joints)]
+        return sorted(set.intersection(*held, set(self._markers()), set(self._base_poses())))
+
+    def depth_at(self, stamp: Stamp) -> np.ndarray:
+        return conversions.depth_from_image(_at(self.depth.messages, stamp))
+
+    def true_positions_at(self, stamp: Stamp) -> np.ndarray:
+        return np.array(_at(self.true_joints.messages, stamp).position)
+
+    def estimate_at(self, stamp: Stamp) -> ArticulatedEstimate:
+        """The estimate, put together again from the messages alone."""
+        category = self.category
+        transforms = next(m for m in self.tf.messages if stamp_key(m.transforms[0]) == stamp)
+        poses = {t.child_frame_id.rpartition('/')[2]: conversions.matrix_from_transform(t)
+                 for t in transforms.transforms}
+        array = self._markers()[stamp]
+        meshes = {category.parts[m.id]: _mesh(m) for m in array.markers
+                  if m.type == Marker.TRIANGLE_LIST and m.action == Marker.ADD}
+        arrows = {m.id: np.array([[p.x, p.y, p.z] for p in m.points]) for m in array.markers
+                  if m.type == Marker.ARROW and m.action == Marker.ADD}
+        state = _at(self.joints.messages, stamp)
+        positions = dict(zip(state.name, state.position, strict=True))
+        joints = []
+        for i, joint in enumerate(category.joints):
+            if joint.name in positions and i in arrows:
+                start, end = arrows[i]
+                joints.append(JointEstimate(
+                    joint.name, joint.joint_type, category.parts[joint.parent],
+                    category.parts[joint.child], (start + end) / 2,
+                    (end - start) / np.linalg.norm(end - start), positions[joint.name],
+                    joint.lower, joint.upper, 0.0))
+        parts = tuple(PartEstimate(name, poses[name], meshes.get(name))
+                      for name in category.parts if name in poses)
+        return ArticulatedEstimate(
+            category.name, parts, tuple(joints), np.zeros((6, 6)), 0.0, 1.0, (), np.zeros(0),
+            conversions.points_from_cloud(_at(self.points.messages, stamp)))
+
+    def _base_poses(self) -> dict[Stamp, np.ndarray]:
+        base = conversions.part_frame(self.category.name, self.category.parts[0])
+        return {stamp_key(t): conversions.matrix_from_transform(t)
+                for m in self.tf.messages for t in m.transforms if t.child_frame_id == base}
+
+    def _markers(self) -> dict[Stamp, MarkerArray]:
+        arrays = [deserialize_message(raw, MarkerArray) for raw in self.markers.messages]
+        return {stamp_key(a.markers[0]): a for a in arrays
+                if a.markers and a.markers[0].action == Marker.ADD}
+
+
+def run_demo(category: str, seconds: float, headless: bool, out_dir: Path) -> int:
+    """Run the nodes for some seconds and write what came of it to ``out_dir``.
+
+    Args:
+        headless: do not say how to look at it in RViz.
+
+    Returns:
+        exit status: 0 if estimates came, 1 if none did, 2 for unusable arguments.
+    """
+    try:
+        spec = get_category(category)
+        if not seconds > 0:
+            raise ValueError(f'--seconds must be positive, got {seconds:g}')
+        out = Path(out_dir).absolute()
+        (out / 'logs').mkdir(parents=True, exist_ok=True)
+    except (ValueError, OSError) as error:
+        print(f'kinediff3d demo: {error}', file=sys.stderr)
+        return 2
+    # The nodes must not outlive the demo, whichever way it is ended.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return _run(spec, seconds, headless, out)
+    except DemoError as error:
+        print(f'kinediff3d demo: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('kinediff3d demo: interrupted', file=sys.stderr)
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(category: Category, seconds: float, headless: bool, out: Path) -> int:
+    domain = private_graph()
+    inputs = ('depth/image_rect', 'depth/camera_info', 'mask')
+    description = out / 'description'
+    shutil.rmtree(description, ignore_errors=True)
+    camera_sim = NodeProcess(
+        'camera_sim_node', out / 'logs' / 'camera_sim.log', namespace='camera', parameters={
+            'category': category.name, 'seed': SCENE.seed, 'instance': SCENE.instance,
+            'table': SCENE.table, 'rate': SCENE.rate})
+    perception = NodeProcess(
+        'perception_node', out / 'logs' / 'perception.log', parameters={
+            'category': category.name, 'description_dir': str(description),
+            'description_period': 5.0, **reliably(*(f'/camera/{t}' for t in inputs))},
+        remaps={topic: f'/camera/{topic}' for topic in inputs})
+    with camera_sim, perception, Recorder(domain) as recorder:
+        listener = Listener(recorder, category)
+        if not headless:
+            config = Path(__file__).parents[1] / 'config' / 'perception.rviz'
+            print('To look at it in RViz, in another terminal:\n'
+                  f'  ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST '
+                  f'rviz2 -d {config}')
+        _wait_for_first_answer(listener, (camera_sim, perception))
+        begin, before = time.time(), len(listener.joints.entries)
+        _record(listener, seconds, (camera_sim, perception))
+        elapsed = time.time() - begin
+        status = listener.status()
+        rate = (len(listener.joints.entries) - before) / elapsed
+    summary = summarise(listener, status, rate, seconds, category)
+    (out / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
+    if not summary['estimates']:
+        raise DemoError(f'no estimate came; last state: {status.get("message", "unknown")} '
+                        f'(see {out / "logs"})')
+    _keep_last_description(description / category.name, out)
+    draw_story(listener, out)
+    print(_in_words(summary))
+    print(f'summary.json, pictures, meshes and URDF are in {out}')
+    return 0
+
+
+def _wait_for_first_answer(listener: Listener, processes: Sequence[NodeProcess]) -> None:
+    with tqdm(total=int(START_LIMIT), desc='starting the nodes', unit=' s',
+              bar_format='{desc}: {elapsed}', leave=True) as bar:
+        end = time.monotonic() + START_LIMIT
+        while not listener.answers():
+            _require_running(processes)
+            if time.monotonic() > end:
+                state = listener.status().get('message', 'the perception node says nothing')
+                raise DemoError(f'no answer within {START_LIMIT:.0f} s: {state}')
+            time.sleep(0.25)
+            bar.refresh()
+
+
+def _record(listener: Listener, seconds: float, processes: Sequence[NodeProcess]) -> None:
+    with tqdm(total=seconds, desc='watching', unit=' s', bar_format=(
+            '{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s{postfix}')) as bar:
+        begin = time.monotonic()
+        while (passed := time.monotonic() - begin) < seconds:
+            _require_running(processes)
+            bar.n = passed
+            bar.set_postfix_str(f'{len(listener.joints.entries)} estimates')
+            time.sleep(0.2)
+        bar.n = seconds
+        bar.refresh()
+
+
+def _require_running(processes: Sequence[NodeProcess]) -> None:
+    for process in processes:
+        if process.exit_status is not None:
+            lines = process.output().strip().splitlines() or ['(no output)']
+            reason = re.sub(r'^\[\w+\] \[[\d.]+\] \[[\w.]+\]: ', '', lines[-1])
+            raise DemoError(f'{process.log.stem} ended: {reason}')
+
+
+def summarise(listener: Listener, status: dict[str, str], rate: float, seconds: float,
+              category: Category) -> dict[str, object]:
+    """Content of ``summary.json``; errors are over all estimates, joint by joint."""
+    samples = listener.samples()
+    summary: dict[str, object] = {
+        'category': category.name,
+        'command': f'kinediff3d demo --category {category.name} --seconds {seconds:g}',
+        'seed': SCENE.seed,
+        'instance': SCENE.instance,
+        'seconds': seconds,
+        'frames': len({stamp_key(m) for m in listener.true_joints.messages}),
+        'estimates': len(samples),
+        'no_estimates': int(status.get('no_estimates', 0)),
+        'dropped': int(status.get('frames_dropped', 0)),
+        'rate_hz': round(rate, 2),
+    }
+    if not samples:
+        return summary
+    summary['latency_ms'] = _spread(1e3 * np.array([s.latency for s in samples]), 1)
+    turning = [j.joint_type == 'revolute' for j in category.joints]
+    errors = np.array([np.abs(s.positions - s.true_positions) for s in samples])
+    if any(turning):
+        summary['joint_error_deg'] = _spread(np.degrees(errors[:, turning]).ravel(), 2)
+    if not all(turning):
+        summary['joint_error_m'] = _spread(errors[:, ~np.array(turning)].ravel(), 4)
+    summary['rotation_error_deg'] = _spread(np.array(
+        [_angle(s.T_camera_base, s.true_T_camera_base) for s in samples]), 2)
+    summary['translation_error_m'] = _spread(np.array(
+        [np.linalg.norm(s.T_camera_base[:3, 3] - s.true_T_camera_base[:3, 3])
+         for s in samples]), 4)
+    return summary
+
+
+def draw_story(listener: Listener, out: Path) -> None:
+    """Pictures of one frame from input to estimate, and of the joint over time."""
+    frames = listener.complete_frames()
+    if frames:
+        # The frame in which the joints are the furthest out shows the most.
+        stamp = max(frames, key=lambda s: float(listener.true_positions_at(s).sum()))
+        depth, estimate = listener.depth_at(stamp), listener.estimate_at(stamp)
+        _draw_depth(depth, out / '1_depth.png')
+        cloud = backproject(depth, INTRINSICS)
+        view = camera_view(cloud)
+        write_panels([
+            ('all points', render(Scene(points=cloud[::4], point_colours=(0.6, 0.6, 0.6)), view)),
+            ('points on the object', render(Scene(
+                points=estimate.points, point_colours=depth_colours(estimate.points)), view)),
+        ], out / '2_cloud.png')
+        truth = listener.true_positions_at(stamp)
+        scene = SimulatedScene.sample(estimate.category, SCENE.seed, SCENE.instance, INTRINSICS,
+                                      SCENE.states)
+        draw_preview(estimate, out / '3_estimate.png', truth_meshes=scene.meshes(truth),
+                     title=_title(listener.category, estimate, truth))
+    _draw_joints(listener, out / '4_joint.png')
+
+
+def _draw_depth(depth: np.ndarray, path: Path) -> None:
+    figure = Figure(figsize=(7.2, 5.0), layout='constrained')
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    shown = axes.imshow(np.where(depth > 0, depth, np.nan), cmap='viridis_r')
+    axes.set_axis_off()
+    axes.set_title('depth image, input of the perception node')
+    figure.colorbar(shown, label='depth [m]', shrink=0.85)
+    figure.savefig(path, dpi=110)
+
+
+def _draw_joints(listener: Listener, path: Path) -> None:
+    """Joint positions over time; a gap is where no estimate was published."""
+    figure = Figure(figsize=(10, 2.2 + 1.8 * len(listener.category.joints)), layout='constrained')
+    FigureCanvasAgg(figure)
+    rows = figure.subplots(len(listener.category.joints), squeeze=False)[:, 0]
+    truth = sorted((key[0] + 1e-9 * key[1], m.position) for key, m in
+                   ((stamp_key(m), m) for m in listener.true_joints.messages))
+    samples = listener.samples()
+    first = min(samples[0].stamp, truth[0][0])
+    for i, (axes, joint) in enumerate(zip(rows, listener.category.joints, strict=True)):
+        unit, factor = ('°', 180 / np.pi) if joint.joint_type == 'revolute' else ('m', 1.0)
+        axes.plot([t - first for t, _ in truth], [q[i] * factor for _, q in truth],
+                  color='0.6', linewidth=2, label='truth')
+        axes.plot([s.stamp - first for s in samples],
+                  [s.positions[i] * factor for s in samples], 'o', color='#c8102e',
+                  markersize=4, label='estimate, at the stamp of its image')
+        axes.set_ylabel(f'{joint.name} [{unit}]')
+        axes.grid(alpha=0.3)
+    rows[0].legend(loc='upper right')
+    rows[-1].set_xlabel('time [s]')
+    figure.savefig(path, dpi=110)
+
+
+def _title(category: Category, estimate: ArticulatedEstimate, truth: np.ndarray) -> str:
+    told = []
+    for joint in estimate.joints:
+        true = truth[[j.name for j in category.joints].index(joint.name)]
+        if joint.joint_type == 'revolute':
+            told.append(f'{joint.name} {np.degrees(joint.position):.1f}° '
+                        f'(truth {np.degrees(true):.1f}°)')
+        else:
+            told.append(f'{joint.name} {1e3 * joint.position:.0f} mm (truth {1e3 * true:.0f} mm)')
+    return f'{category.name}: ' + ', '.join(told)
+
+
+def _keep_last_description(folder: Path, out: Path) -> None:
+    """Move the newest URDF and its meshes to where the user looks for them."""
+    versions = sorted((p for p in folder.glob('*') if (p / 'object.urdf').exists()),
+                      key=lambda p: p.stat().st_mtime)
+    if versions:
+        shutil.rmtree(out / 'meshes', ignore_errors=True)
+        shutil.copytree(versions[-1], out, dirs_exist_ok=True)
+    shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+def _in_words(summary: dict[str, object]) -> str:
+    lines = [f'{summary["estimates"]} estimates of {summary["frames"]} frames '
+             f'({summary["dropped"]} dropped for newer ones, {summary["no_estimates"]} without '
+             f'an answer), {summary["rate_hz"]} per second']
+    for key, name, unit in (
+            ('joint_error_deg', 'joint error', '°'), ('joint_error_m', 'joint error', ' m'),
+            ('rotation_error_deg', 'rotation error', '°'),
+            ('translation_error_m', 'translation error', ' m'),
+            ('latency_ms', 'latency', ' ms')):
+        spread = summary.get(key)
+        if isinstance(spread, dict):
+            lines.append(f'{name}: median {spread["median"]}{unit}, 95th percentile '
+                         f'{spread["p95"]}{unit}')
+    return '\n'.join(lines)
+
+
+def _spread(values: np.ndarray, digits: int) -> dict[str, float]:
+    return {'median': round(float(np.median(values)), digits),
+            'p95': round(float(np.percentile(values, 95)), digits)}
+
+
+def _angle(Ta: np.ndarray, Tb: np.ndarray) -> float:
+    """Angle between the rotations of two poses (4, 4), degrees."""
+    trace = np.trace(Ta[:3, :3].T @ Tb[:3, :3])
+    return float(np.degrees(np.arccos(np.clip((trace - 1) / 2, -1, 1))))
+
+
+def _mesh(marker: Marker) -> Mesh:
+    """Mesh of a TRIANGLE_LIST; corners that several triangles share are one vertex again."""
+    corners = np.array([[p.x, p.y, p.z] for p in marker.points])
+    vertices, index = np.unique(corners, axis=0, return_inverse=True)
+    return Mesh(vertices, index.reshape(-1, 3))
+
+
+def _at(messages: Sequence[Any], stamp: Stamp) -> Any:
+    return next(m for m in messages if stamp_key(m) == stamp)
