@@ -1,4 +1,4 @@
-"""Reading what users have on disk: depth images, masks, camera info and clouds.
+"""What users have on disk: depth images, masks, camera info, clouds, and estimates.
 
 Every reader refuses what it does not understand with one line that names the file, what was wrong
 and what would be right. Nothing that is read is executed or unpickled.
@@ -13,7 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from kinediff3d_core.estimate import (
+    ArticulatedEstimate,
+    JointEstimate,
+    Mesh,
+    Mode,
+    PartEstimate,
+)
 from kinediff3d_core.geometry import Intrinsics
+from kinediff3d_core.urdf import write_text, write_urdf
 
 Array = np.ndarray[Any, Any]
 
@@ -148,6 +156,85 @@ def read_cloud(path: Path | str) -> Array:
     if not finite.any():
         raise ValueError(f'{file}: the cloud has no finite point')
     return np.asarray(points[finite])
+
+
+def write_estimate(estimate: ArticulatedEstimate, out_dir: Path | str) -> Path:
+    """Write ``estimate.json``, ``object.urdf`` and ``meshes/<part>.obj`` into a folder.
+
+    Returns:
+        The path of ``estimate.json``, from which :func:`read_estimate` reads it all again.
+    """
+    out = Path(out_dir)
+    write_urdf(estimate, out)
+    content = estimate.to_dict()
+    content['meshes'] = {p.name: f'meshes/{p.name}.obj' for p in estimate.parts
+                         if p.mesh is not None}
+    write_text(out / 'estimate.json', json.dumps(content, indent=1, allow_nan=False) + '\n')
+    return out / 'estimate.json'
+
+
+def read_estimate(path: Path | str) -> ArticulatedEstimate:
+    """An estimate from ``estimate.json``, or from the folder that holds it, with its meshes.
+
+    The points that were used are not stored.
+
+    Raises:
+        ValueError: missing or damaged.
+    """
+    file = Path(path)
+    file = _checked(file / 'estimate.json' if file.is_dir() else file, 'estimate')
+    try:
+        content = json.loads(file.read_text(encoding='utf-8'))
+        meshes = {name: _load_obj(file.parent, relative)
+                  for name, relative in content.get('meshes', {}).items()}
+        parts = tuple(PartEstimate(p['name'], _array(p['T_camera_part'], (4, 4)),
+                                   meshes.get(p['name'])) for p in content['parts'])
+        names = [p.name for p in parts]
+        joints = tuple(JointEstimate(
+            j['name'], j['joint_type'], names[names.index(j['parent'])],
+            names[names.index(j['child'])], _array(j['origin'], (3,)), _array(j['axis'], (3,)),
+            float(j['position']), float(j['limit']['lower']), float(j['limit']['upper']),
+            float(j['std']), float(j['probability'])) for j in content['joints'])
+        modes = tuple(Mode(float(m['weight']), _array(m['T_camera_base'], (4, 4)),
+                           _array(m['positions'], (len(joints),)), float(m['residual']))
+                      for m in content['modes'])
+        return ArticulatedEstimate(
+            str(content['category']), parts, joints, _array(content['covariance'], (6, 6)),
+            float(content['residual']), float(content['confidence']), modes,
+            _array(content['latent'], (len(content['latent']),)), np.zeros((0, 3)),
+            {str(k): float(v) for k, v in content.get('seconds', {}).items()})
+    except KeyError as error:
+        raise ValueError(f'{file}: not an estimate ({error} is missing)') from error
+    except (AttributeError, TypeError, ValueError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(reason if str(file.parent) in reason else
+                         f'{file}: not an estimate ({reason})') from error
+
+
+def _array(values: Any, shape: tuple[int, ...]) -> Array:
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(f'finite numbers of shape {shape} expected, got shape {array.shape}')
+    return array
+
+
+def _load_obj(folder: Path, relative: str) -> Mesh:
+    """A mesh written by :func:`write_estimate`."""
+    import trimesh
+
+    root = folder.resolve()
+    file = (root / relative).resolve()
+    if not file.is_relative_to(root):
+        raise ValueError(f'mesh {relative!r} lies outside {folder}')
+    _checked(file, 'mesh')
+    try:
+        with file.open('rb') as stream:
+            tm: Any = trimesh.load(stream, file_type='obj', force='mesh', process=False,
+                                   maintain_order=True)
+        return Mesh(np.asarray(tm.vertices), np.asarray(tm.faces))
+    except Exception as error:  # trimesh raises whatever its parser stumbled over
+        raise ValueError(f'{folder}: mesh {relative!r} is not readable '
+                         f'({type(error).__name__})') from error
 
 
 def _checked(path: Path | str, what: str) -> Path:

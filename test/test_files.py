@@ -5,9 +5,17 @@ import json
 import numpy as np
 import pytest
 import trimesh
+from estimates import laptop_estimate
 from PIL import Image
 
-from kinediff3d_core.files import read_camera_info, read_cloud, read_depth, read_mask
+from kinediff3d_core.files import (
+    read_camera_info,
+    read_cloud,
+    read_depth,
+    read_estimate,
+    read_mask,
+    write_estimate,
+)
 
 MM = np.array([[0, 500, 1500], [65535, 1, 999]], dtype=np.uint16)
 
@@ -162,3 +170,28 @@ def test_clouds_of_wrong_shape(tmp_path):
     for name, match in (('flat.npy', r'\(N, 3\)'), ('other.npz', 'points'), ('nan.npy', 'finite')):
         with pytest.raises(ValueError, match=match):
             read_cloud(tmp_path / name)
+
+
+def test_estimates_come_back(tmp_path):
+    e = laptop_estimate()
+    path = write_estimate(e, tmp_path / 'out')
+    for source in (path, path.parent):
+        got = read_estimate(source)
+        assert got.to_dict() == e.to_dict()
+        for a, b in zip(got.parts, e.parts, strict=True):
+            np.testing.assert_allclose(a.mesh.vertices, b.mesh.vertices, atol=1e-6)
+            np.testing.assert_array_equal(a.mesh.faces, b.mesh.faces)
+
+
+@pytest.mark.parametrize(('old', 'new', 'match'), [
+    ('"latent"', '"later"', 'latent'), ('meshes/lid.obj', '../../x.obj', 'outside'),
+    ('meshes/lid.obj', 'meshes/none.obj', 'does not exist'), ('"child": "lid"', '"child": "x"',
+                                                             'not an estimate'),
+    ('{', '[', 'not an estimate'),
+])
+def test_estimates_that_are_none(tmp_path, old, new, match):
+    path = write_estimate(laptop_estimate(), tmp_path)
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(ValueError, match=match) as error:
+        read_estimate(path)
+    assert '\n' not in str(error.value)

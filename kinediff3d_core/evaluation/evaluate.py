@@ -213,27 +213,35 @@ def visible_surfaces(obj: MeshObject) -> tuple[Surface, ...]:
 def score(pipeline: Pipeline, sample: Sample, seed: int = 0, samples: int = SAMPLES,
           ) -> tuple[Record, ArticulatedEstimate | None]:
     """Infer one sample and compare it with the truth; shapes too where the truth has them."""
-    shapes = sample.truth.surfaces is not None
     started = time.perf_counter()
     try:
         estimate = pipeline.infer(depth=sample.depth, intrinsics=sample.intrinsics,
-                                  mask=sample.mask, mesh=shapes, seed=seed)
+                                  mask=sample.mask, mesh=sample.truth.surfaces is not None,
+                                  seed=seed)
     except NoEstimate as reason:
         return Record(sample.index, sample.name, None, str(reason)), None
     seconds = time.perf_counter() - started
-    metrics = pose_metrics(estimate, sample.truth)
-    if shapes:
-        rng = np.random.default_rng([seed, sample.index])
-        metrics.update(shape_metrics(estimate, sample.truth, rng, samples))
-        made = pipeline.generate(estimate, sample.generate_at.tolist())
-        names = [p.name for p in estimate.parts]
-        for prefix, meshes in (('gen_', made.decoder), ('gen_chain_', made.chain)):
-            scores = generation_metrics(meshes, names, estimate, sample.truth, sample.generate_at,
-                                        rng, samples, parts=prefix == 'gen_')
-            metrics.update({prefix + name: value for name, value in scores.items()})
+    metrics = compare(pipeline, estimate, sample, seed, samples)
     metrics['seconds'] = seconds
     metrics.update({f'seconds_{stage}': t for stage, t in estimate.seconds.items()})
     return Record(sample.index, sample.name, metrics), estimate
+
+
+def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, seed: int = 0,
+            samples: int = SAMPLES) -> dict[str, float]:
+    """All metrics of an estimate; those of shapes where the truth has surfaces."""
+    metrics = pose_metrics(estimate, sample.truth)
+    if sample.truth.surfaces is None:
+        return metrics
+    rng = np.random.default_rng([seed, sample.index])
+    metrics.update(shape_metrics(estimate, sample.truth, rng, samples))
+    made = pipeline.generate(estimate, sample.generate_at.tolist())
+    names = [p.name for p in estimate.parts]
+    for prefix, meshes in (('gen_', made.decoder), ('gen_chain_', made.chain)):
+        scores = generation_metrics(meshes, names, estimate, sample.truth, sample.generate_at,
+                                    rng, samples, parts=prefix == 'gen_')
+        metrics.update({prefix + name: value for name, value in scores.items()})
+    return metrics
 
 
 def evaluate(pipeline: Pipeline, samples: Samples, count: int, seed: int = 0,

@@ -1,0 +1,149 @@
+"""How long each stage takes, how much memory it needs, and what that buys in accuracy."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
+from kinediff3d_core.evaluation.evaluate import (
+    Record,
+    Summary,
+    compare,
+    procedural_samples,
+    summary_of,
+)
+from kinediff3d_core.pipeline import Pipeline
+
+SHOWN = ('rot_err_deg', 'trans_err_m', 'joint_state_err', 'axis_err_deg', 'axis_pos_err_m',
+         'cd_w', 'cd_w_surface', 'gen_cd_w', 'failure_rate')
+"""Metrics of the printed table; the JSON has all."""
+
+
+def benchmark(category: str, presets: Sequence[str], count: int, seed: int = 0,
+              device: str = 'cpu', mesh: bool = True, weights: Any = None,
+              progress: Callable[[str, int], None] | None = None) -> dict[str, Any]:
+    """Time presets on the same procedural test views, then score what they answered.
+
+    Each preset first answers one view untimed. Memory is the process's resident peak after its
+    last view; presets run in the order given, so put the smaller first.
+
+    Args:
+        mesh: extract and score meshes, too.
+        progress: is told the preset and the number of views done.
+
+    Returns:
+        ``{'machine': ..., 'presets': {name: {'seconds': {stage: {'p50', 'p95', 'mean'}},
+        'frames_per_s', 'resident_mib', 'accuracy': summary}}, 'speedup': {name: ...}}``; the
+        stage ``total`` is the wall time of ``infer``.
+    """
+    if count < 1:
+        raise ValueError(f'the number of views must be positive, got {count}')
+    samples = procedural_samples(category, seed, shapes=False)
+    views = [samples(i) for i in range(count)]
+    out: dict[str, Any] = {'machine': machine(device), 'category': category, 'count': count,
+                           'seed': seed, 'presets': {}}
+    answers: dict[str, tuple[Pipeline, list[ArticulatedEstimate | None]]] = {}
+    for preset in presets:
+        pipeline = Pipeline.load(category, preset=preset, device=device, weights=weights)
+        if pipeline.device.type == 'cuda':
+            torch.cuda.reset_peak_memory_stats(pipeline.device)
+        answer(pipeline, views[0], mesh, seed)
+        estimates: list[ArticulatedEstimate | None] = []
+        times: dict[str, list[float]] = {}
+        for i, view in enumerate(views):
+            started = time.perf_counter()
+            estimate = answer(pipeline, view, mesh, seed)
+            total = time.perf_counter() - started
+            estimates.append(estimate)
+            for stage, seconds in (estimate.seconds if estimate else {}).items():
+                times.setdefault(stage, []).append(seconds)
+            times.setdefault('total', []).append(total)
+            if progress is not None:
+                progress(preset, i + 1)
+        result: dict[str, Any] = {
+            'seconds': {stage: {'p50': float(np.percentile(t, 50)),
+                                'p95': float(np.percentile(t, 95)), 'mean': float(np.mean(t))}
+                        for stage, t in times.items()},
+            'frames_per_s': float(1 / np.median(times['total'])),
+            'resident_mib': resident_mib()}
+        if pipeline.device.type == 'cuda':
+            result['device_mib'] = torch.cuda.max_memory_allocated(pipeline.device) / 2**20
+        out['presets'][preset] = result
+        answers[preset] = pipeline, estimates
+    shaped = procedural_samples(category, seed, shapes=mesh)
+    records: dict[str, list[Record]] = {preset: [] for preset in presets}
+    for i in range(count):
+        sample = shaped(i)
+        for preset, (pipeline, estimates) in answers.items():
+            estimate = estimates[i]
+            metrics = None if estimate is None else compare(pipeline, estimate, sample, seed)
+            records[preset].append(Record(i, sample.name, metrics))
+    for preset in presets:
+        out['presets'][preset]['accuracy'] = summary_of(records[preset])
+    first = out['presets'][presets[0]]['seconds']['total']['p50']
+    out['speedup'] = {f'{presets[0]} over {name}': r['seconds']['total']['p50'] / first
+                      for name, r in list(out['presets'].items())[1:]}
+    return out
+
+
+def answer(pipeline: Pipeline, view: Any, mesh: bool, seed: int) -> ArticulatedEstimate | None:
+    """The estimate of a view, or None."""
+    try:
+        return pipeline.infer(depth=view.depth, intrinsics=view.intrinsics, mask=view.mask,
+                              mesh=mesh, seed=seed)
+    except NoEstimate:
+        return None
+
+
+def resident_mib() -> float:
+    """Largest resident size of this process so far, MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == 'darwin' else 2**10)
+
+
+def machine(device: str) -> dict[str, Any]:
+    """What the figures were taken on."""
+    out: dict[str, Any] = {'device': device, 'python': platform.python_version(),
+                           'torch': torch.__version__, 'threads': torch.get_num_threads(),
+                           'processor': platform.processor() or platform.machine()}
+    if device.startswith('cuda'):
+        out['gpu'] = torch.cuda.get_device_name(torch.device(device))
+    return out
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """The result as text, one column a preset."""
+    presets: Mapping[str, Any] = result['presets']
+    stages = list(dict.fromkeys(s for r in presets.values() for s in r['seconds']))
+    rows: list[tuple[str, list[str]]] = []
+    for stage in stages:
+        for point in ('p50', 'p95'):
+            cells = [f'{1000 * r["seconds"][stage][point]:.1f}' if stage in r['seconds'] else '-'
+                     for r in presets.values()]
+            rows.append((f'{stage} {point} [ms]', cells))
+    rows.append(('frames/s', [f'{r["frames_per_s"]:.2f}' for r in presets.values()]))
+    rows.append(('peak resident [MiB]', [f'{r["resident_mib"]:.0f}' for r in presets.values()]))
+    if any('device_mib' in r for r in presets.values()):
+        rows.append(('device memory [MiB]', [f'{r.get("device_mib", 0):.0f}'
+                                             for r in presets.values()]))
+    for name in SHOWN:
+        summaries: list[Summary] = [r['accuracy'] for r in presets.values()]
+        if any(name in s for s in summaries):
+            rows.append((f'{name} mean', [f'{s[name]["mean"]:.4g}' if name in s else '-'
+                                          for s in summaries]))
+    wide = max(len(r[0]) for r in rows)
+    m = result['machine']
+    lines = [f'{result["category"]}, {result["count"]} views, {m.get("gpu", m["device"])}, '
+             f'{m["threads"]} threads, torch {m["torch"]}',
+             f'{"":<{wide}}' + ''.join(f'{name:>12}' for name in presets)]
+    lines += [f'{name:<{wide}}' + ''.join(f'{c:>12}' for c in cells) for name, cells in rows]
+    lines += [f'{name}: {ratio:.1f} times quicker' for name, ratio in result['speedup'].items()]
+    return '\n'.join(lines)
