@@ -42,7 +42,7 @@ lint: venv
 	$(BIN)/mypy
 
 venv:
-	@$(MAKE) --no-print-directory --jobs=2 $(STAMPS)/project
+	@$(MAKE) --silent --jobs=2 $(STAMPS)/project
 
 $(STAMPS)/created:
 	@sh pip_ros/check_machine.sh $(PYTHON)
