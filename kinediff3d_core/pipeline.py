@@ -60,8 +60,8 @@ class Preset:
     """``fixed`` (log-spaced steps) or ``rk45`` (Dormand-Prince at 1e-5)."""
     sampler_steps: int = 14
     """Steps of the fixed sampler."""
-    keep: int = 6
-    """Hypotheses that are refined."""
+    keep: tuple[int, ...] = (6, 4, 3, 2)
+    """Hypotheses that are refined, by round; the last number holds for further rounds."""
     latent_sampler: str = 'ddim'
     """``ddim`` or ``ancestral``."""
     latent_steps: int = 4
@@ -178,12 +178,11 @@ class Pipeline:
             surface, _ = refine.surface_samples(self.shape, field, 48, generator)
             score, _ = refine.fit_score(self.shape, field, state, seen, surface)
             sampled = state
-            kept = _distinct(state, score, self.preset.keep)
+            kept = _distinct(state, score, self.preset.keep[0], 4.0)
             z, field, state, score = z[kept], field[kept], state[kept], score[kept]
         with _stage(seconds, 'refine'):
-            z, field, state, information = self._refine(few, seen, z, field, state, generator)
-            surface, _ = refine.surface_samples(self.shape, field, 128, generator)
-            score, residual = refine.fit_score(self.shape, field, state, seen, surface)
+            z, field, state, information, score, residual = self._refine(
+                few, seen, z, field, state, generator)
         best = int(score.argmin())
         if float(residual[best]) > MAX_RESIDUAL:
             raise NoEstimate(
@@ -302,10 +301,13 @@ class Pipeline:
                                  axis=self.shape.axis.expand_as(state.axis))
 
     def _refine(self, points: Tensor, seen: Observation, z: Tensor, field: Field, state: State,
-                generator: torch.Generator) -> tuple[Tensor, Field, State, Tensor]:
-        """Alternate pose descent and regeneration of Z (section 3.4), ending with a descent."""
+                generator: torch.Generator,
+                ) -> tuple[Tensor, Field, State, Tensor, Tensor, Tensor]:
+        """Alternate pose descent and regeneration of Z (section 3.4), ending with a descent.
+
+        After each round the worse hypotheses, and those that have met a better one, are dropped.
+        """
         p, net = self.preset, self.shape
-        information = torch.zeros(1)
         for i in range(p.rounds):
             if i:
                 z, field, state = self._regenerate(points, state, generator)
@@ -319,7 +321,11 @@ class Pipeline:
             else:
                 state, information = refine.descend_sdf(net, field, state, seen, surface,
                                                         p.iterations, width)
-        return z, field, state, information
+            score, residual = refine.fit_score(net, field, state, seen, surface)
+            if i + 1 < p.rounds:
+                kept = _distinct(state, score, p.keep[min(i + 1, len(p.keep) - 1)], 1.0)
+                z, field, state = z[kept], field[kept], state[kept]
+        return z, field, state, information, score, residual
 
     def meshes(self, field: Field) -> tuple[Mesh, ...]:
         """Part meshes, metres, part frames, of the first object of a field."""
@@ -427,15 +433,18 @@ def _differs(state: State, other: State, degrees: float, joint: float) -> Tensor
     return (torch.rad2deg(angle) > degrees) | ((state.q - other.q).abs().amax(1) > joint)
 
 
-def _distinct(state: State, score: Tensor, keep: int) -> Tensor:
-    """Indices of the best hypotheses, none within 4 degrees (pose) and 3 (joint) of a better."""
+def _distinct(state: State, score: Tensor, keep: int, degrees: float) -> Tensor:
+    """Indices of the best hypotheses, none within ``degrees`` (pose and joint) of a better.
+
+    A prismatic joint counts a hundredth of a canonical unit as a degree.
+    """
     order = torch.argsort(score).tolist()
     chosen: list[int] = []
     for i in order:
         if len(chosen) == keep:
             break
         if not chosen or bool(
-                _differs(state[torch.tensor(chosen)], state[i], 4.0, 0.05).all()):
+                _differs(state[torch.tensor(chosen)], state[i], degrees, 0.0125 * degrees).all()):
             chosen.append(i)
     return torch.tensor(chosen, device=score.device)
 

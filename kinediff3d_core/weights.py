@@ -35,6 +35,7 @@ def save_network(network: nn.Module, stage: str, category: str, path: Path,
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix('.partial')
     save_file(tensors, str(partial), metadata=header)
+    partial.chmod(0o644)
     os.replace(partial, path)
 
 

@@ -16,6 +16,7 @@ from torch import nn
 from tqdm import tqdm
 
 from kinediff3d_core.categories import get_category
+from kinediff3d_core.data.families import TEST_SEED_OFFSET
 from kinediff3d_core.networks.kavae import KAVAE
 from kinediff3d_core.training.pool import Pool
 from kinediff3d_core.training.stages import STAGES, LatentStage, PoseStage, ShapeStage
@@ -98,8 +99,9 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
 
     if progress() >= 1.0:
         return
-    pool = Pool(name, device, seed + 7919 * step, stage != 'pose', config.views, config.capacity,
-                annotate)
+    # Below the held-out seeds, and another stream of data after a resume.
+    data_seed = (seed + 7919 * step) % TEST_SEED_OFFSET
+    pool = Pool(name, device, data_seed, stage != 'pose', config.views, config.capacity, annotate)
     bar = tqdm(total=config.steps, initial=step, desc=f'{name} {stage}', mininterval=2.0)
     filled = 0
     while filled < config.fill:
