@@ -94,6 +94,8 @@ MAX_RESIDUAL = 0.05
 SCORE_TEMPERATURE = 0.004
 """Difference of fit scores (canonical) that makes a mode e times less likely."""
 NETWORK_POINTS = 512
+SHOWN_POINTS = 4096
+"""Points that the estimate carries along."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,8 @@ class Pipeline:
         generator = torch.Generator(self.device).manual_seed(seed)
         with _stage(seconds, 'cloud'):
             cloud = self._cloud(points, depth, intrinsics, mask)
-            few, target = self._subsample(cloud, generator)
+            few, target, shown = (self._some(cloud, n, generator) for n in (
+                NETWORK_POINTS, self.preset.points, SHOWN_POINTS))
             seen = refine.observe(cloud / self.category.scale, target)
         with _stage(seconds, 'pose'):
             state = self._sample_states(few, generator)
@@ -192,7 +195,7 @@ class Pipeline:
         with _stage(seconds, 'mesh'):
             meshes = self.meshes(field[best:best + 1]) if mesh else None
         return self._estimate(best, z, state, score, residual, information, sampled, meshes,
-                              target, seconds)
+                              shown, seconds)
 
     @torch.no_grad()
     def generate(self, estimate: ArticulatedEstimate, positions: Sequence[float]) -> Generated:
@@ -245,17 +248,14 @@ class Pipeline:
                              'needed; move closer or check the mask')
         return cloud
 
-    def _subsample(self, cloud: np.ndarray, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Two random subsets in canonical units: for the networks and for the residuals."""
-        def some(n: int) -> Tensor:
-            device = generator.device
-            if len(cloud) >= n:
-                pick = torch.randperm(len(cloud), generator=generator, device=device)[:n]
-            else:
-                pick = torch.randint(len(cloud), (n,), generator=generator, device=device)
-            return torch.from_numpy(cloud).to(device)[pick] / self.category.scale
-
-        return some(NETWORK_POINTS), some(self.preset.points)
+    def _some(self, cloud: np.ndarray, n: int, generator: torch.Generator) -> Tensor:
+        """Random n points of a cloud, in canonical units; repeated where there are fewer."""
+        device = generator.device
+        if len(cloud) >= n:
+            pick = torch.randperm(len(cloud), generator=generator, device=device)[:n]
+        else:
+            pick = torch.randint(len(cloud), (n,), generator=generator, device=device)
+        return torch.from_numpy(cloud).to(device)[pick] / self.category.scale
 
     def _sample_states(self, points: Tensor, generator: torch.Generator) -> State:
         """Hypotheses (H + 1) from the score model, and the regressed one."""
@@ -335,9 +335,7 @@ class Pipeline:
             centre, half = field.centre[0, k], field.half[0, k]
 
             def sdf(p: Tensor, k: int = k) -> Tensor:
-                local = torch.zeros(1, self.shape.parts, len(p), 3, device=p.device)
-                local[0, k] = p
-                return self.shape.query(field, local)[0, k]
+                return self.shape.query(field, p[None, None], part=k)[0, 0]
 
             voxel = (half / 4).clamp(0.25 * self.preset.voxel / scale, self.preset.voxel / scale)
             mesh = extract_mesh(sdf, centre - 1.15 * half - voxel, centre + 1.15 * half + voxel,

@@ -63,8 +63,8 @@ class Observed:
 
 
 def observe(pipeline: Pipeline, frame: DepthFrame | CloudFrame,
-            parameters: PerceptionParameters) -> Observed:
-    """Convert the messages, find the object in them and estimate it.
+            parameters: PerceptionParameters, mesh: bool) -> Observed:
+    """Convert the messages, find the object in them and estimate it, with meshes if wanted.
 
     Raises:
         ValueError: the messages cannot be used; the message says which and why.
@@ -79,7 +79,7 @@ def observe(pipeline: Pipeline, frame: DepthFrame | CloudFrame,
         converted = time.perf_counter()
         cloud = _object_points(points, now)
         segmented = time.perf_counter()
-        estimate = pipeline.infer(cloud, mesh=now.publish_meshes, seed=now.seed)
+        estimate = pipeline.infer(cloud, mesh=mesh, seed=now.seed)
     else:
         depth, mask, intrinsics = _images(frame, now)
         converted = time.perf_counter()
@@ -87,8 +87,8 @@ def observe(pipeline: Pipeline, frame: DepthFrame | CloudFrame,
         cloud = backproject(depth, intrinsics, mask)
         _require_points(len(cloud), now)
         segmented = time.perf_counter()
-        estimate = pipeline.infer(depth=depth, intrinsics=intrinsics, mask=mask,
-                                  mesh=now.publish_meshes, seed=now.seed)
+        estimate = pipeline.infer(depth=depth, intrinsics=intrinsics, mask=mask, mesh=mesh,
+                                  seed=now.seed)
     seconds = {'convert': converted - begin, 'segment': segmented - converted}
     return Observed(dataclasses.replace(estimate, seconds={**seconds, **estimate.seconds}), cloud)
 

@@ -90,6 +90,9 @@ class PerceptionParameters:
     min_confidence: float = parameter(
         0.0, 'Estimates of a lower confidence are not published but said to be none.',
         lower=0.0, upper=1.0, live=True)
+    lost_after: float = parameter(
+        2.0, 'Without input for this long the object counts as lost and its markers are deleted.',
+        unit='s', lower=0.1, upper=3600.0, live=True)
     max_rate: float = parameter(
         0.0, 'Upper limit on inferences per second; 0 is as fast as it goes.',
         unit='Hz', lower=0.0, upper=1000.0, live=True)
@@ -99,6 +102,10 @@ class PerceptionParameters:
     publish_meshes: bool = parameter(
         True, 'Extract meshes; without them there are neither part markers nor a '
         'robot_description.', live=True)
+    mesh_period: float = parameter(
+        5.0, 'Time between new meshes while the object is seen; between them the last ones move '
+        'with the parts. 0 extracts them for every frame.',
+        unit='s', lower=0.0, upper=3600.0, live=True)
     marker_triangles: int = parameter(
         6000, 'Part meshes with more triangles are simplified for the markers only.',
         lower=100, upper=1_000_000, live=True)
@@ -106,7 +113,7 @@ class PerceptionParameters:
         '', 'Where robot_description puts its mesh files; empty is $ROS_HOME/kinediff3d '
         '(~/.ros/kinediff3d).')
     description_period: float = parameter(
-        10.0, 'Time between updates of robot_description while the object is seen; 0 publishes '
+        10.0, 'Time between updates of robot_description, which come with new meshes; 0 publishes '
         'it only when the object appears.', unit='s', lower=0.0, upper=3600.0, live=True)
 
 

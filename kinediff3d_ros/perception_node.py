@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ from std_msgs.msg import Header, String
 from tf2_ros import TransformBroadcaster
 from visualization_msgs.msg import MarkerArray
 
-from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
+from kinediff3d_core.estimate import ArticulatedEstimate, Mesh, NoEstimate
 from kinediff3d_core.pipeline import Pipeline
 from kinediff3d_ros import conversions, parameters
 from kinediff3d_ros.description import DescriptionFiles, default_directory
@@ -35,7 +36,7 @@ from kinediff3d_ros.running import run_node
 from kinediff3d_ros.worker import NewestItemWorker
 
 PATIENCE = 2.0
-"""Seconds without the wanted input after which it is said what is missing, or lost."""
+"""Seconds without the wanted input after which it is said what is missing."""
 
 CLOCK_RESET = 1_000_000_000
 """A stamp that is this much older than the last one (ns) means that time started anew."""
@@ -75,7 +76,8 @@ class PerceptionNode(Node):
         self._outputs = threading.RLock()
         self._shown: dict[tuple[str, int], str] = {}
         self._last_stamp: int | None = None
-        self._description_due = 0.0
+        self._meshes: dict[str, Mesh | None] = {}
+        self._mesh_due = self._description_due = 0.0
         self._info: CameraInfo | None = None
         self._waiting_since = self._heard = time.monotonic()
         self._pairing: StampPairing[Image, Image] = StampPairing(
@@ -170,7 +172,8 @@ class PerceptionNode(Node):
         begin = time.perf_counter()
         now = self._settings
         try:
-            seen = observe(self._pipeline, frame, now)
+            mesh = now.publish_meshes and time.monotonic() >= self._mesh_due
+            seen = observe(self._pipeline, frame, now, mesh)
             confidence = seen.estimate.confidence
             if confidence < now.min_confidence:
                 raise NoEstimate(f'confidence {confidence:.2f} is below min_confidence '
@@ -184,7 +187,10 @@ class PerceptionNode(Node):
         else:
             with self._outputs:
                 if not self._worker.stopping:
+                    seen = self._with_meshes(seen, mesh)
                     self._publish(seen, frame.header, time.perf_counter() - begin)
+                    if mesh:
+                        self._describe(seen.estimate, frame.header.stamp)
 
     def _publish(self, seen: Observed, header: Header, seconds: float) -> None:
         estimate, now = seen.estimate, self._settings
@@ -200,7 +206,6 @@ class PerceptionNode(Node):
         self._markers.publish(array)
         self._shown = shown
         self._points_used.publish(conversions.cloud_from_points(seen.cloud, header))
-        self._describe(estimate, header.stamp)
         self._health.count('estimates')
         self._health.enter('estimate', f'{self._object} seen')
         clock = self.get_clock()
@@ -209,9 +214,21 @@ class PerceptionNode(Node):
             **estimate.seconds, 'publish': time.perf_counter() - begin, 'frame': seconds})
         self._report()
 
+    def _with_meshes(self, seen: Observed, fresh: bool) -> Observed:
+        """Keep fresh meshes; give an estimate without its own the last ones, moved along."""
+        estimate = seen.estimate
+        if fresh:
+            self._meshes = {part.name: part.mesh for part in estimate.parts}
+            self._mesh_due = time.monotonic() + self._settings.mesh_period
+            return seen
+        if not self._settings.publish_meshes:
+            return seen
+        parts = tuple(replace(part, mesh=self._meshes.get(part.name)) for part in estimate.parts)
+        return replace(seen, estimate=replace(estimate, parts=parts))
+
     def _describe(self, estimate: ArticulatedEstimate, stamp: TimeMessage) -> None:
         now = time.monotonic()
-        if not self._settings.publish_meshes or now < self._description_due:
+        if now < self._description_due:
             return
         period = self._settings.description_period
         self._description_due = now + period if period > 0 else float('inf')
@@ -237,7 +254,7 @@ class PerceptionNode(Node):
             self._markers.publish(conversions.deleted_markers(
                 self._shown, self.get_clock().now().to_msg()))
         self._shown = {}
-        self._description_due = 0.0
+        self._mesh_due = self._description_due = 0.0
 
     def _on_error(self, error: Exception) -> None:
         if self._worker.stopping:
@@ -255,15 +272,15 @@ class PerceptionNode(Node):
     def _watch(self) -> None:
         """Once per second: say what is missing, notice that the input has stopped, report."""
         now = time.monotonic()
-        if now - self._heard > PATIENCE:
-            topic = self._inputs[0].topic_name
-            if self._health.state == 'waiting':
-                why = ('nobody publishes it' if not self.count_publishers(topic) else
-                       'it has a publisher, so check that its QoS matches')
-                self._wait_for(f'no message on {topic}: {why}')
-            elif self._health.state != 'stale':
-                self._lose('stale', f'no more messages on {topic}')
-        elif now - self._waiting_since > PATIENCE:
+        silence, topic = now - self._heard, self._inputs[0].topic_name
+        if self._health.state == 'waiting' and silence > PATIENCE:
+            why = ('nobody publishes it' if not self.count_publishers(topic) else
+                   'it has a publisher, so check that its QoS matches')
+            self._wait_for(f'no message on {topic}: {why}')
+        elif self._health.state not in ('waiting', 'stale') and (
+                silence > self._settings.lost_after):
+            self._lose('stale', f'no more messages on {topic}')
+        elif silence < PATIENCE and now - self._waiting_since > PATIENCE:
             self._wait_for(self._missing())
         self._report()
 

@@ -150,27 +150,29 @@ class KAVAE(nn.Module):
                      planes=self.plane_decoder(f_kg), positions=joint[..., 0],
                      origin=joint[..., 1:])
 
-    def query(self, field: Field, points: Tensor) -> Tensor:
+    def query(self, field: Field, points: Tensor, part: int | None = None) -> Tensor:
         """Omega's SDF head: signed distances (B, K, N) of points (B, K, N, 3) in part frames.
 
         The distance to the part's box plus what the feature planes and a small MLP add to it.
+        With ``part``, points (B, 1, N, 3) and distances (B, 1, N) are of that part alone.
         """
+        one = slice(None) if part is None else slice(part, part + 1)
         B, K, N = points.shape[:3]
         # The boxes learn from their own loss alone, or the rest would settle on wrong ones.
-        centre, half = (x.detach()[:, :, None] for x in (field.centre, field.half))
+        centre, half = (x.detach()[:, one, None] for x in (field.centre, field.half))
         offset = points - centre
         outside = offset.abs() - half
         box = (outside.clamp_min(0).square().sum(-1).add(1e-12).sqrt()
                + outside.amax(-1).clamp_max(0))
         u = (offset / half).clamp(-1.2, 1.2)
         grid = torch.stack([u[..., [0, 1]], u[..., [0, 2]], u[..., [1, 2]]], dim=2) / 1.2
-        sampled = F.grid_sample(field.planes.flatten(0, 2), grid.view(B * K * 3, 1, N, 2),
+        sampled = F.grid_sample(field.planes[:, one].flatten(0, 2), grid.view(B * K * 3, 1, N, 2),
                                 mode='bilinear', padding_mode='border', align_corners=True)
         features = sampled.view(B, K, -1, N).transpose(2, 3)
         x = torch.cat([features, u, box[..., None].clamp(-0.2, 0.2) * 5], dim=-1)
-        x = F.relu(x @ self.sdf_in + self.sdf_in_bias)
-        x = F.relu(x @ self.sdf_mid + self.sdf_mid_bias)
-        return box + 0.1 * (x @ self.sdf_out)[..., 0]
+        x = F.relu(x @ self.sdf_in[one] + self.sdf_in_bias[one])
+        x = F.relu(x @ self.sdf_mid[one] + self.sdf_mid_bias[one])
+        return box + 0.1 * (x @ self.sdf_out[one])[..., 0]
 
 
 def segmentation_logits(sdf: Tensor, temperature: float = 0.01) -> Tensor:
