@@ -39,7 +39,6 @@ setup(
         'yourdfpy',
     ],
     extras_require={
-        'train': ['lightning'],
         'view': ['viser'],
         'test': ['mypy', 'pytest', 'pytest-timeout', 'ruff', 'types-PyYAML', 'types-tqdm'],
     },

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from kinediff3d_core.diffusion import ddpm, ve_sde
 
 MEAN, STD = torch.tensor([1.0, -2.0]), torch.tensor([0.5, 0.2])

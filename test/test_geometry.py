@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from kinediff3d_core.geometry import (
     Intrinsics,
     backproject,
@@ -45,17 +46,18 @@ def test_6d_rotation_round_trip_and_orthonormality():
 
 
 def test_revolute_joint_is_the_pivot_formula():
-    """T_camera_base @ [R(d, q), l - R(d, q) l] moves base-frame points as the child's frame does."""
+    """Child poses are T_camera_base @ [R(d, q), l - R(d, q) l] for points of the base frame."""
     joint = Joint('j', 'revolute', 0, 1, (0.0, -1.0, 0.0), 0.0, 2.0)
     T = random_transforms(1)
-    q, l = torch.tensor([[0.7]], dtype=torch.float64), torch.tensor([[[-0.1, 0.02, 0.03]]],
-                                                                    dtype=torch.float64)
+    q = torch.tensor([[0.7]], dtype=torch.float64)
+    pivot = torch.tensor([[[-0.1, 0.02, 0.03]]], dtype=torch.float64)
     d = torch.tensor([[[0.0, -1.0, 0.0]]], dtype=torch.float64)
-    child = forward_kinematics((joint,), T, q, l, d)[:, 1]
+    child = forward_kinematics((joint,), T, q, pivot, d)[:, 1]
     p_closed = torch.randn(1, 9, 3, dtype=torch.float64)  # points of the child in the base frame
     R = joint_transform('revolute', d[:, 0], q[:, 0])[:, :3, :3]
-    moved = (p_closed @ R.transpose(1, 2)) + (l[:, 0] - (R @ l[:, 0, :, None])[..., 0])[:, None]
-    torch.testing.assert_close(transform_points(child, p_closed - l[:, 0]),
+    offset = pivot[:, 0] - (R @ pivot[:, 0, :, None])[..., 0]
+    moved = (p_closed @ R.transpose(1, 2)) + offset[:, None]
+    torch.testing.assert_close(transform_points(child, p_closed - pivot[:, 0]),
                                transform_points(T, moved))
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from kinediff3d_core.categories import get_category
 from kinediff3d_core.geometry import rotation_from_6d, transform_points
 from kinediff3d_core.kinematics import forward_kinematics

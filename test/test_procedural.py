@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from kinediff3d_core.data.families import TEST_SEED_OFFSET, held_out_generator, sample_instances
 from kinediff3d_core.data.render import render_depth
 from kinediff3d_core.data.sensor import SensorModel, apply_sensor
