@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 import yaml
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
@@ -155,6 +155,7 @@ class Recorder:
         self._context.init(domain_id=domain)
         self.node = Node(name, context=self._context)
         self._changed = threading.Condition()
+        self._closing = False
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, name='recorder', daemon=True)
@@ -198,16 +199,15 @@ class Recorder:
                 self._changed.wait(min(left, 0.1))
 
     def close(self) -> None:
+        self._closing = True
+        self._thread.join(10.0)
         self._executor.shutdown()
-        self._thread.join(5.0)
         self.node.destroy_node()
         self._context.try_shutdown()
 
     def _spin(self) -> None:
-        try:
-            self._executor.spin()
-        except ExternalShutdownException:
-            return
+        while not self._closing:
+            self._executor.spin_once(timeout_sec=0.2)
 
 
 def stamp_key(message: Any) -> tuple[int, int]:
