@@ -1,0 +1,231 @@
+"""The pipeline with its shipped weights on held-out views, and the optimisation by its laws."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from kinediff3d_core import Intrinsics, NoEstimate, Pipeline
+from kinediff3d_core import refinement as refine
+from kinediff3d_core.categories import get_category
+from kinediff3d_core.data.families import held_out_generator, sample_instances
+from kinediff3d_core.data.render import render_depth
+from kinediff3d_core.data.sensor import apply_sensor
+from kinediff3d_core.data.views import TEST_CAMERA, sample_views
+from kinediff3d_core.evaluation.metrics import angle_deg
+from kinediff3d_core.geometry import backproject, transform_points
+from kinediff3d_core.networks.score import State
+
+VIEWS = 6
+
+
+@pytest.fixture(scope='module')
+def pipeline():
+    return Pipeline.load('laptop')
+
+
+@pytest.fixture(scope='module')
+def views():
+    """Depth (VIEWS, H, W), mask, q, T_camera_base of held-out laptops."""
+    generator = held_out_generator(77)
+    laptops = sample_instances('laptop', VIEWS, generator)
+    q, T = sample_views(laptops, generator)
+    depth, part = render_depth(laptops, q, T, TEST_CAMERA)
+    depth, mask = apply_sensor(depth, part, generator)
+    return depth.numpy(), mask.numpy(), q, T
+
+
+@pytest.fixture(scope='module')
+def estimates(pipeline, views):
+    depth, mask, _, _ = views
+    return [pipeline.infer(depth=depth[i], intrinsics=TEST_CAMERA, mask=mask[i])
+            for i in range(VIEWS)]
+
+
+def test_held_out_laptops_are_found(estimates, views):
+    _, _, q, T = views
+    rotation = [angle_deg(e.T_camera_base[:3, :3].T @ T[i, :3, :3].double().numpy())
+                for i, e in enumerate(estimates)]
+    joint = [abs(math.degrees(e.joints[0].position - float(q[i, 0])))
+             for i, e in enumerate(estimates)]
+    shift = [np.linalg.norm(e.T_camera_base[:3, 3] - T[i, :3, 3].numpy())
+             for i, e in enumerate(estimates)]
+    assert np.median(rotation) < 3.0 and max(rotation) < 20.0
+    assert np.median(joint) < 3.0
+    assert np.median(shift) < 0.02
+
+
+def test_an_estimate_is_whole(estimates):
+    for e in estimates:
+        assert [p.name for p in e.parts] == ['base', 'lid']
+        assert np.isfinite(e.covariance).all() and (np.linalg.eigvalsh(e.covariance) > 0).all()
+        assert sum(m.weight for m in e.modes) == pytest.approx(1.0)
+        assert 0 <= e.confidence <= 1 and e.residual < 0.005
+        np.testing.assert_allclose(np.linalg.norm(e.joints[0].axis), 1.0)
+        # The lid's frame sits at the pivot.
+        pivot = e.T_camera_base[:3, :3] @ e.joints[0].origin + e.T_camera_base[:3, 3]
+        np.testing.assert_allclose(e.parts[1].T_camera_part[:3, 3], pivot, atol=1e-4)
+
+
+def test_meshes_are_watertight_and_lie_on_the_cloud(estimates):
+    trimesh = pytest.importorskip('trimesh')
+    for e in estimates[:3]:
+        vertices = []
+        for part in e.parts:
+            assert trimesh.Trimesh(part.mesh.vertices, part.mesh.faces).is_watertight
+            T = part.T_camera_part
+            vertices.append(part.mesh.vertices @ T[:3, :3].T + T[:3, 3])
+        nearest = torch.cdist(torch.from_numpy(e.points),
+                              torch.from_numpy(np.concatenate(vertices))).amin(1)
+        assert nearest.median() < 0.004
+
+
+def test_the_same_seed_gives_the_same_estimate(pipeline, views, estimates):
+    depth, mask, _, _ = views
+    again = pipeline.infer(depth=depth[0], intrinsics=TEST_CAMERA, mask=mask[0])
+    np.testing.assert_array_equal(again.T_camera_base, estimates[0].T_camera_base)
+    assert again.joints[0].position == estimates[0].joints[0].position
+
+
+def test_a_cloud_does_as_well_as_a_depth_image(pipeline, views, estimates):
+    depth, mask, _, _ = views
+    cloud = backproject(depth[1], TEST_CAMERA, mask[1])
+    e = pipeline.infer(cloud, mesh=False)
+    np.testing.assert_allclose(e.T_camera_base, estimates[1].T_camera_base, atol=1e-6)
+    assert e.parts[0].mesh is None
+
+
+def test_hopeless_views_are_said_to_be_hopeless(pipeline):
+    rng = np.random.default_rng(0)
+    with pytest.raises(NoEstimate, match='40 points on the object'):
+        pipeline.infer(rng.normal(0, 0.05, (40, 3)) + [0, 0, 1])
+    with pytest.raises(NoEstimate, match='0 points'):
+        pipeline.infer(np.full((500, 3), np.nan))
+    wall = np.concatenate([rng.uniform(-2, 2, (5000, 2)), rng.normal(3, 0.5, (5000, 1))], axis=1)
+    with pytest.raises(NoEstimate, match='no pose of a laptop explains'):
+        pipeline.infer(wall)
+
+
+def test_bad_input_is_named(pipeline, views):
+    depth, mask, _, _ = views
+    with pytest.raises(ValueError, match=r'points must be \(N, 3\), got \(5, 2\)'):
+        pipeline.infer(np.zeros((5, 2)))
+    with pytest.raises(ValueError, match='either points or depth'):
+        pipeline.infer()
+    with pytest.raises(ValueError, match='needs intrinsics'):
+        pipeline.infer(depth=depth[0])
+    with pytest.raises(ValueError, match='camera info says'):
+        pipeline.infer(depth=depth[0], intrinsics=Intrinsics(600, 600, 160, 120, 320, 240),
+                       mask=mask[0])
+    with pytest.raises(ValueError, match="unknown category 'lptop'; known: laptop"):
+        Pipeline.load('lptop')
+    with pytest.raises(ValueError, match="unknown preset 'quick'"):
+        Pipeline.load('laptop', preset='quick')
+    with pytest.raises(ValueError, match='device'):
+        Pipeline.load('laptop', device='tpu9')
+
+
+def test_generated_states_agree_with_the_chain(pipeline, estimates):
+    made = pipeline.generate(estimates[0], [math.radians(100)])
+    decoded, chained = (np.concatenate([m.vertices for m in way])
+                        for way in (made.decoder, made.chain))
+    nearest = torch.cdist(torch.from_numpy(decoded), torch.from_numpy(chained)).amin(1)
+    assert nearest.mean() < 0.004
+    with pytest.raises(ValueError, match='1 finite joint position'):
+        pipeline.generate(estimates[0], [0.1, 0.2])
+    with pytest.raises(ValueError, match='1 finite joint position'):
+        pipeline.generate(estimates[0], [float('nan')])
+
+
+def some_state(net, h=2):
+    T = torch.eye(4).repeat(h, 1, 1)
+    T[:, 2, 3] = 3.0
+    origin = net.decode(torch.zeros(h, net.config.latent), torch.ones(h, 1)).origin
+    return State(T, torch.full((h, 1), 1.2), origin, net.axis.expand(h, -1, 3))
+
+
+def test_jacobian_is_that_of_finite_differences(pipeline):
+    """d distance / d (rho, phi, q) of points that stand still, at a random pose."""
+    net = pipeline.shape
+    state = some_state(net, 1)
+    field = net.decode(torch.zeros(1, net.config.latent), state.q)
+    g = torch.Generator().manual_seed(0)
+    points = torch.randn(200, 3, generator=g) * 0.3 + torch.tensor([0.0, 0.0, 3.2])
+    centre = points.mean(0)
+
+    def distance(step):
+        poses = refine.part_poses(net, refine.move(state, step, centre))
+        return refine.union_distance(net, field, poses, points)
+
+    d, gradient, part = distance(torch.zeros(1, 7))
+    J = -refine._jacobian(net, refine.part_poses(net, state), state.axis, centre,
+                          points[None], gradient, part)
+    for i in range(7):
+        step = torch.zeros(1, 7)
+        step[0, i] = 1e-3
+        ahead, _, part_ahead = distance(step)
+        behind, _, part_behind = distance(-step)
+        same = (part_ahead == part) & (part_behind == part)
+        numeric = (ahead - behind)[same] / 2e-3
+        error = (numeric - J[..., i][same]).abs()
+        assert error.median() < 0.01 and error.quantile(0.9) < 0.1, f'column {i}'
+
+
+def test_outline_gradient_is_that_of_finite_differences():
+    g = torch.Generator().manual_seed(0)
+    cloud = torch.rand(4000, 3, generator=g) * torch.tensor([0.5, 0.3, 0.1]) + torch.tensor(
+        [0.0, 0.0, 2.0])
+    seen = refine.observe(cloud.numpy(), cloud[:100])
+    inside, _ = refine.outline_distance(seen, cloud[:500])
+    assert inside.max() < 0.02
+    p = torch.rand(400, 3, generator=g) * 0.6 + torch.tensor([-0.1, -0.1, 1.8])
+    value, gradient = refine.outline_distance(seen, p)
+    assert (value > 0.05).any()
+    for axis in range(3):
+        step = torch.zeros(3)
+        step[axis] = 1e-3
+        numeric = (refine.outline_distance(seen, p + step)[0]
+                   - refine.outline_distance(seen, p - step)[0]) / 2e-3
+        error = (numeric - gradient[:, axis]).abs()
+        assert error.median() < 2e-3  # cells' borders have kinks
+
+
+@pytest.mark.parametrize('way', ['sdf', 'chamfer'])
+def test_descent_brings_a_moved_object_back(pipeline, way):
+    """Points on the decoded surface, pose and joint turned by some degrees: error falls."""
+    net = pipeline.shape
+    g = torch.Generator().manual_seed(0)
+    truth = some_state(net, 3)
+    field = net.decode(torch.zeros(3, net.config.latent), truth.q)
+    surface, normals = refine.surface_samples(net, field, 400, g)
+    # A camera that looks down on the object from the front.
+    tilt = torch.eye(4)
+    c, s = math.cos(2.2), math.sin(2.2)
+    tilt[1:3, 1:3] = torch.tensor([[c, -s], [s, c]])
+    truth = State(truth.T_camera_base @ tilt, truth.q, truth.origin, truth.axis)
+    poses = refine.part_poses(net, truth)
+    y = transform_points(poses, surface)
+    facing = ((poses[..., :3, :3] @ normals.transpose(-1, -2)).transpose(-1, -2) * y).sum(-1) < 0
+    cloud = y[0][facing[0]]
+    seen = refine.observe(cloud.numpy(), cloud[torch.randperm(len(cloud), generator=g)[:300]])
+    moved = refine.move(truth, torch.tensor([0.02, -0.01, 0.02, 0.05, 0.04, -0.05, 0.08]).repeat(
+        3, 1), seen.centroid)
+    before = (moved.T_camera_base - truth.T_camera_base).abs().amax()
+    if way == 'sdf':
+        after, information = refine.descend_sdf(net, field, moved, seen, surface[:, :, :64], 15,
+                                                0.05)
+        assert (torch.linalg.eigvalsh(information) > -1e-3).all()
+    else:
+        after = refine.descend_chamfer(net, field, moved, seen, surface, normals, 80)
+    assert (after.T_camera_base - truth.T_camera_base).abs().amax() < 0.5 * before
+    assert (after.q - truth.q).abs().max() < 0.04
+
+
+def test_joint_limits_hold():
+    class Net:
+        category = get_category('laptop')
+
+    state = State(torch.eye(4)[None], torch.tensor([[9.0]]), torch.zeros(1, 1, 3),
+                  torch.zeros(1, 1, 3))
+    assert refine.limit_joints(Net(), state).q.item() == pytest.approx(math.pi)
