@@ -339,13 +339,16 @@ def _draw_points(image: Array, inverse: Array, scene: Scene, view: View) -> None
     colours = np.broadcast_to(np.asarray(scene.point_colours, dtype=np.float64),
                               (len(scene.points), 3))
     h, w = inverse.shape
-    area = np.prod(np.nanmax(uv, 0) - np.nanmin(uv, 0)) if len(uv) else 1.0
+    ahead = np.isfinite(z)
+    uv, z, colours = uv[ahead], z[ahead], colours[ahead]
+    if not len(z):
+        return
+    area = np.prod(np.ptp(uv, axis=0))
     radius = float(np.clip(0.30 * np.sqrt(area / len(uv)), 0.8 * FINER, 1.7 * FINER))
     reach = int(np.ceil(radius))
-    far_first = np.argsort(-np.nan_to_num(z, nan=-1.0), kind='stable')
+    far_first = np.argsort(-z, kind='stable')
     uv, z, colours = uv[far_first], z[far_first], colours[far_first]
-    with np.errstate(invalid='ignore'):
-        inside = ((uv > reach) & (uv < np.array([w, h]) - reach - 1)).all(-1) & (z > 0)
+    inside = ((uv > reach) & (uv < np.array([w, h]) - reach - 1)).all(-1)
     uv, z, colours = uv[inside], z[inside], colours[inside]
     u, v = uv.round().astype(np.int64).T
     seen = 1 / z >= inverse[v, u] * (1 - 0.015)
@@ -382,6 +385,12 @@ def ground_under(meshes: Sequence[Mesh], T_camera_base: Array) -> Array | None:
     up = T_camera_base[:3, 2]
     lowest = min(float((m.vertices @ up).min()) for m in meshes)
     return np.append(up, -lowest)
+
+
+def thinned(points: Array, most: int = 1500) -> Array:
+    """At most about ``most`` of points (N, 3), at random, so that meshes show between them."""
+    share = np.random.default_rng(0).random(len(points))
+    return np.asarray(points[share < most / max(len(points), 1)])
 
 
 def depth_colours(points: Array) -> Array:
@@ -434,8 +443,8 @@ def draw_preview(estimate: ArticulatedEstimate, out: Path | str,
     panels = [
         ('depth camera: points used', render(Scene(points=points,
                                                    point_colours=depth_colours(points)), front)),
-        ('estimate on the points', render(replace(solid, points=points, arrows=(), ground=None),
-                                          front)),
+        ('estimate on the points', render(replace(solid, points=thinned(points), arrows=(),
+                                                  ground=None), front)),
         ('estimate from the side, joint axis', render(solid, side)),
     ]
     if truth:
