@@ -49,6 +49,11 @@ def test_points_behind_a_mesh_are_hidden():
     assert not (behind == blue).all(-1).any() and (front[80, 100] == blue).all()
 
 
+def test_points_that_no_view_shows_are_left_out():
+    for points in (np.zeros((0, 3)), np.array([[0.0, 0.0, -1.0]]), np.array([[50.0, 0.0, 1.0]])):
+        assert (P.render(P.Scene(points=points), VIEW) == 255).all()
+
+
 def test_views_hold_what_they_were_fitted_to():
     e = laptop_estimate()
     p = np.concatenate([m.vertices for m in P.posed_meshes(e)])

@@ -246,13 +246,14 @@ def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, s
 
 def evaluate(pipeline: Pipeline, samples: Samples, count: int, seed: int = 0,
              progress: Callable[[int], None] | None = None, pictures: Path | None = None,
-             worst: int = 3) -> list[Record]:
+             worst: int = 3, points: int = SAMPLES) -> list[Record]:
     """Score samples 0 to count - 1.
 
     Args:
         progress: is told the number of samples done.
         pictures: folder for the ``worst`` estimates by rotation error: a preview beside the
             truth, and the inputs, ready for ``kinediff3d infer``.
+        points: drawn on a surface for one Chamfer distance.
 
     Raises:
         ValueError: count is not positive.
@@ -265,7 +266,7 @@ def evaluate(pipeline: Pipeline, samples: Samples, count: int, seed: int = 0,
         sample = samples(index)
         if index == 0:  # The first call of a process sets things up; it is not timed.
             score(pipeline, sample, seed, samples=100)
-        record, estimate = score(pipeline, sample, seed)
+        record, estimate = score(pipeline, sample, seed, points)
         records.append(record)
         if pictures is not None and estimate is not None and record.metrics is not None:
             entry = (record.metrics['rot_err_deg'], index, sample, estimate)
