@@ -114,6 +114,23 @@ class KAVAE(nn.Module):
         axis = torch.tensor([j.axis for j in category.joints]).view(joints, 3)
         self.axis: Tensor
         self.register_buffer('axis', axis, persistent=False)
+        # What is usual in the category: parts can be a hundred times thinner than long, and the
+        # thickness has to count as much as the length.
+        self.centre_mean: Tensor
+        self.half_mean: Tensor
+        self.origin_mean: Tensor
+        self.origin_std: Tensor
+        self.register_buffer('centre_mean', torch.zeros(parts, 3))
+        self.register_buffer('half_mean', torch.ones(parts, 3))
+        self.register_buffer('origin_mean', torch.zeros(joints, 3))
+        self.register_buffer('origin_std', torch.ones(joints, 3))
+
+    def set_usual(self, centre: Tensor, half: Tensor, origin: Tensor) -> None:
+        """Scale inputs and heads to boxes (n, K, 3) and pivots (n, K-1, 3) of many instances."""
+        self.centre_mean.copy_(centre.mean(0))
+        self.half_mean.copy_(half.log().mean(0).exp())
+        self.origin_mean.copy_(origin.mean(0))
+        self.origin_std.copy_(origin.std(0).clamp_min(0.004))
 
     def part_frames(self, points: Tensor, q: Tensor, origin: Tensor) -> Tensor:
         """Points (B, N, 3) of the base frame in every part's frame, (B, K, N, 3).
@@ -136,7 +153,8 @@ class KAVAE(nn.Module):
         Returns:
             mu, log variance: (B, D_z).
         """
-        features = torch.cat([phi(part_points[:, k]) for k, phi in enumerate(self.phi)], dim=-1)
+        x = (part_points - self.centre_mean[:, None]) / self.half_mean[:, None]
+        features = torch.cat([phi(x[:, k]) for k, phi in enumerate(self.phi)], dim=-1)
         mu, log_var = self.theta_enc(features).chunk(2, dim=-1)
         return mu * PRIOR_STD, log_var.clamp(-12, 4) + 2 * math.log(PRIOR_STD)
 
@@ -146,9 +164,10 @@ class KAVAE(nn.Module):
         f_kg = self.theta_dec(torch.cat([z / PRIOR_STD, alpha], dim=-1))
         box = self.box_head(f_kg).view(-1, self.parts, 6)
         joint = self.joint_head(f_kg).view(-1, len(self.category.joints), 4)
-        return Field(centre=box[..., :3], half=F.softplus(box[..., 3:]) + 1e-3,
+        return Field(centre=self.centre_mean + self.half_mean * box[..., :3],
+                     half=self.half_mean * box[..., 3:].clamp(-4, 4).exp(),
                      planes=self.plane_decoder(f_kg), positions=joint[..., 0],
-                     origin=joint[..., 1:])
+                     origin=self.origin_mean + self.origin_std * joint[..., 1:])
 
     def query(self, field: Field, points: Tensor, part: int | None = None) -> Tensor:
         """Omega's SDF head: signed distances (B, K, N) of points (B, K, N, 3) in part frames.

@@ -82,6 +82,8 @@ class ShapeStage(nn.Module):
             pool.store[k][rows] for k in ('surface', 'query', 'distance', 'centre', 'half',
                                           'origin'))
         net = self.network
+        if bool((net.half_mean == 1).all()):
+            net.set_usual(*(pool.store[k][:pool.rows] for k in ('centre', 'half', 'origin')))
 
         def some(total: int, n: int) -> Tensor:
             return torch.randint(total, (n,), generator=g, device=device)
@@ -110,12 +112,14 @@ class ShapeStage(nn.Module):
             'part': F.cross_entropy(segmentation_logits(sdf[:, :, 512:]).flatten(0, 1),
                                     labels.flatten()),
             'joint': (field.positions - q).abs().mean(),
-            'box': (field.centre - centre).abs().mean() + (field.half - half).abs().mean(),
-            'origin': (field.origin - origin).abs().mean(),
+            'box': (((field.centre - centre) / net.half_mean).abs().mean()
+                    + (field.half / half).log().abs().mean()),
+            'origin': ((field.origin - origin) / net.origin_std).abs().mean(),
             'kl': kl_to_prior(mu, log_var),
         }
         losses['total'] = (losses['sdf'] + 0.1 * 0.1 * losses['part'] + 0.1 * 0.1 * losses['joint']
-                           + losses['box'] + losses['origin'] + self.beta * losses['kl'])
+                           + 0.5 * losses['box'] + 0.05 * losses['origin']
+                           + self.beta * losses['kl'])
         return losses
 
 
