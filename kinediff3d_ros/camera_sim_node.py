@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+import torch
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -29,6 +30,7 @@ class CameraSimNode(Node):
         super().__init__('camera_sim')
         parameters.declare(self, CameraSimParameters)
         p = self._settings = parameters.read(self, CameraSimParameters)
+        torch.set_num_threads(1)
         self._intrinsics = Intrinsics(p.focal_length, p.focal_length, (p.width - 1) / 2,
                                       (p.height - 1) / 2, p.width, p.height)
         scene = SimulatedScene.sample(p.category, p.seed, p.instance, self._intrinsics, p.states)

@@ -232,11 +232,12 @@ def image_from_pixels(pixels: np.ndarray, encoding: str, header: Header) -> Imag
 def info_from_intrinsics(intrinsics: Intrinsics, header: Header) -> CameraInfo:
     """CameraInfo of a rectified camera without distortion."""
     i = intrinsics
+    fx, fy, cx, cy = float(i.fx), float(i.fy), float(i.cx), float(i.cy)
     return CameraInfo(
         header=header, width=i.width, height=i.height, distortion_model='plumb_bob', d=[0.0] * 5,
-        k=[i.fx, 0.0, i.cx, 0.0, i.fy, i.cy, 0.0, 0.0, 1.0],
+        k=[fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0],
         r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
-        p=[i.fx, 0.0, i.cx, 0.0, 0.0, i.fy, i.cy, 0.0, 0.0, 0.0, 1.0, 0.0])
+        p=[fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0])
 
 
 # --- markers ------------------------------------------------------------------------------------

@@ -9,15 +9,17 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image as PngImage
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image, JointState, PointCloud2
 from tf2_msgs.msg import TFMessage
@@ -48,7 +50,7 @@ from kinediff3d_ros.processes import NodeProcess, Recorder, private_graph, relia
 START_LIMIT = 300.0
 """Seconds within which the first answer must come."""
 
-SCENE = CameraSimParameters(instance=1, table=True)
+SCENE = CameraSimParameters(instance=1, table=True, rate=5.0)
 """What the demo's camera looks at."""
 
 INTRINSICS = Intrinsics(SCENE.focal_length, SCENE.focal_length, (SCENE.width - 1) / 2,
@@ -85,7 +87,8 @@ class Listener:
 
     def __init__(self, recorder: Recorder, category: Category) -> None:
         self.category = category
-        self.depth = recorder.listen(Image, '/camera/depth/image_rect', keep=200)
+        self.depth = recorder.listen(Image, '/camera/depth/image_rect', keep=300)
+        self.mask = recorder.listen(Image, '/camera/mask', keep=300)
         self.true_joints = recorder.listen(JointState, '/camera/truth/joint_states')
         self.true_pose = recorder.listen(PoseStamped, '/camera/truth/pose')
         self.joints = recorder.listen(JointState, '/joint_states')
@@ -123,11 +126,14 @@ class Listener:
     def complete_frames(self) -> list[Stamp]:
         """Stamps of estimates of which everything is still held."""
         held = [{stamp_key(m) for m in heard.messages}
-                for heard in (self.depth, self.points, self.true_joints, self.joints)]
+                for heard in (self.depth, self.mask, self.points, self.true_joints, self.joints)]
         return sorted(set.intersection(*held, set(self._markers()), set(self._base_poses())))
 
     def depth_at(self, stamp: Stamp) -> np.ndarray:
         return conversions.depth_from_image(_at(self.depth.messages, stamp))
+
+    def mask_at(self, stamp: Stamp) -> np.ndarray:
+        return conversions.mask_from_image(_at(self.mask.messages, stamp))
 
     def true_positions_at(self, stamp: Stamp) -> np.ndarray:
         return np.array(_at(self.true_joints.messages, stamp).position)
@@ -316,20 +322,33 @@ def draw_story(listener: Listener, out: Path) -> None:
         # The frame in which the joints are the furthest out shows the most.
         stamp = max(frames, key=lambda s: float(listener.true_positions_at(s).sum()))
         depth, estimate = listener.depth_at(stamp), listener.estimate_at(stamp)
+        _write_input(depth, listener.mask_at(stamp), out / 'input')
         _draw_depth(depth, out / '1_depth.png')
         cloud = backproject(depth, INTRINSICS)
-        view = camera_view(cloud)
+        view, some = camera_view(cloud), _some(cloud, 40_000)
         write_panels([
-            ('all points', render(Scene(points=cloud[::4], point_colours=(0.6, 0.6, 0.6)), view)),
+            ('all points', render(Scene(points=some, point_colours=depth_colours(some)), view)),
             ('points on the object', render(Scene(
                 points=estimate.points, point_colours=depth_colours(estimate.points)), view)),
         ], out / '2_cloud.png')
+        estimate = replace(estimate, points=_some(estimate.points, 2_000))
         truth = listener.true_positions_at(stamp)
         scene = SimulatedScene.sample(estimate.category, SCENE.seed, SCENE.instance, INTRINSICS,
                                       SCENE.states)
         draw_preview(estimate, out / '3_estimate.png', truth_meshes=scene.meshes(truth),
                      title=_title(listener.category, estimate, truth))
     _draw_joints(listener, out / '4_joint.png')
+
+
+def _write_input(depth: np.ndarray, mask: np.ndarray, folder: Path) -> None:
+    """The frame as files for ``kinediff3d infer``."""
+    folder.mkdir(exist_ok=True)
+    PngImage.fromarray(np.round(1000 * depth).astype(np.uint16)).save(folder / 'depth.png')
+    PngImage.fromarray(mask.astype(np.uint8) * 255).save(folder / 'mask.png')
+    i = INTRINSICS
+    (folder / 'camera_info.yaml').write_text(yaml.safe_dump({
+        'width': i.width, 'height': i.height, 'distortion_model': 'plumb_bob', 'd': [0.0] * 5,
+        'k': [i.fx, 0.0, i.cx, 0.0, i.fy, i.cy, 0.0, 0.0, 1.0]}, sort_keys=False))
 
 
 def _draw_depth(depth: np.ndarray, path: Path) -> None:
@@ -402,6 +421,11 @@ def _in_words(summary: dict[str, object]) -> str:
             lines.append(f'{name}: median {spread["median"]}{unit}, 95th percentile '
                          f'{spread["p95"]}{unit}')
     return '\n'.join(lines)
+
+
+def _some(points: np.ndarray, count: int) -> np.ndarray:
+    """At most ``count`` of the points (N, 3), spread at random."""
+    return np.random.default_rng(0).permutation(points)[:count]
 
 
 def _spread(values: np.ndarray, digits: int) -> dict[str, float]:

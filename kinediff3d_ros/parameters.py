@@ -60,7 +60,8 @@ class PerceptionParameters:
     weights: str = parameter(
         '', 'Directory with the weights; empty takes those that ship with the package.')
     threads: int = parameter(
-        0, 'CPU threads of torch; 0 leaves its default.', lower=0, upper=256)
+        0, 'CPU threads of torch; 0 takes half of the cores and leaves the rest to others.',
+        lower=0, upper=256)
     seed: int = parameter(
         0, 'Seed of the samplers, the same for every frame.', lower=0, upper=2**31 - 1, live=True)
     object_name: str = parameter(

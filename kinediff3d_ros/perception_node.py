@@ -60,8 +60,7 @@ class PerceptionNode(Node):
         if not re.fullmatch(r'[A-Za-z0-9_\-]+(/[A-Za-z0-9_\-]+)*', self._object):
             raise ValueError(f"parameter 'object_name' is {self._object!r}; use letters, digits, "
                              '_ and -')
-        if self._settings.threads:
-            torch.set_num_threads(self._settings.threads)
+        torch.set_num_threads(self._settings.threads or max(1, (os.cpu_count() or 2) // 2))
         begin = time.perf_counter()
         device = self._settings.device
         if device == 'auto':
