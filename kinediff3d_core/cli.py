@@ -513,8 +513,9 @@ def _add_train(commands: Any) -> None:
         commands, 'train', _train, 'train the networks of a category on procedural objects',
         '  kinediff3d train all --category laptop --out runs --seconds 1200\n'
         '  kinediff3d train pose --category laptop --out runs --resume --device cuda')
-    command.add_argument('stage', choices=(*STAGES, 'all'),
-                         help='shape (KA-VAE), then pose (score model), then latent (diffusion)')
+    command.add_argument('stage', choices=(*STAGES, 'decoder', 'all'),
+                         help='shape (KA-VAE), then pose (score model), then latent (diffusion); '
+                              'decoder goes on with the KA-VAE\'s decoder, codes unchanged')
     command.add_argument('--category', required=True, metavar='C')
     command.add_argument('--steps', type=_number(int, at_least=1), metavar='N',
                          help='a stage; default: the stage\'s own number')
