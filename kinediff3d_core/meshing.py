@@ -1,9 +1,11 @@
 """Watertight meshes out of signed distance functions, evaluated near the surface only.
 
 The box is cut into blocks of 8^3 cells. A block whose centre is further from the surface than its
-own half diagonal cannot hold any of it and is left alone; the others are halved and asked again,
-down to blocks of 2^3 cells, whose corners are then evaluated. Marching cubes runs on the filled
-block (Lewiner et al. 2003, scikit-image), where cells never looked at carry their block's sign.
+own reach cannot hold any of it and is left alone; the others are halved and asked again. Blocks of
+4^3 and 2^3 cells in which the distance is linear (their centre is the mean of their corners) are
+interpolated; only in the others, along edges and curves, is every sample evaluated. Marching cubes
+runs on the filled grid (Lewiner et al. 2003, scikit-image), where samples never looked at carry
+their block's sign.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ Sdf = Callable[[Tensor], Tensor]
 COARSE = 8
 """Edge of the first blocks, in cells; a power of two."""
 
-FINEST = 2
-"""Edge of the last blocks, in cells: their corners are the samples marching cubes sees."""
+LINEAR = 0.15
+"""A block is linear if its centre is off the mean of its corners by less, in smallest cells."""
 
 MAX_SAMPLES = 512**3
 """Largest grid that is laid out in memory."""
@@ -44,8 +46,8 @@ def extract_mesh(sdf: Sdf, lower: Tensor | Sequence[float], upper: Tensor | Sequ
             closed at its wall.
         voxel: edge of a cell, one number or (3,); thin parts want small cells across only.
         dense: evaluate every sample of the grid (the ``paper`` preset).
-        band: blocks are refined while |sdf(centre)| <= band * half diagonal. One is exact for a
-            true distance; learned ones overshoot a little.
+        band: blocks are refined while |sdf(centre)| <= band * reach. One is exact for a true
+            distance; learned ones overshoot a little.
         chunk: most points in one call of ``sdf``.
         keep: ``largest`` drops all but the biggest connected surface (floaters, closed cavities).
 
@@ -96,34 +98,56 @@ def _sparse_samples(sample: Sdf, low: Tensor, step: Tensor, shape: list[int], ba
     active = torch.ones(blocks, dtype=torch.bool, device=low.device)
     value = torch.zeros(blocks, dtype=low.dtype, device=low.device)
     first = torch.zeros(3, dtype=torch.long, device=low.device)
-    size = COARSE
-    while True:
-        index = active.nonzero()
-        distance = sample(low + (first * size + (index + 0.5) * size) * step)
-        value[active] = distance
-        reach = torch.full_like(distance, size * float(step.norm()) / 2)
-        if size == FINEST:
-            reach = torch.minimum(reach, 1.2 * _variation(value)[active])
-        active[active.clone()] = distance.abs() <= band * reach
-        active, value, first = _crop(active, value, first)
-        if size == FINEST or not active.numel():
-            break
-        size //= 2
-        active, value, first = _double(active), _double(value), first * 2
 
-    first = first * FINEST
-    x, y, z = (min(n * FINEST + 1, m - int(f))
+    def look(size: int) -> None:
+        """Ask the centres of active blocks; those out of reach are active no more."""
+        index = active.nonzero()
+        value[active] = distance = sample(low + (first + index + 0.5) * size * step)
+        reach = torch.full_like(distance, size * float(step.norm()) / 2)
+        if size < COARSE:
+            reach = torch.minimum(reach, 1.2 * _variation(value)[active])
+        active[tuple(index.T)] = distance.abs() <= band * reach
+
+    look(COARSE)
+    active, value, first = _crop(active, value, first)
+    layers: list[tuple[Tensor, Tensor]] = []
+    for size in (4, 2):
+        if not active.numel():
+            return value, first
+        active, value, first = _double(active), _double(value), first * 2
+        look(size)
+        if size == 4:
+            active, value, first = _crop(active, value, first)
+            if not active.numel():
+                return value, first
+        corners = _corners(active)
+        grid = torch.zeros(corners.shape, dtype=low.dtype, device=low.device)
+        index = corners.nonzero()
+        grid[tuple(index.T)] = sample(low + (first + index) * size * step)
+        mean = torch.nn.functional.avg_pool3d(grid[None, None], 2, stride=1)[0, 0]
+        linear = active & ((mean - value).abs() < LINEAR * float(step.min()))
+        layers.append((linear, grid))
+        active = active & ~linear
+
+    # Fine samples: the blocks' own sign, then interpolation, then what is evaluated.
+    first = first * 2
+    x, y, z = (min(2 * n + 1, m - int(f))
                for n, m, f in zip(active.shape, shape, first, strict=True))
-    known = torch.nn.functional.pad(_double(active), (0, 1, 0, 1, 0, 1))
-    for axis in range(3):
-        n = known.shape[axis] - 1
-        known.narrow(axis, 1, n).logical_or_(known.narrow(axis, 0, n).clone())
-    known = known[:x, :y, :z].contiguous()
     filled = _double(value)
     filled = torch.cat([filled, filled[-1:]], 0)
     filled = torch.cat([filled, filled[:, -1:]], 1)
-    filled = torch.cat([filled, filled[:, :, -1:]], 2)[:x, :y, :z].contiguous()
-    wanted = known
+    filled = torch.cat([filled, filled[:, :, -1:]], 2)
+    known = torch.zeros(filled.shape, dtype=torch.bool, device=low.device)
+    for (linear, grid), size in zip(layers, (4, 2), strict=True):
+        fine = torch.nn.functional.interpolate(grid[None, None], size=filled.shape,
+                                               mode='trilinear', align_corners=True)[0, 0]
+        for _ in range(size // 2):
+            linear = _double(linear)
+        inside = _corners(linear)
+        filled = torch.where(inside, fine, filled)
+        known |= inside
+    wanted = _corners(_double(active))[:x, :y, :z].contiguous()
+    filled, known = filled[:x, :y, :z].contiguous(), known[:x, :y, :z].contiguous()
     while True:
         index = wanted.nonzero()
         if not len(index):
@@ -132,6 +156,15 @@ def _sparse_samples(sample: Sdf, low: Tensor, step: Tensor, shape: list[int], ba
         # A learned distance may overshoot: follow the surface out of the evaluated band.
         known = known | wanted
         wanted = _beside_sign_change(filled < 0) & ~known
+
+
+def _corners(cells: Tensor) -> Tensor:
+    """Samples (X+1, Y+1, Z+1) that are a corner of any marked cell (X, Y, Z)."""
+    marked = torch.nn.functional.pad(cells, (0, 1, 0, 1, 0, 1))
+    for axis in range(3):
+        n = marked.shape[axis] - 1
+        marked.narrow(axis, 1, n).logical_or_(marked.narrow(axis, 0, n).clone())
+    return marked
 
 
 def _variation(value: Tensor) -> Tensor:

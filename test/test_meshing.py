@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from scipy.spatial import cKDTree
 
 from kinediff3d_core.meshing import extract_mesh
 
@@ -43,8 +44,8 @@ def test_sphere_is_closed_outward_and_on_the_surface():
     assert tm.is_watertight and tm.is_winding_consistent
     assert tm.volume == pytest.approx(4 / 3 * math.pi * 0.1**3, rel=5e-3)
     error = np.linalg.norm(mesh.vertices - (0.02, -0.01, 0.03), axis=-1) - 0.1
-    assert np.abs(error).max() < 1e-4
-    assert sdf.points < 0.1 * 101**3
+    assert np.abs(error).max() < 0.25 * 0.004 and np.abs(error).mean() < 0.05 * 0.004
+    assert sdf.points < 0.07 * 101**3
 
 
 @pytest.mark.parametrize('voxel', [0.004, (0.004, 0.004, 0.001), (0.003, 0.005, 0.002)])
@@ -60,7 +61,7 @@ def test_thin_box_keeps_both_walls(voxel, dtype):
     assert tm.bounds == pytest.approx(np.array([-np.array(half), half]), abs=5e-4)
     assert box(*half)(torch.from_numpy(mesh.vertices)).abs().max() < 1e-3
     cells = torch.tensor([0.4, 0.3, 0.1]) / torch.tensor(voxel)
-    assert sdf.points < 0.35 * float(cells.prod())
+    assert sdf.points < 0.2 * float(cells.prod())
 
 
 def test_dense_and_sparse_agree():
@@ -68,9 +69,22 @@ def test_dense_and_sparse_agree():
         return sphere(0.1)(p) + 0.01 * torch.sin(60 * p).prod(dim=-1)
 
     box_of = ((-0.15, -0.15, -0.15), (0.15, 0.15, 0.15), 0.005)
-    a, b = extract_mesh(lumpy, *box_of), extract_mesh(lumpy, *box_of, dense=True)
-    assert len(a.faces) == len(b.faces)
-    np.testing.assert_allclose(a.vertices, b.vertices, atol=1e-6)
+    sparse, dense = extract_mesh(lumpy, *box_of), extract_mesh(lumpy, *box_of, dense=True)
+    assert len(sparse.faces) == pytest.approx(len(dense.faces), rel=0.02)
+    for a, b in ((sparse, dense), (dense, sparse)):
+        off = cKDTree(a.vertices).query(b.vertices)[0]
+        assert off.mean() < 0.1 * 0.005 and off.max() < 0.5 * 0.005
+    assert as_trimesh(sparse).is_watertight
+
+
+def test_a_linear_distance_is_not_asked_everywhere():
+    """Flat walls are interpolated, and exactly so."""
+    sdf, every = Counted(box(0.1, 0.1, 0.1)), Counted(box(0.1, 0.1, 0.1))
+    arguments = ((-0.12,) * 3, (0.12,) * 3, 0.002)
+    mesh = extract_mesh(sdf, *arguments)
+    extract_mesh(every, *arguments, dense=True)
+    assert sdf.points < every.points / 15
+    assert box(0.1, 0.1, 0.1)(torch.from_numpy(mesh.vertices)).abs().mean() < 1e-5
 
 
 def test_an_overshooting_distance_is_followed():
