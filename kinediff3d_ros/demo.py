@@ -293,7 +293,8 @@ def summarise(listener: Listener, status: dict[str, str], rate: float, seconds: 
         'instance': SCENE.instance,
         'seconds': seconds,
         'frames': len({stamp_key(m) for m in listener.true_joints.messages}),
-        'estimates': len(samples),
+        'estimates': len(listener.joints.entries),
+        'compared': len(samples),
         'no_estimates': int(status.get('no_estimates', 0)),
         'dropped': int(status.get('frames_dropped', 0)),
         'rate_hz': round(rate, 2),
@@ -325,7 +326,7 @@ def draw_story(listener: Listener, out: Path) -> None:
         _write_input(depth, listener.mask_at(stamp), out / 'input')
         _draw_depth(depth, out / '1_depth.png')
         cloud = backproject(depth, INTRINSICS)
-        view, some = camera_view(cloud), _some(cloud, 40_000)
+        view, some = camera_view(cloud), _some(cloud, 120_000)
         write_panels([
             ('all points', render(Scene(points=some, point_colours=depth_colours(some)), view)),
             ('points on the object', render(Scene(
