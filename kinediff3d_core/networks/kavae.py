@@ -160,14 +160,19 @@ class KAVAE(nn.Module):
 
     def decode(self, z: Tensor, q: Tensor) -> Field:
         """Psi and Theta_dec: F_kg of codes z (B, D_z) at joint positions q (B, K-1)."""
-        alpha = self.psi(torch.cat([q.sin(), q.cos()], dim=-1))
-        f_kg = self.theta_dec(torch.cat([z / PRIOR_STD, alpha], dim=-1))
+        f_kg = self.feature(z, q)
         box = self.box_head(f_kg).view(-1, self.parts, 6)
         joint = self.joint_head(f_kg).view(-1, len(self.category.joints), 4)
         return Field(centre=self.centre_mean + self.half_mean * box[..., :3],
                      half=self.half_mean * box[..., 3:].clamp(-4, 4).exp(),
                      planes=self.plane_decoder(f_kg), positions=joint[..., 0],
                      origin=self.origin_mean + self.origin_std * joint[..., 1:])
+
+    def feature(self, z: Tensor, q: Tensor) -> Tensor:
+        """F_kg (B, width) of codes z (B, D_z) at joint positions q (B, K-1)."""
+        alpha = self.psi(torch.cat([q.sin(), q.cos()], dim=-1))
+        out: Tensor = self.theta_dec(torch.cat([z / PRIOR_STD, alpha], dim=-1))
+        return out
 
     def query(self, field: Field, points: Tensor, part: int | None = None) -> Tensor:
         """Omega's SDF head: signed distances (B, K, N) of points (B, K, N, 3) in part frames.

@@ -169,7 +169,10 @@ class PoseStage(nn.Module):
 
 
 class LatentStage(nn.Module):
-    """Latent denoiser with eq. 7, on clouds canonicalised with true and with noisy estimates."""
+    """Latent denoiser with eq. 7, on clouds canonicalised with true and with noisy estimates.
+
+    Beside eq. 7's error of the code, that of the boxes and pivots decoded from it.
+    """
 
     def __init__(self, category: Category, shape: KAVAE) -> None:
         super().__init__()
@@ -214,4 +217,13 @@ class LatentStage(nn.Module):
         eps = torch.randn(z0.shape, generator=g, device=device)
         guess = net.denoise(diffuse(z0, t, eps), t, condition)
         error = (guess - z0).square().mean(-1)
-        return {'total': error.mean(), 'late': error[t > 0.8].mean().nan_to_num()}
+        # All dimensions of a whitened code weigh the same, but what they do to the shape differs:
+        # compare what the decoder makes of both codes, too.
+        shape, state = self.shape[0], q.repeat_interleave(draws, dim=0)
+        made, wanted = (torch.cat([shape.box_head(f), shape.joint_head(f)], dim=-1) for f in (
+            shape.feature(net.unwhiten(z), state) for z in (guess, z0)))
+        geometry = (made - wanted).abs().mean(-1)
+        return {'code': error.mean(), 'late': error[t > 0.8].mean().nan_to_num(),
+                'geometry': geometry.mean(),
+                'geometry_late': geometry[t > 0.8].mean().nan_to_num(),
+                'total': error.mean() + 2 * geometry.mean()}
