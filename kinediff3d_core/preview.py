@@ -415,12 +415,14 @@ def caption(estimate: ArticulatedEstimate) -> str:
 
 
 def draw_preview(estimate: ArticulatedEstimate, out: Path | str,
-                 truth_meshes: Sequence[Mesh] | None = None, title: str | None = None) -> Path:
+                 truth_meshes: Sequence[Mesh] | None = None, title: str | None = None,
+                 T_camera_truth: Array | None = None) -> Path:
     """Write a picture of an estimate: the cloud, the parts on it, the parts from the side.
 
     Args:
         truth_meshes: of the true object in the camera's frame, one a part, drawn beside it.
         title: above the panels; the category and joint positions by default.
+        T_camera_truth: (4, 4) of the true base; with it the truth casts its shadow.
 
     Returns:
         The path of the PNG.
@@ -448,7 +450,8 @@ def draw_preview(estimate: ArticulatedEstimate, out: Path | str,
         ('estimate from the side, joint axis', render(solid, side)),
     ]
     if truth:
-        shown = Scene(truth, truth_colours, ground=ground_under(truth, T))
+        ground = None if T_camera_truth is None else ground_under(truth, T_camera_truth)
+        shown = Scene(truth, truth_colours, ground=ground)
         panels.append(('truth from the side', render(shown, side)))
     return write_panels(panels, Path(out),
                         title or f'{estimate.category}: {caption(estimate)}')

@@ -291,7 +291,7 @@ def write_case(folder: Path, sample: Sample, estimate: ArticulatedEstimate, erro
     meshes = None if truth.surfaces is None else [
         moved_mesh(T, s.mesh) for T, s in zip(truth.T_camera_part, truth.surfaces, strict=True)]
     draw_preview(estimate, folder / 'preview.png', meshes,
-                 f'{sample.name}: rotation error {error:.1f}°')
+                 f'{sample.name}: rotation error {error:.1f}°', truth.T_camera_part[0])
     write_inputs(folder, sample)
 
 
