@@ -54,7 +54,7 @@ MAX_POINTS = 4_000_000
 class Preset:
     """How much work an estimate is given."""
 
-    hypotheses: int = 32
+    hypotheses: int = 24
     """Samples of the score model for one cloud."""
     sampler: str = 'fixed'
     """``fixed`` (log-spaced steps) or ``rk45`` (Dormand-Prince at 1e-5)."""
@@ -68,7 +68,7 @@ class Preset:
     """Steps of the latent sampler."""
     rounds: int = 4
     """Rounds of pose descent and regeneration of Z."""
-    iterations: int = 5
+    iterations: int = 4
     """Steps of the descent in a round."""
     residual: str = 'sdf'
     """``sdf`` (second order) or ``chamfer`` (first order, eq. 9)."""
@@ -76,7 +76,7 @@ class Preset:
     """Observed points that residuals use."""
     surface: int = 96
     """Surface samples of each part that residuals use."""
-    voxel: float = 0.002
+    voxel: float = 0.003
     """Mesh resolution in metres; a quarter of it across thin parts."""
     dense: bool = False
     """Fill the whole mesh grid instead of refining near the surface."""
