@@ -7,7 +7,7 @@ package_name = 'kinediff3d_ros'
 setup(
     name=package_name,
     version='0.1.0',
-    description='Articulated object reconstruction and tracking from one depth image, for ROS 2',
+    description='Articulated objects from one depth image, for ROS 2',
     maintainer='KineDiff3D maintainers',
     maintainer_email='maintainers@example.com',
     license='Apache-2.0',
