@@ -71,6 +71,30 @@ def transform_points(T: Tensor, p: Tensor) -> Tensor:
     return p @ T[..., :3, :3].transpose(-1, -2) + T[..., None, :3, 3]
 
 
+def to_part_frames(points: Tensor, T_camera_part: Tensor) -> Tensor:
+    """Points (B, N, 3), or (N, 3) for all, in every part's frame (B, K, N, 3).
+
+    Args:
+        T_camera_part: (B, K, 4, 4), from the parts to the frame that the points are in.
+    """
+    return transform_points(invert_transform(T_camera_part), points[..., None, :, :])
+
+
+def valid_depth(depth: np.ndarray, intrinsics: Intrinsics) -> np.ndarray:
+    """Which pixels (H, W) of a depth image carry a measurement: finite and positive.
+
+    Raises:
+        ValueError: the image has another size than the camera; the message names both.
+    """
+    size = (intrinsics.height, intrinsics.width)
+    if depth.shape != size:
+        raise ValueError(f'depth image is {depth.shape[::-1]} but camera info says {size[::-1]} '
+                         '(width, height); publish the matching camera_info')
+    with np.errstate(invalid='ignore'):
+        valid: np.ndarray = np.isfinite(depth) & (depth > 0)
+    return valid
+
+
 def backproject(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | None = None,
                 ) -> np.ndarray:
     """Points (N, 3) in the camera frame, metres, of a depth image in metres.
@@ -83,16 +107,11 @@ def backproject(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | No
     Raises:
         ValueError: sizes differ; the message names both.
     """
-    size = (intrinsics.height, intrinsics.width)
-    if depth.shape != size:
-        raise ValueError(f'depth image is {depth.shape[::-1]} but camera info says {size[::-1]} '
-                         '(width, height); publish the matching camera_info')
-    with np.errstate(invalid='ignore'):
-        valid = np.isfinite(depth) & (depth > 0)
+    valid = valid_depth(depth, intrinsics)
     if mask is not None:
-        if mask.shape != size:
-            raise ValueError(f'mask is {mask.shape[::-1]} but the depth image is {size[::-1]} '
-                             '(width, height)')
+        if mask.shape != depth.shape:
+            raise ValueError(f'mask is {mask.shape[::-1]} but the depth image is '
+                             f'{depth.shape[::-1]} (width, height)')
         valid &= mask.astype(bool)
     v, u = np.nonzero(valid)
     z = depth[v, u].astype(np.float32)

@@ -34,9 +34,8 @@ from kinediff3d_core.estimate import (
 from kinediff3d_core.geometry import (
     Intrinsics,
     backproject,
-    invert_transform,
     rotation_angle,
-    transform_points,
+    to_part_frames,
 )
 from kinediff3d_core.kinematics import forward_kinematics
 from kinediff3d_core.meshing import extract_mesh
@@ -282,8 +281,7 @@ class Pipeline:
         The pivot and the moving part's shape belong together, so both come from Z.
         """
         poses = refine.part_poses(self.shape, state)
-        local = transform_points(invert_transform(poses), points.expand(*poses.shape[:2], -1, 3))
-        condition = self.latent.condition(local)
+        condition = self.latent.condition(to_part_frames(points, poses))
 
         def denoise(z: Tensor, t: Tensor) -> Tensor:
             return self.latent.denoise(z, t, condition)

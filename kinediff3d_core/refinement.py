@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kinediff3d_core.geometry import invert_transform, make_transform, transform_points
+from kinediff3d_core.geometry import make_transform, to_part_frames, transform_points
 from kinediff3d_core.kinematics import forward_kinematics
 from kinediff3d_core.networks.kavae import KAVAE, Field
 from kinediff3d_core.networks.score import State
@@ -90,9 +90,7 @@ def union_distance(net: KAVAE, field: Field, poses: Tensor, points: Tensor,
         index (H, N).
     """
     with torch.enable_grad():
-        inverse = invert_transform(poses)
-        local = transform_points(inverse, points.expand(*poses.shape[:2], -1, 3))
-        local = local.detach().requires_grad_()
+        local = to_part_frames(points, poses).detach().requires_grad_()
         distance, part = net.query(field, local).min(dim=1)
         (g,) = torch.autograd.grad(distance.sum(), local)
     gradient = (poses[..., :3, :3] @ g.transpose(-1, -2)).sum(1).transpose(-1, -2)
@@ -162,11 +160,9 @@ def fit_score(net: KAVAE, field: Field, state: State, seen: Observation, surface
         score (H), lower is better; residual (H), mean clipped distance of the points alone.
     """
     poses = part_poses(net, state)
-    inverse = invert_transform(poses)
 
     def distance(points: Tensor) -> Tensor:
-        local = transform_points(inverse, points.expand(*poses.shape[:2], -1, 3))
-        return net.query(field, local).amin(dim=1)
+        return net.query(field, to_part_frames(points, poses)).amin(dim=1)
 
     residual = distance(seen.points).abs().clamp_max(CLIP).mean(-1)
     intrusion = (-distance(seen.empty)).clamp(0, CLIP).mean(-1)
@@ -229,7 +225,6 @@ def descend_sdf(net: KAVAE, field: Field, state: State, seen: Observation, surfa
     H, size = state.q.shape[0], 6 + state.q.shape[1]
     device = state.q.device
     damping = torch.full((H,), 1e-3, device=device)
-    scale = torch.cat([torch.ones(6, device=device), torch.full((size - 6,), 1.0, device=device)])
     surface_part = torch.arange(surface.shape[1], device=device).repeat_interleave(
         surface.shape[2]).expand(H, -1)
     n, m, s = seen.points.shape[0], seen.empty.shape[0], surface.shape[1] * surface.shape[2]
@@ -257,8 +252,8 @@ def descend_sdf(net: KAVAE, field: Field, state: State, seen: Observation, surfa
 
     cost, A, b = evaluate(state)
     for _ in range(iterations):
-        regular = torch.diag_embed(damping[:, None] * scale * A.diagonal(dim1=1, dim2=2).mean(
-            1, keepdim=True) + 1e-9)
+        level = A.diagonal(dim1=1, dim2=2).mean(1, keepdim=True)
+        regular = torch.diag_embed((damping[:, None] * level + 1e-9).expand(-1, size))
         step = -torch.linalg.solve(A + regular, b)
         length = step.norm(dim=1, keepdim=True).clamp_min(1e-9)
         step = step * (0.5 / length).clamp_max(1.0)

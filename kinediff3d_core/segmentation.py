@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import ConvexHull, Delaunay, QhullError
 
 from kinediff3d_core.estimate import NoEstimate
-from kinediff3d_core.geometry import Intrinsics
+from kinediff3d_core.geometry import Intrinsics, valid_depth
 
 Array = np.ndarray[Any, Any]
 
@@ -60,12 +60,8 @@ def segment_object(depth: Array, intrinsics: Intrinsics) -> Array:
         ValueError: the image has another size than ``intrinsics`` says.
         NoEstimate: nothing valid in the image, or nothing stands out.
     """
-    size = (intrinsics.height, intrinsics.width)
-    if depth.shape != size:
-        raise ValueError(f'depth image is {depth.shape[::-1]} but camera info says {size[::-1]} '
-                         '(width, height); publish the matching camera_info')
-    with np.errstate(invalid='ignore'):
-        valid = np.isfinite(depth) & (depth > 0)
+    size = depth.shape
+    valid = valid_depth(depth, intrinsics)
     v, u = np.nonzero(valid)
     z = depth[v, u].astype(np.float32)
     points = np.empty((len(z), 3), dtype=np.float32)

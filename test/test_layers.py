@@ -34,8 +34,6 @@ RULES = {
     'kinediff3d_ros': LEARNING,
     'pip_ros/python': ('kinediff3d_core', 'kinediff3d_ros', 'torch'),
 }
-EXCEPT = {'kinediff3d_ros/camera_sim_node.py': LEARNING}
-"""The simulated camera looks at procedural objects."""
 
 
 def imported(path: Path, top_level_only: bool = False, root: Path = ROOT) -> Iterator[str]:
@@ -67,7 +65,6 @@ def test_imports_only_what_its_layer_may(folder: str) -> None:
         for path in files
         for module in imported(path)
         if within(module, RULES[folder])
-        and not within(module, EXCEPT.get(str(path.relative_to(ROOT)), ()))
     ]
     assert not wrong, '\n'.join(wrong)
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kinediff3d_core.categories import Category
-from kinediff3d_core.geometry import invert_transform, transform_points
+from kinediff3d_core.geometry import to_part_frames
 from kinediff3d_core.kinematics import forward_kinematics
 from kinediff3d_core.networks.pointnet import PointNet
 
@@ -141,7 +141,7 @@ class KAVAE(nn.Module):
         eye = torch.eye(4, device=q.device, dtype=q.dtype).expand(q.shape[0], 4, 4)
         poses = forward_kinematics(self.category.joints, eye, q, origin,
                                    self.axis.expand(q.shape[0], -1, 3))
-        return transform_points(invert_transform(poses), points[:, None])
+        return to_part_frames(points, poses)
 
     def encode(self, part_points: Tensor) -> tuple[Tensor, Tensor]:
         """Phi and Theta_enc on complete, labelled clouds with the articulation undone.

@@ -19,7 +19,7 @@ from kinediff3d_core.data.render import trace
 from kinediff3d_core.data.sensor import SensorModel, apply_sensor
 from kinediff3d_core.data.solids import Instances
 from kinediff3d_core.data.views import posed_corners, sample_views
-from kinediff3d_core.geometry import invert_transform, transform_points
+from kinediff3d_core.geometry import transform_points
 
 Annotate = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 TRAIN_SENSOR = SensorModel(mask_error=1, edge_dropout=0.2)
@@ -191,8 +191,3 @@ class Pool:
         T = torch.eye(4, device=self.device).repeat(n, 1, 1)
         T[:, :3, :3] = roma.rotvec_to_rotmat(angle)
         return T
-
-
-def to_part_frames(points: Tensor, T_camera_part: Tensor) -> Tensor:
-    """Points (B, N, 3) of the camera frame in every part's frame, (B, K, N, 3)."""
-    return transform_points(invert_transform(T_camera_part), points[:, None])

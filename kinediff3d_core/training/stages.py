@@ -17,13 +17,14 @@ from kinediff3d_core.geometry import (
     make_transform,
     rotation_angle,
     rotation_from_6d,
+    to_part_frames,
     transform_points,
 )
 from kinediff3d_core.kinematics import forward_kinematics
 from kinediff3d_core.networks.kavae import KAVAE, kl_to_prior, segmentation_logits
 from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import ScoreModel, State, pack_state
-from kinediff3d_core.training.pool import Pool, to_part_frames
+from kinediff3d_core.training.pool import Pool
 
 
 @dataclass(frozen=True)
