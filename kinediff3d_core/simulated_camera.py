@@ -15,7 +15,7 @@ from kinediff3d_core.data.families import held_out_generator, sample_instances
 from kinediff3d_core.data.render import pixel_rays, render_depth
 from kinediff3d_core.data.sensor import SensorModel, apply_sensor
 from kinediff3d_core.data.solids import Instances
-from kinediff3d_core.data.views import joint_range, posed_corners, sample_views
+from kinediff3d_core.data.views import posed_corners, sample_views, state_range
 from kinediff3d_core.estimate import Mesh
 from kinediff3d_core.geometry import Intrinsics, invert_transform
 from kinediff3d_core.meshing import extract_mesh
@@ -79,7 +79,7 @@ class SimulatedScene:
         objects = sample_instances(category, instance + 1, generator)
         _, views = sample_views(objects, generator)
         objects, view = objects[instance:instance + 1], views[instance:instance + 1]
-        low, high = joint_range(objects.category)
+        low, high = (x[0] for x in state_range(objects))
         share = torch.linspace(0, 1, states)[:, None] if states > 1 else torch.full((1, 1), 0.5)
         positions = low + share * (high - low)
         return cls(objects, positions, _in_view(objects, view, positions, intrinsics), intrinsics,

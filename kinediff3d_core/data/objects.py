@@ -22,7 +22,7 @@ from torch import Tensor
 from kinediff3d_core.categories import CATEGORIES
 from kinediff3d_core.data.render import pixel_rays
 from kinediff3d_core.data.solids import Instances
-from kinediff3d_core.data.views import joint_range, sample_views
+from kinediff3d_core.data.views import sample_views
 from kinediff3d_core.estimate import Mesh
 from kinediff3d_core.geometry import Intrinsics
 from kinediff3d_core.kinematics import Joint, forward_kinematics
@@ -364,8 +364,7 @@ def object_range(obj: MeshObject) -> tuple[Array, Array]:
     """Joint positions (J,), (J,) of test views: the category's test range within own limits."""
     low, high = obj.lower, obj.upper
     if obj.category in CATEGORIES:
-        test_low, test_high = (x.numpy().astype(np.float64)
-                               for x in joint_range(CATEGORIES[obj.category]))
+        test_low, test_high = CATEGORIES[obj.category].test_range
         low, high = np.maximum(low, test_low), np.minimum(high, test_high)
         low = np.minimum(low, high)
     return low, high
@@ -383,25 +382,11 @@ def sample_object_view(obj: MeshObject, generator: torch.Generator) -> tuple[Ten
                          f'{", ".join(sorted(CATEGORIES))}')
     spec = CATEGORIES[obj.category]
     low, high = (torch.as_tensor(x).float() for x in object_range(obj))
-    test_low, test_high = joint_range(spec)
-
-    def own_state(q: Tensor) -> Tensor:
-        return low + (q - test_low) / (test_high - test_low) * (high - low)
-
-    stand_in = _StandIn(spec, torch.from_numpy(obj.bounds).float()[None], torch.zeros(1),
-                        lambda q, T: obj.part_poses(own_state(q), T))
+    stand_in = SimpleNamespace(
+        category=spec, bounds=torch.from_numpy(obj.bounds).float()[None], centre=torch.zeros(1),
+        lower=low[None], upper=high[None], part_poses=obj.part_poses)
     q, T_camera_base = sample_views(cast(Instances, stand_in), generator)
-    return own_state(q)[0], T_camera_base[0]
-
-
-class _StandIn(SimpleNamespace):
-    """What ``sample_views`` asks of instances, for one mesh object."""
-
-    def __init__(self, category: Any, bounds: Tensor, centre: Tensor, part_poses: Any) -> None:
-        super().__init__(category=category, bounds=bounds, centre=centre, part_poses=part_poses)
-
-    def __len__(self) -> int:
-        return 1
+    return q[0], T_camera_base[0]
 
 
 def winding_number(mesh: Mesh, points: Array, chunk: int = 1 << 22) -> Array:

@@ -63,6 +63,8 @@ class Instances:
         origin, axis: (B, K-1, 3) joints in the parent's frame.
         lower, upper: (B, K-1) limits.
         bounds: (B, K, 2, 3) axis-aligned box of each part in its frame.
+        exists: (B, K) whether the instance has that part; what is said of one that it has not
+            means nothing.
     """
 
     category: Category
@@ -78,6 +80,7 @@ class Instances:
     lower: Tensor
     upper: Tensor
     bounds: Tensor
+    exists: Tensor
 
     def __len__(self) -> int:
         return self.centre.shape[0]
@@ -139,6 +142,7 @@ class Instances:
         faces = torch.stack([half[..., 1] * half[..., 2], half[..., 0] * half[..., 2],
                              half[..., 0] * half[..., 1]], dim=-1)
         weight = (faces * self.present[:, added, None]).flatten(1)
+        weight[:, 0] += ~self.exists[:, part]  # anything, so that there is something to draw from
         m = n + n // 2
         pick = torch.multinomial(weight, m, replacement=True, generator=generator)
         slab, face = pick // 3, pick % 3

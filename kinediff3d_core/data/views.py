@@ -16,12 +16,17 @@ TEST_CAMERA = Intrinsics(600.0, 600.0, 319.5, 239.5, 640, 480)
 
 def joint_range(category: Category, train: bool = False) -> tuple[Tensor, Tensor]:
     """Lower and upper (K-1,) joint positions of test views; training looks a little further."""
-    low = torch.tensor([j.lower for j in category.joints])
-    high = torch.tensor([j.upper for j in category.joints])
-    if category.name == 'laptop':
-        low = torch.full_like(low, radians(5 if train else 10))
-        high = torch.full_like(high, radians(145 if train else 130))
-    return low, high
+    low, high = category.train_range if train else category.test_range
+    J = len(category.joints)
+    return torch.full((J,), low), torch.full((J,), high)
+
+
+def state_range(instances: Instances, train: bool = False) -> tuple[Tensor, Tensor]:
+    """:func:`joint_range` within the limits of each instance: lower and upper (B, K-1)."""
+    c = instances.category
+    low, high = c.train_range if train else c.test_range
+    lower = instances.lower.clamp_min(low)
+    return lower, torch.maximum(instances.upper.clamp_max(high), lower)
 
 
 def posed_corners(instances: Instances, q: Tensor, T_camera_base: Tensor) -> Tensor:
@@ -37,22 +42,23 @@ def sample_views(instances: Instances, generator: torch.Generator, train: bool =
                  ) -> tuple[Tensor, Tensor]:
     """Joint states and camera poses, one a row.
 
-    Test views: elevation 10-70 degrees above the base's plane, any azimuth, 1.2-2.5 times the
-    object's bounding diameter away, upright within 10 degrees, the joint uniform over its range.
+    Test views: elevation 10-70 degrees above the base's plane, any azimuth (within 80 degrees of
+    the front where the category says so), 1.2-2.5 times the object's bounding diameter away,
+    upright within 10 degrees, the joint uniform over its range.
     Training goes 5 degrees lower, 15 higher, and rolls up to 30 degrees.
 
     Returns:
         q (B, K-1) rad or m; T_camera_base (B, 4, 4) m.
     """
-    n, device = len(instances), instances.centre.device
+    n, device = len(instances.centre), instances.centre.device
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(n, *shape, generator=generator, device=device)
 
-    low, high = (x.to(device) for x in joint_range(instances.category, train))
-    q = low + (high - low) * torch.rand(n, low.numel(), generator=generator, device=device)
+    low, high = state_range(instances, train)
+    q = low + (high - low) * torch.rand(low.shape, generator=generator, device=device)
     elevation = uniform(*((radians(5), radians(85)) if train else (radians(10), radians(70))))
-    azimuth = uniform(-torch.pi, torch.pi)
+    azimuth = uniform(-instances.category.azimuth, instances.category.azimuth)
     roll = uniform(-1.0, 1.0) * radians(30 if train else 10)
     eye = torch.eye(4, device=device).expand(n, 4, 4)
     corners = posed_corners(instances, q, eye)

@@ -31,7 +31,7 @@ from kinediff3d_core.data.objects import (
 from kinediff3d_core.data.render import render_depth
 from kinediff3d_core.data.sensor import SensorModel, apply_sensor
 from kinediff3d_core.data.solids import Instances
-from kinediff3d_core.data.views import TEST_CAMERA, joint_range, sample_views
+from kinediff3d_core.data.views import TEST_CAMERA, sample_views, state_range
 from kinediff3d_core.estimate import ArticulatedEstimate, Mesh, NoEstimate
 from kinediff3d_core.evaluation.metrics import (
     SAMPLES,
@@ -162,7 +162,7 @@ def procedural_samples(category: str, seed: int = 0, shapes: bool = True,
             if shapes else None
         truth = _truth(spec, one.part_poses(q, T_camera_base)[0], q[0], one.origin[0],
                        one.axis[0], surfaces)
-        low, high = (x.double().numpy() for x in joint_range(spec))
+        low, high = (x[0].double().numpy() for x in state_range(one))
         return _finished(index, f'procedural/{seed}/{index}', depth[0], part[0], truth, low, high,
                          generator, sensor or SensorModel())
 
