@@ -173,7 +173,12 @@ class Instances:
         return d.detach(), torch.nn.functional.normalize(g, dim=-1)
 
 
-def slab_bounds(centre: Tensor, half: Tensor, rotation: Tensor) -> Tensor:
-    """Axis-aligned boxes (..., 2, 3) of slabs."""
-    reach = (rotation.abs() @ half[..., None])[..., 0]
+def slab_bounds(centre: Tensor, half: Tensor, corner: Tensor, edge: Tensor, rotation: Tensor,
+                axis: Tensor) -> Tensor:
+    """Axis-aligned boxes (B, S, 2, 3) of slabs, tight; axis (S,) of extrusion."""
+    along = torch.nn.functional.one_hot(axis, 3).to(half)
+    core = half - torch.where(along > 0, edge[..., None], corner[..., None])
+    tilt = (rotation @ along[..., None])[..., 0]
+    reach = ((rotation.abs() @ core[..., None])[..., 0] + edge[..., None]
+             + (corner - edge)[..., None] * (1 - tilt.square()).clamp_min(0).sqrt())
     return torch.stack([centre - reach, centre + reach], dim=-2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import pi
+
 import torch
 from torch import Tensor
 
@@ -70,19 +72,41 @@ class Builder:
         self.slots.append(Slot(part, cut, axis, pitch is not None or yaw is not None))
         self.rows.append((centre, half, corner_row, edge_row, rotation, present))
 
-    def build(self, category: Category, origin: Tensor, upper: Tensor) -> Instances:
+    def bar(self, part: int, start: tuple[Tensor, Tensor], end: tuple[Tensor, Tensor],
+            width: Tensor, low: Tensor, high: Tensor, edge: float | Tensor = 0.0) -> None:
+        """A stadium from one point (x, y) to another, between two heights z."""
+        (x, y), r = start, width / 2
+        length = torch.hypot(end[0] - x, end[1] - y)
+        self.slab(part, (x - r, y - r, low), (x + length + r, y + r, high), r, edge,
+                  yaw=torch.atan2(end[1] - y, end[0] - x), pivot=(x, y, 0.0))
+
+    def taper(self, part: int, x: float | Tensor, y: float | Tensor, slope: Tensor, side: int,
+              present: Tensor | None = None) -> None:
+        """Cut away what lies on one side (1 is +y, -1 is -y) of a line through (x, y).
+
+        Going forward (+x) the line runs away from that side by ``slope``, rad.
+        """
+        yaw = slope if side < 0 else pi - slope
+        self.slab(part, (x - 2.0, y - 2.0, -1.0), (x + 2.0, y, 1.0), present=present, cut=True,
+                  yaw=yaw, pivot=(x, y, 0.0))
+
+    def build(self, category: Category, origin: Tensor, upper: Tensor,
+              middle: tuple[int, ...] = ()) -> Instances:
         """Instances with the base's frame moved to the centre of the base's box.
 
         Args:
             origin: (n, K-1, 3) pivots; those on the base move with it.
             upper: (n, K-1) upper limits; the lower ones are the category's.
+            middle: coordinates in which a pivot may be anywhere (along the axis of a revolute
+                joint, all of a prismatic one): there it moves to the middle of the part's box.
 
         A part without any slab present does not exist in that instance; its box and pivot mean
         nothing.
         """
         centre, half, corner, edge, rotation, present = (
             torch.stack(list(column), dim=1) for column in zip(*self.rows, strict=True))
-        boxes = slab_bounds(centre, half, rotation)
+        extrusion = torch.tensor([s.axis for s in self.slots], device=self.device)
+        boxes = slab_bounds(centre, half, corner, edge, rotation, extrusion)
         nowhere = torch.tensor([[-0.01], [0.01]], device=self.device).expand(2, 3)
         bounds, exists = [], []
         for part in range(len(category.parts)):
@@ -94,18 +118,20 @@ class Builder:
             box = torch.stack([low, high], dim=1)
             bounds.append(torch.where(there[:, None, None], box, nowhere))
             exists.append(there)
-        middle = bounds[0].mean(1)
-        bounds[0] = bounds[0] - middle[:, None]
-        on_base = torch.tensor([s.part == 0 for s in self.slots], device=self.device)
-        centre = torch.where(on_base[:, None], centre - middle[:, None], centre)
+        free = torch.tensor([i in middle for i in range(3)], device=self.device)
+        shift = torch.stack([box.mean(1) for box in bounds], dim=1)
+        shift[:, 1:] = torch.where(free, shift[:, 1:], 0.0)
+        owner = torch.tensor([s.part for s in self.slots], device=self.device)
+        centre = centre - shift[:, owner]
         moved = torch.tensor([j.parent == 0 for j in category.joints], device=self.device)
+        origin = origin + shift[:, 1:] - torch.where(moved[:, None], shift[:, :1], 0.0)
         axis = torch.tensor([j.axis for j in category.joints], device=self.device)
         lower = torch.tensor([j.lower for j in category.joints], device=self.device)
         return Instances(
             category, tuple(self.slots), centre, half, corner, edge, rotation, present,
-            origin=torch.where(moved[:, None], origin - middle[:, None], origin),
-            axis=axis.expand(self.n, -1, 3), lower=lower.expand(self.n, -1), upper=upper,
-            bounds=torch.stack(bounds, dim=1), exists=torch.stack(exists, dim=1))
+            origin=origin, axis=axis.expand(self.n, -1, 3), lower=lower.expand(self.n, -1),
+            upper=upper, bounds=torch.stack(bounds, dim=1) - shift[:, :, None],
+            exists=torch.stack(exists, dim=1))
 
     def _row(self, x: float | Tensor) -> Tensor:
         return x if isinstance(x, Tensor) else torch.full((self.n,), float(x), device=self.device)
