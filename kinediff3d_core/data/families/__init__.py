@@ -10,13 +10,21 @@ from collections.abc import Callable
 
 import torch
 
+from kinediff3d_core.data.families.cutter import cutter
+from kinediff3d_core.data.families.eyeglasses import eyeglasses
 from kinediff3d_core.data.families.laptop import laptop
+from kinediff3d_core.data.families.scissors import scissors
+from kinediff3d_core.data.families.stapler import stapler
 from kinediff3d_core.data.solids import Instances
 
 TEST_SEED_OFFSET = 1_000_003
 
 FAMILIES: dict[str, Callable[[int, torch.Generator, torch.device | str], Instances]] = {
+    'cutter': cutter,
+    'eyeglasses': eyeglasses,
     'laptop': laptop,
+    'scissors': scissors,
+    'stapler': stapler,
 }
 
 

@@ -1,0 +1,118 @@
+"""Cutters: snap-off and trapezoid blades in straight, tapered and bent handles.
+
+The blade's plane is z = const. The slider is on +z, or on the +y edge (then the blade's edge is
+mostly on -y). The pivot of the sliding blade is the middle of its box at q = 0, where the tip just
+shows or has just gone.
+"""
+
+from __future__ import annotations
+
+from math import radians
+
+import torch
+
+from kinediff3d_core.categories import get_category
+from kinediff3d_core.data.families.builder import Builder
+from kinediff3d_core.data.solids import Instances
+
+
+def cutter(n: int, generator: torch.Generator, device: torch.device | str) -> Instances:
+    """n cutters, metres."""
+    b = Builder(n, generator, device)
+    none = torch.zeros(n, device=device)
+    length = b.log_uniform(0.095, 0.185)
+    half_y = (length * b.uniform(0.045, 0.14)).clamp(0.006, 0.023)
+    half_z = (half_y * b.uniform(0.35, 0.95)).clamp(0.003, 0.014)
+
+    # Handle: one body or two at an angle, a metal nose, tapered to the mouth.
+    bent = b.chance(0.22)
+    bend = b.uniform(radians(6), radians(20)) * torch.where(b.chance(0.5), -1.0, 1.0)
+    start = torch.where(bent, length * b.uniform(0.25, 0.42), 0.0)
+    corner = b.uniform(0.05, 1.0) * half_y
+    edge = b.uniform(0.0, 0.9) * half_z * b.chance(0.8)
+    b.slab(0, (start - 0.3 * half_y, -half_y, -half_z), (length, half_y, half_z), corner, edge)
+    b.slab(0, (none, -half_y * b.uniform(0.8, 1.0), -half_z),
+           (start + 0.8 * half_y, half_y * b.uniform(0.8, 1.0), half_z), corner, edge,
+           present=bent, yaw=bend, pivot=(start, 0.0, 0.0))
+    nosed = b.chance(0.55)
+    nose = length * b.uniform(0.02, 0.2)
+    nose_y = (half_y * b.uniform(0.5, 0.92)).clamp_min(0.0055)
+    nose_z = (half_z * b.uniform(0.4, 0.85)).clamp_min(0.0022)
+    mouth = length + nose * nosed
+    b.slab(0, (length - 0.03, -nose_y, -nose_z), (mouth, nose_y, nose_z), 0.001,
+           0.3 * nose_z * b.chance(0.5), present=nosed)
+    room = torch.where(nosed, nose_y, half_y - 0.4 * torch.minimum(corner, half_y)) - 0.0012
+    blade_y = torch.minimum(b.log_uniform(0.0045, 0.0125), room)
+    for side in (1, -1):
+        at = length * b.uniform(0.5, 0.9)
+        slope = torch.atan2((half_y - blade_y - 0.0012) * b.uniform(0.3, 1.0), mouth - at)
+        b.taper(0, at, side * half_y, slope, side, present=b.chance(0.4))
+    thick = b.uniform(0.0008, 0.0016)
+    at = length * b.uniform(0.4, 0.85)
+    slope = torch.atan2((half_z - thick - 0.0012) * b.uniform(0.2, 1.0), mouth - at)
+    b.slab(0, (at - 1, none - 1, half_z), (at + 1, none + 1, half_z + 2), present=b.chance(0.25),
+           cut=True, pitch=slope, pivot=(at, 0.0, half_z))
+    b.slab(0, (0.06 * length - 0.002, none - 0.002, none - 1),
+           (0.06 * length + 0.002, none + 0.002, none + 1), 0.002, present=~bent & b.chance(0.3),
+           cut=True)
+
+    # Blade, its travel, and the room that it moves in.
+    tip = mouth + b.uniform(-0.006, 0.008)
+    blade = (mouth - start) * b.uniform(0.45, 0.8)
+    slider = length * b.uniform(0.07, 0.2)
+    rear = tip - blade
+    travel = torch.minimum(b.uniform(0.03, 0.08), 0.85 * blade)
+    travel = torch.minimum(travel, length - 0.006 - slider - rear).clamp_min(0.02)
+    thumb = rear + b.uniform(0.0, 1.0) * (length - 0.006 - slider - rear - travel).clamp_min(0)
+    b.slab(0, (rear - 0.003, -blade_y - 0.0004, -thick / 2 - 0.0004),
+           (none + 1, blade_y + 0.0004, thick / 2 + 0.0004), cut=True)
+    place = b.uniform(0.0, 1.0)
+    on_top, on_edge = place < 0.72, (place >= 0.72) & (place < 0.94)
+    slot = torch.minimum(half_y, none + 0.01) * b.uniform(0.15, 0.5)
+    slot_z = half_z * b.uniform(0.2, 0.5)
+    b.slab(0, (thumb - 0.001, -slot, none), (thumb + slider + travel + 0.001, slot, none + 1),
+           0.8 * slot, present=on_top, cut=True)
+    b.slab(0, (thumb - 0.001, none, -slot_z), (thumb + slider + travel + 0.001, none + 1, slot_z),
+           0.5 * slot_z, present=on_edge, cut=True, axis=1)
+
+    # Grips on the edges, a pad underneath, a cap at the end.
+    bulge = b.uniform(0.0006, 0.0025)
+    grip_x = start + half_y + length * b.uniform(0.0, 0.15), length * b.uniform(0.5, 0.75)
+    gripped = b.chance(0.35) & (blade_y < half_y - 0.003)
+    for side in (1, -1):
+        ends = torch.stack([side * (half_y - 0.002), side * (half_y + bulge)])
+        b.slab(0, (grip_x[0], ends.amin(0), -0.75 * half_z),
+               (grip_x[1], ends.amax(0), 0.75 * half_z), 0.5 * half_z, 0.5 * bulge,
+               present=gripped & ~on_edge if side > 0 else gripped, axis=1)
+    b.slab(0, (grip_x[0], -0.8 * half_y, -half_z - bulge), (grip_x[1], 0.8 * half_y,
+                                                           -half_z + 0.0008),
+           0.3 * half_y, 0.5 * bulge, present=b.chance(0.25))
+    cap_y, cap_z = half_y * b.uniform(0.7, 1.1), half_z * b.uniform(0.7, 1.1)
+    b.slab(0, (-length * b.uniform(0.0, 0.05), -cap_y, -cap_z),
+           (length * b.uniform(0.04, 0.12), cap_y, cap_z), 0.5 * corner, 0.2 * cap_z,
+           present=~bent & b.chance(0.35))
+
+    # Blade: cut off at a slant, the point on its edge; its slider, with ridges.
+    slant, down = b.uniform(radians(25), radians(75)), b.chance(0.75)
+    b.slab(1, (rear, -blade_y, -thick / 2), (tip, blade_y, thick / 2), 0.0, 0.0)
+    b.taper(1, tip, -blade_y, slant, 1, present=down)
+    b.taper(1, tip, blade_y, slant, -1, present=~down)
+    knob = b.uniform(0.001, 0.0075)
+    knob_y = half_y * b.uniform(0.3, 0.85)
+    knob_z = half_z * b.uniform(0.4, 0.95)
+    ridge = thumb + slider * b.uniform(0.15, 0.7)
+    b.slab(1, (thumb, -slot + 0.0005, none), (thumb + slider, slot - 0.0005, half_z + 0.001),
+           0.5 * slot, present=on_top)
+    b.slab(1, (thumb, -knob_y, half_z + 0.0004), (thumb + slider, knob_y, half_z + 0.0004 + knob),
+           b.uniform(0.0, 1.0) * knob_y, 0.4 * knob, present=on_top)
+    b.slab(1, (ridge, -0.8 * knob_y, half_z + 0.0004),
+           (ridge + 0.2 * slider, 0.8 * knob_y, half_z + 0.001 + 1.3 * knob), 0.0005, 0.0003,
+           present=on_top & b.chance(0.5))
+    b.slab(1, (thumb, none, -slot_z + 0.0003), (thumb + slider, half_y + 0.001, slot_z - 0.0003),
+           0.3 * slot_z, present=on_edge, axis=1)
+    b.slab(1, (thumb, half_y + bulge + 0.0004, -knob_z),
+           (thumb + slider, half_y + bulge + 0.0004 + knob, knob_z),
+           b.uniform(0.0, 1.0) * knob_z, 0.4 * knob, present=on_edge, axis=1)
+
+    return b.build(get_category('cutter'), torch.zeros(n, 1, 3, device=device), travel[:, None],
+                   middle=(0, 1, 2))
