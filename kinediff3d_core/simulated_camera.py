@@ -25,6 +25,9 @@ Array = np.ndarray[Any, Any]
 TAKES = 2
 """Noisy images of each joint state, shown in turn."""
 
+TOGETHER = 8
+"""Joint states that are rendered at once: much of the work on each is the same."""
+
 TABLE_MARGIN = 0.35
 """How far the table reaches beyond the object, m."""
 
@@ -119,16 +122,18 @@ class SimulatedCamera:
         self._frames: list[list[tuple[Array, Array]]] = []
         plane = _table_depth(scene)
         states = len(scene.positions)
-        for i in range(states):
-            depth, part = render_depth(scene.instances, scene.positions[i:i + 1],
-                                       scene.T_camera_base, scene.intrinsics)
+        for positions in torch.split(scene.positions, TOGETHER):
+            same = torch.zeros(len(positions), dtype=torch.int64)
+            depth, part = render_depth(scene.instances[same], positions,
+                                       scene.T_camera_base[same], scene.intrinsics)
             if table:
                 front = (plane > 0) & ((depth == 0) | (plane < depth))
                 depth = torch.where(front, plane, depth)
                 part = torch.where(front, -1, part)
-            self._frames.append(self._takes(depth, part, noise))
-            if progress is not None and ((i + 1) % 8 == 0 or i + 1 == states):
-                progress(i + 1, states)
+            self._frames += [self._takes(depth[i:i + 1], part[i:i + 1], noise)
+                             for i in range(len(positions))]
+            if progress is not None:
+                progress(len(self._frames), states)
 
     def frame(self, phase: float) -> SimulatedFrame:
         """The image at a phase: 0 is one end of the sweep, 0.5 the other, 1 the first again."""

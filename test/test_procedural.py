@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from kinediff3d_core.data.families import TEST_SEED_OFFSET, held_out_generator, sample_instances
-from kinediff3d_core.data.render import render_depth
-from kinediff3d_core.data.sensor import SensorModel, apply_sensor
+from kinediff3d_core.data.render import pixel_rays, render_depth, trace
+from kinediff3d_core.data.sensor import SensorModel, _largest_around, apply_sensor
 from kinediff3d_core.data.solids import slab_distance
 from kinediff3d_core.data.views import TEST_CAMERA, sample_views
 from kinediff3d_core.geometry import Intrinsics, invert_transform, transform_points
@@ -127,6 +127,27 @@ def test_depth_and_distance_agree_with_open3d(laptops):
         far = ours_d > 0.005
         assert np.quantile(np.abs(ours_d - theirs)[far], 0.95) < 5e-3
         assert (ours_d[far] <= theirs[far] + 1e-3).all()
+
+
+@pytest.mark.parametrize(('right', 'nearer'), [(0.0, 0.0), (0.6, 0.0), (5.0, 0.0), (0.0, 2.0)])
+def test_rays_that_are_left_out_meet_nothing(laptops, right, nearer):
+    """In the picture, across its edge, beside it, and around the camera."""
+    q, T = sample_views(laptops[:3], torch.Generator().manual_seed(4))
+    T[:, 0, 3] += right
+    T[:, 2, 3] -= nearer * T[:, 2, 3] / 2
+    rays = pixel_rays(CAMERA).view(1, -1, 3).expand(3, -1, -1)
+    depth, part = trace(laptops[:3], laptops[:3].part_poses(q, T), rays)
+    fewer_depth, fewer_part = render_depth(laptops[:3], q, T, CAMERA)
+    assert torch.equal(fewer_part.flatten(1), part)
+    torch.testing.assert_close(fewer_depth.flatten(1), depth, atol=1e-5, rtol=0)
+    assert ((part >= 0).any() == (right < 5)).all()
+
+
+def test_largest_neighbour_is_that_of_pooling():
+    image = torch.randn(3, 17, 2, generator=torch.Generator().manual_seed(0))
+    pooled = torch.nn.functional.max_pool2d(image[:, None], 3, 1, 1)[:, 0]
+    assert torch.equal(_largest_around(image), pooled)
+    assert torch.equal(_largest_around(image > 0), pooled > 0)
 
 
 def test_views_follow_the_protocol():

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from kinediff3d_core.data.solids import FAR, Instances
+from kinediff3d_core.data.views import posed_corners
 from kinediff3d_core.geometry import Intrinsics, invert_transform
 
 MAX_STEPS = 96
@@ -79,8 +83,38 @@ def render_depth(instances: Instances, q: Tensor, T_camera_base: Tensor, intrins
     Returns:
         depth (B, H, W), m along z, 0 where nothing is hit; part (B, H, W) int64, -1 likewise.
     """
+    instances = _with_used_slots(instances)
     poses = instances.part_poses(q, T_camera_base)
-    rays = pixel_rays(intrinsics, q.device).view(1, -1, 3).expand(len(instances), -1, -1)
-    depth, part = trace(instances, poses, rays)
+    rows, columns = _image_box(posed_corners(instances, q, T_camera_base), intrinsics)
+    rays = pixel_rays(intrinsics, q.device)[rows, columns]
+    near = trace(instances, poses, rays.reshape(1, -1, 3).expand(len(instances), -1, -1))
     shape = (len(instances), intrinsics.height, intrinsics.width)
-    return depth.view(shape), part.view(shape)
+    depth = torch.zeros(shape, device=q.device)
+    part = torch.full(shape, -1, device=q.device)
+    for image, seen in zip((depth, part), near, strict=True):
+        image[:, rows, columns] = seen.view(len(instances), *rays.shape[:2])
+    return depth, part
+
+
+def _with_used_slots(instances: Instances) -> Instances:
+    """The same objects without the slots that none has: to ask those is as dear as the others."""
+    used = instances.present.any(0)
+    return replace(instances, slots=tuple(
+        slot for slot, keep in zip(instances.slots, used.tolist(), strict=True) if keep), **{
+            name: getattr(instances, name)[:, used]
+            for name in ('centre', 'half', 'corner', 'edge', 'rotation', 'present')})
+
+
+def _image_box(corners: Tensor, intrinsics: Intrinsics) -> tuple[slice, slice]:
+    """Rows and columns around points (B, N, 3); all of them if one is not before the camera."""
+    x, y, z = corners.reshape(-1, 3).unbind(-1)
+    if not (z > 1e-3).all():
+        return slice(None), slice(None)
+    box = []
+    for at, focal, centre, size in ((y / z, intrinsics.fy, intrinsics.cy, intrinsics.height),
+                                    (x / z, intrinsics.fx, intrinsics.cx, intrinsics.width)):
+        # One pixel more on either side.
+        first = math.floor(focal * float(at.min()) + centre) - 1
+        last = math.ceil(focal * float(at.max()) + centre) + 1
+        box.append(slice(min(max(first, 0), size), max(min(last + 1, size), 0)))
+    return box[0], box[1]
