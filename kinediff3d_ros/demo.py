@@ -249,8 +249,7 @@ def _run(category: Category, seconds: float, headless: bool, out: Path) -> int:
 
 
 def _wait_for_first_answer(listener: Listener, processes: Sequence[NodeProcess]) -> None:
-    with tqdm(total=int(START_LIMIT), desc='starting the nodes', unit=' s',
-              bar_format='{desc}: {elapsed}', leave=True) as bar:
+    with _progress('starting the nodes', START_LIMIT, '{desc}: {elapsed}') as bar:
         end = time.monotonic() + START_LIMIT
         while not listener.answers():
             _require_running(processes)
@@ -262,8 +261,8 @@ def _wait_for_first_answer(listener: Listener, processes: Sequence[NodeProcess])
 
 
 def _record(listener: Listener, seconds: float, processes: Sequence[NodeProcess]) -> None:
-    with tqdm(total=seconds, desc='watching', unit=' s', bar_format=(
-            '{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s{postfix}')) as bar:
+    with _progress('watching', seconds,
+                   '{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s{postfix}') as bar:
         begin = time.monotonic()
         while (passed := time.monotonic() - begin) < seconds:
             _require_running(processes)
@@ -272,6 +271,13 @@ def _record(listener: Listener, seconds: float, processes: Sequence[NodeProcess]
             time.sleep(0.2)
         bar.n = seconds
         bar.refresh()
+
+
+def _progress(text: str, seconds: float, bar_format: str) -> tqdm:
+    """A bar on a terminal; elsewhere, as in a log, one line."""
+    if not sys.stderr.isatty():
+        print(f'{text} …', file=sys.stderr)
+    return tqdm(total=seconds, desc=text, bar_format=bar_format, disable=None)
 
 
 def _require_running(processes: Sequence[NodeProcess]) -> None:
