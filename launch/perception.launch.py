@@ -9,8 +9,15 @@ from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchContext, LaunchDescription
 
-OVERRIDES = ('category', 'preset', 'device', 'object_name', 'input', 'mask_mode')
-"""Arguments that replace the value in params_file when they are given."""
+OVERRIDES = {
+    'category': 'Category of the object',
+    'preset': 'fast or paper',
+    'device': 'auto, cpu, cuda or cuda:N',
+    'object_name': 'Prefix of the TF frames',
+    'input': 'depth or points',
+    'mask_mode': 'auto, required or ignored',
+}
+"""Arguments that replace the value in params_file when they are given, and what they are."""
 
 
 def arguments() -> list[DeclareLaunchArgument]:
@@ -21,24 +28,9 @@ def arguments() -> list[DeclareLaunchArgument]:
             'params_file',
             default_value=PathJoinSubstitution([share, 'config', 'perception.yaml']),
             description='YAML file with the parameters of the node.'),
-        DeclareLaunchArgument(
-            'category', default_value='',
-            description='Category of the object; empty takes it from params_file.'),
-        DeclareLaunchArgument(
-            'preset', default_value='',
-            description='fast or paper; empty takes it from params_file.'),
-        DeclareLaunchArgument(
-            'device', default_value='',
-            description='auto, cpu, cuda or cuda:N; empty takes it from params_file.'),
-        DeclareLaunchArgument(
-            'object_name', default_value='',
-            description='Prefix of the TF frames; empty takes it from params_file.'),
-        DeclareLaunchArgument(
-            'input', default_value='',
-            description='depth or points; empty takes it from params_file.'),
-        DeclareLaunchArgument(
-            'mask_mode', default_value='',
-            description='auto, required or ignored; empty takes it from params_file.'),
+        *(DeclareLaunchArgument(name, default_value='',
+                                description=f'{what}; empty takes it from params_file.')
+          for name, what in OVERRIDES.items()),
         DeclareLaunchArgument(
             'namespace', default_value='', description='Namespace of the node and its outputs.'),
         DeclareLaunchArgument(
