@@ -20,7 +20,7 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
-from geometry_msgs.msg import PoseStamped  # noqa: E402
+from geometry_msgs.msg import PoseStamped, TransformStamped  # noqa: E402
 from rcl_interfaces.srv import SetParameters  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
@@ -62,18 +62,23 @@ INPUTS = ('depth/image_rect', 'depth/camera_info', 'mask', 'points')
 
 @dataclass
 class Bench:
-    """A perception node in a namespace, with publishers of its inputs and ears at its outputs."""
+    """A perception node in a namespace, with publishers of its inputs and ears at its outputs.
+
+    Without ``masked`` nobody publishes a mask, and the node has to find the object by itself.
+    """
 
     recorder: Recorder
     process: NodeProcess
     namespace: str
+    masked: bool = True
 
     def __post_init__(self) -> None:
         node, ns = self.recorder.node, f'/{self.namespace}'
         self.topic = {name: f'{ns}/{name}' for name in INPUTS}
         self.depth = node.create_publisher(Image, self.topic['depth/image_rect'], 5)
         self.info = node.create_publisher(CameraInfo, self.topic['depth/camera_info'], 5)
-        self.mask = node.create_publisher(Image, self.topic['mask'], 5)
+        self.mask = (node.create_publisher(Image, self.topic['mask'], 5) if self.masked
+                     else None)
         self.points = node.create_publisher(PointCloud2, self.topic['points'], 5)
         hear = self.recorder.listen
         self.joints = hear(JointState, f'{ns}/joint_states')
@@ -117,13 +122,26 @@ class Bench:
         self.info.publish(info)
         # The calibration comes on a topic of its own: let it arrive first.
         time.sleep(0.1)
-        self.mask.publish(mask)
+        if self.mask is not None:
+            self.mask.publish(mask)
         self.depth.publish(depth)
         return header.stamp.sec, header.stamp.nanosec
 
     def joint_state(self, stamp: tuple[int, int], timeout: float = ANSWER) -> JointState:
         return self.wait(lambda: next((m for m in self.joints.messages if stamp_key(m) == stamp),
                                       None), f'joint state for stamp {stamp}', timeout)
+
+    def transforms(self, stamp: tuple[int, int]) -> list[TransformStamped]:
+        return self.wait(lambda: next((m.transforms for m in self.tf.messages
+                                       if stamp_key(m.transforms[0]) == stamp), None), 'TF')
+
+    def shown_markers(self, stamp: tuple[int, int]) -> list[Marker]:
+        return self.wait(lambda: next((m.markers for m in self.markers.messages
+                                       if stamp_key(m.markers[0]) == stamp), None), 'markers')
+
+    def points_of(self, stamp: tuple[int, int]) -> PointCloud2:
+        return self.wait(lambda: next((m for m in self.used.messages if stamp_key(m) == stamp),
+                                      None), 'points used')
 
     def deleted_markers(self, after: float) -> list[Marker]:
         """What was deleted at once, after a time (s since the epoch)."""
@@ -198,6 +216,11 @@ def processes(domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     started = {'depth': perception('depth', object_name='bench/laptop'),
                'cloud': perception('cloud', input='points', publish_meshes=False,
                                    publish_tf='base'),
+               'desk': perception('desk', mesh_period=60.0),
+               'desk_sim': NodeProcess(
+                   'camera_sim_node', folder / 'desk_sim.log', namespace='desk', parameters={
+                       'instance': 1, 'states': 3, 'rate': 0.5, 'sweep_period': 8.0,
+                       'table': True, 'publish_mask': False, 'frame_id': CAMERA}),
                'unknown': perception('unknown', category='teapot'),
                'range': perception('range', max_depth=-1.0),
                'choice': perception('choice', mask_mode='sometimes'),
@@ -263,24 +286,21 @@ def test_estimate_is_near_the_truth_and_everything_has_its_stamp(
         errors.append(abs(np.degrees(state.position[0] - frame.positions[0])))
     assert max(errors) < JOINT_TOLERANCE, errors
 
-    transforms = bench.wait(lambda: next((m.transforms for m in bench.tf.messages
-                                          if stamp_key(m.transforms[0]) == stamp), None), 'TF')
+    transforms = bench.transforms(stamp)
     assert [t.child_frame_id for t in transforms] == ['bench/laptop/base', 'bench/laptop/lid']
     assert {t.header.frame_id for t in transforms} == {CAMERA}
     assert {stamp_key(t) for t in transforms} == {stamp}
     base = conversions.matrix_from_transform(transforms[0])
     assert np.linalg.norm(base[:3, 3] - frame.T_camera_base[:3, 3]) < 0.05
 
-    array = bench.wait(lambda: next((m for m in bench.markers.messages
-                                     if stamp_key(m.markers[0]) == stamp), None), 'markers')
-    assert [(m.ns, m.id, m.type, m.header.frame_id) for m in array.markers] == [
+    markers = bench.shown_markers(stamp)
+    assert [(m.ns, m.id, m.type, m.header.frame_id) for m in markers] == [
         ('bench/laptop', 0, Marker.TRIANGLE_LIST, 'bench/laptop/base'),
         ('bench/laptop', 1, Marker.TRIANGLE_LIST, 'bench/laptop/lid'),
         ('bench/laptop/axis', 0, Marker.ARROW, 'bench/laptop/base')]
-    assert all(len(m.points) % 3 == 0 and len(m.points) > 30 for m in array.markers[:2])
+    assert all(len(m.points) % 3 == 0 and len(m.points) > 30 for m in markers[:2])
 
-    used = bench.wait(lambda: next((m for m in bench.used.messages if stamp_key(m) == stamp),
-                                   None), 'points used')
+    used = bench.points_of(stamp)
     points = conversions.points_from_cloud(used)
     assert used.header.frame_id == CAMERA
     assert len(points) == np.count_nonzero(frame.depth[frame.mask])
@@ -341,6 +361,73 @@ def test_a_flood_is_answered_with_the_newest(bench: Bench, frames: list) -> None
     assert answered < 10
     bench.wait(lambda: any(t > begin and int(values(m.status[0])['frames_dropped']) > 0
                            for t, m in list(bench.diagnostics.entries)), 'a dropped frame')
+
+
+# --- nobody publishes a mask ---------------------------------------------------------------------
+
+@pytest.fixture(scope='module')
+def desk(recorder: Recorder, processes: dict) -> Bench:
+    """What a simulated camera sees on a table; nothing in between, and no mask."""
+    return Bench(recorder, processes['desk'], 'desk', masked=False)
+
+
+def surface(tilt: float) -> np.ndarray:
+    """Noisy depth (H, W), m, of nothing but a plane."""
+    v = (np.arange(480)[:, None] - INTRINSICS.cy) / INTRINSICS.fy
+    depth = np.cos(tilt) / (np.cos(tilt) - v * np.sin(tilt)) * np.ones((1, 640))
+    noise = np.random.default_rng(0).normal(0, 0.0005 + 0.0015 * depth ** 2)
+    return np.where((depth > 0) & (depth < 4), depth + noise, 0).astype(np.float32)
+
+
+def test_object_on_a_table_is_found_without_a_mask(desk: Bench, processes: dict) -> None:
+    truth = desk.recorder.listen(JointState, '/desk/truth/joint_states')
+    poses = desk.recorder.listen(PoseStamped, '/desk/truth/pose')
+
+    def both() -> dict[tuple[int, int], tuple[float, float, PoseStamped]]:
+        """Estimates beside the truth of the same stamp."""
+        true = {stamp_key(m): m.position[0] for m in truth.messages}
+        where = {stamp_key(m): m for m in poses.messages}
+        said = {stamp_key(m): m.position[0] for m in desk.joints.messages}
+        return {k: (q, true[k], where[k]) for k, q in said.items() if k in true and k in where}
+
+    # At least two joint states, so that a constant would not do.
+    seen = desk.wait(lambda: len({t for _, t, _ in both().values()}) > 1 and both(),
+                     'estimates of two joint states', 2 * START)
+    assert processes['desk_sim'].stop() == 0
+    assert desk.recorder.node.count_publishers(desk.topic['mask']) == 0
+    errors = [abs(np.degrees(said - true)) for said, true, _ in seen.values()]
+    assert max(errors) < JOINT_TOLERANCE, errors
+    for stamp, (_, _, pose) in seen.items():
+        transforms, markers = desk.transforms(stamp), desk.shown_markers(stamp)
+        assert [t.child_frame_id for t in transforms] == ['laptop/base', 'laptop/lid']
+        assert {stamp_key(m) for m in (*transforms, *markers, desk.points_of(stamp))} == {stamp}
+        assert {t.header.frame_id for t in transforms} == {CAMERA}
+        assert [(m.ns, m.id) for m in markers] == [
+            ('laptop', 0), ('laptop', 1), ('laptop/axis', 0)]
+        gap = (conversions.matrix_from_transform(transforms[0])
+               - conversions.matrix_from_pose(pose.pose))[:3, 3]
+        assert np.linalg.norm(gap) < 0.05
+
+
+@pytest.mark.parametrize(('depth', 'says'), [
+    (surface(np.radians(60)), 'stands out of the support plane'),
+    (surface(0.0), 'stands out of the support plane'),
+    (np.zeros((480, 640), np.float32), 'holds no measurement'),
+], ids=['empty table', 'wall', 'nothing'])
+def test_without_mask_and_object_no_pose_goes_out(desk: Bench, frames: list, depth: np.ndarray,
+                                                  says: str) -> None:
+    """An object in front of nothing needs no support plane; then it is taken away."""
+    answer = desk.joint_state(desk.show(frames[2]))
+    assert abs(np.degrees(answer.position[0] - frames[2].positions[0])) < JOINT_TOLERANCE
+    begin = time.time()
+    stamp = desk.show(frames[2], depth=conversions.image_from_pixels(depth, '32FC1', Header()))
+    status = desk.status('no_estimate', says, after=begin)
+    assert status.level == DiagnosticStatus.WARN and 'residual_m' not in values(status)
+    assert ('laptop/axis', 0) in {(m.ns, m.id) for m in desk.deleted_markers(begin)}
+    desk.joint_state(desk.show(frames[1]))
+    for heard in (desk.joints, desk.used):
+        assert stamp not in {stamp_key(m) for m in heard.messages}
+    assert stamp not in {stamp_key(m.transforms[0]) for m in desk.tf.messages}
 
 
 # --- bad input: one clear word, no pose, and life goes on ----------------------------------------
