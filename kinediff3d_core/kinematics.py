@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import roma
@@ -40,6 +41,11 @@ class Joint:
         if not self.parent < self.child:
             raise ValueError(f'joint {self.name!r}: part {self.parent} must come before its child '
                              f'{self.child}')
+
+
+def joint_units(joints: Sequence[Joint], scale: float) -> Tensor:
+    """What one canonical unit of each joint's position is (J,): 1 rad, or ``scale`` metres."""
+    return torch.tensor([1.0 if j.joint_type == 'revolute' else scale for j in joints])
 
 
 def joint_transform(joint_type: str, axis: Tensor, q: Tensor) -> Tensor:

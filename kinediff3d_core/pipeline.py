@@ -37,7 +37,7 @@ from kinediff3d_core.geometry import (
     rotation_angle,
     to_part_frames,
 )
-from kinediff3d_core.kinematics import forward_kinematics
+from kinediff3d_core.kinematics import forward_kinematics, joint_units
 from kinediff3d_core.meshing import extract_mesh
 from kinediff3d_core.networks.kavae import KAVAE, Field
 from kinediff3d_core.networks.latent import LatentDenoiser
@@ -75,8 +75,8 @@ class Preset:
     """Observed points that residuals use."""
     surface: int = 96
     """Surface samples of each part that residuals use."""
-    voxel: float = 0.003
-    """Mesh resolution in metres; a quarter of it across thin parts."""
+    voxel: float = 0.012
+    """Mesh resolution, canonical; a quarter of it across thin parts."""
     dense: bool = False
     """Fill the whole mesh grid instead of refining near the surface."""
 
@@ -95,6 +95,21 @@ SCORE_TEMPERATURE = 0.004
 NETWORK_POINTS = 512
 SHOWN_POINTS = 4096
 """Points that the estimate carries along."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One cloud as it is used, canonical units, camera frame.
+
+    Attributes:
+        few: (NETWORK_POINTS, 3) that the networks are given.
+        seen: what residuals are measured on.
+        shown: (SHOWN_POINTS, 3) that the estimate carries along.
+    """
+
+    few: Tensor
+    seen: Observation
+    shown: Tensor
 
 
 @dataclass(frozen=True)
@@ -119,6 +134,7 @@ class Pipeline:
                  preset: Preset, device: torch.device) -> None:
         self.category, self.preset, self.device = category, preset, device
         self.shape, self.pose, self.latent = shape, pose, latent
+        self.units = joint_units(category.joints, category.scale).to(device)
 
     @classmethod
     def load(cls, category: str, preset: str = 'fast', device: str = 'cpu',
@@ -169,14 +185,12 @@ class Pipeline:
         seconds: dict[str, float] = {}
         generator = torch.Generator(self.device).manual_seed(seed)
         with _stage(seconds, 'cloud'):
-            cloud = self._cloud(points, depth, intrinsics, mask)
-            few, target, shown = (self._some(cloud, n, generator) for n in (
-                NETWORK_POINTS, self.preset.points, SHOWN_POINTS))
-            seen = refine.observe(cloud / self.category.scale, target)
+            view = self.look(generator, points, depth, intrinsics, mask)
+            few, seen = view.few, view.seen
         with _stage(seconds, 'pose'):
             state = self._sample_states(few, generator)
         with _stage(seconds, 'shape'):
-            z, field, state = self._regenerate(few, state, generator, first=True)
+            z, field, state = self.regenerate(few, state, generator, first=True)
             surface, _ = refine.surface_samples(self.shape, field, 48, generator)
             score, _ = refine.fit_score(self.shape, field, state, seen, surface)
             sampled = state
@@ -193,8 +207,30 @@ class Pipeline:
                 'and the mask')
         with _stage(seconds, 'mesh'):
             meshes = self.meshes(field[best:best + 1]) if mesh else None
-        return self._estimate(best, z, state, score, residual, information, sampled, meshes,
-                              shown, seconds)
+        return self._estimate(best, z, field, state, score, residual, information, sampled,
+                              meshes, view.shown, seconds)
+
+    def look(self, generator: torch.Generator, points: np.ndarray | None = None,
+             depth: np.ndarray | None = None, intrinsics: Intrinsics | None = None,
+             mask: np.ndarray | None = None) -> View:
+        """What :meth:`infer` uses of its input; arguments and errors are the same."""
+        cloud = self._cloud(points, depth, intrinsics, mask)
+        few, shown = (self._some(cloud, n, generator) for n in (NETWORK_POINTS, SHOWN_POINTS))
+        seen = refine.observe(cloud / self.category.scale, self.preset.points, generator)
+        return View(few, seen, shown)
+
+    def as_it_stands(self, z: Tensor, field: Field, state: State, view: View,
+                     generator: torch.Generator, mesh: bool) -> ArticulatedEstimate:
+        """The estimate that one code (1, D_z) and one state amount to: no descent, no refusal."""
+        seconds: dict[str, float] = {}
+        net, seen = self.shape, view.seen
+        surface, _ = refine.surface_samples(net, field, self.preset.surface, generator)
+        score, residual = refine.fit_score(net, field, state, seen, surface)
+        _, information = refine.descend_sdf(net, field, state, seen, surface, 0, 0.02)
+        with _stage(seconds, 'mesh'):
+            meshes = self.meshes(field) if mesh else None
+        return self._estimate(0, z, field, state, score, residual, information, state, meshes,
+                              view.shown, seconds)
 
     @torch.no_grad()
     def generate(self, estimate: ArticulatedEstimate, positions: Sequence[float]) -> Generated:
@@ -203,25 +239,27 @@ class Pipeline:
         Raises:
             ValueError: not one finite position a joint, or an estimate of another category.
         """
-        q = np.asarray(positions, dtype=np.float64)
-        if q.shape != (len(self.category.joints),) or not np.isfinite(q).all():
-            raise ValueError(f'{self.category.name} needs {len(self.category.joints)} finite '
+        given = np.asarray(positions, dtype=np.float64)
+        if given.shape != (len(estimate.joints),) or not np.isfinite(given).all():
+            raise ValueError(f'this {estimate.category} needs {len(estimate.joints)} finite '
                              f'joint position(s), got {list(positions)}')
         if estimate.category != self.category.name:
             raise ValueError(f'estimate is of a {estimate.category}, weights of a '
                              f'{self.category.name}')
-        origin = np.stack([j.origin for j in estimate.joints])
-        axis = np.stack([j.axis for j in estimate.joints])
-        poses = forward_kinematics(self.category.joints, torch.eye(4, dtype=torch.float64),
-                                   torch.from_numpy(q), torch.from_numpy(origin),
-                                   torch.from_numpy(axis)).numpy()
+        names = [j.name for j in self.category.joints]
+        index = [names.index(j.name) for j in estimate.joints]
+        q = self.pose.mean[9::7] * self.units
+        q[index] = torch.from_numpy(given).to(q)
         z = torch.from_numpy(estimate.latent).float().to(self.device)[None]
-        unit = self._joint_units()
-        field = self.shape.decode(z, torch.from_numpy(q).float().to(self.device)[None] / unit)
-        decoded = self.meshes(field)
+        decoded = self.meshes(self.shape.decode(z, q[None] / self.units))
+        origin, axis = (np.stack([getattr(j, name) for j in estimate.joints])
+                        for name in ('origin', 'axis'))
+        poses = forward_kinematics(tuple(self.category.joints[i] for i in index),
+                                   torch.eye(4, dtype=torch.float64), torch.from_numpy(given),
+                                   torch.from_numpy(origin), torch.from_numpy(axis)).numpy()
         held = [p.mesh for p in estimate.parts]
         chain = [m if m is not None else d for m, d in zip(held, decoded, strict=True)]
-        return Generated(q, tuple(_posed(m, T) for m, T in zip(decoded, poses, strict=True)),
+        return Generated(given, tuple(_posed(m, T) for m, T in zip(decoded, poses, strict=True)),
                          tuple(_posed(m, T) for m, T in zip(chain, poses, strict=True)))
 
     def _cloud(self, points: np.ndarray | None, depth: np.ndarray | None,
@@ -274,8 +312,8 @@ class Pipeline:
         x = net.unwhiten(torch.cat([x, net.regress(feature)]))
         return refine.limit_joints(self.shape, unpack_state(x, centroid))
 
-    def _regenerate(self, points: Tensor, state: State, generator: torch.Generator,
-                    first: bool = False) -> tuple[Tensor, Field, State]:
+    def regenerate(self, points: Tensor, state: State, generator: torch.Generator,
+                   first: bool = False) -> tuple[Tensor, Field, State]:
         """Z of every hypothesis from the cloud canonicalised with it, decoded; the pivots follow.
 
         The pivot and the moving part's shape belong together, so both come from Z.
@@ -295,7 +333,9 @@ class Pipeline:
             z = sample_ddim(denoise, 0.3 * noise.expand(shape), steps)
         z = self.latent.unwhiten(z)
         field = self.shape.decode(z, state.q)
-        return z, field, replace(state, origin=field.origin,
+        # Joints that are not there stay where the networks met them in training.
+        q = torch.where(field.exists[:, 1:] > 0, state.q, self.pose.mean[9::7])
+        return z, field, replace(state, q=q, origin=field.origin,
                                  axis=self.shape.axis.expand_as(state.axis))
 
     def _refine(self, points: Tensor, seen: Observation, z: Tensor, field: Field, state: State,
@@ -304,53 +344,62 @@ class Pipeline:
         """Alternate pose descent and regeneration of Z (section 3.4), ending with a descent.
 
         After each round the worse hypotheses, and those that have met a better one, are dropped.
+        In the last two rounds the codes move along once the poses stand.
         """
         p, net = self.preset, self.shape
         for i in range(p.rounds):
             if i:
-                z, field, state = self._regenerate(points, state, generator)
+                z, field, state = self.regenerate(points, state, generator)
             surface, normals = refine.surface_samples(net, field, p.surface, generator)
             width = (0.08, 0.05, 0.03, 0.02)[min(i, 3)]
+            last = i + 1 == p.rounds
             if p.residual == 'chamfer':
                 state = refine.descend_chamfer(net, field, state, seen, surface, normals,
                                                p.iterations)
-                if i + 1 == p.rounds:
+                if last:
                     _, information = refine.descend_sdf(net, field, state, seen, surface, 0, width)
             else:
                 state, information = refine.descend_sdf(net, field, state, seen, surface,
                                                         p.iterations, width)
+                if i and i + 2 >= p.rounds:
+                    state, field, information, z = refine.descend_codes(
+                        net, field, state, seen, surface, p.iterations, width,
+                        refine.Codes(z, self.latent.spread()))
+                if last:
+                    field = net.decode(z, state.q)
+                    state, _ = refine.descend_sdf(net, field, state, seen, surface, 2, width)
             score, residual = refine.fit_score(net, field, state, seen, surface)
-            if i + 1 < p.rounds:
+            if not last:
                 kept = _distinct(state, score, p.keep[min(i + 1, len(p.keep) - 1)], 1.0)
                 z, field, state = z[kept], field[kept], state[kept]
         return z, field, state, information, score, residual
 
     def meshes(self, field: Field) -> tuple[Mesh, ...]:
-        """Part meshes, metres, part frames, of the first object of a field."""
+        """Meshes, metres, part frames, of the parts that the first object of a field has."""
         scale = self.category.scale
         meshes = []
         for k in range(self.shape.parts):
+            if field.exists[0, k] <= 0:
+                continue
             centre, half = field.centre[0, k], field.half[0, k]
 
             def sdf(p: Tensor, k: int = k) -> Tensor:
                 return self.shape.query(field, p[None, None], part=k)[0, 0]
 
-            voxel = (half / 4).clamp(0.25 * self.preset.voxel / scale, self.preset.voxel / scale)
+            voxel = (half / 4).clamp(0.25 * self.preset.voxel, self.preset.voxel)
             mesh = extract_mesh(sdf, centre - 1.15 * half - voxel, centre + 1.15 * half + voxel,
                                 voxel, dense=self.preset.dense)
             meshes.append(Mesh(mesh.vertices * scale, mesh.faces))
         return tuple(meshes)
 
-    def _joint_units(self) -> Tensor:
-        """What one canonical unit of each joint position is: 1 rad, or the scale in metres."""
-        return torch.tensor([1.0 if j.joint_type == 'revolute' else self.category.scale
-                             for j in self.category.joints], device=self.device)
-
-    def _estimate(self, best: int, z: Tensor, state: State, score: Tensor, residual: Tensor,
-                  information: Tensor, sampled: State, meshes: tuple[Mesh, ...] | None,
-                  points: Tensor, seconds: dict[str, float]) -> ArticulatedEstimate:
-        c, scale = self.category, self.category.scale
-        unit = self._joint_units()
+    def _estimate(self, best: int, z: Tensor, field: Field, state: State, score: Tensor,
+                  residual: Tensor, information: Tensor, sampled: State,
+                  meshes: tuple[Mesh, ...] | None, points: Tensor, seconds: dict[str, float],
+                  ) -> ArticulatedEstimate:
+        c, scale, unit = self.category, self.category.scale, self.units
+        there = torch.sigmoid(field.exists[best]).tolist()
+        part_index = [k for k in range(len(c.parts)) if there[k] > 0.5]
+        joint_index = [i for i, j in enumerate(c.joints) if there[j.child] > 0.5]
         weight = torch.softmax(-score / SCORE_TEMPERATURE, dim=0)
         modes, left = [], torch.ones_like(weight, dtype=torch.bool)
         for i in torch.argsort(score).tolist():
@@ -360,19 +409,19 @@ class Pipeline:
             left &= ~same
             T = _metric(state.T_camera_base[i], scale)
             modes.append(Mode(float(weight[same].sum()), T,
-                              (state.q[i] * unit).double().cpu().numpy(),
+                              (state.q[i] * unit)[joint_index].double().cpu().numpy(),
                               float(residual[i]) * scale))
         covariance, q_std = self._spread(best, state, residual, information, sampled)
         poses = refine.part_poses(self.shape, state[best:best + 1])[0]
-        parts = tuple(PartEstimate(name, _metric(poses[k], scale),
-                                   meshes[k] if meshes is not None else None)
-                      for k, name in enumerate(c.parts))
+        parts = tuple(PartEstimate(c.parts[k], _metric(poses[k], scale),
+                                   meshes[n] if meshes is not None else None)
+                      for n, k in enumerate(part_index))
         joints = tuple(JointEstimate(
             j.name, j.joint_type, c.parts[j.parent], c.parts[j.child],
             state.origin[best, i].double().cpu().numpy() * scale,
             torch.nn.functional.normalize(state.axis[best, i].double(), dim=-1).cpu().numpy(),
-            float(state.q[best, i] * unit[i]), j.lower, j.upper, float(q_std[i] * unit[i]))
-            for i, j in enumerate(c.joints))
+            float(state.q[best, i] * unit[i]), j.lower, j.upper, float(q_std[i] * unit[i]),
+            there[j.child]) for i, j in ((i, c.joints[i]) for i in joint_index))
         fit = float(torch.exp(-residual[best] / 0.03))
         return ArticulatedEstimate(
             c.name, parts, joints, covariance, float(residual[best]) * scale,

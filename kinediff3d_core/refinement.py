@@ -9,7 +9,8 @@ hypotheses are refined side by side.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import numpy as np
 import roma
@@ -23,8 +24,12 @@ from kinediff3d_core.kinematics import forward_kinematics
 from kinediff3d_core.networks.kavae import KAVAE, Field
 from kinediff3d_core.networks.score import State
 
+Batch = TypeVar('Batch', State, Field)
+
 CLIP = 0.08
 """Distances beyond this say no more than 'far', canonical units."""
+BAND = 2.5
+"""Width of the band along the outline, cells."""
 STANDOFFS = (0.02, 0.06)
 """How far in front of each observed point space is known to be empty, canonical units."""
 
@@ -48,11 +53,14 @@ class Observation:
     cell: float
 
 
-def observe(cloud: np.ndarray, points: Tensor) -> Observation:
+def observe(cloud: np.ndarray, n: int, generator: torch.Generator) -> Observation:
     """Observation of a camera-frame cloud.
 
+    Half of the points that residuals use are drawn from a band along the object's outline: where
+    parts end is what says how long and thick they are.
+
     Args:
-        cloud: (P, 3) all points, for the outline. points: (N, 3) those that residuals use.
+        cloud: (P, 3) all points, canonical units. n: how many points residuals use.
     """
     tangent = cloud[:, :2] / cloud[:, 2:]
     low, high = tangent.min(0), tangent.max(0)
@@ -66,7 +74,14 @@ def observe(cloud: np.ndarray, points: Tensor) -> Observation:
     seen = scipy.ndimage.binary_fill_holes(scipy.ndimage.binary_closing(
         np.pad(seen, 2), iterations=2))[2:-2, 2:-2]
     distance = scipy.ndimage.distance_transform_edt(~seen) * cell
-    device = points.device
+    inside = scipy.ndimage.distance_transform_edt(np.pad(seen, 1))[1:-1, 1:-1]
+    band = torch.from_numpy(inside[index[:, 1], index[:, 0]] < BAND)
+    device = generator.device
+    lot = torch.rand(2, len(cloud), generator=generator, device=device)
+    edge = (lot[0] * band.to(device)).topk(min(n // 2, int(band.sum()))).indices
+    lot[1, edge] = 0
+    rest = lot[1].topk(min(n - len(edge), len(cloud) - len(edge))).indices
+    points = torch.from_numpy(cloud).float().to(device)[torch.cat([edge, rest])]
     ray = F.normalize(points, dim=-1)
     half = points[::2], ray[::2]
     empty = torch.cat([half[0] - s * half[1] for s in STANDOFFS])
@@ -99,19 +114,24 @@ def union_distance(net: KAVAE, field: Field, poses: Tensor, points: Tensor,
 
 def surface_samples(net: KAVAE, field: Field, n: int, generator: torch.Generator,
                     ) -> tuple[Tensor, Tensor]:
-    """Points (H, K, n, 3) on the decoded surfaces in part frames, and outward normals."""
+    """Points (H, K, n, 3) on the decoded surfaces in part frames, and outward normals.
+
+    Half of them lie on the faces of the parts' boxes by area, half along their edges, which make
+    the outline; all are then moved onto the surface.
+    """
     H, K = field.centre.shape[:2]
     device = field.centre.device
     u = torch.rand(1, K, n, 3, generator=generator, device=device) * 2 - 1
     half = field.half[:, :, None]
     faces = torch.stack([half[..., 1] * half[..., 2], half[..., 0] * half[..., 2],
                          half[..., 0] * half[..., 1]], dim=-1)
-    edges = (faces / faces.sum(-1, keepdim=True)).cumsum(-1)
+    bounds = (faces / faces.sum(-1, keepdim=True)).cumsum(-1)
     lot = torch.rand(1, K, n, 1, generator=generator, device=device)
-    face = (lot > edges[..., :2]).sum(-1)
-    x = u.expand(H, -1, -1, -1).clone()
-    sign = torch.where(x.gather(-1, face[..., None]) < 0, -1.0, 1.0)
-    x.scatter_(-1, face[..., None], sign)
+    face = (lot > bounds[..., :2]).sum(-1)
+    side = F.one_hot(face, 3).bool()
+    along = F.one_hot((lot[..., 0] * 3).long().clamp_max(2), 3).bool()
+    side[:, :, n // 2:] = ~along[:, :, n // 2:]
+    x = torch.where(side, torch.where(u < 0, -1.0, 1.0), u)
     x = field.centre[:, :, None] + x * half
     for _ in range(3):
         with torch.enable_grad():
@@ -180,17 +200,10 @@ def _jacobian(net: KAVAE, poses: Tensor, axis: Tensor, centre: Tensor, points: T
     arm = points - centre
     columns = [gradient, torch.linalg.cross(arm, gradient)]
     for j, joint in enumerate(net.category.joints):
-        below = {joint.child}
-        for other in net.category.joints:
-            if other.parent in below:
-                below.add(other.child)
-        moves = torch.zeros_like(part, dtype=gradient.dtype)
-        for k in below:
-            moves = moves + (part == k)
         a = (poses[:, joint.parent, :3, :3] @ axis[:, j, :, None])[..., 0][:, None]
         if joint.joint_type == 'revolute':
             a = torch.linalg.cross(a.expand_as(arm), points - poses[:, joint.child, None, :3, 3])
-        columns.append((moves * (a * gradient).sum(-1))[..., None])
+        columns.append((_carried(net, j, part) * (a * gradient).sum(-1))[..., None])
     return torch.cat(columns, dim=-1)
 
 
@@ -211,6 +224,51 @@ def limit_joints(net: KAVAE, state: State) -> State:
     return replace(state, q=state.q.clamp(low, high))
 
 
+def layout_jacobian(net: KAVAE, field: Field, poses: Tensor, points: Tensor, gradient: Tensor,
+                    part: Tensor) -> Tensor:
+    """d(value at a point carried by its part) / d(layout): (H, N, 6 K + 3 J).
+
+    A point moves with the centre of its part's box, stretches with the box's half sizes and
+    follows the pivots above it in the tree; order as :func:`pack_layout`.
+    """
+    rows = torch.arange(len(poses), device=poses.device)[:, None]
+    R, t = poses[rows, part, :3, :3], poses[rows, part, :3, 3]
+    arm = ((points - t)[..., None, :] @ R)[..., 0, :] - field.centre[rows, part]
+    own = (gradient[..., None, :] @ R)[..., 0, :]
+    mine = F.one_hot(part, net.parts).to(own.dtype)[..., None]
+    pivots = [_carried(net, j, part)[..., None] * (gradient @ poses[:, joint.parent, :3, :3])
+              for j, joint in enumerate(net.category.joints)]
+    return torch.cat([(mine * own[..., None, :]).flatten(2),
+                      (mine * (own * arm)[..., None, :]).flatten(2), *pivots], dim=-1)
+
+
+def _carried(net: KAVAE, j: int, part: Tensor) -> Tensor:
+    """1 where a part (...) hangs on joint j, directly or further down the tree, else 0."""
+    joints = net.category.joints
+    below = {joints[j].child}
+    for other in joints:
+        if other.parent in below:
+            below.add(other.child)
+    return torch.stack([part == k for k in below]).any(0).float()
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Codes that may move with the poses, and how far.
+
+    Attributes:
+        z: (H, D) shape codes.
+        spread: (D, D) square root of the covariance of a code given one view.
+    """
+
+    z: Tensor
+    spread: Tensor
+
+
+POINT_VARIANCE = 2e-6
+"""Variance of one residual over how many of them count when codes are told apart."""
+
+
 def descend_sdf(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,
                 iterations: int, width: float) -> tuple[State, Tensor]:
     """Levenberg-Marquardt on the signed distances of the observed points.
@@ -218,54 +276,116 @@ def descend_sdf(net: KAVAE, field: Field, state: State, seen: Observation, surfa
     Residuals: distance of each observed point; intrusion of the object into points known to be
     empty; distance of the object's surface to the outline. Weights are Geman-McClure of ``width``.
 
+    Args:
+        surface: (H, K, S, 3) surface samples in part frames.
+
     Returns:
         the moved hypotheses, and the information matrix (H, 6 + J, 6 + J) at the end, for one
         point's variance of one: divide by the residuals' variance to get the inverse covariance.
     """
+    state, _, information, _ = _descend(net, field, state, seen, surface, iterations, width, None)
+    return state, information
+
+
+def descend_codes(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,
+                  iterations: int, width: float, codes: Codes,
+                  ) -> tuple[State, Field, Tensor, Tensor]:
+    """:func:`descend_sdf` in which the shape moves along with the pose.
+
+    Codes are Gaussian about where they start and change the distances through the parts' boxes and
+    pivots; the feature planes stretch with the boxes. Start from poses that stand, or the
+    shape makes up for them.
+
+    Returns:
+        the moved hypotheses and their fields; the information matrix of their poses and joints,
+        the shape being open; the moved codes (H, D).
+    """
+    state, field, information, y = _descend(net, field, state, seen, surface, iterations, width,
+                                            codes)
+    return state, field, information, codes.z + y @ codes.spread.T
+
+
+def _descend(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,
+             iterations: int, width: float, codes: Codes | None,
+             ) -> tuple[State, Field, Tensor, Tensor]:
     H, size = state.q.shape[0], 6 + state.q.shape[1]
     device = state.q.device
-    damping = torch.full((H,), 1e-3, device=device)
     surface_part = torch.arange(surface.shape[1], device=device).repeat_interleave(
         surface.shape[2]).expand(H, -1)
     n, m, s = seen.points.shape[0], seen.empty.shape[0], surface.shape[1] * surface.shape[2]
     targets = torch.cat([seen.points, seen.empty])
+    on_point = torch.cat([torch.ones(n, device=device), torch.zeros(m, device=device)]) > 0
+    weight = torch.cat([torch.full((n,), 1 / n), torch.full((m,), 0.5 / m),
+                        torch.full((s,), 0.5 / s)]).to(device)
+    unit = (surface - field.centre[:, :, None]) / field.half[:, :, None]
+    dims = codes.spread.shape[1] if codes else 0
+    y = torch.zeros(H, dims, device=device)
 
-    def evaluate(x: State) -> tuple[Tensor, Tensor, Tensor]:
+    def evaluate(x: State, shape: Field, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         poses = part_poses(net, x)
-        d, g, part = union_distance(net, field, poses, targets)
-        on = torch.cat([torch.ones(n, device=device), torch.zeros(m, device=device)])
-        on = torch.where(on > 0, torch.ones_like(d), (d < 0).float())
+        d, g, part = union_distance(net, shape, poses, targets)
+        on = on_point | (d < 0)
+        there = targets.expand(H, -1, -1)
+        on_surface = shape.centre[:, :, None] + unit * shape.half[:, :, None]
+        at = transform_points(poses, on_surface).flatten(1, 2)
+        o, og = outline_distance(seen, at)
         # A point stands still while the part moves: the distance changes by minus the gradient.
-        J_points = -_jacobian(net, poses, x.axis, seen.centroid, targets.expand(H, -1, -1), g,
-                              part)
-        y = transform_points(poses, surface).flatten(1, 2)
-        o, og = outline_distance(seen, y)
-        J_surface = _jacobian(net, poses, x.axis, seen.centroid, y, og, surface_part)
+        J = torch.cat([
+            -_jacobian(net, poses, x.axis, seen.centroid, there, g, part) * on[..., None],
+            0.7 * _jacobian(net, poses, x.axis, seen.centroid, at, og, surface_part)], dim=1)
+        if codes is not None:
+            J_layout = torch.cat([
+                -layout_jacobian(net, shape, poses, there, g, part) * on[..., None],
+                0.7 * layout_jacobian(net, shape, poses, at, og, surface_part)], dim=1)
+            J = torch.cat([J, J_layout @ to_layout], dim=-1)
         r = torch.cat([d * on, 0.7 * o], dim=1)
-        J = torch.cat([J_points * on[..., None], 0.7 * J_surface], dim=1)
-        weight = torch.cat([torch.full((n,), 1 / n), torch.full((m,), 0.5 / m),
-                            torch.full((s,), 0.5 / s)]).to(device)
         w = weight * (width ** 2 / (width ** 2 + r.square())).square()
         cost = (weight * r.square() / (1 + r.square() / width ** 2)).sum(1)
         JW = J * w[..., None]
-        return cost, J.transpose(1, 2) @ JW, (JW * r[..., None]).sum(1)
+        A, b = J.transpose(1, 2) @ JW, (JW * r[..., None]).sum(1)
+        if codes is not None:
+            A[:, size:, size:] += POINT_VARIANCE * torch.eye(dims, device=device)
+            b[:, size:] += POINT_VARIANCE * y
+            cost = cost + POINT_VARIANCE * y.square().sum(1)
+        return cost, A, b
 
-    cost, A, b = evaluate(state)
+    if codes is not None:
+        to_layout = net.layout_derivative(codes.z, state.q) @ codes.spread
+    cost, A, b = evaluate(state, field, y)
+    damping = torch.full((H,), 1e-3, device=device)
     for _ in range(iterations):
-        level = A.diagonal(dim1=1, dim2=2).mean(1, keepdim=True)
-        regular = torch.diag_embed((damping[:, None] * level + 1e-9).expand(-1, size))
-        step = -torch.linalg.solve(A + regular, b)
-        length = step.norm(dim=1, keepdim=True).clamp_min(1e-9)
+        level = A[:, :size, :size].diagonal(dim1=1, dim2=2).mean(1, keepdim=True)
+        regular = (damping[:, None] * level + 1e-9).repeat(1, size + dims)
+        own = A[:, size:, size:].diagonal(dim1=1, dim2=2)
+        regular[:, size:] = damping[:, None] * own
+        step = -torch.linalg.solve(A + torch.diag_embed(regular), b)
+        length = step[:, :size].norm(dim=1, keepdim=True).clamp_min(1e-9)
         step = step * (0.5 / length).clamp_max(1.0)
-        trial = limit_joints(net, move(state, step, seen.centroid))
-        trial_cost, trial_A, trial_b = evaluate(trial)
+        if codes is not None:
+            far = step[:, size:].norm(dim=1, keepdim=True).clamp_min(1e-9)
+            step = step * (1.0 / far).clamp_max(1.0)
+        trial = limit_joints(net, move(state, step[:, :size], seen.centroid))
+        trial_field, trial_y = field, y
+        if codes is not None:
+            trial_y = (y + step[:, size:]).clamp(-4, 4)
+            trial_field = net.rebox(field, codes.z + trial_y @ codes.spread.T, trial.q)
+            trial = replace(trial, origin=trial_field.origin)
+        trial_cost, trial_A, trial_b = evaluate(trial, trial_field, trial_y)
         better = trial_cost < cost
         state = _choose(better, trial, state)
         cost = torch.where(better, trial_cost, cost)
         A = torch.where(better[:, None, None], trial_A, A)
         b = torch.where(better[:, None], trial_b, b)
         damping = torch.where(better, damping * 0.3, damping * 10).clamp(1e-6, 1e3)
-    return state, A * n
+        if codes is not None:
+            field = _choose(better, trial_field, field)
+            y = torch.where(better[:, None], trial_y, y)
+    if codes is not None:
+        # What the view says of the pose while the shape stays open: the Schur complement.
+        cross = A[:, :size, size:]
+        A = A[:, :size, :size] - cross @ torch.linalg.solve(A[:, size:, size:],
+                                                            cross.transpose(1, 2))
+    return state, field, A * n, y
 
 
 def descend_chamfer(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,
@@ -295,9 +415,8 @@ def descend_chamfer(net: KAVAE, field: Field, state: State, seen: Observation, s
     return limit_joints(net, move(state, step.detach(), seen.centroid))
 
 
-def _choose(mask: Tensor, a: State, b: State) -> State:
+def _choose(mask: Tensor, a: Batch, b: Batch) -> Batch:
     def pick(x: Tensor, y: Tensor) -> Tensor:
         return torch.where(mask.view(-1, *[1] * (x.dim() - 1)), x, y)
 
-    return State(pick(a.T_camera_base, b.T_camera_base), pick(a.q, b.q),
-                 pick(a.origin, b.origin), pick(a.axis, b.axis))
+    return type(a)(*(pick(getattr(a, f.name), getattr(b, f.name)) for f in fields(a)))

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from kinediff3d_core.categories import get_category
+from kinediff3d_core.categories import CATEGORIES, get_category
 from kinediff3d_core.networks.kavae import KAVAE, KAVAEConfig
 from kinediff3d_core.networks.latent import LatentConfig, LatentDenoiser
 from kinediff3d_core.networks.score import ScoreConfig, ScoreModel
@@ -23,6 +23,13 @@ NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
     'latent': (LatentDenoiser, LatentConfig),
 }
 SHIPPED = Path(__file__).parent / 'weights'
+
+
+def trained_categories(root: Path | None = None) -> list[str]:
+    """Categories with all three networks under ``root``; None looks at the shipped weights."""
+    return [name for name in CATEGORIES
+            if all(((root or SHIPPED) / name / f'{stage}.safetensors').is_file()
+                   for stage in NETWORKS)]
 
 
 def save_network(network: nn.Module, stage: str, category: str, path: Path,

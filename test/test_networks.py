@@ -31,13 +31,15 @@ def test_code_does_not_depend_on_the_joint_state():
     origin = torch.tensor([[[-0.4, 0.0, 0.03]]])
     lid = torch.randn(1, 200, 3) * 0.3
     base = torch.randn(1, 200, 3) * 0.3
+    centre, half = torch.zeros(1, 2, 3), torch.ones(1, 2, 3)
     codes = []
     for angle in (0.3, 1.9):
         q = torch.tensor([[angle]])
         poses = forward_kinematics(LAPTOP.joints, torch.eye(4)[None], q, origin, net.axis[None])
         cloud = torch.cat([base, transform_points(poses[:, 1], lid)], dim=1)
         parts = net.part_frames(cloud, q, origin)
-        codes.append(net.encode(torch.stack([parts[:, 0, :200], parts[:, 1, 200:]], dim=1))[0])
+        codes.append(net.encode(torch.stack([parts[:, 0, :200], parts[:, 1, 200:]], dim=1),
+                                centre, half, origin, torch.ones(1, 2, dtype=torch.bool))[0])
     torch.testing.assert_close(codes[0], codes[1], atol=1e-5, rtol=1e-4)
 
 

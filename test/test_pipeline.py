@@ -1,6 +1,7 @@
 """The pipeline with its shipped weights on held-out views, and the optimisation by its laws."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from kinediff3d_core.data.sensor import apply_sensor
 from kinediff3d_core.data.views import TEST_CAMERA, sample_views
 from kinediff3d_core.evaluation.metrics import angle_deg
 from kinediff3d_core.geometry import backproject, transform_points
+from kinediff3d_core.networks.kavae import pack_layout
 from kinediff3d_core.networks.score import State
 
 VIEWS = 6
@@ -118,7 +120,7 @@ def test_bad_input_is_named(pipeline, views):
     with pytest.raises(ValueError, match='camera info says'):
         pipeline.infer(depth=depth[0], intrinsics=Intrinsics(600, 600, 160, 120, 320, 240),
                        mask=mask[0])
-    with pytest.raises(ValueError, match="unknown category 'lptop'; known: laptop"):
+    with pytest.raises(ValueError, match="unknown category 'lptop'; known: box, "):
         Pipeline.load('lptop')
     with pytest.raises(ValueError, match="unknown preset 'quick'"):
         Pipeline.load('laptop', preset='quick')
@@ -172,11 +174,52 @@ def test_jacobian_is_that_of_finite_differences(pipeline):
         assert error.median() < 0.01 and error.quantile(0.9) < 0.1, f'column {i}'
 
 
+def test_layout_jacobian_is_that_of_finite_differences(pipeline):
+    """d distance / d (box centres, log half sizes, pivots) of points that stand still."""
+    net = pipeline.shape
+    state = some_state(net, 1)
+    field = net.decode(torch.zeros(1, net.config.latent), state.q)
+    g = torch.Generator().manual_seed(0)
+    surface, _ = refine.surface_samples(net, field, 150, g)
+    poses = refine.part_poses(net, state)
+    points = transform_points(poses, surface).flatten(1, 2)[0]
+    points = points + 0.02 * torch.randn(points.shape, generator=g)
+    layout = pack_layout(field.centre, field.half, field.origin)
+
+    def distance(x):
+        boxes, origin = x.split([12, 3], dim=1)
+        centre, log_half = boxes.view(1, 2, 2, 3).unbind(1)
+        moved = replace(field, centre=centre, half=log_half.exp(), origin=origin[:, None])
+        return refine.union_distance(net, moved, refine.part_poses(
+            net, replace(state, origin=moved.origin)), points)
+
+    d, gradient, part = distance(layout)
+    J = -refine.layout_jacobian(net, field, poses, points[None], gradient, part)
+    for i in range(layout.shape[1]):
+        step = torch.zeros_like(layout)
+        step[0, i] = 2e-3
+        ahead, _, part_ahead = distance(layout + step)
+        behind, _, part_behind = distance(layout - step)
+        same = (part_ahead == part) & (part_behind == part)
+        error = ((ahead - behind)[same] / 4e-3 - J[..., i][same]).abs()
+        assert error.median() < 0.01 and error.quantile(0.9) < 0.1, f'entry {i}'
+        assert J[..., i].abs().max() > 0.05, f'entry {i} moves nothing'
+    z = 0.1 * torch.randn(1, net.config.latent, generator=g)
+    D = net.layout_derivative(z, state.q)
+    for i in (0, 17):
+        step = torch.zeros_like(z)
+        step[0, i] = 1e-3
+        ahead, behind = (net.decode(x, state.q) for x in (z + step, z - step))
+        numeric = (pack_layout(ahead.centre, ahead.half, ahead.origin)
+                   - pack_layout(behind.centre, behind.half, behind.origin)) / 2e-3
+        torch.testing.assert_close(D[..., i], numeric, atol=2e-3, rtol=0.01)
+
+
 def test_outline_gradient_is_that_of_finite_differences():
     g = torch.Generator().manual_seed(0)
     cloud = torch.rand(4000, 3, generator=g) * torch.tensor([0.5, 0.3, 0.1]) + torch.tensor(
         [0.0, 0.0, 2.0])
-    seen = refine.observe(cloud.numpy(), cloud[:100])
+    seen = refine.observe(cloud.numpy(), 100, g)
     inside, _ = refine.outline_distance(seen, cloud[:500])
     assert inside.max() < 0.02
     p = torch.rand(400, 3, generator=g) * 0.6 + torch.tensor([-0.1, -0.1, 1.8])
@@ -208,7 +251,7 @@ def test_descent_brings_a_moved_object_back(pipeline, way):
     y = transform_points(poses, surface)
     facing = ((poses[..., :3, :3] @ normals.transpose(-1, -2)).transpose(-1, -2) * y).sum(-1) < 0
     cloud = y[0][facing[0]]
-    seen = refine.observe(cloud.numpy(), cloud[torch.randperm(len(cloud), generator=g)[:300]])
+    seen = refine.observe(cloud.numpy(), 300, g)
     moved = refine.move(truth, torch.tensor([0.02, -0.01, 0.02, 0.05, 0.04, -0.05, 0.08]).repeat(
         3, 1), seen.centroid)
     before = (moved.T_camera_base - truth.T_camera_base).abs().amax()

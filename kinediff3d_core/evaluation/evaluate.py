@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +38,15 @@ from kinediff3d_core.evaluation.metrics import (
     SAMPLES,
     Surface,
     Truth,
+    draw_points,
     generation_metrics,
     moved_mesh,
     pose_metrics,
     shape_metrics,
+    statistics,
     summarise,
 )
+from kinediff3d_core.evaluation.visibility import POINTS, THIRDS, thirds, visible_share
 from kinediff3d_core.geometry import Intrinsics
 from kinediff3d_core.meshing import extract_mesh
 from kinediff3d_core.urdf import write_text
@@ -57,7 +61,11 @@ SAMPLES_A_SEED = 100_003
 """Seeds of two evaluations do not share samples below this number."""
 
 TRUE_VOXEL = (0.0015, 0.0015, 0.0006)
-"""Cells of the true meshes, m; their vertices are then moved onto the exact surface."""
+"""Cells of the true meshes, m, at most a quarter of the part; their vertices are then moved onto
+the exact surface."""
+
+BY_VISIBILITY = ('cd_w', 'rot_err_deg', 'trans_err_m', 'joint_state_err')
+"""Metrics that are told for each third of the views by visibility."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,7 @@ class Sample:
         intrinsics: of the camera.
         truth: the object as it stands.
         generate_at: (J,) new joint positions at which generation is scored.
+        visibility: share of the object's surface that the camera sees, 0..1.
     """
 
     index: int
@@ -81,6 +90,7 @@ class Sample:
     intrinsics: Intrinsics
     truth: Truth
     generate_at: Array
+    visibility: float
 
 
 @dataclass(frozen=True)
@@ -91,10 +101,14 @@ class Record:
     name: str
     metrics: dict[str, float] | None
     reason: str = ''
+    visibility: float = nan
 
 
 Samples = Callable[[int], Sample]
 """Sample by number."""
+
+Method = Callable[['Pipeline', Sample, bool, int], ArticulatedEstimate]
+"""Estimate of a sample, with meshes or without, for a seed; may raise :class:`NoEstimate`."""
 
 
 def true_mesh(instances: Instances, part: int) -> Mesh:
@@ -110,9 +124,10 @@ def true_mesh(instances: Instances, part: int) -> Mesh:
     def sdf(p: Tensor) -> Tensor:
         return instances.part_sdf(part, p[None])[0]
 
-    mesh = extract_mesh(sdf, low - 0.003, high + 0.003, TRUE_VOXEL, keep='all')
+    voxel = torch.minimum(torch.tensor(TRUE_VOXEL), (high - low) / 4)
+    mesh = extract_mesh(sdf, low - 0.003, high + 0.003, voxel, keep='all')
     p = torch.from_numpy(mesh.vertices).float()[None]
-    reach = 0.5 * min(TRUE_VOXEL)
+    reach = 0.5 * float(voxel.min())
     for _ in range(2):
         d, normal = instances.sdf_gradient(part, p)
         p = p - d.clamp(-reach, reach)[..., None] * normal
@@ -130,12 +145,30 @@ def _truth(spec: Category, T_camera_part: Tensor, q: Tensor, origin: Any, axis: 
 
 
 def _finished(index: int, name: str, depth: Tensor, part: Tensor, truth: Truth,
-              low: Array, high: Array, generator: torch.Generator, sensor: SensorModel) -> Sample:
+              surfaces: Sequence[Surface], low: Array, high: Array, generator: torch.Generator,
+              sensor: SensorModel) -> Sample:
     """The sample of an exact image: with noise, a mask, and a state to generate at."""
     noisy, mask = apply_sensor(depth[None], part[None], generator, sensor)
     share = torch.rand(len(low), generator=generator).double().numpy()
+    points = draw_points(surfaces, list(truth.T_camera_part), POINTS, np.random.default_rng(index))
     return Sample(index, name, noisy[0].numpy(), mask[0].numpy(), TEST_CAMERA, truth,
-                  low + share * (high - low))
+                  low + share * (high - low),
+                  visible_share(points, depth.numpy(), mask[0].numpy(), TEST_CAMERA))
+
+
+def point_surfaces(instances: Instances) -> tuple[Surface, ...]:
+    """Points on the parts of one procedural object instead of its meshes: quick, to draw from."""
+    nothing = Mesh(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
+    half = instances.half[0]
+    faces = 8 * (half * half.roll(1, -1)).sum(-1) * instances.present[0]
+    out = []
+    for k in range(instances.num_parts):
+        p, _ = instances.surface_points(k, POINTS, torch.Generator().manual_seed(k))
+        area = sum(float(f) for f, slot in zip(faces, instances.slots, strict=True)
+                   if slot.part == k and not slot.cut)
+        out.append(Surface(nothing, p[0].double().numpy(),
+                           area * float(instances.exists[0, k])))
+    return tuple(out)
 
 
 def procedural_samples(category: str, seed: int = 0, shapes: bool = True,
@@ -163,8 +196,9 @@ def procedural_samples(category: str, seed: int = 0, shapes: bool = True,
         truth = _truth(spec, one.part_poses(q, T_camera_base)[0], q[0], one.origin[0],
                        one.axis[0], surfaces)
         low, high = (x[0].double().numpy() for x in state_range(one))
-        return _finished(index, f'procedural/{seed}/{index}', depth[0], part[0], truth, low, high,
-                         generator, sensor or SensorModel())
+        return _finished(index, f'procedural/{seed}/{index}', depth[0], part[0], truth,
+                         surfaces or point_surfaces(one), low, high, generator,
+                         sensor or SensorModel())
 
     return sample
 
@@ -189,42 +223,46 @@ def object_samples(root: Path | str, category: str, seed: int = 0, shapes: bool 
         obj = objects[i]
         q, T_camera_base = sample_object_view(obj, generator)
         depth, part = render_object(obj, q, T_camera_base, TEST_CAMERA)
-        if shapes and i not in seen:
-            seen[i] = visible_surfaces(obj)
+        if i not in seen:
+            seen[i] = visible_surfaces(obj, 2 * SAMPLES if shapes else POINTS)
         truth = _truth(spec, obj.part_poses(q, T_camera_base), q, obj.origin, obj.axis,
                        seen[i] if shapes else None)
         low, high = object_range(obj)
-        return _finished(index, obj.name, depth, part, truth, low, high, generator,
+        return _finished(index, obj.name, depth, part, truth, seen[i], low, high, generator,
                          sensor or SensorModel())
 
     return sample
 
 
-def visible_surfaces(obj: MeshObject) -> tuple[Surface, ...]:
-    """The surfaces of an object's parts, without what no camera can see."""
+def visible_surfaces(obj: MeshObject, count: int) -> tuple[Surface, ...]:
+    """The surfaces of an object's parts, without what no camera can see, as ``count`` points."""
     rng = np.random.default_rng(0)
     out = []
     for mesh in obj.meshes:
-        points, triangles, area = visible_surface(mesh, 2 * SAMPLES, rng)
+        points, triangles, area = visible_surface(mesh, count, rng)
         out.append(Surface(triangles, points, area))
     return tuple(out)
 
 
+def ours(pipeline: Pipeline, sample: Sample, mesh: bool, seed: int) -> ArticulatedEstimate:
+    """What the pipeline infers."""
+    return pipeline.infer(depth=sample.depth, intrinsics=sample.intrinsics, mask=sample.mask,
+                          mesh=mesh, seed=seed)
+
+
 def score(pipeline: Pipeline, sample: Sample, seed: int = 0, samples: int = SAMPLES,
-          ) -> tuple[Record, ArticulatedEstimate | None]:
+          method: Method = ours) -> tuple[Record, ArticulatedEstimate | None]:
     """Infer one sample and compare it with the truth; shapes too where the truth has them."""
     started = time.perf_counter()
     try:
-        estimate = pipeline.infer(depth=sample.depth, intrinsics=sample.intrinsics,
-                                  mask=sample.mask, mesh=sample.truth.surfaces is not None,
-                                  seed=seed)
+        estimate = method(pipeline, sample, sample.truth.surfaces is not None, seed)
     except NoEstimate as reason:
-        return Record(sample.index, sample.name, None, str(reason)), None
+        return Record(sample.index, sample.name, None, str(reason), sample.visibility), None
     seconds = time.perf_counter() - started
     metrics = compare(pipeline, estimate, sample, seed, samples)
     metrics['seconds'] = seconds
     metrics.update({f'seconds_{stage}': t for stage, t in estimate.seconds.items()})
-    return Record(sample.index, sample.name, metrics), estimate
+    return Record(sample.index, sample.name, metrics, visibility=sample.visibility), estimate
 
 
 def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, seed: int = 0,
@@ -246,7 +284,7 @@ def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, s
 
 def evaluate(pipeline: Pipeline, samples: Samples, count: int, seed: int = 0,
              progress: Callable[[int], None] | None = None, pictures: Path | None = None,
-             worst: int = 3, points: int = SAMPLES) -> list[Record]:
+             worst: int = 3, points: int = SAMPLES, method: Method = ours) -> list[Record]:
     """Score samples 0 to count - 1.
 
     Args:
@@ -254,6 +292,7 @@ def evaluate(pipeline: Pipeline, samples: Samples, count: int, seed: int = 0,
         pictures: folder for the ``worst`` estimates by rotation error: a preview beside the
             truth, and the inputs, ready for ``kinediff3d infer``.
         points: drawn on a surface for one Chamfer distance.
+        method: what to score; one of :mod:`kinediff3d_core.evaluation.peers` instead of ours.
 
     Raises:
         ValueError: count is not positive.
@@ -265,8 +304,8 @@ def evaluate(pipeline: Pipeline, samples: Samples, count: int, seed: int = 0,
     for index in range(count):
         sample = samples(index)
         if index == 0:  # The first call of a process sets things up; it is not timed.
-            score(pipeline, sample, seed, samples=100)
-        record, estimate = score(pipeline, sample, seed, points)
+            score(pipeline, sample, seed, samples=100, method=method)
+        record, estimate = score(pipeline, sample, seed, points, method)
         records.append(record)
         if pictures is not None and estimate is not None and record.metrics is not None:
             entry = (record.metrics['rot_err_deg'], index, sample, estimate)
@@ -322,12 +361,21 @@ def table(category: str, summary: Mapping[str, Mapping[str, float]]) -> str:
     unit = units(category)
     rows = [(name, unit.get(name, 's' if name.startswith('seconds') else
                             '/1000' if 'cd_' in name else ''), values)
-            for name, values in summary.items()]
+            for name, values in summary.items() if not name.endswith('_third')]
     wide = max((len(name) for name, _, _ in rows), default=6)
     lines = [f'{category:<{wide}}  {"unit":>5}  {"mean":>9} {"median":>9} {"std":>9} {"n":>5}']
     for name, what, v in rows:
         lines.append(f'{name:<{wide}}  {what:>5}  {v["mean"]:9.4g} {v["median"]:9.4g} '
                      f'{v["std"]:9.4g} {int(v["n"]):5d}')
+    told = [name for name in ('visibility', *BY_VISIBILITY, 'failure_rate')
+            if any(f'{name}_{third}_third' in summary for third in THIRDS)]
+    if told:
+        lines.append(f'{"means by visibility":<{wide}}  {"unit":>5}  '
+                     + ' '.join(f'{third:>9}' for third in THIRDS))
+    for name in told:
+        means = [summary.get(f'{name}_{third}_third', {}).get('mean', nan) for third in THIRDS]
+        what = unit.get(name, '/1000' if 'cd_' in name else '')
+        lines.append(f'{name:<{wide}}  {what:>5}  ' + ' '.join(f'{m:9.4g}' for m in means))
     return '\n'.join(lines)
 
 
@@ -336,13 +384,36 @@ def write_summaries(path: Path, summaries: Mapping[str, Summary]) -> None:
     write_text(path, json.dumps(summaries, indent=1, allow_nan=False) + '\n')
 
 
+def origin_path(summaries: Path) -> Path:
+    """Where it is written down how a file of summaries was made."""
+    return summaries.with_name(f'{summaries.stem}.meta.json')
+
+
+def write_origin(summaries: Path, origin: Mapping[str, Any]) -> None:
+    """Write the command, settings and machine beside a file of summaries."""
+    write_text(origin_path(summaries), json.dumps(origin, indent=1) + '\n')
+
+
 def write_records(path: Path, records: Sequence[Record]) -> None:
     """Write one JSON line a sample."""
     write_text(path, ''.join(json.dumps(
-        {'index': r.index, 'object': r.name, 'metrics': r.metrics, 'reason': r.reason}) + '\n'
-        for r in records))
+        {'index': r.index, 'object': r.name, 'metrics': r.metrics, 'reason': r.reason,
+         'visibility': r.visibility}) + '\n' for r in records))
 
 
 def summary_of(records: Sequence[Record]) -> Summary:
-    """Mean, median, standard deviation and count of every metric."""
-    return summarise([r.metrics for r in records])
+    """Mean, median, standard deviation and count of every metric.
+
+    ``visibility``, ``failure_rate`` and the metrics of :data:`BY_VISIBILITY` come again for each
+    third of the views by visibility, as ``<metric>_<worst|middle|best>_third``.
+    """
+    out = summarise([r.metrics for r in records])
+    seen = np.array([r.visibility for r in records])
+    if np.isfinite(seen).any():
+        out['visibility'] = statistics(seen[np.isfinite(seen)])
+    for third, index in thirds(seen).items():
+        part = {'visibility': statistics(seen[index]),
+                **summarise([records[i].metrics for i in index])}
+        out.update({f'{name}_{third}_third': part[name]
+                    for name in ('visibility', *BY_VISIBILITY, 'failure_rate') if name in part})
+    return out

@@ -336,12 +336,12 @@ def shape_metrics(estimate: ArticulatedEstimate, truth: Truth, rng: np.random.Ge
     posed = [np.asarray(p.T_camera_part, dtype=np.float64) for p in estimate.parts
              if p.mesh is not None]
     radius = _radius(truth, truth.positions)
-    a = _draw(list(surfaces.values()), posed, samples, rng)
-    b = _draw(truth.surfaces, list(truth.T_camera_part), samples, rng)
+    a = draw_points(list(surfaces.values()), posed, samples, rng)
+    b = draw_points(truth.surfaces, list(truth.T_camera_part), samples, rng)
     out['cd_posed'] = chamfer(a, b, radius)
     poses = part_poses(truth, truth.positions)
-    out['cd_floor'] = chamfer(_draw(truth.surfaces, poses, samples, rng),
-                              _draw(truth.surfaces, poses, samples, rng), radius)
+    out['cd_floor'] = chamfer(draw_points(truth.surfaces, poses, samples, rng),
+                              draw_points(truth.surfaces, poses, samples, rng), radius)
     return out
 
 
@@ -396,8 +396,8 @@ def _compare(truth: Truth, positions: Array, surfaces: Mapping[str, Surface],
 
     whole, at = list(surfaces.values()), [placed[name] for name in surfaces]
     true_at = part_poses(truth, positions)
-    a = _draw(whole, at, samples, rng)
-    b = _draw(truth.surfaces, true_at, samples, rng)
+    a = draw_points(whole, at, samples, rng)
+    b = draw_points(truth.surfaces, true_at, samples, rng)
     out['cd_w'] = chamfer(a, b, radius)
     out['cd_w_surface'] = float(_distance(truth.surfaces, true_at, a).mean()
                                 + _distance(whole, at, b).mean()) * 500 / radius
@@ -417,8 +417,8 @@ def _radius(truth: Truth, positions: Array) -> float:
                                         strict=True)]))
 
 
-def _draw(surfaces: Sequence[Surface], poses: Sequence[Array], n: int,
-          rng: np.random.Generator) -> Array:
+def draw_points(surfaces: Sequence[Surface], poses: Sequence[Array], n: int,
+                rng: np.random.Generator) -> Array:
     """n points (n, 3) over several surfaces, shared out by area, each mapped by its pose."""
     weight = np.array([s.weight for s in surfaces])
     counts = rng.multinomial(n, weight / weight.sum())
@@ -435,6 +435,12 @@ def failed(metrics: Mapping[str, float] | None) -> bool:
     return metrics is None or not metrics['rot_err_deg'] <= FAILED_DEG
 
 
+def statistics(values: Sequence[float] | Array) -> dict[str, float]:
+    """Mean, median, standard deviation and count of values (N,), N > 0."""
+    return {'mean': float(np.mean(values)), 'median': float(np.median(values)),
+            'std': float(np.std(values)), 'n': len(values)}
+
+
 def summarise(records: Sequence[Mapping[str, float] | None]) -> dict[str, dict[str, float]]:
     """Mean, median, standard deviation and count of every metric over samples.
 
@@ -447,10 +453,7 @@ def summarise(records: Sequence[Mapping[str, float] | None]) -> dict[str, dict[s
         values = np.array([r[name] for r in records if r is not None and name in r])
         values = values[np.isfinite(values)]
         if len(values):
-            out[name] = {'mean': float(values.mean()), 'median': float(np.median(values)),
-                         'std': float(values.std()), 'n': len(values)}
-    fails = np.array([float(failed(r)) for r in records])
-    if len(fails):
-        out['failure_rate'] = {'mean': float(fails.mean()), 'median': float(np.median(fails)),
-                               'std': float(fails.std()), 'n': len(fails)}
+            out[name] = statistics(values)
+    if records:
+        out['failure_rate'] = statistics([float(failed(r)) for r in records])
     return out

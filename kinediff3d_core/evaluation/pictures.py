@@ -17,19 +17,19 @@ from kinediff3d_core.data.families import held_out_generator, sample_instances
 from kinediff3d_core.data.views import joint_range
 from kinediff3d_core.estimate import Mesh
 from kinediff3d_core.kinematics import forward_kinematics
-from kinediff3d_core.networks.kavae import Field
 from kinediff3d_core.pipeline import Pipeline
 from kinediff3d_core.preview import PART_COLOURS, Scene, ground_under, render, side_view
 from kinediff3d_core.preview import write_panels as write_row
 from kinediff3d_core.training.pool import sample_shapes
 
 
-def posed_parts(pipeline: Pipeline, field: Field, q: Tensor) -> tuple[Mesh, ...]:
-    """Part meshes of a field of one object at q (J) canonical, in the base's frame, metres."""
+def posed_parts(pipeline: Pipeline, z: Tensor, q: Tensor) -> tuple[Mesh, ...]:
+    """Part meshes of a code z (D) at q (J), rad or m, in the base's frame, metres."""
     c = pipeline.category
+    field = pipeline.shape.decode(z[None], (q / pipeline.units)[None])
     poses = forward_kinematics(c.joints, torch.eye(4, dtype=torch.float64), q.double(),
                                field.origin[0].double() * c.scale,
-                               pipeline.shape.axis.double()).numpy()
+                               pipeline.shape.axis.double())[field.exists[0] > 0].numpy()
     return tuple(Mesh(m.vertices @ T[:3, :3].T + T[:3, 3], m.faces)
                  for m, T in zip(pipeline.meshes(field), poses, strict=True))
 
@@ -57,20 +57,21 @@ def draw_latent_pictures(category: str, out: Path, seed: int = 0, panels: int = 
     pipeline = Pipeline.load(category, weights=weights)
     net = pipeline.shape
     generator = held_out_generator(seed)
-    codes, _ = net.encode(sample_shapes(sample_instances(category, 2, generator),
-                                        generator).surface)
+    two = sample_instances(category, 2, generator)
+    shapes = sample_shapes(two, generator)
+    codes, _ = net.encode(shapes.surface, shapes.centre, shapes.half, shapes.origin, two.exists)
     low, high = joint_range(pipeline.category)
     states, way = [], []
     for i in range(panels):
         share = i / (panels - 1)
-        q = (low + share * (high - low))[None]
+        q = low + share * (high - low)
         label = ', '.join(f'{float(x) * 57.29578:.0f}°' if j.joint_type == 'revolute'
                           else f'{float(x) * 1e3:.0f} mm'
-                          for x, j in zip(q[0], pipeline.category.joints, strict=True))
-        states.append((f'A = {label}', posed_parts(pipeline, net.decode(codes[:1], q), q[0])))
-        middle = (low + 0.75 * (high - low))[None]
-        z = (1 - share) * codes[:1] + share * codes[1:]
-        way.append((f'{share:.1f}', posed_parts(pipeline, net.decode(z, middle), middle[0])))
+                          for x, j in zip(q, pipeline.category.joints, strict=True))
+        states.append((f'A = {label}', posed_parts(pipeline, codes[0], q)))
+        middle = low + 0.75 * (high - low)
+        z = (1 - share) * codes[0] + share * codes[1]
+        way.append((f'{share:.1f}', posed_parts(pipeline, z, middle)))
     return (draw_row(states, out / f'{category}_states.png',
                      'one shape code Z, decoded at other joint positions A'),
             draw_row(way, out / f'{category}_interpolation.png',

@@ -10,7 +10,7 @@ over parts and articulation is exact. Lengths are canonical units (metres / cate
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,8 @@ from kinediff3d_core.kinematics import forward_kinematics
 from kinediff3d_core.networks.pointnet import PointNet
 
 PRIOR_STD = 0.25
+FAR = 10.0
+"""Distance to a part that is not there, canonical units."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Field:
         planes: (B, K, 3, C, R, R) features on the xy, xz and yz planes of each box.
         positions: (B, K-1) joint positions read back from F_kg.
         origin: (B, K-1, 3) pivots in the parents' frames.
+        exists: (B, K) log-odds that the object has that part; infinite where it always has.
     """
 
     centre: Tensor
@@ -56,10 +59,10 @@ class Field:
     planes: Tensor
     positions: Tensor
     origin: Tensor
+    exists: Tensor
 
     def __getitem__(self, index: slice | Tensor) -> Field:
-        return Field(self.centre[index], self.half[index], self.planes[index],
-                     self.positions[index], self.origin[index])
+        return Field(*(getattr(self, f.name)[index] for f in fields(self)))
 
 
 class PlaneDecoder(nn.Module):
@@ -92,17 +95,22 @@ class KAVAE(nn.Module):
         self.config = c = config or KAVAEConfig()
         parts, joints = len(category.parts), len(category.joints)
         self.parts = parts
+        layout = 6 * parts + 3 * joints
+        known = layout + (parts if category.optional_parts else 0)
         self.phi = nn.ModuleList([PointNet(3) for _ in range(parts)])
-        self.theta_enc = nn.Sequential(
-            nn.Linear(256 * parts, c.width), nn.GELU(approximate='tanh'),
-            nn.Linear(c.width, 2 * c.latent))
+        self.theta_enc = nn.Sequential(nn.Linear(256 * parts + known, c.width),
+                                       nn.GELU(approximate='tanh'))
+        self.gaussian = nn.Linear(c.width + known, 2 * c.latent)
         self.psi = nn.Sequential(nn.Linear(2 * joints, 64), nn.GELU(approximate='tanh'),
                                  nn.Linear(64, c.latent))
         self.theta_dec = nn.Sequential(
             nn.Linear(2 * c.latent, c.width), nn.GELU(approximate='tanh'),
-            nn.Linear(c.width, c.width), nn.GELU(approximate='tanh'))
-        self.box_head = nn.Linear(c.width, parts * 6)
-        self.joint_head = nn.Linear(c.width, joints * 4)
+            nn.Linear(c.width, c.width))
+        self.theta_skip = nn.Linear(2 * c.latent, c.width)
+        self.layout_head = nn.Linear(c.width, layout)
+        self.joint_head = nn.Linear(c.width, joints)
+        if category.optional_parts:
+            self.exists_head = nn.Linear(c.width, parts)
         self.plane_decoder = PlaneDecoder(parts, c)
         self.sdf_in = nn.Parameter(torch.randn(parts, 3 * c.plane_channels + 4, c.sdf_width)
                                    / (3 * c.plane_channels + 4) ** 0.5)
@@ -116,21 +124,25 @@ class KAVAE(nn.Module):
         self.register_buffer('axis', axis, persistent=False)
         # What is usual in the category: parts can be a hundred times thinner than long, and the
         # thickness has to count as much as the length.
-        self.centre_mean: Tensor
-        self.half_mean: Tensor
-        self.origin_mean: Tensor
-        self.origin_std: Tensor
-        self.register_buffer('centre_mean', torch.zeros(parts, 3))
-        self.register_buffer('half_mean', torch.ones(parts, 3))
-        self.register_buffer('origin_mean', torch.zeros(joints, 3))
-        self.register_buffer('origin_std', torch.ones(joints, 3))
+        self.layout_mean: Tensor
+        self.layout_std: Tensor
+        self.register_buffer('layout_mean', torch.zeros(layout))
+        self.register_buffer('layout_std', torch.ones(layout))
 
-    def set_usual(self, centre: Tensor, half: Tensor, origin: Tensor) -> None:
-        """Scale inputs and heads to boxes (n, K, 3) and pivots (n, K-1, 3) of many instances."""
-        self.centre_mean.copy_(centre.mean(0))
-        self.half_mean.copy_(half.log().mean(0).exp())
-        self.origin_mean.copy_(origin.mean(0))
-        self.origin_std.copy_(origin.std(0).clamp_min(0.004))
+    def set_usual(self, centre: Tensor, half: Tensor, origin: Tensor, exists: Tensor) -> None:
+        """Scale layouts to boxes (n, K, 3) and pivots (n, K-1, 3) of many instances.
+
+        Args:
+            exists: (n, K) which parts each instance has.
+        """
+        x, mine = pack_layout(centre, half, origin), layout_mask(exists)
+        count = mine.sum(0).clamp_min(1)
+        mean = (x * mine).sum(0) / count
+        std = ((x - mean).square() * mine).sum(0).div(count).sqrt()
+        floor = torch.full_like(std, 0.004)
+        floor[3 * self.parts:6 * self.parts] = 0.02
+        self.layout_mean.copy_(mean)
+        self.layout_std.copy_(torch.maximum(std, floor))
 
     def part_frames(self, points: Tensor, q: Tensor, origin: Tensor) -> Tensor:
         """Points (B, N, 3) of the base frame in every part's frame, (B, K, N, 3).
@@ -143,35 +155,67 @@ class KAVAE(nn.Module):
                                    self.axis.expand(q.shape[0], -1, 3))
         return to_part_frames(points, poses)
 
-    def encode(self, part_points: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, part_points: Tensor, centre: Tensor, half: Tensor, origin: Tensor,
+               exists: Tensor) -> tuple[Tensor, Tensor]:
         """Phi and Theta_enc on complete, labelled clouds with the articulation undone.
 
         Args:
             part_points: (B, K, N, 3) surface points of each part in its own frame
                 (:meth:`part_frames` takes a labelled cloud in any joint state there).
+            centre, half: (B, K, 3) boxes of the parts. origin: (B, K-1, 3) pivots.
+            exists: (B, K) which parts there are; the rest of what is given of others is ignored.
 
         Returns:
             mu, log variance: (B, D_z).
         """
-        x = (part_points - self.centre_mean[:, None]) / self.half_mean[:, None]
-        features = torch.cat([phi(x[:, k]) for k, phi in enumerate(self.phi)], dim=-1)
-        mu, log_var = self.theta_enc(features).chunk(2, dim=-1)
+        x = (part_points - centre[:, :, None]) / half[:, :, None]
+        layout = (pack_layout(centre, half, origin) - self.layout_mean) / self.layout_std
+        known = layout * layout_mask(exists)
+        if self.category.optional_parts:
+            known = torch.cat([known, exists.to(known.dtype)], dim=-1)
+        features = torch.cat([phi(x[:, k]) * exists[:, k:k + 1]
+                              for k, phi in enumerate(self.phi)] + [known], dim=-1)
+        hidden = torch.cat([self.theta_enc(features), known], dim=-1)
+        mu, log_var = self.gaussian(hidden).chunk(2, dim=-1)
         return mu * PRIOR_STD, log_var.clamp(-12, 4) + 2 * math.log(PRIOR_STD)
 
     def decode(self, z: Tensor, q: Tensor) -> Field:
         """Psi and Theta_dec: F_kg of codes z (B, D_z) at joint positions q (B, K-1)."""
         f_kg = self.feature(z, q)
-        box = self.box_head(f_kg).view(-1, self.parts, 6)
-        joint = self.joint_head(f_kg).view(-1, len(self.category.joints), 4)
-        return Field(centre=self.centre_mean + self.half_mean * box[..., :3],
-                     half=self.half_mean * box[..., 3:].clamp(-4, 4).exp(),
-                     planes=self.plane_decoder(f_kg), positions=joint[..., 0],
-                     origin=self.origin_mean + self.origin_std * joint[..., 1:])
+        centre, half, origin, exists = self._boxes(f_kg)
+        return Field(centre, half, self.plane_decoder(f_kg), self.joint_head(f_kg), origin, exists)
+
+    def rebox(self, field: Field, z: Tensor, q: Tensor) -> Field:
+        """A field with the boxes and pivots of other codes z (B, D_z), its planes stretched."""
+        centre, half, origin, _ = self._boxes(self.feature(z, q))
+        return replace(field, centre=centre, half=half, origin=origin)
+
+    def _boxes(self, f_kg: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        layout = self.layout_mean + self.layout_std * self.layout_head(f_kg)
+        boxes, pivots = layout.split([6 * self.parts, layout.shape[1] - 6 * self.parts], dim=1)
+        centre, log_half = boxes.view(-1, 2, self.parts, 3).unbind(1)
+        origin = pivots.view(-1, len(self.category.joints), 3)
+        exists = torch.full((len(f_kg), self.parts), torch.inf, device=f_kg.device)
+        if self.category.optional_parts:
+            exists = torch.cat([exists[:, :2], self.exists_head(f_kg)[:, 2:]], dim=1)
+            usual = self.layout_mean[6 * self.parts:].view(-1, 3)
+            origin = torch.where(exists[:, 1:, None] > 0, origin, usual)
+        return centre, log_half.clamp(-8, 3).exp(), origin, exists
 
     def feature(self, z: Tensor, q: Tensor) -> Tensor:
         """F_kg (B, width) of codes z (B, D_z) at joint positions q (B, K-1)."""
         alpha = self.psi(torch.cat([q.sin(), q.cos()], dim=-1))
-        out: Tensor = self.theta_dec(torch.cat([z / PRIOR_STD, alpha], dim=-1))
+        x = torch.cat([z / PRIOR_STD, alpha], dim=-1)
+        out: Tensor = self.theta_skip(x) + self.theta_dec(x)
+        return out
+
+    def layout_derivative(self, z: Tensor, q: Tensor) -> Tensor:
+        """d(boxes and pivots, in the order of :func:`pack_layout`) / d(code): (B, L, D_z)."""
+        def layout(code: Tensor, joint: Tensor) -> Tensor:
+            out: Tensor = self.layout_std * self.layout_head(self.feature(code, joint))
+            return out
+
+        out: Tensor = torch.func.vmap(torch.func.jacrev(layout))(z, q)
         return out
 
     def query(self, field: Field, points: Tensor, part: int | None = None) -> Tensor:
@@ -179,6 +223,7 @@ class KAVAE(nn.Module):
 
         The distance to the part's box plus what the feature planes and a small MLP add to it.
         With ``part``, points (B, 1, N, 3) and distances (B, 1, N) are of that part alone.
+        Parts that do not exist are far from everything.
         """
         one = slice(None) if part is None else slice(part, part + 1)
         B, K, N = points.shape[:3]
@@ -196,7 +241,21 @@ class KAVAE(nn.Module):
         x = torch.cat([features, u, box[..., None].clamp(-0.2, 0.2) * 5], dim=-1)
         x = F.relu(x @ self.sdf_in[one] + self.sdf_in_bias[one])
         x = F.relu(x @ self.sdf_mid[one] + self.sdf_mid_bias[one])
-        return box + 0.1 * (x @ self.sdf_out[one])[..., 0]
+        distance: Tensor = box + 0.1 * (x @ self.sdf_out[one])[..., 0]
+        if self.category.optional_parts:
+            distance = torch.where(field.exists[:, one, None] > 0, distance, FAR)
+        return distance
+
+
+def pack_layout(centre: Tensor, half: Tensor, origin: Tensor) -> Tensor:
+    """Boxes (B, K, 3) and pivots (B, K-1, 3) as one vector: centres, log half sizes, pivots."""
+    return torch.cat([centre.flatten(1), half.log().flatten(1), origin.flatten(1)], dim=1)
+
+
+def layout_mask(exists: Tensor) -> Tensor:
+    """1 for the entries of :func:`pack_layout` (B, L) that belong to parts (B, K) there are."""
+    box = exists[..., None].expand(-1, -1, 3).flatten(1)
+    return torch.cat([box, box, box[:, 3:]], dim=1).float()
 
 
 def segmentation_logits(sdf: Tensor, temperature: float = 0.01) -> Tensor:

@@ -48,6 +48,8 @@ class LatentDenoiser(nn.Module):
         self.std: Tensor
         self.register_buffer('mean', torch.zeros(c.latent))
         self.register_buffer('std', torch.ones(c.latent))
+        self.error: Tensor
+        self.register_buffer('error', torch.eye(c.latent))
 
     def condition(self, part_points: Tensor) -> Tensor:
         """Gamma(C): tokens (B, T, width) of clouds (B, K, N, 3).
@@ -72,6 +74,16 @@ class LatentDenoiser(nn.Module):
             x = cross(x.reshape(len(condition), -1, c.width), condition).view(x.shape)
             x = own(x)
         out: Tensor = self.out(self.norm(x)).flatten(1)
+        return out
+
+    def spread(self) -> Tensor:
+        """Square root (D_z, D_z) of the covariance of a code given one view.
+
+        ``error`` is that covariance, whitened, as met in training with almost nothing but noise
+        for Z_t.
+        """
+        eye = torch.eye(len(self.error), device=self.error.device)
+        out: Tensor = self.std[:, None] * torch.linalg.cholesky(self.error + 1e-4 * eye)
         return out
 
     def whiten(self, z: Tensor) -> Tensor:

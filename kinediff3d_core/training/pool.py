@@ -20,6 +20,7 @@ from kinediff3d_core.data.sensor import SensorModel, apply_sensor
 from kinediff3d_core.data.solids import Instances
 from kinediff3d_core.data.views import posed_corners, sample_views
 from kinediff3d_core.geometry import transform_points
+from kinediff3d_core.kinematics import joint_units
 
 Annotate = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 TRAIN_SENSOR = SensorModel(mask_error=1, edge_dropout=0.2)
@@ -43,7 +44,7 @@ class ShapeSamples:
 
 @dataclass(frozen=True)
 class ViewSamples:
-    """Partial clouds: points (n, P, 3) camera frame, canonical units; T (n, 4, 4) of the base;
+    """Partial clouds, canonical units: points (n, P, 3) camera frame; T (n, 4, 4) of the base;
     q (n, J); instance (n) row of the instance; valid (n) enough points to be worth a step."""
 
     points: Tensor
@@ -55,7 +56,7 @@ class ViewSamples:
 
 def sample_shapes(instances: Instances, generator: torch.Generator, surface: int = 1024,
                   queries: int = 2048) -> ShapeSamples:
-    """Surface and distance samples of every part: 70 % within millimetres of the surface."""
+    """Surface and distance samples of every part: 85 % near the surface."""
     scale = instances.category.scale
     surfaces, points, distances = [], [], []
     device = instances.centre.device
@@ -63,13 +64,13 @@ def sample_shapes(instances: Instances, generator: torch.Generator, surface: int
         s, _ = instances.surface_points(k, surface, generator)
         n = len(instances)
         near = s[:, torch.randint(surface, (queries,), generator=generator, device=device)]
-        spread = torch.full((queries, 1), 0.002, device=device)
-        spread[queries // 2:] = 0.012
+        spread = torch.full((queries, 1), 0.008 * scale, device=device)
+        spread[queries // 2:] = 0.048 * scale
         x = near + spread * torch.randn(n, queries, 3, generator=generator, device=device)
         box = instances.bounds[:, k]
         wide = int(queries * 0.15)
         u = torch.rand(n, wide, 3, generator=generator, device=device)
-        margin = 0.15 * (box[:, 1] - box[:, 0]) + 0.01
+        margin = 0.15 * (box[:, 1] - box[:, 0]) + 0.04 * scale
         x[:, -wide:] = (box[:, 0] - margin)[:, None] + u * (box[:, 1] - box[:, 0]
                                                             + 2 * margin)[:, None]
         surfaces.append(s)
@@ -112,7 +113,8 @@ def sample_clouds(instances: Instances, index: Tensor, generator: torch.Generato
     scale = instances.category.scale
     T = T.clone()
     T[:, :3, 3] /= scale
-    return ViewSamples(cloud / scale, T, q, index, count >= 128)
+    unit = joint_units(instances.category.joints, scale).to(device)
+    return ViewSamples(cloud / scale, T, q / unit, index, count >= 128)
 
 
 class Pool:
@@ -140,7 +142,7 @@ class Pool:
         """Make n new instances (and their views); the oldest make way."""
         instances = sample_instances(self.category, n, self.generator, self.device)
         fresh: dict[str, Tensor] = {'origin': instances.origin / instances.category.scale,
-                                    'axis': instances.axis}
+                                    'axis': instances.axis, 'exists': instances.exists}
         if self.shapes:
             s = sample_shapes(instances, self.generator)
             fresh |= {'surface': s.surface, 'query': s.query, 'distance': s.distance,

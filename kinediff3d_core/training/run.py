@@ -36,8 +36,7 @@ def train(stages: Sequence[str], categories: Sequence[str], out: Path, steps: in
     goes on from there; one that is finished is skipped.
 
     Args:
-        stages: of ``shape``, ``pose``, ``latent`` (needs a shape stage in ``out`` or shipped) and
-            ``decoder`` (goes on with the shape stage's decoder, codes unchanged).
+        stages: of ``shape``, ``pose`` and ``latent`` (needs a shape stage in ``out`` or shipped).
         steps: a stage; None takes the stage's own number.
         seconds: wall time a stage may take; the learning rate then follows the clock.
         batch, refresh, fill: override the stage's batch, its new instances every ten steps, and
@@ -68,8 +67,6 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
     module: nn.Module
     if stage == 'shape':
         module = ShapeStage(category)
-    elif stage == 'decoder':
-        module = ShapeStage(category, cast(KAVAE, load_network('shape', name, folder, device)))
     elif stage == 'pose':
         module = PoseStage(category)
     else:
@@ -79,7 +76,6 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
         annotate = module.annotate
     module.to(device)
     network = cast(nn.Module, module.network)
-    kind = 'shape' if stage == 'decoder' else stage
     average = {k: v.clone() for k, v in network.state_dict().items()}
     learned = [p for p in module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learned, lr=config.lr, weight_decay=1e-4,
@@ -116,8 +112,8 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
         os.replace(checkpoint.with_suffix('.partial'), checkpoint)
         raw = {k: v.clone() for k, v in network.state_dict().items()}
         network.load_state_dict(average)
-        save_network(network, kind, name, folder / f'{kind}.safetensors',
-                     {'stage': stage, 'steps': step, 'seconds': round(spent),
+        save_network(network, stage, name, folder / f'{stage}.safetensors',
+                     {'steps': step, 'seconds': round(spent),
                       'device': device.type, 'seed': seed, 'batch': config.batch})
         network.load_state_dict(raw)
 

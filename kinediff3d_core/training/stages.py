@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import roma
 import torch
@@ -20,8 +20,14 @@ from kinediff3d_core.geometry import (
     to_part_frames,
     transform_points,
 )
-from kinediff3d_core.kinematics import forward_kinematics
-from kinediff3d_core.networks.kavae import KAVAE, kl_to_prior, segmentation_logits
+from kinediff3d_core.kinematics import forward_kinematics, joint_units
+from kinediff3d_core.networks.kavae import (
+    KAVAE,
+    kl_to_prior,
+    layout_mask,
+    pack_layout,
+    segmentation_logits,
+)
 from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import ScoreModel, State, pack_state
 from kinediff3d_core.training.pool import Pool
@@ -50,50 +56,51 @@ class StageConfig:
 STAGES = {
     'shape': StageConfig(batch=24, lr=1e-3, steps=5000, views=0, fill=400, refresh=4,
                          capacity=6000),
-    'decoder': StageConfig(batch=24, lr=1e-3, steps=3000, views=0, fill=400, refresh=4,
-                           capacity=6000),
-    'pose': StageConfig(batch=64, lr=7e-4, steps=6000, views=8, fill=256, refresh=4,
+    'pose': StageConfig(batch=64, lr=7e-4, steps=6000, views=4, fill=512, refresh=8,
                         capacity=6000),
-    'latent': StageConfig(batch=64, lr=7e-4, steps=4000, views=8, fill=256, refresh=4,
+    'latent': StageConfig(batch=64, lr=7e-4, steps=4000, views=4, fill=512, refresh=8,
                           capacity=6000),
 }
 
 
+def over_rows(x: Tensor, mask: Tensor) -> Tensor:
+    """Mean of x (B, ...) over the rows where the mask (B, ...) holds."""
+    return (x * mask).sum(0) / mask.sum(0).clamp_min(1)
+
+
 class ShapeStage(nn.Module):
-    """KA-VAE with eq. 2: encode an instance, decode it in another joint state.
+    """KA-VAE with eq. 2: encode an instance, decode it in another joint state."""
 
-    Given a trained network, its encoder is frozen and only the decoder goes on learning: codes,
-    and the latent denoiser trained on them, stay valid.
-    """
-
-    def __init__(self, category: Category, trained: KAVAE | None = None, beta: float = 3e-6,
-                 ) -> None:
+    def __init__(self, category: Category, beta: float = 1e-5) -> None:
         super().__init__()
-        self.network = trained or KAVAE(category)
-        self.network.requires_grad_()
-        if trained is not None:
-            self.network.phi.requires_grad_(False)
-            self.network.theta_enc.requires_grad_(False)
+        self.network = KAVAE(category)
         self.category, self.beta = category, beta
 
     def forward(self, pool: Pool, batch: int) -> dict[str, Tensor]:
         g, device = pool.generator, pool.device
         rows = pool.draw_rows(batch)
-        surface, query, distance, centre, half, origin = (
+        surface, query, distance, centre, half, origin, exists = (
             pool.store[k][rows] for k in ('surface', 'query', 'distance', 'centre', 'half',
-                                          'origin'))
+                                          'origin', 'exists'))
         net = self.network
-        if bool((net.half_mean == 1).all()):
-            net.set_usual(*(pool.store[k][:pool.rows] for k in ('centre', 'half', 'origin')))
+        if bool((net.layout_std == 1).all()):
+            net.set_usual(*(pool.store[k][:pool.rows]
+                            for k in ('centre', 'half', 'origin', 'exists')))
 
         def some(total: int, n: int) -> Tensor:
             return torch.randint(total, (n,), generator=g, device=device)
 
-        mu, log_var = net.encode(surface[:, :, some(surface.shape[2], 512)])
+        def over(x: Tensor, mask: Tensor) -> Tensor:
+            return (x * mask).sum() / mask.expand_as(x).sum().clamp_min(1)
+
+        mu, log_var = net.encode(surface[:, :, some(surface.shape[2], 512)], centre, half, origin,
+                                 exists)
         z = mu + (0.5 * log_var).exp() * torch.randn(mu.shape, generator=g, device=device)
-        low, high = (x.to(device) for x in joint_range(self.category, train=True))
+        unit = joint_units(self.category.joints, self.category.scale)
+        low, high = ((x / unit).to(device) for x in joint_range(self.category, train=True))
         q = low + (high - low) * torch.rand(batch, len(low), generator=g, device=device)
         field = net.decode(z, q)
+        log_odds, field = field.exists, replace(field, exists=exists.float() - 0.5)
 
         pick = some(query.shape[2], 512)
         points, truth = query[:, :, pick], distance[:, :, pick]
@@ -105,22 +112,30 @@ class ShapeStage(nn.Module):
         in_base = transform_points(poses, seen).flatten(1, 2)
         labels = torch.arange(net.parts, device=device).repeat_interleave(96).expand(batch, -1)
         sdf = net.query(field, torch.cat([points, to_part_frames(in_base, poses)], dim=2))
-        near = truth.abs() < 0.03
+        there = exists[..., None].float()
+        near = (truth.abs() < 0.03) & exists[..., None]
         error = (sdf[:, :, :512] - truth).abs()
+        wrong_part = F.cross_entropy(segmentation_logits(sdf[:, :, 512:]).transpose(1, 2), labels,
+                                     reduction='none')
+        layout = (pack_layout(field.centre, field.half, field.origin)
+                  - pack_layout(centre, half, origin)) / net.layout_std
         losses = {
-            'sdf': (error * torch.where(near, 2.0, 0.5)).mean(),
+            'sdf': over(error * torch.where(near, 2.0, 0.5), there),
             'surface_mm': error.detach()[near].mean() * self.category.scale * 1e3,
-            'part': F.cross_entropy(segmentation_logits(sdf[:, :, 512:]).flatten(0, 1),
-                                    labels.flatten()),
-            'joint': (field.positions - q).abs().mean(),
-            'box': (((field.centre - centre) / net.half_mean).abs().mean()
-                    + (field.half / half).log().abs().mean()),
-            'origin': ((field.origin - origin) / net.origin_std).abs().mean(),
+            'part': over(wrong_part, exists.repeat_interleave(96, dim=1).float()),
+            'joint': over((field.positions - q).abs(), there[:, 1:, 0]),
+            'layout': over(layout.abs(), layout_mask(exists)),
+            'box_mm': over((field.half - half).detach().abs(), there) * self.category.scale * 1e3,
+            'origin_mm': over((field.origin - origin).detach().abs(), there[:, 1:])
+                         * self.category.scale * 1e3,
             'kl': kl_to_prior(mu, log_var),
         }
         losses['total'] = (losses['sdf'] + 0.1 * 0.1 * losses['part'] + 0.1 * 0.1 * losses['joint']
-                           + 0.5 * losses['box'] + 0.05 * losses['origin']
-                           + self.beta * losses['kl'])
+                           + 0.1 * losses['layout'] + self.beta * losses['kl'])
+        if self.category.optional_parts:
+            losses['exists'] = F.binary_cross_entropy_with_logits(log_odds[:, 2:],
+                                                                  exists[:, 2:].float())
+            losses['total'] = losses['total'] + 0.02 * losses['exists']
         return losses
 
 
@@ -134,22 +149,28 @@ class PoseStage(nn.Module):
         self.points = 512
         self.ready = False
 
-    def state(self, pool: Pool, n: int) -> tuple[Tensor, Tensor]:
-        """Centred clouds (n, P, 3) and state vectors (n, S)."""
+    def state(self, pool: Pool, n: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Centred clouds (n, P, 3), state vectors (n, S), and which entries (n, S) mean something
+        (those of joints that are there)."""
         row, cloud, T, q = pool.draw_views(n, self.points)
         centroid = cloud.mean(1)
         x = pack_state(State(T, q, pool.store['origin'][row], pool.store['axis'][row]), centroid)
-        return cloud - centroid[:, None], x
+        mask = torch.ones_like(x)
+        mask[:, 9:] = pool.store['exists'][row, 1:].repeat_interleave(7, dim=1)
+        return cloud - centroid[:, None], x, mask
 
     def forward(self, pool: Pool, batch: int) -> dict[str, Tensor]:
         net, g = self.network, pool.generator
         if not self.ready and not net.mean.any():
-            _, x = self.state(pool, 4096)
-            net.mean.copy_(x.mean(0))
-            net.std.copy_(x.std(0).clamp_min(0.02))
+            _, x, mask = self.state(pool, 4096)
+            count = mask.sum(0).clamp_min(1)
+            net.mean.copy_((x * mask).sum(0) / count)
+            var = ((x - net.mean).square() * mask).sum(0) / count
+            net.std.copy_(var.sqrt().clamp_min(0.02))
         self.ready = True
-        cloud, x = self.state(pool, batch)
-        x0 = net.whiten(x)
+        cloud, x, mask = self.state(pool, batch)
+        # What does not exist is at its mean: no distance, and nothing to learn about.
+        x0 = net.whiten(x) * mask
         feature = net.encode(cloud)
         repeated = feature[:, None].expand(-1, self.draws, -1)
         t = DELTA + (1 - DELTA) * torch.rand(batch, self.draws, generator=g, device=pool.device)
@@ -164,9 +185,12 @@ class PoseStage(nn.Module):
             angle = rotation_angle(rotation_from_6d(y[:, :6]), rotation_from_6d(x[:, :6]))
             joint = (y[:, 9] - x[:, 9]).abs()
         return {'score': score.mean(), 'regression': regression,
-                'rot_deg': torch.rad2deg(angle.median()),
-                'joint_deg': torch.rad2deg(joint.median()),
+                'rot_deg': torch.rad2deg(angle.median()), 'joint': joint.median(),
                 'total': score.mean() + regression}
+
+
+ENCODED = ('surface', 'centre', 'half', 'origin', 'exists')
+"""What the encoder is given of an instance."""
 
 
 class LatentStage(nn.Module):
@@ -186,18 +210,25 @@ class LatentStage(nn.Module):
     def annotate(self, fresh: dict[str, Tensor]) -> dict[str, Tensor]:
         """Adds the code 'z' of fresh instances and drops what only the encoder needs."""
         with torch.no_grad():
-            fresh['z'], _ = self.shape[0].encode(fresh['surface'])
-        return {k: v for k, v in fresh.items() if k not in ('surface', 'query', 'distance')}
+            fresh['z'], _ = self.shape[0].encode(*(fresh[k] for k in ENCODED))
+        return {k: fresh[k] for k in ('origin', 'axis', 'exists', 'z', 'points', 'T', 'q',
+                                      'valid')}
 
     def forward(self, pool: Pool, batch: int) -> dict[str, Tensor]:
         net, g, device = self.network, pool.generator, pool.device
         if not self.ready and not net.mean.any():
             z = pool.store['z'][:pool.rows]
             net.mean.copy_(z.mean(0))
-            net.std.copy_(z.std(0).clamp_min(1e-3))
+            # One scale for all: dimensions that the KL has emptied must not weigh like others.
+            net.std.fill_((z - z.mean(0)).square().mean().sqrt())
         self.ready = True
         row, cloud, T, q = pool.draw_views(batch, self.points)
-        origin, axis = pool.store['origin'][row], pool.store['axis'][row]
+        origin, axis, exists = (pool.store[k][row] for k in ('origin', 'axis', 'exists'))
+        if self.category.optional_parts:
+            # Joints that are not there stand at the mean, where the score model puts them, too.
+            there = exists[:, 1:, None]
+            q = torch.where(there[..., 0], q, over_rows(q, there[..., 0]))
+            origin = torch.where(there, origin, over_rows(origin, there))
 
         def noise(*shape: int) -> Tensor:
             return torch.randn(batch, *shape, generator=g, device=device)
@@ -214,15 +245,21 @@ class LatentStage(nn.Module):
         z0 = net.whiten(pool.store['z'][row])
         draws = 4
         z0 = z0.repeat_interleave(draws, dim=0)
-        t = torch.rand(len(z0), generator=g, device=device)
+        # Few-step sampling lives on what is said of almost pure noise: more of the steps go there.
+        t = torch.rand(len(z0), generator=g, device=device).sqrt()
         eps = torch.randn(z0.shape, generator=g, device=device)
         guess = net.denoise(diffuse(z0, t, eps), t, condition)
-        error = (guess - z0).square().mean(-1)
-        # All dimensions of a whitened code weigh the same, but what they do to the shape differs:
-        # compare what the decoder makes of both codes, too.
+        off = guess - z0
+        error = off.square().mean(-1)
+        with torch.no_grad():
+            late = off[t > 0.8]
+            if len(late):
+                net.error.lerp_(late.T @ late / len(late), 0.02)
+        # What a dimension of the code does to the shape differs from one to the next: compare the
+        # boxes and pivots that the decoder makes of both codes, too.
         shape, state = self.shape[0], q.repeat_interleave(draws, dim=0)
-        made, wanted = (torch.cat([shape.box_head(f), shape.joint_head(f)], dim=-1) for f in (
-            shape.feature(net.unwhiten(z), state) for z in (guess, z0)))
+        made, wanted = (shape.layout_head(shape.feature(net.unwhiten(z), state))
+                        for z in (guess, z0))
         geometry = (made - wanted).abs().mean(-1)
         return {'code': error.mean(), 'late': error[t > 0.8].mean().nan_to_num(),
                 'geometry': geometry.mean(),
