@@ -24,18 +24,15 @@ def cutter(n: int, generator: torch.Generator, device: torch.device | str) -> In
     half_y = (length * b.uniform(0.045, 0.14)).clamp(0.006, 0.023)
     half_z = (half_y * b.uniform(0.35, 0.95)).clamp(0.003, 0.014)
 
-    # Handle: one body or two at an angle, a metal nose, tapered to the mouth.
+    # Handle: one body or two at an angle, a metal nose, tapers to the mouth, a cap, a hole.
     bent = b.chance(0.22)
     bend = b.uniform(radians(6), radians(20)) * torch.where(b.chance(0.5), -1.0, 1.0)
-    start = torch.where(bent, length * b.uniform(0.25, 0.42), 0.0)
+    start = torch.where(bent, length * b.uniform(0.22, 0.38), 0.0)
     corner = b.uniform(0.05, 1.0) * half_y
     edge = b.uniform(0.0, 0.9) * half_z * b.chance(0.8)
     b.slab(0, (start - 0.3 * half_y, -half_y, -half_z), (length, half_y, half_z), corner, edge)
-    b.slab(0, (none, -half_y * b.uniform(0.8, 1.0), -half_z),
-           (start + 0.8 * half_y, half_y * b.uniform(0.8, 1.0), half_z), corner, edge,
-           present=bent, yaw=bend, pivot=(start, 0.0, 0.0))
     nosed = b.chance(0.55)
-    nose = length * b.uniform(0.02, 0.2)
+    nose = length * b.uniform(0.02, 0.15)
     nose_y = (half_y * b.uniform(0.5, 0.92)).clamp_min(0.0055)
     nose_z = (half_z * b.uniform(0.4, 0.85)).clamp_min(0.0022)
     mouth = length + nose * nosed
@@ -50,22 +47,36 @@ def cutter(n: int, generator: torch.Generator, device: torch.device | str) -> In
     thick = b.uniform(0.0008, 0.0016)
     at = length * b.uniform(0.4, 0.85)
     slope = torch.atan2((half_z - thick - 0.0012) * b.uniform(0.2, 1.0), mouth - at)
-    b.slab(0, (at - 1, none - 1, half_z), (at + 1, none + 1, half_z + 2), present=b.chance(0.25),
+    sloping = b.chance(0.25)
+    b.slab(0, (at - 1, none - 1, half_z), (at + 1, none + 1, half_z + 2), present=sloping,
            cut=True, pitch=slope, pivot=(at, 0.0, half_z))
+    b.slab(0, (none, -half_y * b.uniform(0.8, 1.0), -half_z),
+           (start + 0.8 * half_y, half_y * b.uniform(0.8, 1.0), half_z), corner, edge,
+           present=bent, yaw=bend, pivot=(start, 0.0, 0.0))
+    cap_y, cap_z = half_y * b.uniform(0.7, 1.1), half_z * b.uniform(0.7, 1.1)
+    b.slab(0, (-length * b.uniform(0.0, 0.05), -cap_y, -cap_z),
+           (length * b.uniform(0.04, 0.12), cap_y, cap_z), 0.5 * corner, 0.2 * cap_z,
+           present=~bent & b.chance(0.35))
     b.slab(0, (0.06 * length - 0.002, none - 0.002, none - 1),
            (0.06 * length + 0.002, none + 0.002, none + 1), 0.002, present=~bent & b.chance(0.3),
            cut=True)
 
     # Blade, its travel, and the room that it moves in.
     tip = mouth + b.uniform(-0.006, 0.008)
-    blade = (mouth - start) * b.uniform(0.45, 0.8)
-    slider = length * b.uniform(0.07, 0.2)
+    blade = (mouth - start) * b.uniform(0.6, 0.92)
+    slider = length * b.uniform(0.06, 0.17)
     rear = tip - blade
-    travel = torch.minimum(b.uniform(0.03, 0.08), 0.85 * blade)
-    travel = torch.minimum(travel, length - 0.006 - slider - rear).clamp_min(0.02)
-    thumb = rear + b.uniform(0.0, 1.0) * (length - 0.006 - slider - rear - travel).clamp_min(0)
+    last = length - 0.006 - slider  # where the slider may end up
+    travel = torch.minimum(b.uniform(0.03, 0.08), torch.minimum(0.85 * blade, last - rear))
+    travel = travel.clamp_min(0.025)
+    first = torch.minimum(rear, last - travel)
+    thumb = first + b.uniform(0.0, 1.0) * (last - travel - first)
     b.slab(0, (rear - 0.003, -blade_y - 0.0004, -thick / 2 - 0.0004),
            (none + 1, blade_y + 0.0004, thick / 2 + 0.0004), cut=True)
+    carried, carrier_z = b.chance(0.5) & ~sloping, half_z * b.uniform(0.3, 0.65)
+    b.slab(0, (rear - 0.003, -blade_y - 0.0004, -carrier_z - 0.0005),
+           (rear + slider + travel + 0.002, blade_y + 0.0004, carrier_z + 0.0005), present=carried,
+           cut=True)
     place = b.uniform(0.0, 1.0)
     on_top, on_edge = place < 0.72, (place >= 0.72) & (place < 0.94)
     slot = torch.minimum(half_y, none + 0.01) * b.uniform(0.15, 0.5)
@@ -75,7 +86,7 @@ def cutter(n: int, generator: torch.Generator, device: torch.device | str) -> In
     b.slab(0, (thumb - 0.001, none, -slot_z), (thumb + slider + travel + 0.001, none + 1, slot_z),
            0.5 * slot_z, present=on_edge, cut=True, axis=1)
 
-    # Grips on the edges, a pad underneath, a cap at the end.
+    # Grips on the edges, a pad underneath.
     bulge = b.uniform(0.0006, 0.0025)
     grip_x = start + half_y + length * b.uniform(0.0, 0.15), length * b.uniform(0.5, 0.75)
     gripped = b.chance(0.35) & (blade_y < half_y - 0.003)
@@ -87,16 +98,14 @@ def cutter(n: int, generator: torch.Generator, device: torch.device | str) -> In
     b.slab(0, (grip_x[0], -0.8 * half_y, -half_z - bulge), (grip_x[1], 0.8 * half_y,
                                                            -half_z + 0.0008),
            0.3 * half_y, 0.5 * bulge, present=b.chance(0.25))
-    cap_y, cap_z = half_y * b.uniform(0.7, 1.1), half_z * b.uniform(0.7, 1.1)
-    b.slab(0, (-length * b.uniform(0.0, 0.05), -cap_y, -cap_z),
-           (length * b.uniform(0.04, 0.12), cap_y, cap_z), 0.5 * corner, 0.2 * cap_z,
-           present=~bent & b.chance(0.35))
 
-    # Blade: cut off at a slant, the point on its edge; its slider, with ridges.
+    # Blade: cut off at a slant, the point on its edge; its carrier and its slider with ridges.
     slant, down = b.uniform(radians(25), radians(75)), b.chance(0.75)
     b.slab(1, (rear, -blade_y, -thick / 2), (tip, blade_y, thick / 2), 0.0, 0.0)
     b.taper(1, tip, -blade_y, slant, 1, present=down)
     b.taper(1, tip, blade_y, slant, -1, present=~down)
+    b.slab(1, (rear, -0.9 * blade_y, -carrier_z), (rear + slider, 0.9 * blade_y, carrier_z),
+           present=carried)
     knob = b.uniform(0.001, 0.0075)
     knob_y = half_y * b.uniform(0.3, 0.85)
     knob_z = half_z * b.uniform(0.4, 0.95)

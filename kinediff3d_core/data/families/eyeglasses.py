@@ -113,10 +113,13 @@ def eyeglasses(n: int, generator: torch.Generator, device: torch.device | str) -
     edge_x = tilt.sin() * end_z - 2 * hy * wrap.sin()
     back = b.uniform(0.0, 0.011) * b.chance(0.8) + depth * b.uniform(0.0, 0.5)
     high = torch.minimum(b.log_uniform(0.0011, 0.018), 0.9 * hz)
-    thick = torch.minimum(b.log_uniform(0.001, 0.0055), high)
-    outer = thick * b.uniform(0.35, 1.0)  # of the leg, beyond the pivot
-    hinge = edge_x - back, turn_y + ear - 0.001, end_z
-    inner_y = turn_y - rounded_off(end_z) - torch.where(rim, 0.7 * wall, 0.003)
+    thick = torch.minimum(b.log_uniform(0.001, 0.007), high)
+    # The leg lies mostly beyond the pivot, so that folding takes it behind the end piece.
+    outer = torch.maximum(thick * b.uniform(0.35, 1.0), thick - 0.0018)
+    inside = b.uniform(0.0, 0.008) * b.chance(0.25)  # the hinge may be behind the lens
+    back = torch.where(inside > 0, torch.maximum(back, depth / 2 + 0.001), back)
+    hinge = edge_x - back, turn_y + ear - 0.001 - inside, end_z
+    inner_y = turn_y - inside - rounded_off(end_z) - torch.where(rim, 0.7 * wall, 0.003)
     end_high = (high * b.uniform(0.7, 1.1)).clamp_min(0.002) / 2
     for side in (1, -1):
         ends = torch.stack([side * inner_y, side * (hinge[1] + outer)])
@@ -155,9 +158,12 @@ def eyeglasses(n: int, generator: torch.Generator, device: torch.device | str) -
 
     origin = torch.stack([torch.stack([hinge[0], side * hinge[1], end_z], dim=-1)
                           for side in (1, -1)], dim=1)
-    # Legs fold until they lie along the front: those that bend in meet it sooner.
+    # Legs fold until they lie along the front or its pads: those that bend in meet it sooner.
     bent_in = torch.atan2(outer - thick / 2 + y, length).clamp_min(0)
-    room = ((back - depth / 2 - 0.001) / (width / 2)).clamp(-0.2, 0.12)
+    padded = pads & (end_z - high / 2 < pad_z + pad_high)
+    behind = torch.where(padded, torch.maximum(depth / 2, pad_back), depth / 2)
+    room = (back - behind - (thick - outer)) / (width / 2) - 0.3 * tilt.abs()
+    room = room.clamp(-0.35, 0.12)
     upper = torch.where(b.chance(0.35), b.uniform(radians(60), radians(85)),
                         b.uniform(radians(85), radians(100)))
     upper = torch.minimum(upper, radians(90) + wrap + room - bent_in).clamp_min(radians(60))

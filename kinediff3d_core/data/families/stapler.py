@@ -8,6 +8,7 @@ from __future__ import annotations
 from math import radians
 
 import torch
+from torch import Tensor
 
 from kinediff3d_core.categories import get_category
 from kinediff3d_core.data.families.builder import Builder
@@ -48,7 +49,20 @@ def stapler(n: int, generator: torch.Generator, device: torch.device | str) -> I
     cover = scale * b.uniform(0.04, 0.13)
     cover_low = -under + magazine * b.uniform(0.3, 1.0)
     top = cover_low + cover
-    rear = torch.minimum(under * b.uniform(0.7, 1.1) + 0.001, hinge_x + 0.01)
+    # The rear end turns about the pin: it keeps clear of what is below it, block or plate.
+    cheeks = b.chance(0.65)
+    block = ~cheeks | b.chance(0.2)
+    turn = torch.minimum(under, magazine / 2) * b.uniform(0.6, 1.0)
+    free = torch.where(block, under, lift - 0.0005) + 0.001
+
+    def clear_rear(z: Tensor, rounding: Tensor | float) -> Tensor:
+        """How far back a rounded corner at height z may be."""
+        room = (free - rounding).square() - (z - rounding).clamp_min(0).square()
+        return torch.minimum(rounding + room.clamp_min(1e-8).sqrt(), hinge_x + 0.01)
+
+    stub = b.uniform(0.75, 1.0)
+    rear = clear_rear(under, turn) * stub
+    cover_rear = clear_rear(-cover_low, 0.0) * stub
     arm = length - hinge_x + length * b.uniform(-0.08, 0.04)
     rest = b.uniform(0.0, radians(6)) * b.chance(0.45)
     gape = b.uniform(0.0, radians(6)) * b.chance(0.4)  # of the cover over the magazine
@@ -62,7 +76,6 @@ def stapler(n: int, generator: torch.Generator, device: torch.device | str) -> I
            cut=True)
 
     # Hinge on the base: two cheeks with the pin's heads, or a block under the arm's rear end.
-    cheeks = b.chance(0.65)
     cheek = b.uniform(0.0009, 0.003)
     cheek_r = torch.minimum(scale * b.uniform(0.03, 0.08), top + 0.002).clamp_min(0.002)
     cheek_back = cheek_r * b.uniform(0.8, 2.0)
@@ -79,11 +92,10 @@ def stapler(n: int, generator: torch.Generator, device: torch.device | str) -> I
     block_y = arm_y * b.uniform(0.6, 1.0)
     b.slab(0, (hinge_x - rear, -block_y, none),
            (hinge_x + scale * b.uniform(0.03, 0.1), block_y, hinge_z - under - 0.0005), 0.002,
-           present=~cheeks | b.chance(0.2))
+           present=block)
 
     # Arm: magazine with its channel, cover over it, sloping to the front or to the rear.
     front = arm * b.uniform(0.85, 1.0)
-    turn = torch.minimum(under, magazine / 2) * b.uniform(0.6, 1.0)
     channel_y = arm_y * b.uniform(0.5, 1.0)
     b.slab(1, (-rear, -channel_y, -under), (front, channel_y, magazine - under), turn, axis=1,
            pitch=-rest)
@@ -91,12 +103,12 @@ def stapler(n: int, generator: torch.Generator, device: torch.device | str) -> I
            (arm * 0.95, 0.6 * channel_y, magazine * b.uniform(0.2, 0.7) - under),
            present=b.chance(0.35), cut=True, pitch=-rest)
     lifted = -(rest + gape)
-    b.slab(1, (-rear, -arm_y, cover_low), (arm, arm_y, top), cover * b.uniform(0.0, 0.5),
+    b.slab(1, (-cover_rear, -arm_y, cover_low), (arm, arm_y, top), cover * b.uniform(0.0, 0.5),
            torch.minimum(arm_y, cover / 2) * b.uniform(0.0, 0.9) * b.chance(0.7), axis=1,
            pitch=lifted)
     for to_front, share in ((True, 0.4), (False, 0.3)):
         at = arm * (b.uniform(0.0, 0.75) if to_front else b.uniform(0.1, 0.6))
-        run = arm - at if to_front else at + rear
+        run = arm - at if to_front else at + cover_rear
         slope = torch.atan2(cover * b.uniform(0.15, 0.8), run)
         slope = slope if to_front else -slope
         x = at * lifted.cos() + top * lifted.sin()
@@ -116,16 +128,16 @@ def stapler(n: int, generator: torch.Generator, device: torch.device | str) -> I
            rest_y, 0.001, present=b.chance(0.3), pitch=lifted)
     heavy, raised = b.chance(0.12), b.uniform(radians(2), radians(9))
     lever = scale * b.uniform(0.03, 0.08)
-    b.slab(1, (-0.7 * rear, -0.9 * arm_y, top - 0.5 * cover),
+    b.slab(1, (-0.7 * cover_rear, -0.9 * arm_y, top - 0.5 * cover),
            (arm * b.uniform(0.8, 1.1), 0.9 * arm_y, top + 0.7 * lever), 0.4 * lever, 0.2 * lever,
            present=heavy, axis=1, pitch=lifted - raised)
     b.slab(1, (-0.6 * under, -0.98 * arm_y, -0.6 * under),
            (1.2 * under, 0.98 * arm_y, cover_low + 0.3 * cover), under, axis=1)
 
     # It opens until its upper rear corner meets the plate, if that reaches so far back.
-    far = torch.hypot(rear, top)
-    hit = torch.acos((-lift / far).clamp_min(-1)) - torch.atan2(rear, top)
-    meets = rear * hit.cos() + top * hit.sin() < hinge_x
+    back, high = torch.maximum(rear, cover_rear), top + 0.7 * lever * heavy
+    hit = torch.acos((-lift / torch.hypot(back, high)).clamp_min(-1)) - torch.atan2(back, high)
+    meets = back * hit.cos() + high * hit.sin() < hinge_x
     upper = torch.where(meets, hit, radians(110))
     upper = torch.minimum(upper, b.uniform(radians(60), radians(110)))
     origin = torch.stack([hinge_x, none, hinge_z], dim=-1)[:, None]
