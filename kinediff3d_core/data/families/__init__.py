@@ -10,7 +10,10 @@ from collections.abc import Callable
 
 import torch
 
+from kinediff3d_core.data.families.box import box
 from kinediff3d_core.data.families.cutter import cutter
+from kinediff3d_core.data.families.dishwasher import dishwasher
+from kinediff3d_core.data.families.drawer import drawer
 from kinediff3d_core.data.families.eyeglasses import eyeglasses
 from kinediff3d_core.data.families.laptop import laptop
 from kinediff3d_core.data.families.scissors import scissors
@@ -20,7 +23,10 @@ from kinediff3d_core.data.solids import Instances
 TEST_SEED_OFFSET = 1_000_003
 
 FAMILIES: dict[str, Callable[[int, torch.Generator, torch.device | str], Instances]] = {
+    'box': box,
     'cutter': cutter,
+    'dishwasher': dishwasher,
+    'drawer': drawer,
     'eyeglasses': eyeglasses,
     'laptop': laptop,
     'scissors': scissors,
