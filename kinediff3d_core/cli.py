@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 DONE, NO_ANSWER, UNUSABLE = 0, 1, 2
 PRESETS = ('fast', 'paper')
+PEERS = ('regression', 'asdf', 'score')
 STAGES = ('shape', 'pose', 'latent')
 
 
@@ -33,7 +35,9 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    options = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else [str(a) for a in arguments]
+    options = parser().parse_args(given)
+    options.command = shlex.join(['kinediff3d', *given])
     try:
         return int(options.run(options))
     except (ValueError, OSError, FloatingPointError) as error:
@@ -387,7 +391,8 @@ def _add_evaluate(commands: Any) -> None:
         commands, 'evaluate', _evaluate, 'measure pose, joint and shape errors on test views',
         '  kinediff3d evaluate --category laptop --count 200 --json laptop.json\n'
         '  kinediff3d evaluate --category laptop --objects ~/objects --count 64 --pictures worst\n'
-        '  kinediff3d evaluate --category all --count 50 --preset paper --no-mesh')
+        '  kinediff3d evaluate --category all --count 50 --preset paper --no-mesh\n'
+        '  kinediff3d evaluate --category laptop --peer regression --json peer_regression.json')
     command.add_argument('--category', default='all', metavar='C', help='a category or all')
     source = command.add_mutually_exclusive_group()
     source.add_argument('--source', metavar='procedural|DIR',
@@ -397,7 +402,14 @@ def _add_evaluate(commands: Any) -> None:
     command.add_argument('--count', type=_number(int, at_least=1), default=50, metavar='N',
                          help='samples a category (default 50), in turn over the objects')
     command.add_argument('--seed', type=_number(int, at_least=0), default=0)
-    command.add_argument('--json', type=Path, metavar='F', help='write the summary here')
+    command.add_argument('--rounds', type=_number(int, at_least=1), metavar='N',
+                         help='rounds of optimisation, instead of the preset\'s')
+    command.add_argument('--peer', choices=PEERS,
+                         help='score another way to answer, with the same networks: regression '
+                              '(no samples, no descent), asdf (test-time optimisation of the '
+                              'code, the true pose given), score (mean of 50 samples)')
+    command.add_argument('--json', type=Path, metavar='F',
+                         help='write the summary here, and how it was made beside it')
     command.add_argument('--records', type=Path, metavar='F',
                          help='write the metrics of every sample here, one JSON line each')
     command.add_argument('--no-mesh', action='store_true',
@@ -413,11 +425,19 @@ def _evaluate(options: argparse.Namespace) -> int:
     for path in (options.json, options.records, options.pictures):
         if path is not None and path.exists() and path.is_dir() != (path == options.pictures):
             raise ValueError(f'{path} is {"a folder" if path.is_dir() else "not a folder"}')
+    if options.peer is not None and options.rounds is not None:
+        raise ValueError('--rounds is of our own method; --peer has none')
     names = _categories(options.category, source)
+    from dataclasses import replace
+
     from tqdm import tqdm
 
     from kinediff3d_core.evaluation import evaluate as E
+    from kinediff3d_core.evaluation.benchmark import machine
+    from kinediff3d_core.evaluation.peers import PEERS as METHODS
     from kinediff3d_core.pipeline import Pipeline
+
+    method = E.ours if options.peer is None else METHODS[options.peer]
 
     summaries: dict[str, E.Summary] = {}
     records: list[E.Record] = []
@@ -427,17 +447,23 @@ def _evaluate(options: argparse.Namespace) -> int:
             E.object_samples(source, name, options.seed, shapes=not options.no_mesh)
         pipeline = Pipeline.load(name, preset=options.preset, device=options.device,
                                  weights=_weights(options.weights, name))
+        if options.rounds is not None:
+            pipeline.preset = replace(pipeline.preset, rounds=options.rounds)
         pictures = options.pictures
         with tqdm(total=options.count, desc=name, unit='view', disable=None) as bar:
             found = E.evaluate(pipeline, samples, options.count, options.seed,
                                lambda n, bar=bar: bar.update(n - bar.n),  # type: ignore[misc]
                                pictures if pictures is None or len(names) == 1
-                               else pictures / name)
+                               else pictures / name, method=method)
         records += found
         summaries[name] = E.summary_of(found)
         print(E.table(name, summaries[name]))
     if options.json is not None:
         E.write_summaries(options.json, summaries)
+        E.write_origin(options.json, {
+            'command': options.command, 'source': source, 'count': options.count,
+            'seed': options.seed, 'preset': options.preset, 'rounds': options.rounds,
+            'peer': options.peer, **machine(options.device)})
     if options.records is not None:
         E.write_records(options.records, records)
     return DONE
