@@ -2,12 +2,16 @@
 # make test   lint, then every test
 # make venv   only create .venv with all that both need
 # make lint   ruff and mypy
+# make results  run the evaluations that are not in results/ yet, then write docs/results.md (hours)
 # make clean  remove everything that make created
 #
 # Nothing here needs root, ROS 2 or a GPU. Another Python: make PYTHON=python3.12 demo
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+RESULTS ?= results
+# For make results: --count N, --objects DIR, --extra '--weights DIR --device cuda'.
+RESULTS_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
@@ -28,7 +32,7 @@ ifdef ROS_DISTRO
 unexport LD_LIBRARY_PATH ROS_DISTRO
 endif
 
-.PHONY: demo test venv lint clean
+.PHONY: demo test venv lint results clean
 
 demo: venv
 	$(BIN)/kinediff3d demo --headless --out demo_output
@@ -40,6 +44,13 @@ test: lint
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# What is in the folder is not measured again: stop and go on as you like.
+results: venv
+	mkdir -p $(RESULTS)
+	$(BIN)/python -m kinediff3d_core.evaluation.results --from $(RESULTS) --missing \
+		$(RESULTS_ARGS) | PATH="$(abspath $(BIN)):$$PATH" sh -ex
+	$(BIN)/python -m kinediff3d_core.evaluation.results --from $(RESULTS) $(RESULTS_ARGS)
 
 venv:
 	@$(MAKE) --silent --jobs=2 $(STAMPS)/project

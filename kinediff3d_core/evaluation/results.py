@@ -1,0 +1,295 @@
+"""docs/results.md from what ``kinediff3d evaluate --json`` wrote: the paper's tables, and ours.
+
+    python -m kinediff3d_core.evaluation.results --from results --missing | sh -e
+    python -m kinediff3d_core.evaluation.results --from results --out docs/results.md
+
+The first line prints the commands whose results are not in the folder yet; the second one writes
+the page from those that are. Inputs go by their names: ``procedural.json``, ``objects.json``,
+``paper.json``, ``peer_<name>.json``, ``rounds_<n>.json``, each with a ``.meta.json`` beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kinediff3d_core.evaluation.evaluate import origin_path
+from kinediff3d_core.evaluation.visibility import THIRDS
+from kinediff3d_core.urdf import write_text
+
+Summaries = Mapping[str, Mapping[str, Mapping[str, float]]]
+"""``{category: {metric: {mean, median, std, n}}}``, as ``evaluate --json`` writes it."""
+
+PEERS = {'regression': 'direct regression', 'asdf': 'A-SDF\'s optimisation (true pose given)',
+         'score': 'score model alone'}
+ROUNDS = (1, 2, 3, 4, 5)
+
+SHAPE = ('cd_w', 'cd_s', 'cd_m', 'gen_cd_w', 'gen_cd_s', 'gen_cd_m')
+POSE = ('rot_err_deg', 'trans_err_m', 'joint_state_err', 'axis_err_deg', 'axis_pos_err_m')
+TITLES = {
+    'cd_w': 'CD-w', 'cd_s': 'CD-s', 'cd_m': 'CD-m', 'cd_floor': 'floor', 'gen_cd_w': 'gen. CD-w',
+    'gen_cd_s': 'gen. CD-s', 'gen_cd_m': 'gen. CD-m', 'rot_err_deg': 'rot [°]',
+    'trans_err_m': 'trans [m]', 'joint_state_err': 'state [° or m]', 'axis_err_deg': 'axis [°]',
+    'axis_pos_err_m': 'axis pos. [m]', 'failure_rate': 'failures', 'seconds': 'seconds',
+    'visibility': 'visibility'}
+
+
+def _figures(*values: float | None) -> dict[str, float]:
+    return {k: v for k, v in zip(SHAPE + POSE, values, strict=False) if v is not None}
+
+
+ARTIMAGE, REARTMIX = 'paper, ArtImage', 'paper, ReArtMix'
+PUBLISHED: dict[str, tuple[str, dict[str, float]]] = {
+    'laptop': (ARTIMAGE, _figures(1.81, 2.21, 1.34, 2.36, 2.13, 2.58, 3.9, .042, 3.2, .9, .03)),
+    'eyeglasses': (ARTIMAGE, _figures(6.90, 7.82, 8.14, 8.71, 8.63, 10.38, 4.6, .077, 4.9, 1.8,
+                                      .03)),
+    'dishwasher': (ARTIMAGE, _figures(6.31, 7.41, 5.70, 6.72, 8.24, 7.41, 3.3, .052, 2.3, 1.7,
+                                      .03)),
+    'scissors': (ARTIMAGE, _figures(8.68, 10.21, 11.37, 10.61, 12.13, 13.87, 3.8, .022, 2.5, .5,
+                                    .02)),
+    'drawer': (ARTIMAGE, _figures(5.42, 6.13, 8.04, 6.77, 8.41, 10.35, 2.8, .072, .57, 1.7)),
+    'box': (REARTMIX, _figures(.92, 1.31, 1.46, 1.85, 2.02, 2.41, 2.9, .016)),
+    'stapler': (REARTMIX, _figures(2.00, 2.54, 2.31, 2.71, 3.42, 3.67, 2.9, .029)),
+    'cutter': (REARTMIX, _figures(2.65, 2.71, 3.11, 3.45, 3.66, 3.78, 2.4, .016)),
+}
+"""Tables 1, 2 and 4 of the paper (KineDiff3D's rows), in the units of our metrics."""
+PUBLISHED_ROUNDS = {1: (7.82, 5.6, .108), 2: (7.25, 4.3, .071), 3: (6.56, 3.7, .058),
+                    4: (6.34, 3.4, .052)}
+"""Table 3, IV to VII, dishwasher: CD-w, rotation [°] and translation [m] after so many rounds."""
+PUBLISHED_VISIBILITY = {'0-40 %': (6.15, 3.1, .049), '40-80 %': (6.34, 3.4, .051),
+                        '80-100 %': (6.92, 3.5, .053)}
+"""Table 3, I to III, dishwasher; the same, by what it calls occlusion level (visibility)."""
+
+HEAD = """# Results
+
+Written by `python -m kinediff3d_core.evaluation.results` from what `kinediff3d evaluate` measured;
+do not edit. Metrics and test views are those of [evaluation.md](evaluation.md). Cells are
+mean ± standard deviation, and the median after the bar. Failures are views without an estimate or
+rotated by more than 20°, of how many views; rotated estimates count in all means, too.
+
+The paper's rows are its own figures on its own data: what to expect, not who is ahead. Our Chamfer
+distances have a floor, two draws of 30,000 points from the same true surface; figures below it
+were scaled in another way. *To the surface* is without that floor.
+"""
+
+
+def commands(folder: Path, count: int = 200, paper_count: int = 20, objects: Path | None = None,
+             extra: Sequence[str] = ()) -> dict[str, str]:
+    """The command that makes each input, by the input's name."""
+    def line(name: str, *arguments: object, views: int = count) -> str:
+        return shlex.join(['kinediff3d', 'evaluate', *map(str, arguments), '--count', str(views),
+                           '--json', str(folder / f'{name}.json'), *extra])
+
+    out = {'procedural': line('procedural'),
+           'objects': line('objects', '--objects', objects or 'DIR'),
+           'paper': line('paper', '--preset', 'paper', views=paper_count)}
+    out.update({f'peer_{p}': line(f'peer_{p}', '--peer', p) for p in PEERS})
+    out.update({f'rounds_{n}': line(f'rounds_{n}', '--rounds', n) for n in ROUNDS})
+    return out
+
+
+def read(folder: Path, names: Iterable[str]) -> dict[str, Summaries]:
+    """Those of the named inputs that are there.
+
+    Raises:
+        ValueError: no such folder, or a file that is not what ``evaluate --json`` writes.
+    """
+    if not folder.is_dir():
+        raise ValueError(f'{folder} is not a folder')
+    out: dict[str, Summaries] = {}
+    for name in names:
+        path = folder / f'{name}.json'
+        if not path.is_file():
+            continue
+        try:
+            content = json.loads(path.read_text())
+            good = all({'mean', 'median', 'std', 'n'} <= set(stats)
+                       for summary in content.values() for stats in summary.values())
+        except (ValueError, AttributeError, TypeError):
+            good = False
+        if not good:
+            raise ValueError(f'{path} is not a summary of "kinediff3d evaluate --json"')
+        out[name] = content
+    return out
+
+
+def page(folder: Path, makers: Mapping[str, str]) -> str:
+    """The page as Markdown.
+
+    Args:
+        makers: the command of each input (:func:`commands`).
+    """
+    inputs = read(folder, makers)
+    parts = [HEAD]
+
+    def section(title: str, text: str, names: Sequence[str], table: str) -> None:
+        there = [n for n in names if n in inputs]
+        body = [f'## {title}', text]
+        if there:
+            body += [table, '\n'.join(_origin(folder, n, inputs[n]) for n in there)]
+        body.append('\n'.join(f'- Not here yet: `{n}.json`, by `{makers[n]}`'
+                              for n in names if n not in inputs))
+        parts.append('\n\n'.join(x for x in body if x) + '\n')
+
+    procedural, objects = inputs.get('procedural', {}), inputs.get('objects', {})
+    section('Table 1: reconstruction and generation', 'Unseen procedural objects, sensor model '
+            'on. Chamfer distances × 1000 of the whole object (w), its base (s) and its moving '
+            'parts (m); *gen.* is the object decoded in a joint state that was not seen.',
+            ['procedural'], _shape_table(procedural))
+    section('Table 2: pose and joints', 'The same views.', ['procedural'],
+            _pose_table(procedural))
+    section('Table 3, I to III: visibility', 'The same views, a third each by the share of the '
+            'object\'s surface that the camera sees. Of a convex object that is half at most, so '
+            'that the paper\'s bounds would leave nothing for the best.', ['procedural'],
+            _visibility_table(procedural))
+    rounds = {n: inputs[f'rounds_{n}'] for n in ROUNDS if f'rounds_{n}' in inputs}
+    section('Table 3, IV to VIII: rounds of optimisation', 'The same views, estimated with so '
+            'many rounds.', [f'rounds_{n}' for n in ROUNDS], _rounds_table(rounds))
+    methods = [('ours', procedural), ('ours, preset `paper`', inputs.get('paper', {})),
+               *((title, inputs.get(f'peer_{p}', {})) for p, title in PEERS.items())]
+    section('Peers', 'Other ways to answer with the same networks, decoder and views; mind the '
+            'number of views.', ['procedural', 'paper', *(f'peer_{p}' for p in PEERS)],
+            _peer_table(methods))
+    section('Third-party objects', 'Mesh objects that nothing was trained on, in the same kind of '
+            'views.', ['objects'], _both_tables(objects))
+    return '\n'.join(parts)
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ['---'] * len(head), *rows]
+    return '\n'.join('| ' + ' | '.join(cells) + ' |' for cells in lines)
+
+
+def cell(summary: Mapping[str, Mapping[str, float]], metric: str) -> str:
+    """``mean ± std | median`` of a metric; failures as a share of all views."""
+    if metric not in summary:
+        return '–'
+    s = summary[metric]
+    if metric.startswith('failure_rate'):
+        return f'{100 * s["mean"]:.3g} % of {int(s["n"])}'
+    return f'{s["mean"]:.3g} ± {s["std"]:.2g} \\| {s["median"]:.3g}'
+
+
+def _rows(summaries: Summaries, metrics: Sequence[str], surface: bool = False,
+          ) -> list[list[str]]:
+    """Ours, with ``surface`` its distances to the surface, and the paper's, by category."""
+    out = []
+    for category, summary in summaries.items():
+        out.append([category, 'ours', *(cell(summary, m) for m in metrics)])
+        if surface and any(f'{m}_surface' in summary for m in metrics):
+            out.append([category, 'ours, to the surface',
+                        *(cell(summary, f'{m}_surface') for m in metrics)])
+        if category in PUBLISHED:
+            name, figures = PUBLISHED[category]
+            out.append([category, name, *(f'{figures[m]:g}' if m in figures
+                                          else '–' for m in metrics)])
+    return out
+
+
+def _heads(metrics: Sequence[str]) -> list[str]:
+    return ['category', '', *(TITLES[m] for m in metrics)]
+
+
+def _shape_table(summaries: Summaries) -> str:
+    metrics = (*SHAPE, 'cd_floor', 'failure_rate')
+    return markdown(_heads(metrics), _rows(summaries, metrics, True))
+
+
+def _pose_table(summaries: Summaries) -> str:
+    metrics = (*POSE, 'failure_rate', 'seconds')
+    return markdown(_heads(metrics), _rows(summaries, metrics))
+
+
+def _both_tables(summaries: Summaries) -> str:
+    return _shape_table(summaries) + '\n\n' + _pose_table(summaries)
+
+
+def _visibility_table(summaries: Summaries) -> str:
+    metrics = ('visibility', 'cd_w', 'rot_err_deg', 'trans_err_m', 'joint_state_err',
+               'failure_rate')
+    rows = [[category, f'{third} third', *(cell(summary, f'{m}_{third}_third') for m in metrics)]
+            for category, summary in summaries.items() for third in THIRDS
+            if f'visibility_{third}_third' in summary]
+    rows += [['dishwasher', ARTIMAGE, level, *(f'{x:g}' for x in values), '–', '–']
+             for level, values in PUBLISHED_VISIBILITY.items()]
+    return markdown(_heads(metrics), rows)
+
+
+def _rounds_table(rounds: Mapping[int, Summaries]) -> str:
+    metrics = ('cd_w', 'gen_cd_w', 'rot_err_deg', 'trans_err_m', 'joint_state_err',
+               'failure_rate', 'seconds')
+    categories = list(dict.fromkeys(c for summaries in rounds.values() for c in summaries))
+    rows = [[category, str(n), *(cell(summaries[category], m) for m in metrics)]
+            for category in categories for n, summaries in rounds.items()
+            if category in summaries]
+    rows += [['dishwasher', f'{n} ({ARTIMAGE})', f'{cd:g}', '–', f'{rot:g}', f'{trans:g}', '–',
+              '–', '–'] for n, (cd, rot, trans) in PUBLISHED_ROUNDS.items()]
+    return markdown(['category', 'rounds', *(TITLES[m] for m in metrics)], rows)
+
+
+def _peer_table(methods: Sequence[tuple[str, Summaries]]) -> str:
+    metrics = ('cd_w', 'gen_cd_w', 'rot_err_deg', 'trans_err_m', 'joint_state_err',
+               'failure_rate', 'seconds')
+    categories = list(dict.fromkeys(c for _, summaries in methods for c in summaries))
+    return markdown(_heads(metrics), [
+        [category, title, *(cell(summaries[category], m) for m in metrics)]
+        for category in categories for title, summaries in methods if category in summaries])
+
+
+def _origin(folder: Path, name: str, summaries: Summaries) -> str:
+    """How an input was made, in one line."""
+    views = sorted({int(s['failure_rate']['n']) for s in summaries.values()
+                    if 'failure_rate' in s})
+    path = origin_path(folder / f'{name}.json')
+    meta: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    machine = ', '.join(str(meta[k]) for k in ('gpu', 'device', 'processor') if k in meta)
+    threads = f', {meta["threads"]} thread(s)' if 'threads' in meta else ''
+    return (f'- `{name}.json`: `{meta.get("command", "unknown command")}`'
+            + (f' ({"/".join(map(str, views))} views a category' if views else ' (')
+            + (f'; {machine}{threads})' if machine else ')'))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page, or tell what is missing; returns the exit status."""
+    parser = argparse.ArgumentParser(prog='python -m kinediff3d_core.evaluation.results',
+                                     description='docs/results.md from summaries of evaluate.')
+    parser.add_argument('--from', dest='folder', type=Path, default=Path('results'),
+                        metavar='DIR', help='folder of the summaries (default results)')
+    parser.add_argument('--out', type=Path, default=Path('docs/results.md'), metavar='F',
+                        help='page to write (default docs/results.md)')
+    parser.add_argument('--missing', action='store_true',
+                        help='print the commands of what is missing instead, for sh')
+    parser.add_argument('--count', type=int, default=200, metavar='N',
+                        help='views a category in these commands (default 200)')
+    parser.add_argument('--paper-count', type=int, default=20, metavar='N',
+                        help='the same for the slow preset paper (default 20)')
+    parser.add_argument('--objects', type=Path, metavar='DIR',
+                        help='folder of third-party objects; without it they are left out')
+    parser.add_argument('--extra', default='', metavar='ARGS',
+                        help='more arguments for the commands, such as "--weights runs"')
+    options = parser.parse_args(arguments)
+    makers = commands(options.folder, options.count, options.paper_count, options.objects,
+                      shlex.split(options.extra))
+    try:
+        if options.missing:
+            for name, maker in makers.items():
+                if not (options.folder / f'{name}.json').is_file() and \
+                        (name != 'objects' or options.objects is not None):
+                    print(maker)
+        else:
+            write_text(options.out, page(options.folder, makers))
+            print(options.out)
+    except (ValueError, OSError) as error:
+        print(f'results: error: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""docs/results.md from small hand-written summaries."""
+
+import json
+
+import pytest
+
+from kinediff3d_core.evaluation import results
+from kinediff3d_core.evaluation.evaluate import write_origin, write_summaries
+
+
+def stats(mean, std=0.5, n=20, median=None):
+    return {'mean': mean, 'median': mean if median is None else median, 'std': std, 'n': n}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    base = {'cd_w': stats(7.25, median=7.1), 'cd_w_surface': stats(1.125), 'cd_floor': stats(6.5),
+            'gen_cd_w': stats(7.75), 'rot_err_deg': stats(1.25, 2.0), 'trans_err_m': stats(0.0125),
+            'joint_state_err': stats(0.875), 'failure_rate': stats(0.05), 'seconds': stats(0.75)}
+    for third, mean in (('worst', 3.5), ('middle', 1.5), ('best', 0.625)):
+        base[f'visibility_{third}_third'] = stats(0.3)
+        base[f'rot_err_deg_{third}_third'] = stats(mean)
+    write_summaries(tmp_path / 'procedural.json', {'laptop': base})
+    write_origin(tmp_path / 'procedural.json',
+                 {'command': 'kinediff3d evaluate --count 20', 'device': 'cpu', 'threads': 2})
+    write_summaries(tmp_path / 'peer_asdf.json',
+                    {'laptop': {'rot_err_deg': stats(4.125), 'seconds': stats(88.0)}})
+    for n in (1, 2):
+        write_summaries(tmp_path / f'rounds_{n}.json',
+                        {'laptop': {'rot_err_deg': stats(10.5 / n)}})
+    return tmp_path
+
+
+def test_the_page_has_the_numbers(folder, capsys):
+    out = folder / 'results.md'
+    assert results.main(['--from', str(folder), '--out', str(out)]) == 0
+    told = out.read_text()
+    lines = told.splitlines()
+
+    def row(*words):
+        return next(line for line in lines if all(w in line for w in words))
+
+    shape, pose = row('| laptop | ours |', '7.75', '6.5'), row('| laptop | ours |', '0.0125')
+    assert '7.25 ± 0.5 \\| 7.1' in shape and '5 % of 20' in shape
+    assert '1.25 ± 2 \\| 1.25' in pose and '0.75' in pose
+    assert '1.12' in row('| laptop | ours, to the surface |')
+    assert '1.81' in row('| laptop | paper, ArtImage |', '2.36')
+    assert '3.9 | 0.042 | 3.2 | 0.9 | 0.03' in row('| laptop | paper, ArtImage |', '0.042')
+    assert '3.5 ±' in row('| laptop | worst third |') and '0.625' in row('best third')
+    assert '10.5' in row('| laptop | 1 |') and '5.25' in row('| laptop | 2 |')
+    assert '4.12' in row('A-SDF') and '88' in row('A-SDF')
+    assert '`kinediff3d evaluate --count 20` (20 views a category; cpu, 2 thread(s))' in told
+    # Every row of a table has as many cells as its head.
+
+    heads = [i for i, line in enumerate(lines) if line.startswith('| ---')]
+    for i in heads:
+        j = i
+        while j < len(lines) and lines[j].startswith('|'):
+            assert lines[j].replace('\\|', '').count('|') == \
+                lines[i - 1].replace('\\|', '').count('|'), lines[j]
+            j += 1
+
+
+
+def test_missing_inputs_are_named_with_their_commands(folder, capsys):
+    out = folder / 'results.md'
+    results.main(['--from', str(folder), '--out', str(out)])
+    told = out.read_text()
+    for name, command in results.commands(folder).items():
+        there = (folder / f'{name}.json').is_file()
+        assert (f'Not here yet: `{name}.json`, by `{command}`' in told) != there, name
+    third_party = told[told.index('## Third-party'):]
+    assert '| laptop' not in third_party and '--objects DIR' in third_party
+    capsys.readouterr()
+    results.main(['--from', str(folder), '--missing', '--count', '7', '--extra', '--weights w'])
+    lines = capsys.readouterr().out.splitlines()
+    assert f'kinediff3d evaluate --peer score --count 7 --json {folder}/peer_score.json ' \
+        '--weights w' in lines
+    assert not any('procedural.json' in line or 'objects.json' in line for line in lines)
+    assert any('--preset paper --count 20' in line for line in lines)
+    results.main(['--from', str(folder), '--missing', '--objects', 'there'])
+    assert '--objects there' in capsys.readouterr().out
+
+
+def test_other_files_are_refused(folder, capsys):
+    (folder / 'paper.json').write_text(json.dumps({'laptop': {'rot_err_deg': 3}}))
+    assert results.main(['--from', str(folder), '--out', str(folder / 'r.md')]) == 2
+    assert 'paper.json is not a summary' in capsys.readouterr().err
+    assert results.main(['--from', str(folder / 'none'), '--out', str(folder / 'r.md')]) == 2
+    assert not (folder / 'r.md').exists()
