@@ -393,7 +393,8 @@ def _add_evaluate(commands: Any) -> None:
         '  kinediff3d evaluate --category laptop --objects ~/objects --count 64 --pictures worst\n'
         '  kinediff3d evaluate --category all --count 50 --preset paper --no-mesh\n'
         '  kinediff3d evaluate --category laptop --peer regression --json peer_regression.json')
-    command.add_argument('--category', default='all', metavar='C', help='a category or all')
+    command.add_argument('--category', default='all', metavar='C',
+                         help='a category, or all that have weights (default)')
     source = command.add_mutually_exclusive_group()
     source.add_argument('--source', metavar='procedural|DIR',
                         help='held-out procedural objects (default), or a folder of URDF objects: '
@@ -427,7 +428,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             raise ValueError(f'{path} is {"a folder" if path.is_dir() else "not a folder"}')
     if options.peer is not None and options.rounds is not None:
         raise ValueError('--rounds is of our own method; --peer has none')
-    names = _categories(options.category, source)
+    names = _categories(options.category, source, options.weights)
     from dataclasses import replace
 
     from tqdm import tqdm
@@ -469,22 +470,23 @@ def _evaluate(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _categories(category: str, source: str) -> list[str]:
-    """The categories to evaluate; those of a folder where ``all`` is asked for."""
-    from kinediff3d_core.categories import CATEGORIES, get_category
+def _categories(category: str, source: str, weights: Path | None) -> list[str]:
+    """The categories to evaluate; ``all`` is those with weights, of a folder those in it."""
+    from kinediff3d_core.categories import get_category
+    from kinediff3d_core.weights import trained_categories
 
     if category != 'all':
         return [get_category(category).name]
+    trained = trained_categories(weights)
     if source == 'procedural':
-        return list(CATEGORIES)
+        return trained
     from kinediff3d_core.data.objects import category_of, list_objects
 
     there = {category_of(folder) for folder in list_objects(source)}
-    known = [name for name in CATEGORIES if name in there]
-    if not known:
-        raise ValueError(f'{source} has {", ".join(sorted(there))}; known categories: '
-                         f'{", ".join(CATEGORIES)}')
-    return known
+    if not there & set(trained):
+        raise ValueError(f'{source} has {", ".join(sorted(there))}; categories with weights: '
+                         f'{", ".join(trained)}')
+    return [name for name in trained if name in there]
 
 
 # benchmark
@@ -539,14 +541,19 @@ def _add_train(commands: Any) -> None:
         commands, 'train', _train, 'train the networks of a category on procedural objects',
         '  kinediff3d train all --category laptop --out runs --seconds 1200\n'
         '  kinediff3d train pose --category laptop --out runs --resume --device cuda')
-    command.add_argument('stage', choices=(*STAGES, 'decoder', 'all'),
-                         help='shape (KA-VAE), then pose (score model), then latent (diffusion); '
-                              'decoder goes on with the KA-VAE\'s decoder, codes unchanged')
+    command.add_argument('stage', choices=(*STAGES, 'all'),
+                         help='shape (KA-VAE), pose (score model), latent (diffusion, needs '
+                              'shape)')
     command.add_argument('--category', required=True, metavar='C')
     command.add_argument('--steps', type=_number(int, at_least=1), metavar='N',
                          help='a stage; default: the stage\'s own number')
     command.add_argument('--seconds', type=_number(float, above=0), metavar='S',
                          help='largest wall time a stage; the learning rate follows the clock')
+    command.add_argument('--batch', type=_number(int, at_least=1), metavar='N',
+                         help='samples a step (default: the stage\'s own, sized for a CPU)')
+    command.add_argument('--refresh', type=_number(int, at_least=0), metavar='N',
+                         help='new objects every ten steps (default: the stage\'s own, sized '
+                              'for a CPU)')
     command.add_argument('--seed', type=_number(int, at_least=0), default=0)
     command.add_argument('--device', default='cpu', help='cpu (default), cuda or cuda:N')
     command.add_argument('--out', type=Path, default=Path('runs'), metavar='DIR',
@@ -571,7 +578,8 @@ def _train(options: argparse.Namespace) -> int:
     from kinediff3d_core.training.run import train
 
     train(stages, names, options.out, steps=options.steps, seed=options.seed,
-          device=options.device, seconds=options.seconds)
+          device=options.device, seconds=options.seconds, batch=options.batch,
+          refresh=options.refresh)
     print(f'weights are in {", ".join(str(options.out / name) for name in names)}; use them with '
           f'--weights {options.out}')
     return DONE
