@@ -158,13 +158,16 @@ def eyeglasses(n: int, generator: torch.Generator, device: torch.device | str) -
 
     origin = torch.stack([torch.stack([hinge[0], side * hinge[1], end_z], dim=-1)
                           for side in (1, -1)], dim=1)
-    # Legs fold until they lie along the front or its pads: those that bend in meet it sooner.
+    # Legs fold until they lie along the front, its pads or the other end piece; those that bend
+    # in meet them sooner.
     bent_in = torch.atan2(outer - thick / 2 + y, length).clamp_min(0)
     padded = pads & (end_z - high / 2 < pad_z + pad_high)
     behind = torch.where(padded, torch.maximum(depth / 2, pad_back), depth / 2)
-    room = (back - behind - (thick - outer)) / (width / 2) - 0.3 * tilt.abs()
-    room = room.clamp(-0.35, 0.12)
+    opposite = length > 1.7 * hinge[1]  # reaches the other end piece, which comes out as far back
+    space = torch.where(opposite, torch.minimum(back - behind, none), back - behind)
+    space = space - (thick - outer) - 0.0005
+    room = space / torch.where(space > 0, length, width / 2) - 0.3 * tilt.abs() - bent_in
     upper = torch.where(b.chance(0.35), b.uniform(radians(60), radians(85)),
                         b.uniform(radians(85), radians(100)))
-    upper = torch.minimum(upper, radians(90) + wrap + room - bent_in).clamp_min(radians(60))
+    upper = torch.minimum(upper, radians(90) + room).clamp_min(radians(60))
     return b.build(get_category('eyeglasses'), origin, upper[:, None].expand(-1, 2), middle=(2,))
