@@ -37,6 +37,11 @@ def box(n: int, generator: torch.Generator, device: torch.device | str) -> Insta
     vault = kind >= 0.84
     sheet = plate | rim | inset  # what is a plate, maybe with more on it
     flat = plate | rim
+    # A lid between the walls falls forward with them or lies lower than they end.
+    slope = b.uniform(radians(3), radians(25)) * b.chance(0.6)
+    slope = torch.minimum(slope, torch.atan2(0.6 * high, depth)) * inset
+    sunk = b.uniform(0.0, 0.25) * high * (inset & (slope == 0) & b.chance(0.5))
+    hinge_z = high - sunk
 
     # Body: walls and floor; where its corners are round, a block with a cavity around them.
     round_ = b.chance(0.35) & ~inset
@@ -52,20 +57,14 @@ def box(n: int, generator: torch.Generator, device: torch.device | str) -> Insta
     b.slab(0, (end, -y, none), (depth - end, wall - y, high), edge=edge)
     b.slab(0, (end, y - wall, none), (depth - end, y, high), edge=edge)
     b.slab(0, (depth - wall, end - y, none), (depth, y - end, high), edge=edge)
-    b.slab(0, (none, end - y, none), (wall, y - end, high), edge=edge)
+    b.slab(0, (none, end - y, none), (wall, y - end, hinge_z), edge=edge)
 
-    # A lid between the walls starts behind a fixed strip or at the rear wall, may fall forward.
+    # A lid between the walls starts at a fixed strip or at the rear wall.
     strip = torch.where(b.chance(0.5), depth * b.uniform(0.1, 0.35), wall)
-    slope = b.uniform(radians(3), radians(25)) * b.chance(0.6)
-    slope = torch.minimum(slope, torch.atan2(0.6 * (high - floor), depth))
-    slope = torch.where(inset, slope, 0.0)
     hinge_x = torch.where(inset, strip, 0.0)
     thick = torch.where(b.chance(0.4), wall * b.uniform(0.8, 1.5),
                         high.clamp_max(size) * b.uniform(0.02, 0.14)).clamp(0.0012, 0.035)
     thick = torch.where(inset, torch.minimum(thick, 0.3 * high), thick)
-    sunk = torch.where(b.chance(0.5), b.uniform(0.0, 0.25) * high, 0.0)
-    sunk = torch.where(inset & (slope == 0), torch.minimum(sunk, 0.5 * high), 0.0)
-    hinge_z = high - sunk
     b.slab(0, (none + 0.1 * wall, wall * 0.5 - y, hinge_z - thick),
            (strip - 0.0005, y - wall * 0.5, hinge_z), present=inset & (strip > 1.5 * wall))
     b.slab(0, (none - 2, none - 2, high), (none + 3, none + 2, high + 2), present=slope > 0,
@@ -132,7 +131,7 @@ def box(n: int, generator: torch.Generator, device: torch.device | str) -> Insta
     sill = lid_high - bow  # the upright part below the vault
     b.slab(1, (none, -y, -lid_high), (depth, y, lid_high), bow, present=vault, axis=1)
     b.slab(1, (none - 1, none - 1, none - 2), (none + 2, none + 1, gap), present=vault, cut=True)
-    lid_wall = wall.clamp_min(0.0015)
+    lid_wall = torch.minimum(wall.clamp_min(0.0015), 0.4 * lid_high)
     ceiling = torch.where(vault, (sill + 0.55 * bow).clamp_max(lid_high - lid_wall),
                           lid_high - lid_wall)
     sunk_x = torch.where(vault, (0.12 * depth).clamp_min(lid_wall), lid_wall)
@@ -201,4 +200,8 @@ def box(n: int, generator: torch.Generator, device: torch.device | str) -> Insta
     origin = torch.stack([hinge_x, none, hinge_z], dim=-1)[:, None]
     upper = b.uniform(radians(100), radians(180))
     upper = torch.where(boxy, b.uniform(radians(100), radians(130)), upper)
-    return b.build(get_category('box'), origin, upper[:, None], middle=(1,))
+    built = b.build(get_category('box'), origin, upper[:, None], middle=(1,))
+    # A vault is the upper half of a block: the lid's box ends where the lower half was cut away.
+    built.bounds[:, 1, 0, 2] = torch.where(vault, torch.where(latch, -latch_z, gap),
+                                           built.bounds[:, 1, 0, 2])
+    return built

@@ -36,8 +36,9 @@ def dishwasher(n: int, generator: torch.Generator, device: torch.device | str) -
     panel_z = b.uniform(0.06, 0.19) * high.clamp(0.4, 0.8)
     # The hinge somewhere in the door's thickness; the door may reach a little below it.
     behind = door_thick * torch.where(b.chance(0.5), b.chance(0.6), b.uniform(0.0, 1.0))
+    under = b.uniform(0.0, 0.04) * b.chance(0.2)
+    behind = torch.where(under > 0, 0.0, behind)
     before = door_thick - behind
-    under = b.uniform(0.0, 0.04) * b.chance(0.3)
     gap = b.uniform(0.0008, 0.004)
     side = torch.where(b.chance(0.7), b.uniform(0.015, 0.06), b.uniform(0.05, 0.09))
     floor = torch.where(b.chance(0.7), b.uniform(0.02, 0.06), b.uniform(0.05, 0.14))
@@ -56,7 +57,8 @@ def dishwasher(n: int, generator: torch.Generator, device: torch.device | str) -
     # a plinth or the front of a drawer is flush with it.
     level = kick & (before < 0.0015) & (under == 0)
     sweep = under + 0.25 * before + 0.002
-    b.slab(0, (-sweep, none - 2, none - 2), (none + 1, none + 2, low), present=~level, cut=True)
+    b.slab(0, (-sweep, none - 2, none - 2), (none + 1, none + 2, low + 0.2 * under),
+           present=~level, cut=True)
     b.slab(0, (-0.02 + none, -y, 0.02 * kick), (behind, y, low - gap), edge=0.003,
            present=level)
     recess = torch.maximum(b.uniform(0.02, 0.09), sweep)

@@ -76,13 +76,13 @@ def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> In
     each = torch.where(table, each.clamp_max(0.2), each)
     high = torch.where(table, each, high.clamp_min(0.2))
     tall = b.chance(0.12) & (rows == 1) & ~table  # a pull-out as high as the cabinet
-    high = torch.where(tall, b.uniform(0.45, 0.85), high)
+    high = torch.where(tall, b.uniform(0.45, 0.85), high).clamp_max(1.1)
 
     # Where in the front the drawers are: all of it, at the top or the bottom, or to one side.
     part_z = b.chance(0.45) & ~table & ~desk & (rows < 4) & ~tall
     below = part_z & b.chance(0.85)
     rest = torch.where(part_z, high * b.uniform(0.25, 2.5), 0.0)
-    rest = torch.minimum(rest, 1.15 - high).clamp_min(0)
+    rest = torch.minimum(rest, 1.1 - high).clamp_min(0)
     part_z, below = part_z & (rest > 0.08), below & (rest > 0.08)
     rest = torch.where(part_z, rest, 0.0)
     high = high + rest
@@ -112,6 +112,7 @@ def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> In
     spread = table & b.chance(0.5)
     over_x = torch.where(spread, b.uniform(0.01, 0.12), over_x)
     over_y = torch.where(spread, b.uniform(0.01, 0.18), over_y)
+    over_y = torch.minimum(over_y, 0.72 - y)
     open_top = b.chance(0.08) & ~table & ~desk
     edge = b.uniform(0.0, 0.5) * torch.minimum(top, side) * b.chance(0.5)
     corner = torch.where(b.chance(0.2), b.uniform(0.0, 0.08), 0.0)
@@ -163,6 +164,7 @@ def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> In
     rail_x = torch.where(b.chance(0.7), side, b.uniform(0.1, 0.25))
     rail_z = torch.where(b.chance(0.6), b.uniform(0.02, 0.12), b.uniform(0.1, 0.45)) * scale
     rail_x = torch.minimum(rail_x, 0.4 * depth)
+    rail_z = torch.minimum(rail_z, 1.45 - leg_z - high - top)
     b.slab(0, (-depth, ty0 + 0.3 * over_y, high + hang),
            (rail_x - depth, ty1 - 0.3 * over_y, high + top + rail_z), present=rail & ~open_top)
 
