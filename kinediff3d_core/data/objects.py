@@ -214,15 +214,17 @@ def _as_category(source: Path, found: MeshObject) -> MeshObject:
     if found.category not in CATEGORIES:
         return found
     spec = CATEGORIES[found.category]
-    if len(found.joints) != len(spec.joints):
-        raise ValueError(f'{source} has {len(found.joints)} movable joints, a {spec.name} has '
-                         f'{len(spec.joints)}')
+    count, most = len(found.joints), len(spec.joints)
+    if count != most and not (spec.optional_parts and 1 <= count < most):
+        raise ValueError(f'{source} has {count} movable joints, a {spec.name} has '
+                         f'{"1 to " if spec.optional_parts else ""}{most}')
+    wanted = spec.joints[:count]
     names = [j.name for j in found.joints]
-    pick = [names.index(j.name) if j.name in names else i for i, j in enumerate(spec.joints)]
+    pick = [names.index(j.name) if j.name in names else i for i, j in enumerate(wanted)]
     if sorted(pick) != list(range(len(pick))):
         pick = list(range(len(pick)))
     joints = []
-    for want, i in zip(spec.joints, pick, strict=True):
+    for want, i in zip(wanted, pick, strict=True):
         have = found.joints[i]
         if have.joint_type != want.joint_type:
             raise ValueError(f'{source}: joint {have.name!r} is {have.joint_type}, a '
@@ -235,7 +237,7 @@ def _as_category(source: Path, found: MeshObject) -> MeshObject:
                              '(docs/conventions.md)')
         joints.append(Joint(want.name, want.joint_type, want.parent, want.child, have.axis,
                             have.lower, have.upper))
-    return MeshObject(found.name, found.category, spec.parts, tuple(joints),
+    return MeshObject(found.name, found.category, spec.parts[:count + 1], tuple(joints),
                       (found.meshes[0], *(found.meshes[i + 1] for i in pick)), found.origin[pick])
 
 

@@ -134,14 +134,21 @@ def true_mesh(instances: Instances, part: int) -> Mesh:
     return Mesh(p[0].double().numpy(), mesh.faces)
 
 
-def _truth(spec: Category, T_camera_part: Tensor, q: Tensor, origin: Any, axis: Any,
-           surfaces: tuple[Surface, ...] | None) -> Truth:
-    joints = spec.joints
+def _truth(spec: Category, parts: Sequence[int], T_camera_part: Tensor, q: Tensor, origin: Any,
+           axis: Any, surfaces: tuple[Surface, ...] | None) -> Truth:
+    """The truth of an object that has ``parts`` (K) of its category, the base first.
+
+    Args:
+        T_camera_part: (K, 4, 4). q: (K-1,) and origin, axis: (K-1, 3) of the joints it has.
+    """
+    joints = [j for j in spec.joints if j.child in parts]
+    place = {k: i for i, k in enumerate(parts)}
     return Truth(
-        spec.name, spec.parts, tuple(j.name for j in joints), tuple(j.joint_type for j in joints),
-        tuple(j.parent for j in joints), tuple(j.child for j in joints),
-        T_camera_part.double().cpu().numpy(), q.double().cpu().numpy(),
-        np.asarray(origin, dtype=np.float64), np.asarray(axis, dtype=np.float64), surfaces)
+        spec.name, tuple(spec.parts[k] for k in parts), tuple(j.name for j in joints),
+        tuple(j.joint_type for j in joints), tuple(place[j.parent] for j in joints),
+        tuple(place[j.child] for j in joints), T_camera_part.double().cpu().numpy(),
+        q.double().cpu().numpy(), np.asarray(origin, dtype=np.float64),
+        np.asarray(axis, dtype=np.float64), surfaces)
 
 
 def _finished(index: int, name: str, depth: Tensor, part: Tensor, truth: Truth,
@@ -162,7 +169,7 @@ def point_surfaces(instances: Instances) -> tuple[Surface, ...]:
     half = instances.half[0]
     faces = 8 * (half * half.roll(1, -1)).sum(-1) * instances.present[0]
     out = []
-    for k in range(instances.num_parts):
+    for k in torch.nonzero(instances.exists[0])[:, 0].tolist():
         p, _ = instances.surface_points(k, POINTS, torch.Generator().manual_seed(k))
         area = sum(float(f) for f, slot in zip(faces, instances.slots, strict=True)
                    if slot.part == k and not slot.cut)
@@ -191,11 +198,12 @@ def procedural_samples(category: str, seed: int = 0, shapes: bool = True,
         one = sample_instances(category, 1, generator)
         q, T_camera_base = sample_views(one, generator)
         depth, part = render_depth(one, q, T_camera_base, TEST_CAMERA)
-        surfaces = tuple(Surface(true_mesh(one, k)) for k in range(one.num_parts)) \
-            if shapes else None
-        truth = _truth(spec, one.part_poses(q, T_camera_base)[0], q[0], one.origin[0],
-                       one.axis[0], surfaces)
-        low, high = (x[0].double().numpy() for x in state_range(one))
+        parts = torch.nonzero(one.exists[0])[:, 0].tolist()
+        joints = [i for i, j in enumerate(spec.joints) if j.child in parts]
+        surfaces = tuple(Surface(true_mesh(one, k)) for k in parts) if shapes else None
+        truth = _truth(spec, parts, one.part_poses(q, T_camera_base)[0, parts], q[0, joints],
+                       one.origin[0, joints], one.axis[0, joints], surfaces)
+        low, high = (x[0, joints].double().numpy() for x in state_range(one))
         return _finished(index, f'procedural/{seed}/{index}', depth[0], part[0], truth,
                          surfaces or point_surfaces(one), low, high, generator,
                          sensor or SensorModel())
@@ -225,8 +233,8 @@ def object_samples(root: Path | str, category: str, seed: int = 0, shapes: bool 
         depth, part = render_object(obj, q, T_camera_base, TEST_CAMERA)
         if i not in seen:
             seen[i] = visible_surfaces(obj, 2 * SAMPLES if shapes else POINTS)
-        truth = _truth(spec, obj.part_poses(q, T_camera_base), q, obj.origin, obj.axis,
-                       seen[i] if shapes else None)
+        truth = _truth(spec, range(len(obj.parts)), obj.part_poses(q, T_camera_base), q,
+                       obj.origin, obj.axis, seen[i] if shapes else None)
         low, high = object_range(obj)
         return _finished(index, obj.name, depth, part, truth, seen[i], low, high, generator,
                          sensor or SensorModel())
