@@ -46,7 +46,7 @@ from kinediff3d_ros.processes import (  # noqa: E402
 
 pytestmark = pytest.mark.ros
 
-START = 90.0
+START = 180.0
 """Seconds for a node to load torch and the weights on a busy machine."""
 
 ANSWER = 30.0
