@@ -70,10 +70,10 @@ def box(n: int, generator: torch.Generator, device: torch.device | str) -> Insta
     b.slab(0, (none - 2, none - 2, high), (none + 3, none + 2, high + 2), present=slope > 0,
            cut=True, pitch=slope, pivot=(hinge_x, 0.0, high))
 
-    # Plinth or moulding on three sides, feet, partition, grips at the ends.
-    plinth, out = b.chance(0.25) & ~rim, (size * b.uniform(0.01, 0.06)).clamp(0.003, 0.025)
+    # Plinth or moulding on three sides, feet, partition with a till, grips at the ends.
+    plinth, out = b.chance(0.25) & ~rim, (size * b.uniform(0.01, 0.09)).clamp(0.003, 0.03)
     drop = high * b.uniform(0.0, 0.08)
-    b.slab(0, (none, -y - out, -drop), (depth + out, y + out, high * b.uniform(0.06, 0.22)),
+    b.slab(0, (none, -y - out, -drop), (depth + out, y + out, high * b.uniform(0.06, 0.28)),
            corner, 0.3 * out * b.chance(0.5), present=plinth, axis=2)
     b.slab(0, (wall, wall - y, floor), (depth - wall, y - wall, high + 1), inner, present=plinth,
            cut=True)
@@ -87,9 +87,11 @@ def box(n: int, generator: torch.Generator, device: torch.device | str) -> Insta
             b.slab(0, (fx, fy, -foot_z), (fx + foot, fy + foot, 0.5 * floor), foot_corner,
                    present=feet)
     split = width * b.uniform(-0.3, 0.3)
+    split_z, parted = high * b.uniform(0.4, 0.85), b.chance(0.2) & ~inset
     b.slab(0, (0.5 * wall, split - wall / 2, 0.5 * floor),
-           (depth - 0.5 * wall, split + wall / 2, high * b.uniform(0.4, 0.85)),
-           present=b.chance(0.18) & ~inset)
+           (depth - 0.5 * wall, split + wall / 2, split_z), present=parted)
+    b.slab(0, (0.5 * wall, split, split_z * b.uniform(0.4, 0.9)),
+           (depth - 0.5 * wall, y - 0.5 * wall, split_z), present=parted & b.chance(0.5))
     grips = b.chance(0.2) & ~rim
     grip, grip_z = size * b.uniform(0.1, 0.2), high * b.uniform(0.5, 0.8)
     grip_out = size * b.uniform(0.015, 0.06)
@@ -120,51 +122,50 @@ def box(n: int, generator: torch.Generator, device: torch.device | str) -> Insta
     b.slab(1, (torch.where(inset, thick * slope.tan(), rear), -ly, low), (reach, ly, low + thick),
            lid_corner, lid_edge, present=sheet, pitch=slope)
 
-    # Hollow lids: a block, vaulted or not, with a cavity; plates are its walls and ceiling.
+    # Other lids have walls: hollow ones stand on the body's, a rim goes down around them on three
+    # sides. Round corners, rounded edges and vaults are cut from a block.
+    boxy = hollow | vault
     lid_high = torch.where(vault, depth * b.uniform(0.15, 0.5),
                            high * b.uniform(0.12, 0.55)).clamp(0.012, 0.3)
+    lid_high = torch.where(rim, gap + thick, lid_high)
+    rim_low = -high * torch.where(b.chance(0.6), b.uniform(0.06, 0.3), b.uniform(0.3, 0.9))
+    out = torch.where(rim, gap + wall, 0.0)  # how far they stand out over the body's
+    lid_wall = torch.where(rim, wall, torch.minimum(wall.clamp_min(0.0015), 0.4 * lid_high))
+    wz0 = torch.where(rim, rim_low, gap)
     lid_edge = torch.minimum(lid_high, corner.clamp_min(0.003)) * b.uniform(0.0, 0.5)
-    lid_edge = lid_edge * b.chance(0.6)
-    shell = hollow & (round_ | (lid_edge > 0))
-    b.slab(1, (none, -y, gap), (depth, y, lid_high), corner, lid_edge, present=shell)
+    lid_edge = lid_edge * (hollow & b.chance(0.6))
+    block = (hollow & (lid_edge > 0)) | ((hollow | rim) & round_)
+    b.slab(1, (0.004 * rim, -y - out, wz0), (depth + out, y + out, lid_high), corner + out,
+           lid_edge, present=block)
     bow = torch.minimum(lid_high, depth / 2) * b.uniform(0.6, 1.0)
     sill = lid_high - bow  # the upright part below the vault
     b.slab(1, (none, -y, -lid_high), (depth, y, lid_high), bow, present=vault, axis=1)
     b.slab(1, (none - 1, none - 1, none - 2), (none + 2, none + 1, gap), present=vault, cut=True)
-    lid_wall = torch.minimum(wall.clamp_min(0.0015), 0.4 * lid_high)
-    ceiling = torch.where(vault, (sill + 0.55 * bow).clamp_max(lid_high - lid_wall),
-                          lid_high - lid_wall)
-    sunk_x = torch.where(vault, (0.12 * depth).clamp_min(lid_wall), lid_wall)
-    b.slab(1, (sunk_x, lid_wall - y, none - 1), (depth - sunk_x, y - lid_wall, ceiling), inner,
-           present=hollow & shell | vault, cut=True)
-    boxy = hollow | vault
-    # Ceiling and walls: of hollow lids themselves, of vaulted ones the inside of the block.
-    cx, cy = torch.where(vault, sunk_x, torch.where(shell, corner, 0.0)), corner
-    b.slab(1, (cx, cy - y, ceiling), (depth - cx, y - cy, torch.where(
-        vault, ceiling + 0.3 * lid_wall, lid_high)), present=boxy)
-    top = torch.where(shell, lid_high - torch.maximum(corner, lid_edge), lid_high)
-    top = torch.where(vault, torch.minimum(top, ceiling), top).clamp_min(0.3 * lid_high)
-    top = torch.minimum(top, lid_high - lid_edge)
-    wx0 = torch.where(vault, 0.12 * depth, torch.where(shell, corner.clamp_min(0.001), 0.0))
-    # The same slots are the rim of a lid that goes around the walls: on three sides, downwards.
-    rim_low = -(high * torch.where(b.chance(0.6), b.uniform(0.06, 0.3), b.uniform(0.3, 0.9)))
-    for s in (-1, 1):
-        inner_y = torch.where(rim, s * (y + gap), s * (y - lid_wall))
-        outer_y = torch.where(rim, s * (y + gap + wall), s * y)
-        b.slab(1, (torch.where(rim, 0.004 + corner, wx0), torch.minimum(inner_y, outer_y),
-                   torch.where(rim, rim_low, gap)),
-               (torch.where(rim, depth + gap + wall - corner, depth - wx0),
-                torch.maximum(inner_y, outer_y), torch.where(rim, 0.5 * thick + gap, top)),
-               present=rim | boxy)
-    wy = torch.where(shell | vault | (rim & round_), corner.clamp_min(0.001), 0.0)
-    fx0 = torch.where(rim, depth + gap, depth - lid_wall)
-    fx1 = torch.where(rim, depth + gap + wall, depth)
-    wy_rim = torch.where(rim, wy - over, wy)
-    b.slab(1, (fx0, wy_rim - y, torch.where(rim, rim_low, gap)),
-           (fx1, y - wy_rim, torch.where(rim, 0.5 * thick + gap, torch.where(vault, sill, top))),
-           present=rim | hollow | vault & (sill > gap + 0.004))
-    b.slab(1, (none, wy - y, gap), (lid_wall, y - wy, torch.where(vault, sill, top)),
-           present=hollow | vault & (sill > gap + 0.004))
+    in_x = torch.where(vault, torch.maximum(0.12 * depth, lid_wall), lid_wall)
+    ceiling = torch.where(vault, torch.minimum(sill + 0.55 * bow, lid_high - lid_wall),
+                          torch.where(rim, gap, lid_high - lid_wall))
+    b.slab(1, (torch.where(rim, -1.0, in_x), lid_wall - out - y, none - 1),
+           (depth + out - in_x, y + out - lid_wall, ceiling),
+           torch.where(rim, corner + gap, inner), present=block | vault, cut=True)
+    # Plates are the walls and the ceiling, or lie in those of the block.
+    free = torch.where(block, (corner + out).clamp_min(0.001), 0.0)  # what the corners take
+    cx, cy = torch.where(vault, in_x, torch.where(block, corner, 0.0)), corner
+    b.slab(1, (cx, cy - y, ceiling),
+           (depth - cx, y - cy, torch.where(vault, ceiling + 0.3 * lid_wall, lid_high)),
+           present=boxy)
+    wall_z = torch.where(block, lid_high - torch.maximum(corner, lid_edge), lid_high)
+    wall_z = torch.where(vault, torch.minimum(wall_z, ceiling), wall_z)
+    wall_z = torch.minimum(wall_z.clamp_min(0.3 * lid_high), lid_high - lid_edge)
+    wall_z = torch.where(rim, gap + 0.5 * thick, wall_z)
+    wx0 = torch.where(vault, 0.12 * depth, torch.where(rim, 0.004 + free, free))
+    wx1 = depth + out - torch.where(vault, 0.12 * depth, free)
+    b.slab(1, (wx0, -y - out, wz0), (wx1, lid_wall - y - out, wall_z), present=rim | boxy)
+    b.slab(1, (wx0, y + out - lid_wall, wz0), (wx1, y + out, wall_z), present=rim | boxy)
+    upright = torch.where(vault, sill, wall_z)
+    fy = y + out - free
+    walled = hollow | vault & (sill > gap + 0.004)
+    b.slab(1, (depth + out - lid_wall, -fy, wz0), (depth + out, fy, upright), present=rim | walled)
+    b.slab(1, (none, -fy, gap), (lid_wall, fy, upright), present=walled)
 
     # On the lid: a raised panel, a strap or grip, a lip that goes into the body, a latch.
     above = torch.where(boxy, lid_high, low + thick)

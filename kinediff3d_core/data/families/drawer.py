@@ -69,7 +69,10 @@ def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> In
     width = torch.where(table, b.log_uniform(0.4, 1.4), b.log_uniform(0.28, 1.3))
     width = torch.where(desk, b.uniform(0.28, 0.5), width)
     width = torch.where(pairs & ~desk, width.clamp_min(0.55), width)
-    depth = torch.where(b.chance(0.85), b.uniform(0.32, 0.65), b.uniform(0.6, 0.88))
+    depth = torch.where(b.chance(0.82), b.uniform(0.3, 0.65), b.uniform(0.6, 0.92))
+    slender = table & b.chance(0.35) & ~pairs  # a night stand or a telephone table
+    width = torch.where(slender, b.uniform(0.32, 0.6), width)
+    depth = torch.where(slender, b.uniform(0.28, 0.5), depth)
     each = torch.where(b.chance(0.75), b.log_uniform(0.09, 0.24), b.uniform(0.2, 0.4))
     high = each * rows
     table, desk = table & (rows == 1), desk & ~pairs
@@ -113,17 +116,18 @@ def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> In
     over_x = torch.where(spread, b.uniform(0.01, 0.12), over_x)
     over_y = torch.where(spread, b.uniform(0.01, 0.18), over_y)
     over_y = torch.minimum(over_y, 0.72 - y)
-    open_top = b.chance(0.08) & ~table & ~desk
+    open_top = b.chance(0.12) & ~table & ~desk
     edge = b.uniform(0.0, 0.5) * torch.minimum(top, side) * b.chance(0.5)
     corner = torch.where(b.chance(0.2), b.uniform(0.0, 0.08), 0.0)
     bare = table & b.chance(0.5)  # no panel below the drawer
     hang = 0.4 * top  # panels reach into each other
-    b.slab(0, (-depth, -y, none), (none, side - y, high + hang), edge=edge)
-    b.slab(0, (-depth, y - side, none), (none, y, high + hang), edge=edge)
+    hung = table & part_y & b.chance(0.35)  # the drawer hangs under the top between two boards
+    b.slab(0, (-depth, -y, none), (none, side - y, high + hang), edge=edge, present=~hung)
+    b.slab(0, (-depth, y - side, none), (none, y, high + hang), edge=edge, present=~hung)
     b.slab(0, (-depth, side * 0.3 - y, none), (rear - depth, y - 0.3 * side, high + hang),
-           edge=edge)
-    b.slab(0, (0.3 * rear - depth, 0.3 * side - y, none), (-0.001 * none, y - 0.3 * side, bottom),
-           present=~bare)
+           edge=edge, present=~hung)
+    b.slab(0, (0.3 * rear - depth, 0.3 * side - y, none), (none, y - 0.3 * side, bottom),
+           present=~bare & ~hung)
     to_left = b.chance(0.5)  # a desk's top goes on to one side
     span = torch.where(desk, b.uniform(0.45, 0.9), 0.0)
     ty0 = -y - over_y - torch.where(to_left, 0.0, span)
@@ -160,8 +164,8 @@ def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> In
            (-inset, y - inset * shelf, torch.where(shelf, shelf_z + top, 0.5 * bottom)),
            present=shelf | (leg_z > 0.012) & ~legs)
     # Rear rail, splash back or a hutch on the top.
-    rail = b.chance(0.15)
-    rail_x = torch.where(b.chance(0.7), side, b.uniform(0.1, 0.25))
+    rail = b.chance(0.12) | (table | desk) & b.chance(0.15)
+    rail_x = torch.where(b.chance(0.6), side, b.uniform(0.1, 0.25))
     rail_z = torch.where(b.chance(0.6), b.uniform(0.02, 0.12), b.uniform(0.1, 0.45)) * scale
     rail_x = torch.minimum(rail_x, 0.4 * depth)
     rail_z = torch.minimum(rail_z, 1.45 - leg_z - high - top)
@@ -183,7 +187,7 @@ def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> In
     za = torch.where(below, lo_z + rest, lo_z)
     zb = torch.where(part_z & ~below, hi_z - rest, hi_z)
     fx0, fx1 = proud - front, proud
-    closed = b.chance(0.75) | table
+    closed = (b.chance(0.75) | table) & ~hung
     split = b.uniform(0.0, 1.0)
     # Two fillings: to either side of the drawers, or two doors (or one) under them.
     for left in (True, False):
@@ -214,11 +218,11 @@ def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> In
     rail_z0 = border.gather(1, layout.last[:, None] + 1)[:, 0].clamp_min(0.0)
     rail_z1 = torch.minimum(border.gather(1, layout.first[:, None])[:, 0], high)
     for left in (True, False):
-        beside = part_y & ((ya > y0 + 0.01) if left else (yb < y1 - 0.01))
+        beside = part_y & (hung | ((ya > y0 + 0.01) if left else (yb < y1 - 0.01)))
         at_y = torch.where(pairs, none, ya if left else yb)
         b.slab(0, (0.5 * rear - depth, at_y - solid,
                    torch.where(pairs, rail_z0, torch.maximum(za, none) + 0.0005)),
-               (stop, at_y + solid, torch.where(pairs, rail_z1, torch.minimum(zb, high)) + 0.0005),
+               (stop, at_y + solid, torch.where(pairs, rail_z1, torch.minimum(zb, high)) + hang),
                present=beside | (pairs & left))
 
     # Drawers: the front, a tray behind it and a pull. All of a piece are alike.
