@@ -170,9 +170,9 @@ def box(n: int, generator: torch.Generator, device: torch.device | str) -> Insta
     # On the lid: a raised panel, a strap or grip, a lip that goes into the body, a latch.
     above = torch.where(boxy, lid_high, low + thick)
     panel = b.chance(0.25) & ~vault
-    px, py = front * b.uniform(0.06, 0.25), y * b.uniform(0.06, 0.3)
-    b.slab(1, (px, py - y, above - 0.3 * thick),
-           (front - px, y - py, above + thick * b.uniform(0.15, 0.8)), 0.5 * corner,
+    px, py = reach * b.uniform(0.06, 0.25), ly * b.uniform(0.7, 0.94)
+    b.slab(1, (px, -py, above - 0.3 * thick),
+           (reach - px, py, above + thick * b.uniform(0.15, 0.8)), 0.5 * corner,
            0.2 * thick, present=panel, pitch=slope)
     grip_x = front * torch.where(b.chance(0.5), 0.5, b.uniform(0.75, 0.93))
     grip_y = torch.where(b.chance(0.5), size * b.uniform(0.03, 0.06), width * b.uniform(0.1, 0.2))

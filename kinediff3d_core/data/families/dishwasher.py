@@ -21,6 +21,7 @@ def dishwasher(n: int, generator: torch.Generator, device: torch.device | str) -
     none = torch.zeros(n, device=device)
     oven, small = b.chance(0.4), b.chance(0.15)
     width = torch.where(b.chance(0.6), b.uniform(0.44, 0.64), b.uniform(0.4, 0.92))
+    width = torch.where(small, width.clamp_max(0.65), width)
     high = torch.where(oven, b.uniform(0.42, 0.95), b.uniform(0.7, 0.92))
     high = torch.where(small, b.uniform(0.3, 0.5), high)
     depth = torch.where(small, b.uniform(0.32, 0.52), b.uniform(0.42, 0.7))
@@ -123,11 +124,12 @@ def dishwasher(n: int, generator: torch.Generator, device: torch.device | str) -
                present=loaded & b.chance(0.5))
 
     # Door, in the frame of the hinge: hinge at (behind, 0, low) of the body.
-    length = torch.where(panel, high - panel_z, high + top * worktop * 0.0) - low
+    length = torch.where(panel, high - panel_z, high) - low
     rise = behind.square() / length + gap  # its rear upper edge rises first
     length = length - torch.where(panel | worktop, rise, 0.0)
     length = length - torch.where(b.chance(0.3), b.uniform(0.0, 0.03), 0.0)
     dy = y - torch.where(b.chance(0.6), b.uniform(0.0, 0.004), b.uniform(0.0, 0.04))
+    dy = torch.maximum(dy, y - side + 0.006)  # it covers the opening
     back, face = gap - behind, before + gap
     door_edge = b.uniform(0.0, 0.4) * door_thick.clamp_max(0.03) * b.chance(0.6)
     low_z = torch.where(level, 0.0, -torch.minimum(under, low))
@@ -174,7 +176,8 @@ def dishwasher(n: int, generator: torch.Generator, device: torch.device | str) -
            r * torch.where(b.chance(0.5), 1.0, 0.2), 0.3 * r, present=handle, axis=0)
     post = torch.minimum(b.uniform(0.01, 0.04), 0.3 * hy)
     b.slab(1, (hx + 0.0004, post - hy, hz - 2 * r), (hx + reach - bar, hy - post, hz + 2 * r),
-           b.chance(0.3) * 0.02, present=handle & b.chance(0.85))
+           b.chance(0.3) * 0.02, present=handle & b.chance(0.85),
+           cut=True)
 
     origin = torch.stack([behind, none, low], dim=-1)[:, None]
     return b.build(get_category('dishwasher'), origin,

@@ -144,7 +144,7 @@ def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> In
     leg_corner = leg * 0.5 * torch.where(b.chance(0.35), 1.0, b.uniform(0.0, 0.5))
     far0 = torch.where(to_left, ty1 - side - 0.02, ty0 + 0.02)
     for i, (fx, fy) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
-        x0 = -leg_in - leg if fx else leg_in - depth
+        x0 = -leg_in.clamp_min(0) - leg if fx else leg_in - depth
         x0 = torch.where(table & (fx == 1), -leg - 0.001, x0)
         y0 = y - leg_in - leg if fy else leg_in - y
         lower, upper = (x0, y0, -leg_z), (x0 + leg, y0 + leg, up)
@@ -247,7 +247,7 @@ def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> In
         wy0 = torch.maximum(cell_y0 + solid, post - y) + slide
         wy1 = torch.minimum(cell_y1 - solid, y - post) - slide
         wz0 = torch.maximum(cell_z0 + solid + 0.002, floor_z) + lift
-        wz1 = torch.minimum(torch.minimum(cell_z1 - solid, high - none) - 0.004, bz1 - 0.002)
+        wz1 = torch.minimum(torch.minimum(cell_z1 - solid, high) - 0.004, bz1 - 0.002)
         wz1 = wz0 + (wz1 - wz0).clamp_min(0.012) * tray_high
         # Front, with a panel sunk into it, or a notch or groove to reach in; its pull.
         b.slab(part, (fx0, by0, bz0), (fx1, by1, bz1), edge=front_edge, present=there)
@@ -320,8 +320,8 @@ class _Pull:
         half = torch.where(two, wide * (0.12 + 0.3 * self.depth), half)
         half = torch.where(lip, wide / 2, half).clamp_min(size)
         at = torch.where(lip, z1 - 0.5 * size, z0 + self.place * tall)
-        at = torch.minimum(at, z1 - 0.5 * size)
         flat = torch.where(lip | bar, 0.5 * size, size)
+        at = torch.minimum(at, z1 - flat)
         corner = torch.where(lip, 0.0, torch.where(self.depth < 0.25, 0.2 * flat, flat))
         root = torch.where(framed, x1 - sunk, x1) - 0.001
         pulled = knob | bar | two | lip
