@@ -55,8 +55,12 @@ class LatentDenoiser(nn.Module):
         """Gamma(C): tokens (B, T, width) of clouds (B, K, N, 3).
 
         The same points are given in the frame of every part (the base's first), so that the
-        canonicalisation covers the joints as well as the pose.
+        canonicalisation covers the joints as well as the pose. In the base's frame they are
+        centred: where its origin lies was guessed with the thickness of the base, and would only
+        tell that guess back.
         """
+        base = part_points[:, :1]
+        part_points = torch.cat([base - base.mean(2, keepdim=True), part_points[:, 1:]], dim=1)
         features = part_points.transpose(1, 2).flatten(2)
         out: Tensor = self.gamma(part_points[:, 0], features)
         return out

@@ -180,12 +180,10 @@ def box(n: int, generator: torch.Generator, device: torch.device | str) -> Insta
     b.slab(1, (grip_x - grip_w, -grip_y, above - 0.3 * thick),
            (grip_x + grip_w, grip_y, above + size * b.uniform(0.02, 0.1)), grip_w,
            0.2 * grip_w, present=b.chance(0.2) & ~vault & ~panel, pitch=slope)
-    lip = b.chance(0.25) & (flat | hollow)
-    lip_low = b.uniform(0.002, 0.012).clamp_max(0.15)
-    lip_low = torch.minimum(lip_low, 0.2 * high)
+    lip_low = torch.minimum(b.uniform(0.002, 0.012), 0.2 * high)
     clear = wall + 0.0012 + lip_low.square() / depth
     b.slab(1, (clear, clear - y, -lip_low), (depth - clear, y - clear, gap + 0.3 * thick), inner,
-           present=lip & flat)
+           present=flat & b.chance(0.25))
     latch, latch_z = b.chance(0.3) & (plate | boxy), high * b.uniform(0.06, 0.25)
     latch_y = (width * b.uniform(0.02, 0.1)).clamp_min(0.005)
     latch_x = size * b.uniform(0.01, 0.05)

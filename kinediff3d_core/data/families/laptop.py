@@ -97,5 +97,13 @@ def laptop(n: int, generator: torch.Generator, device: torch.device | str) -> In
         b.slab(part, (ox - r, -half_long, oz - r), (ox + r, half_long, oz + r), corner=r,
                present=mine & long, axis=1)
 
+    # Behind the hinge the top may fall off towards the rear edge.
+    ramp_x = hinge_x - r - b.uniform(0.0, 0.004)
+    run = (ramp_x - x0).clamp_min(0.001)
+    drop = torch.minimum(b.uniform(0.3, 0.95) * thick, 2.5 * run)
+    b.slab(0, (ramp_x - 1.0, -1.0, top), (ramp_x, 1.0, top + 1.0), cut=True,
+           present=(run > 0.008) & b.chance(0.5), pitch=-torch.atan2(drop, run),
+           pivot=(ramp_x, 0.0, top))
+
     origin = torch.stack([hinge_x, torch.zeros_like(hinge_x), hinge_z], dim=-1)[:, None]
     return b.build(get_category('laptop'), origin, b.uniform(radians(131), radians(180))[:, None])
