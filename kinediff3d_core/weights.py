@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from kinediff3d_core.categories import CATEGORIES, get_category
 from kinediff3d_core.networks.kavae import KAVAE, KAVAEConfig
@@ -23,6 +23,10 @@ NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
     'latent': (LatentDenoiser, LatentConfig),
 }
 SHIPPED = Path(__file__).parent / 'weights'
+LARGE = 16384
+"""Entries from which on a matrix is stored in 8 bits, with one scale a row."""
+SCALE = ':scale'
+"""Ends the name of the scales (rows, 1) of a matrix in 8 bits."""
 
 
 def trained_categories(root: Path | None = None) -> list[str]:
@@ -34,9 +38,17 @@ def trained_categories(root: Path | None = None) -> list[str]:
 
 def save_network(network: nn.Module, stage: str, category: str, path: Path,
                  notes: dict[str, object] | None = None) -> None:
-    """Write a network in half precision, atomically."""
-    tensors = {name: value.detach().cpu().half().contiguous()
-               for name, value in network.state_dict().items()}
+    """Write a network, atomically: large matrices in 8 bits, all else in half precision."""
+    tensors: dict[str, Tensor] = {}
+    for name, value in network.state_dict().items():
+        value = value.detach().cpu()
+        if value.ndim == 2 and value.numel() >= LARGE:
+            scale = (value.abs().amax(1, keepdim=True) / 127).clamp_min(1e-7).half()
+            tensors[name + SCALE] = scale
+            value = (value / scale.float()).round().clamp(-127, 127).to(torch.int8)
+        else:
+            value = value.half()
+        tensors[name] = value.contiguous()
     header = {'stage': stage, 'category': category, 'notes': json.dumps(notes or {}),
               'config': json.dumps(asdict(network.config))}  # type: ignore[call-overload]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,6 +91,8 @@ def load_network(stage: str, category: str, folder: Path | None = None,
         known = {f.name for f in fields(config_class)}
         network = network_class(spec, config_class(**{k: v for k, v in values.items()
                                                       if k in known}))
+        for name in [name for name in tensors if name.endswith(SCALE)]:
+            tensors[name.removesuffix(SCALE)] *= tensors.pop(name)
         network.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f'{path} does not fit this version: {str(error).splitlines()[0]}'

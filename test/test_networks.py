@@ -11,7 +11,7 @@ from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.pointnet import PointTokens, farthest_points
 from kinediff3d_core.networks.score import ScoreModel, State, pack_state, unpack_state
 from kinediff3d_core.training.run import train
-from kinediff3d_core.weights import load_network, save_network
+from kinediff3d_core.weights import LARGE, load_network, save_network
 
 LAPTOP = get_category('laptop')
 
@@ -81,12 +81,28 @@ def test_tokens_do_not_depend_on_the_order_of_points():
 
 @pytest.mark.parametrize(('stage', 'network'), [('shape', KAVAE), ('pose', ScoreModel),
                                                 ('latent', LatentDenoiser)])
-def test_weights_round_trip_in_half_precision(tmp_path, stage, network):
-    net = network(LAPTOP).eval()
-    save_network(net, stage, 'laptop', tmp_path / f'{stage}.safetensors')
+def test_weights_round_trip(tmp_path, stage, network):
+    """Large matrices come back to half a step of 8 bits a row, all else to half precision."""
+    net, path = network(LAPTOP).eval(), tmp_path / f'{stage}.safetensors'
+    save_network(net, stage, 'laptop', path)
     back = load_network(stage, 'laptop', tmp_path)
     for name, value in net.state_dict().items():
-        torch.testing.assert_close(back.state_dict()[name], value, atol=1e-3, rtol=1e-3)
+        step = torch.zeros(())
+        if value.ndim == 2 and value.numel() >= LARGE:
+            step = value.abs().amax(1, keepdim=True) / 127
+        off = (back.state_dict()[name] - value).abs()
+        assert (off <= 0.51 * step + 1e-3 * value.abs() + 1e-6).all(), name
+    assert path.stat().st_size < 1.3 * sum(p.numel() for p in net.parameters())
+
+
+def test_weights_that_were_stored_stay_as_they_are_when_stored_again(tmp_path):
+    first, second = tmp_path / 'a' / 'pose.safetensors', tmp_path / 'b' / 'pose.safetensors'
+    save_network(ScoreModel(LAPTOP), 'pose', 'laptop', first)
+    loaded = load_network('pose', 'laptop', first.parent)
+    save_network(loaded, 'pose', 'laptop', second)
+    again = load_network('pose', 'laptop', second.parent)
+    for name, value in loaded.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, atol=1e-6, rtol=1e-3)
 
 
 def test_bad_weights_are_named(tmp_path):
