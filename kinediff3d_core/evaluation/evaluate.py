@@ -34,6 +34,7 @@ from kinediff3d_core.data.sensor import SensorModel, apply_sensor
 from kinediff3d_core.data.solids import Instances
 from kinediff3d_core.data.views import TEST_CAMERA, sample_views, state_range
 from kinediff3d_core.estimate import ArticulatedEstimate, Mesh, NoEstimate
+from kinediff3d_core.evaluation.calibration import predicted
 from kinediff3d_core.evaluation.metrics import (
     SAMPLES,
     Surface,
@@ -102,6 +103,7 @@ class Record:
     metrics: dict[str, float] | None
     reason: str = ''
     visibility: float = nan
+    category: str = ''
 
 
 Samples = Callable[[int], Sample]
@@ -265,18 +267,23 @@ def score(pipeline: Pipeline, sample: Sample, seed: int = 0, samples: int = SAMP
     try:
         estimate = method(pipeline, sample, sample.truth.surfaces is not None, seed)
     except NoEstimate as reason:
-        return Record(sample.index, sample.name, None, str(reason), sample.visibility), None
+        return Record(sample.index, sample.name, None, str(reason), sample.visibility,
+                      sample.truth.category), None
     seconds = time.perf_counter() - started
     metrics = compare(pipeline, estimate, sample, seed, samples)
     metrics['seconds'] = seconds
     metrics.update({f'seconds_{stage}': t for stage, t in estimate.seconds.items()})
-    return Record(sample.index, sample.name, metrics, visibility=sample.visibility), estimate
+    return Record(sample.index, sample.name, metrics, '', sample.visibility,
+                  sample.truth.category), estimate
 
 
 def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, seed: int = 0,
             samples: int = SAMPLES) -> dict[str, float]:
-    """All metrics of an estimate; those of shapes where the truth has surfaces."""
-    metrics = pose_metrics(estimate, sample.truth)
+    """All metrics of an estimate; those of shapes where the truth has surfaces.
+
+    Beside the errors, what the estimate says of them itself (:func:`predicted`).
+    """
+    metrics = pose_metrics(estimate, sample.truth) | predicted(estimate)
     if sample.truth.surfaces is None:
         return metrics
     rng = np.random.default_rng([seed, sample.index])
@@ -405,8 +412,8 @@ def write_origin(summaries: Path, origin: Mapping[str, Any]) -> None:
 def write_records(path: Path, records: Sequence[Record]) -> None:
     """Write one JSON line a sample."""
     write_text(path, ''.join(json.dumps(
-        {'index': r.index, 'object': r.name, 'metrics': r.metrics, 'reason': r.reason,
-         'visibility': r.visibility}) + '\n' for r in records))
+        {'category': r.category, 'index': r.index, 'object': r.name, 'metrics': r.metrics,
+         'reason': r.reason, 'visibility': r.visibility}) + '\n' for r in records))
 
 
 def summary_of(records: Sequence[Record]) -> Summary:

@@ -1,0 +1,180 @@
+"""How far the predicted uncertainty can be trusted: predicted deviations against actual errors.
+
+    kinediff3d evaluate --category laptop --count 200 --no-mesh --records laptop.jsonl
+    python -m kinediff3d_core.evaluation.calibration laptop.jsonl --out docs/images/calibration.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kinediff3d_core.estimate import ArticulatedEstimate
+
+Array = np.ndarray[Any, Any]
+
+PAIRS = {'rot_std_deg': ('rot_err_deg', 'rotation [°]'),
+         'trans_std_m': ('trans_err_m', 'translation [m]'),
+         'joint_state_std': ('joint_state_err', 'joint state [° or m]')}
+"""Predicted deviation -> the error that it foretells, and the title of both."""
+
+GOOD = (5.0, 0.05)
+"""An estimate is right within this rotation (deg) and translation (m)."""
+
+
+def predicted(estimate: ArticulatedEstimate) -> dict[str, float]:
+    """What an estimate says of its own error, under the names of :data:`PAIRS`.
+
+    rot_std_deg and trans_std_m are the roots of the traces of the base pose's covariance, the
+    root mean square error if it is right; joint_state_std (deg or m) is the mean over joints.
+    """
+    covariance = np.asarray(estimate.covariance, dtype=np.float64)
+    joints = [j.std if j.joint_type == 'prismatic' else np.degrees(j.std)
+              for j in estimate.joints]
+    return {'confidence': estimate.confidence,
+            'rot_std_deg': float(np.degrees(np.sqrt(np.trace(covariance[3:, 3:])))),
+            'trans_std_m': float(np.sqrt(np.trace(covariance[:3, :3]))),
+            'joint_state_std': float(np.mean(joints)) if joints else float('nan')}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Of n pairs of a predicted deviation and an actual error.
+
+    Attributes:
+        rank: Spearman's correlation; 1 if larger errors are always foretold to be larger.
+        ratio: median of error / deviation; about 0.8 for errors of three dimensions that are
+            normal and rightly foretold (a chi of three degrees over the root of three is 0.89,
+            of one degree 0.67).
+        within: shares of errors within one, two and three deviations.
+    """
+
+    n: int
+    rank: float
+    ratio: float
+    within: tuple[float, float, float]
+
+
+def calibration(deviation: Array, error: Array) -> Calibration:
+    """Compare deviations (n) with errors (n).
+
+    Raises:
+        ValueError: shapes differ, or fewer than three pairs.
+    """
+    if deviation.shape != error.shape or deviation.ndim != 1 or len(error) < 3:
+        raise ValueError('three or more pairs of deviations and errors are needed, got '
+                         f'{deviation.shape} and {error.shape}')
+    a, b = (np.argsort(np.argsort(x)).astype(np.float64) for x in (deviation, error))
+    ratio = error / np.maximum(deviation, 1e-12)
+    return Calibration(len(error), float(np.asarray(np.corrcoef(a, b))[0, 1]), float(np.median(ratio)),
+                       (float((ratio <= 1).mean()), float((ratio <= 2).mean()),
+                        float((ratio <= 3).mean())))
+
+
+def reliability(confidence: Array, right: Array, bins: int = 5) -> list[tuple[float, float, int]]:
+    """Mean confidence, share that is right, and number, of equally filled bins of confidence."""
+    order = np.argsort(confidence, kind='stable')
+    return [(float(confidence[b].mean()), float(right[b].mean()), len(b))
+            for b in np.array_split(order, bins) if len(b)]
+
+
+def read_records(path: Path, category: str | None = None) -> dict[str, Array]:
+    """Columns of the estimates (of one category, if named) that ``evaluate --records`` wrote.
+
+    Raises:
+        ValueError: no such file, or not records with predicted deviations.
+    """
+    wanted = ['confidence', *(x for pair in PAIRS.items() for x in (pair[0], pair[1][0]))]
+    try:
+        lines = [json.loads(line) for line in path.read_text().splitlines() if line]
+        rows = [line['metrics'] for line in lines
+                if line['metrics'] is not None and category in (None, line['category'])]
+        columns = {name: np.array([row[name] for row in rows], dtype=np.float64)
+                   for name in wanted}
+    except OSError as error:
+        raise ValueError(f'{path} cannot be read: {error.strerror}') from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{path} is not what "kinediff3d evaluate --records" writes '
+                         f'({error!r})') from error
+    if len(columns['confidence']) < 10:
+        raise ValueError(f'{path} holds {len(columns["confidence"])} estimates; at least 10 are '
+                         'needed, evaluate more views')
+    return columns
+
+
+def _right(columns: dict[str, Array]) -> Array:
+    good: Array = (columns['rot_err_deg'] <= GOOD[0]) & (columns['trans_err_m'] <= GOOD[1])
+    return good
+
+
+def table(columns: dict[str, Array]) -> str:
+    """Calibration of every pair, and reliability of the confidence, as Markdown."""
+    lines = ['| | n | rank correlation | median error / deviation | within 1, 2, 3 deviations |',
+             '|---|---|---|---|---|']
+    for name, (error, title) in PAIRS.items():
+        c = calibration(columns[name], columns[error])
+        lines.append(f'| {title} | {c.n} | {c.rank:.2f} | {c.ratio:.2f} | '
+                     + ', '.join(f'{100 * w:.0f} %' for w in c.within) + ' |')
+    lines += ['', f'| confidence | right within {GOOD[0]:g}° and {100 * GOOD[1]:g} cm | n |',
+              '|---|---|---|']
+    lines += [f'| {c:.2f} | {100 * share:.0f} % | {n} |'
+              for c, share, n in reliability(columns['confidence'], _right(columns))]
+    return '\n'.join(lines)
+
+
+def draw(columns: dict[str, Array], out: Path, title: str = '') -> Path:
+    """Write the plot: one panel a pair, and the reliability of the confidence."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 3.5), dpi=90, layout='constrained')
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, 4)
+    for panel, (name, (error, label)) in zip(axes, PAIRS.items(), strict=False):
+        x, y = np.maximum(columns[name], 1e-5), np.maximum(columns[error], 1e-5)
+        ends = np.array([min(x.min(), y.min()), max(x.max(), y.max())])
+        panel.plot(ends, ends, color='0.6', lw=1, label='error = deviation')
+        panel.loglog(x, y, '.', ms=4, alpha=0.5)
+        bins = np.array_split(np.argsort(x), 5)
+        panel.plot([np.median(x[b]) for b in bins], [np.median(y[b]) for b in bins], 'o-',
+                   color='C1', label='median of a fifth')
+        panel.set(title=label, xlabel='predicted deviation', ylabel='actual error')
+    axes[0].legend(fontsize=8)
+    told = reliability(columns['confidence'], _right(columns))
+    axes[3].plot([0, 1], [0, 1], color='0.6', lw=1)
+    axes[3].plot([c for c, _, _ in told], [share for _, share, _ in told], 'o-', color='C1')
+    axes[3].set(title='confidence', xlabel='mean confidence of a fifth', xlim=(0, 1.02),
+                ylabel=f'share within {GOOD[0]:g}° and {100 * GOOD[1]:g} cm', ylim=(0, 1.02))
+    if title:
+        figure.suptitle(title)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out)
+    return out
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description='Predicted uncertainty against actual errors.')
+    parser.add_argument('records', type=Path, help='written by kinediff3d evaluate --records')
+    parser.add_argument('--category', help='only its views; default: all')
+    parser.add_argument('--out', type=Path, help='write the plot here (PNG)')
+    parser.add_argument('--title', default='')
+    options = parser.parse_args()
+    try:
+        columns = read_records(options.records, options.category)
+    except ValueError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 2
+    print(table(columns))
+    if options.out is not None:
+        draw(columns, options.out, options.title)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
