@@ -72,7 +72,8 @@ def calibration(deviation: Array, error: Array) -> Calibration:
                          f'{deviation.shape} and {error.shape}')
     a, b = (np.argsort(np.argsort(x)).astype(np.float64) for x in (deviation, error))
     ratio = error / np.maximum(deviation, 1e-12)
-    return Calibration(len(error), float(np.asarray(np.corrcoef(a, b))[0, 1]), float(np.median(ratio)),
+    rank = np.asarray(np.corrcoef(a, b))[0, 1]
+    return Calibration(len(error), float(rank), float(np.median(ratio)),
                        (float((ratio <= 1).mean()), float((ratio <= 2).mean()),
                         float((ratio <= 3).mean())))
 
