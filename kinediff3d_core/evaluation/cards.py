@@ -1,0 +1,126 @@
+"""The model card of each category with weights, from the weights and from what was measured.
+
+    kinediff3d evaluate --category all --count 200 --json results/procedural.json
+    kinediff3d evaluate --category all --objects DIR --count 48 --json results/objects.json
+    python -m kinediff3d_core.evaluation.cards --from results
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from math import degrees
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+
+from kinediff3d_core.categories import get_category
+from kinediff3d_core.evaluation.evaluate import units
+from kinediff3d_core.evaluation.results import markdown, read
+from kinediff3d_core.urdf import write_text
+from kinediff3d_core.weights import NETWORKS, SHIPPED, trained_categories
+
+Summary = Mapping[str, Mapping[str, float]]
+
+WHAT = {'shape': 'KA-VAE', 'pose': 'score model', 'latent': 'latent denoiser'}
+BATCH_OF = {'shape': 'instances', 'pose': 'views', 'latent': 'views'}
+ROWS = {'rot_err_deg': 'rotation', 'trans_err_m': 'translation', 'joint_state_err': 'joint state',
+        'axis_err_deg': 'axis direction', 'axis_pos_err_m': 'axis position',
+        'joints_missed': 'joints missed a view', 'joints_invented': 'joints invented a view',
+        'cd_w': 'CD-w', 'cd_s': 'CD-s', 'cd_m': 'CD-m', 'gen_cd_w': 'CD-w, generated state',
+        'cd_floor': 'CD of the truth with itself', 'cd_w_surface': 'CD-w to the surface',
+        'gen_cd_w_surface': 'CD-w to the surface, generated'}
+SOURCES = {'procedural': 'procedural, unseen', 'objects': 'third-party'}
+
+
+def notes(path: Path) -> dict[str, Any]:
+    """What training wrote down in the header of a file of weights."""
+    with safe_open(str(path), framework='pt') as file:
+        return dict(json.loads((file.metadata() or {}).get('notes', '{}')))
+
+
+def scores(category: str, summaries: Mapping[str, Summary]) -> str:
+    """``mean / median`` of every metric, one column a source, as Markdown."""
+    unit = units(category)
+
+    def told(summary: Summary, metric: str) -> str:
+        if metric not in summary:
+            return '–'
+        scale = 1e3 if unit.get(metric) == 'm' else 1.0
+        return f'{scale * summary[metric]["mean"]:.3g} / {scale * summary[metric]["median"]:.3g}'
+
+    rows = []
+    for metric, title in ROWS.items():
+        if any(metric in s for s in summaries.values()):
+            what = {'m': ', mm', '°': ', °'}.get(unit.get(metric, ''), '')
+            rows.append([title + what, *(told(s, metric) for s in summaries.values())])
+    rows.append(['failures (none, or rotation > 20°)',
+                 *(f'{100 * s["failure_rate"]["mean"]:.1f} %' for s in summaries.values())])
+    return markdown(['mean / median', *(f'{SOURCES[name]}, n = {int(s["failure_rate"]["n"])}'
+                                        for name, s in summaries.items())], rows)
+
+
+def card(category: str, folder: Path, summaries: Mapping[str, Summary]) -> str:
+    """The card of the networks in ``folder``.
+
+    Args:
+        summaries: of this category, by source (``procedural``, ``objects``).
+    """
+    spec = get_category(category)
+    low, high = spec.train_range
+    seen = (f'{100 * low:.0f} to {100 * high:.0f} cm' if spec.joints[0].joint_type == 'prismatic'
+            else f'{degrees(low):.0f} to {degrees(high):.0f}°')
+    rows = [['data', f'procedural instances of `kinediff3d_core/data/families/{category}.py`, '
+             'made while training; no third-party object'],
+            ['joints', ', '.join(j.name for j in spec.joints)
+             + f': {seen}, as far as the instance goes']]
+    for stage in NETWORKS:
+        n = notes(folder / f'{stage}.safetensors')
+        rows.append([f'`{stage}` ({WHAT[stage]})',
+                     f'{n.get("steps", "?")} steps of {n.get("batch", "?")} {BATCH_OF[stage]}, '
+                     f'{n.get("seconds", "?")} s on one {n.get("device", "?")}, '
+                     f'seed {n.get("seed", "?")}'])
+    rows.append(['made with', '`kinediff3d train {shape,pose,latent} --category ' + category
+                 + ' --seconds …`, resumable: a rerun gives other numbers'])
+    measured = scores(category, summaries) if summaries else 'Not measured yet.'
+    return '\n\n'.join([
+        f'# Weights of category {category}',
+        'Three networks as safetensors, nothing executable: large matrices in 8 bits with a '
+        'scale a row, all else in half precision.',
+        markdown(['', ''], rows), '## Scores',
+        'Test views and metrics are those of docs/evaluation.md, with sensor noise, preset '
+        '`fast`. Chamfer distances are thousandths of the bounding sphere\'s radius.', measured,
+        '## Limits',
+        f'- The networks know nothing but {category}: a cloud of something else may be explained '
+        'as one. Look at `confidence`, `residual` and the modes.\n'
+        '- Views from below the object, and clutter without the object\'s mask, were not '
+        'trained.\n- Small relief is smoothed away.']) + '\n'
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the cards; returns the exit status."""
+    parser = argparse.ArgumentParser(prog='python -m kinediff3d_core.evaluation.cards',
+                                     description='Model cards of the categories with weights.')
+    parser.add_argument('--from', dest='folder', type=Path, default=Path('results'),
+                        metavar='DIR', help='folder with procedural.json and objects.json')
+    parser.add_argument('--weights', type=Path, default=SHIPPED, metavar='DIR',
+                        help='one folder a category (default: the shipped weights)')
+    options = parser.parse_args(arguments)
+    try:
+        summaries = read(options.folder, SOURCES)
+        for category in trained_categories(options.weights):
+            mine = {name: s[category] for name, s in summaries.items() if category in s}
+            out = options.weights / category / 'MODEL_CARD.md'
+            write_text(out, card(category, options.weights / category, mine))
+            print(out)
+    except (ValueError, OSError) as error:
+        print(f'cards: error: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
