@@ -15,6 +15,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
 
 from kinediff3d_core.estimate import ArticulatedEstimate, Mesh
+from kinediff3d_core.interaction import Contact
 
 Array = np.ndarray[Any, Any]
 Colour = tuple[float, float, float]
@@ -24,6 +25,8 @@ PART_COLOURS: tuple[Colour, ...] = (
     (0.60, 0.50, 0.75))
 AXIS_COLOUR: Colour = (0.80, 0.12, 0.20)
 POINT_COLOUR: Colour = (0.05, 0.32, 0.34)
+MOTION_COLOUR: Colour = (0.10, 0.60, 0.15)
+OUTWARD_COLOUR: Colour = (0.15, 0.30, 0.90)
 
 FINER = 2
 """Samples a pixel, along each side."""
@@ -370,6 +373,37 @@ def joint_arrows(estimate: ArticulatedEstimate, length: float) -> tuple[Arrow, .
         back, ahead = (0.0, 0.7) if joint.joint_type == 'prismatic' else (0.62, 0.75)
         arrows.append(Arrow(pivot - back * length * along, pivot + ahead * length * along))
     return tuple(arrows)
+
+
+def contact_arrows(contacts: Sequence[Contact], length: float) -> tuple[Arrow, ...]:
+    """Motion (x, green) and z (blue, shorter) of contact frames; ``length`` in metres."""
+    arrows = []
+    for contact in contacts:
+        T = contact.T_camera_contact
+        for column, share, colour in ((0, 1.0, MOTION_COLOUR), (2, 0.6, OUTWARD_COLOUR)):
+            arrows.append(Arrow(T[:3, 3], T[:3, 3] + share * length * T[:3, column], colour))
+    return tuple(arrows)
+
+
+def draw_contacts(estimate: ArticulatedEstimate, contacts: Sequence[Contact], width: int = 560,
+                  height: int = 460) -> Array:
+    """Picture (H, W, 3) of the parts, the joint axes (red) and the contact frames on them."""
+    meshes = posed_meshes(estimate)
+    points = np.concatenate([m.vertices for m in meshes])
+    size = float(np.linalg.norm(np.ptp(points, axis=0)))
+    arrows = joint_arrows(estimate, 0.35 * size) + contact_arrows(contacts, 0.28 * size)
+    tips = np.array([x for a in arrows for x in (a.start, a.end)]).reshape(-1, 3)
+    T = np.asarray(estimate.T_camera_base, dtype=np.float64)
+    back = T[:3, :3] @ (np.array([0.72, 0.48, 0.50]) / np.linalg.norm((0.72, 0.48, 0.50)))
+    x = np.cross(-back, T[:3, 2])
+    x /= np.linalg.norm(x)
+    look = np.eye(4)
+    look[:3, :3] = np.stack([x, np.cross(-back, x), -back])
+    centre = (points.min(0) + points.max(0)) / 2
+    look[:3, 3] = -look[:3, :3] @ (centre + 5 * size * back)
+    view = fitted(View(look, 1.0, 0.0, 0.0, width, height), np.concatenate([points, tips]))
+    colours = tuple(PART_COLOURS[i % len(PART_COLOURS)] for i in range(len(meshes)))
+    return render(Scene(meshes, colours, arrows=arrows, ground=ground_under(meshes, T)), view)
 
 
 def posed_meshes(estimate: ArticulatedEstimate) -> tuple[Mesh, ...]:
