@@ -9,7 +9,7 @@ import heapq
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,7 @@ from kinediff3d_core.evaluation.metrics import (
     statistics,
     summarise,
 )
+from kinediff3d_core.evaluation.symmetry import nearest
 from kinediff3d_core.evaluation.visibility import POINTS, THIRDS, thirds, visible_share
 from kinediff3d_core.geometry import Intrinsics
 from kinediff3d_core.meshing import extract_mesh
@@ -137,11 +138,12 @@ def true_mesh(instances: Instances, part: int) -> Mesh:
 
 
 def _truth(spec: Category, parts: Sequence[int], T_camera_part: Tensor, q: Tensor, origin: Any,
-           axis: Any, surfaces: tuple[Surface, ...] | None) -> Truth:
+           axis: Any, surfaces: tuple[Surface, ...] | None, centres: Any) -> Truth:
     """The truth of an object that has ``parts`` (K) of its category, the base first.
 
     Args:
         T_camera_part: (K, 4, 4). q: (K-1,) and origin, axis: (K-1, 3) of the joints it has.
+        centres: (K, 3) of the parts' boxes.
     """
     joints = [j for j in spec.joints if j.child in parts]
     place = {k: i for i, k in enumerate(parts)}
@@ -150,7 +152,7 @@ def _truth(spec: Category, parts: Sequence[int], T_camera_part: Tensor, q: Tenso
         tuple(j.joint_type for j in joints), tuple(place[j.parent] for j in joints),
         tuple(place[j.child] for j in joints), T_camera_part.double().cpu().numpy(),
         q.double().cpu().numpy(), np.asarray(origin, dtype=np.float64),
-        np.asarray(axis, dtype=np.float64), surfaces)
+        np.asarray(axis, dtype=np.float64), surfaces, np.asarray(centres, dtype=np.float64))
 
 
 def _finished(index: int, name: str, depth: Tensor, part: Tensor, truth: Truth,
@@ -204,7 +206,8 @@ def procedural_samples(category: str, seed: int = 0, shapes: bool = True,
         joints = [i for i, j in enumerate(spec.joints) if j.child in parts]
         surfaces = tuple(Surface(true_mesh(one, k)) for k in parts) if shapes else None
         truth = _truth(spec, parts, one.part_poses(q, T_camera_base)[0, parts], q[0, joints],
-                       one.origin[0, joints], one.axis[0, joints], surfaces)
+                       one.origin[0, joints], one.axis[0, joints], surfaces,
+                       one.bounds[0, parts].mean(1))
         low, high = (x[0, joints].double().numpy() for x in state_range(one))
         return _finished(index, f'procedural/{seed}/{index}', depth[0], part[0], truth,
                          surfaces or point_surfaces(one), low, high, generator,
@@ -236,7 +239,8 @@ def object_samples(root: Path | str, category: str, seed: int = 0, shapes: bool 
         if i not in seen:
             seen[i] = visible_surfaces(obj, 2 * SAMPLES if shapes else POINTS)
         truth = _truth(spec, range(len(obj.parts)), obj.part_poses(q, T_camera_base), q,
-                       obj.origin, obj.axis, seen[i] if shapes else None)
+                       obj.origin, obj.axis, seen[i] if shapes else None,
+                       np.asarray(obj.bounds).mean(1))
         low, high = object_range(obj)
         return _finished(index, obj.name, depth, part, truth, seen[i], low, high, generator,
                          sensor or SensorModel())
@@ -281,8 +285,10 @@ def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, s
             samples: int = SAMPLES) -> dict[str, float]:
     """All metrics of an estimate; those of shapes where the truth has surfaces.
 
-    Beside the errors, what the estimate says of them itself (:func:`predicted`).
+    Of truths that are equally true (:func:`equivalents`) the nearest one counts. Beside the
+    errors stands what the estimate says of them itself (:func:`predicted`).
     """
+    sample = replace(sample, truth=nearest(estimate, sample.truth))
     metrics = pose_metrics(estimate, sample.truth) | predicted(estimate)
     if sample.truth.surfaces is None:
         return metrics

@@ -82,6 +82,7 @@ class Truth:
         positions: (J,) rad or m.
         origin, axis: (J, 3) in the parent's frame.
         surfaces: one a part, or None where shapes are not compared.
+        centres: (K, 3) of the parts' boxes in their frames, where they are known.
     """
 
     category: str
@@ -95,6 +96,7 @@ class Truth:
     origin: Array
     axis: Array
     surfaces: tuple[Surface, ...] | None = None
+    centres: Array | None = None
 
 
 def triangle_areas(mesh: Mesh) -> Array:
