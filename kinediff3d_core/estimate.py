@@ -42,6 +42,7 @@ class JointEstimate:
         lower, upper: limits, same unit.
         std: standard deviation of the position, same unit.
         probability: that the object has this joint at all.
+        velocity: rad/s or m/s while the object is tracked; None from one view.
     """
 
     name: str
@@ -55,6 +56,7 @@ class JointEstimate:
     upper: float
     std: float
     probability: float = 1.0
+    velocity: float | None = None
 
 
 @dataclass(frozen=True)

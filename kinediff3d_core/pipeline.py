@@ -433,21 +433,16 @@ class Pipeline:
         """Covariance (6, 6) of the base pose in metres and radians, and q's deviation (J).
 
         The spread of the refined hypotheses that stayed in the best one's mode, plus what the
-        residual leaves open (inverse of the information matrix; shape errors are correlated over
-        the cloud, so that twenty points count as one).
+        residual leaves open.
         """
-        size = information.shape[-1]
-        device = information.device
         near = ~_differs(state, state[best], 15.0, 0.25)
         T = state.T_camera_base
         turn = roma.rotmat_to_rotvec(T[near][:, :3, :3] @ T[best, :3, :3].T)
         delta = torch.cat([T[near][:, :3, 3] - T[best, :3, 3], turn,
                            state.q[near] - state.q[best]], dim=1)
         spread = delta.T @ delta / max(int(near.sum()), 1)
-        noise = (residual[best].square() + 1e-4 ** 2) * 20
-        eye = torch.eye(size, device=device)
-        total = spread + noise * torch.linalg.inv(information[best] + 1e-3 * eye)
-        unit = torch.ones(6, device=device)
+        total = spread + refine.left_open(information[best], residual[best])
+        unit = torch.ones(6, device=total.device)
         unit[:3] = self.category.scale
         covariance = (total[:6, :6] * unit[:, None] * unit).double().cpu().numpy()
         return (covariance + covariance.T) / 2, total.diagonal()[6:].clamp_min(0).sqrt()

@@ -388,6 +388,19 @@ def _descend(net: KAVAE, field: Field, state: State, seen: Observation, surface:
     return state, field, A * n, y
 
 
+def left_open(information: Tensor, residual: Tensor) -> Tensor:
+    """Covariance (6 + J, 6 + J) of pose and joints that a descent's residual leaves open.
+
+    Shape errors are correlated over the cloud, so that twenty points count as one.
+
+    Args:
+        information: (6 + J, 6 + J) of :func:`descend_sdf`. residual: () mean distance.
+    """
+    eye = torch.eye(len(information), device=information.device)
+    noise = 20 * (residual.square() + 1e-4 ** 2)
+    return noise * torch.linalg.inv(information + 1e-3 * eye)
+
+
 def descend_chamfer(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,
                     normals: Tensor, iterations: int, lr: float = 0.01) -> State:
     """Gradient descent on eq. 9 with the surface that the camera can see.

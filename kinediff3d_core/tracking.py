@@ -1,0 +1,265 @@
+"""Following an object from frame to frame: its shape is held, its pose and joints are descended.
+
+    tracker = Tracker(pipeline, estimate)
+    estimate = tracker.track(cloud, seconds)
+
+A full estimate starts it; every further frame takes a few Levenberg-Marquardt steps from where the
+last one and the velocities lead. Each fit is to the frame's own points and to nothing older, so
+errors do not add up. ``TrackingLost`` says that a full estimate is due.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+import roma
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from kinediff3d_core import refinement as refine
+from kinediff3d_core.estimate import ArticulatedEstimate, Mode
+from kinediff3d_core.networks.kavae import FAR, KAVAE, Field
+from kinediff3d_core.networks.score import State
+from kinediff3d_core.pipeline import MIN_POINTS, Pipeline
+
+POINTS = 320
+"""Observed points that residuals use."""
+SURFACE = 64
+"""Surface samples of each part that residuals use."""
+CLOUD = 8000
+"""Points of the cloud that are looked at."""
+STEPS = (3, 12)
+"""Descent steps of a frame, and of the first one after the full estimate, which is late."""
+WIDTHS = (0.05, 0.02)
+"""Widths of the robust weights: while finding, and at the end; canonical units."""
+MAX_MOTION = math.radians(50.0), 0.6, math.radians(60.0), 0.4
+"""Motion between two frames that is no tracking any more: rotation (rad), translation (canonical),
+revolute joint (rad), prismatic joint (canonical)."""
+GROWN = 1.6, 0.008
+"""A score above the first times this plus this (canonical) is a lost object; half of the growth is
+a doubtful one."""
+MAX_GAP = 2.0
+"""Seconds without a frame after which the place of the object says nothing any more."""
+MAX_PREDICTION = 0.3
+"""Seconds for which velocities are thought to hold."""
+SMOOTHING = 0.25
+"""Time constant of the velocity filter, s."""
+NODES, MARGIN = 21, 0.1
+"""The table's nodes along each axis of a part's box, and how far it reaches beyond it."""
+
+
+class TrackingLost(RuntimeError):
+    """The object is not where tracking looks for it; the message says what gave it away."""
+
+
+class Table:
+    """Distances to one shape's parts, tabulated: a hundredth of the network's work a query.
+
+    Stands in for :class:`KAVAE` where only distances are asked for. What the network adds to the
+    distance to each part's box lies on a grid that is fine inside the box (a thin lid has as many
+    nodes across as along) and reaches ``MARGIN`` beyond it.
+
+    Args:
+        field: of one object.
+    """
+
+    def __init__(self, net: KAVAE, field: Field) -> None:
+        self.category, self.parts = net.category, net.parts
+        self._there = field.exists[0] > 0
+        step = 2 / (NODES - 1)
+        axis = torch.linspace(-1 - 2 * step, 1 + 2 * step, NODES + 4, device=field.centre.device)
+        self._reach = 1 + 2 * step
+        inside = axis.clamp(-1, 1) * 1.2
+        beyond = (axis - axis.clamp(-1, 1)) / (2 * step) * MARGIN
+        rows = []
+        for k in range(net.parts):
+            along = [inside * field.half[0, k, i] + beyond for i in range(3)]
+            offset = torch.stack(torch.meshgrid(*along, indexing='ij'), dim=-1).flatten(0, 2)
+            distance = net.query(field, (offset + field.centre[0, k])[None, None], part=k)[0, 0]
+            rows.append((distance - _box_distance(offset, field.half[0, k])).view(
+                1, *[len(axis)] * 3))
+        self._added = torch.stack(rows)
+
+    def query(self, field: Field, points: Tensor) -> Tensor:
+        """Signed distances (1, K, N) of points (1, K, N, 3) in part frames."""
+        half = field.half[0, :, None]
+        offset = points[0] - field.centre[0, :, None]
+        reach = 1.2 * half
+        inside = torch.maximum(torch.minimum(offset, reach), -reach)
+        beyond = (offset - inside).clamp(-MARGIN, MARGIN)
+        at = (inside / reach + beyond * ((self._reach - 1) / MARGIN)) / self._reach
+        added = F.grid_sample(self._added, at.flip(-1)[:, None, None], mode='bilinear',
+                              padding_mode='border', align_corners=True)[:, 0, 0, 0]
+        distance = _box_distance(offset, half) + added
+        return torch.where(self._there[:, None], distance, FAR)[None]
+
+
+class Tracker:
+    """Follows one object. Not thread-safe: one call at a time.
+
+    Args:
+        estimate: a full estimate by ``pipeline``; its shape is held.
+        seconds: when its view was taken.
+        seed: of the choice of points.
+
+    Attributes:
+        estimate: the newest one.
+        doubtful: the residual has grown, though not so far that the object counts as lost.
+    """
+
+    @torch.no_grad()
+    def __init__(self, pipeline: Pipeline, estimate: ArticulatedEstimate, seconds: float,
+                 seed: int = 0) -> None:
+        device, self._category = pipeline.device, pipeline.category
+        self._units = pipeline.units
+        self._generator = torch.Generator(device).manual_seed(seed)
+        names = [j.name for j in self._category.joints]
+        self._index = [names.index(j.name) for j in estimate.joints]
+        self._parts = [self._category.parts.index(p.name) for p in estimate.parts]
+        q = pipeline.pose.mean[9::7].clone()
+        q[self._index] = torch.tensor([j.position for j in estimate.joints], device=device,
+                                      dtype=q.dtype) / self._units[self._index]
+        z = torch.from_numpy(estimate.latent).to(q)[None]
+        self._field = pipeline.shape.decode(z, q[None])
+        T = torch.from_numpy(estimate.T_camera_base).to(q)
+        T[:3, 3] /= self._category.scale
+        self._state = State(T[None], q[None], self._field.origin, pipeline.shape.axis[None])
+        self._surface, _ = refine.surface_samples(pipeline.shape, self._field, SURFACE,
+                                                  self._generator)
+        # The descent asks it for distances and for the tree alone.
+        self._net = cast(KAVAE, Table(pipeline.shape, self._field))
+        self._velocity = torch.zeros(1, 6 + len(names), device=device)
+        self._middle = self._surface[0, 0].mean(0)
+        self._first_score: float | None = None
+        self._seconds, self.estimate, self.doubtful = seconds, estimate, False
+
+    @torch.no_grad()
+    def track(self, cloud: np.ndarray, seconds: float,
+              T_now_before: np.ndarray | None = None) -> ArticulatedEstimate:
+        """Where the object is in the next frame.
+
+        Args:
+            cloud: (N, 3) points on the object, camera frame, m.
+            seconds: when the frame was taken, on the clock of the other frames.
+            T_now_before: (4, 4) motion of the camera since the last frame, which takes that
+                frame's coordinates to this one's; None if the camera stands still.
+
+        Returns:
+            the estimate with the parts' meshes as they are, their new poses, and the joints'
+            positions, deviations and velocities.
+
+        Raises:
+            TrackingLost: a full estimate is needed; the tracker stays where it was.
+        """
+        gap = seconds - self._seconds
+        if gap <= 0 or self._started and gap > MAX_GAP:
+            raise TrackingLost(f'{gap:.2f} s between two frames')
+        if len(cloud) < MIN_POINTS:
+            raise TrackingLost(f'{len(cloud)} points on the object')
+        some = cloud[::max(1, len(cloud) // CLOUD)] / self._category.scale
+        seen = refine.observe(some, POINTS, self._generator)
+        prior = self._state
+        if T_now_before is not None:
+            T = torch.from_numpy(np.asarray(T_now_before)).to(prior.q)
+            T[:3, 3] /= self._category.scale
+            prior = replace(prior, T_camera_base=T @ prior.T_camera_base)
+            turned = self._velocity[:, :6].view(2, 3) @ T[:3, :3].T
+            self._velocity = torch.cat([turned.view(1, 6), self._velocity[:, 6:]], dim=1)
+        start = self._predict(prior, gap)
+        steps = STEPS[0] if self._started else STEPS[1]
+        state, _ = refine.descend_sdf(self._net, self._field, start, seen, self._surface,
+                                      steps - 1, WIDTHS[0])
+        state, information = refine.descend_sdf(self._net, self._field, state, seen,
+                                                self._surface, 1, WIDTHS[1])
+        score, residual = refine.fit_score(self._net, self._field, state, seen, self._surface)
+        self._last_score = float(score)
+        self._judge(prior, state, float(score))
+        self._learn_velocity(prior, state, gap)
+        self._state, self._seconds = state, seconds
+        self.estimate = self._estimate(information, residual[0], cloud)
+        return self.estimate
+
+    @property
+    def _started(self) -> bool:
+        return self._first_score is not None
+
+    def _predict(self, prior: State, gap: float) -> State:
+        """Where the velocities lead, in the frame that the camera has now."""
+        centre = self._centre(prior)
+        step = self._velocity * min(gap, MAX_PREDICTION)
+        return refine.limit_joints(self._net, refine.move(prior, step, centre))
+
+    def _judge(self, prior: State, state: State, score: float) -> None:
+        """Whether this is still the object; remembers the first score."""
+        motion = _motion(prior, state, self._centre(prior), self._centre(state))[0]
+        turn, shift = float(motion[3:6].norm()), float(motion[:3].norm())
+        if turn > MAX_MOTION[0] or shift > MAX_MOTION[1]:
+            raise TrackingLost(f'moved by {math.degrees(turn):.0f} degrees and '
+                               f'{shift * self._category.scale:.2f} m between two frames')
+        for joint, step in zip(self._category.joints, motion[6:].abs().tolist(), strict=True):
+            if step > MAX_MOTION[2 if joint.joint_type == 'revolute' else 3]:
+                raise TrackingLost(f'{joint.name} jumped between two frames')
+        first = score if self._first_score is None else self._first_score
+        # The first fit is measured against what the full estimate said of itself.
+        if self._first_score is None:
+            first = min(first, 2 * self.estimate.residual / self._category.scale)
+        growth = score - first
+        allowed = (GROWN[0] - 1) * first + GROWN[1]
+        if growth > allowed:
+            raise TrackingLost(f'residual grown from {1e3 * self._category.scale * first:.1f} to '
+                               f'{1e3 * self._category.scale * score:.1f} mm')
+        self.doubtful = growth > 0.5 * allowed
+        # Better views show what the shape can do.
+        self._first_score = min(first, score) if self._started else score
+
+    def _learn_velocity(self, prior: State, state: State, gap: float) -> None:
+        motion = _motion(prior, state, self._centre(prior), self._centre(state)) / gap
+        if not self._started:
+            return
+        share = 1 - math.exp(-gap / SMOOTHING)
+        self._velocity = self._velocity + share * (motion - self._velocity)
+
+    def _centre(self, state: State) -> Tensor:
+        """(3,) the base's middle in the camera frame: what rotations are about."""
+        T = state.T_camera_base[0]
+        return T[:3, :3] @ self._middle + T[:3, 3]
+
+    def _estimate(self, information: Tensor, residual: Tensor,
+                  cloud: np.ndarray) -> ArticulatedEstimate:
+        scale, before, mean = self._category.scale, self.estimate, float(residual)
+        state, units = self._state, self._units.double().cpu()
+        poses = refine.part_poses(self._net, state)[0].double().cpu().numpy()
+        poses[:, :3, 3] *= scale
+        open_ = refine.left_open(information[0], residual).double().cpu()
+        metric = torch.tensor([scale] * 3 + [1.0] * 3)
+        covariance = (open_[:6, :6] * metric[:, None] * metric).numpy()
+        deviations = open_.diagonal()[6:].clamp_min(0).sqrt()
+        q, v = (x[0].double().cpu() * units for x in (state.q, self._velocity[:, 6:]))
+        parts = tuple(replace(part, T_camera_part=poses[k])
+                      for part, k in zip(before.parts, self._parts, strict=True))
+        joints = tuple(replace(joint, position=float(q[i]), velocity=float(v[i]),
+                               std=float(deviations[i] * units[i]))
+                       for joint, i in zip(before.joints, self._index, strict=True))
+        fit = math.exp((before.residual / scale - mean) / 0.03)
+        mode = Mode(1.0, poses[0], q[self._index].numpy(), mean * scale)
+        return replace(before, parts=parts, joints=joints, covariance=covariance,
+                       residual=mean * scale, confidence=min(1.0, before.confidence * fit),
+                       modes=(mode,), points=cloud, seconds={})
+
+
+def _box_distance(offset: Tensor, half: Tensor) -> Tensor:
+    """Signed distance (..., N) of offsets (..., N, 3) from a box's centre to the box."""
+    outside = offset.abs() - half
+    return (outside.clamp_min(0).square().sum(-1).add(1e-12).sqrt()
+            + outside.amax(-1).clamp_max(0))
+
+
+def _motion(before: State, after: State, old: Tensor, new: Tensor) -> Tensor:
+    """(1, 6 + J) shift of the object's middle, rotation about it, joint steps."""
+    turn = roma.rotmat_to_rotvec(after.T_camera_base[:, :3, :3]
+                                 @ before.T_camera_base[:, :3, :3].transpose(1, 2))
+    return torch.cat([(new - old)[None], turn, after.q - before.q], dim=1)
