@@ -1,4 +1,4 @@
-"""The ``kinediff3d`` command: demo, infer, generate, evaluate, benchmark, train.
+"""The ``kinediff3d`` command: demo, infer, generate, evaluate, benchmark, train, replay, view.
 
 Torch and the networks are imported by the commands that need them, so that ``--help`` and errors
 in arguments answer at once. Exit status: 0 done, 1 no estimate, 2 unusable input.
@@ -51,11 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> Parser:
     """All commands and their arguments."""
+    from kinediff3d_core.live_commands import add_replay, add_view
+
     top = Parser(prog='kinediff3d', description='Articulated objects from one depth image: part '
                  'poses, joint state, meshes and URDF.', epilog='Every command has --help.')
     commands = top.add_subparsers(title='commands', metavar='COMMAND', required=True,
                                   parser_class=Parser)
-    for add in (_add_demo, _add_infer, _add_generate, _add_evaluate, _add_benchmark, _add_train):
+    for add in (_add_demo, _add_infer, _add_generate, _add_evaluate, _add_benchmark, _add_train,
+                add_replay, add_view):
         add(commands)
     return top
 

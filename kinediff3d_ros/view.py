@@ -1,0 +1,257 @@
+"""The live scene of a perception node in a browser: cloud, part meshes, axes, ghosts and frames.
+
+What RViz shows with ``config/perception.rviz``, on machines without RViz or without a screen. The
+page comes from this process alone (viser), at ``http://127.0.0.1:8080`` unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.time import Time
+from sensor_msgs.msg import JointState, PointCloud2
+from std_msgs.msg import String
+from tf2_ros import Buffer, TransformException, TransformListener
+from tf_transformations import quaternion_from_matrix
+from visualization_msgs.msg import Marker, MarkerArray
+
+from kinediff3d_ros import conversions
+
+MARKER_TOPICS = ('markers', 'ghost_markers')
+POSE_RATE = 15.0
+"""How often poses are brought up to date, Hz."""
+
+CLOUD_COLOUR = (30, 200, 255)
+POINT_SIZE = 0.0025
+"""Edge of a point, m."""
+
+OPTICAL_EYE, LEVEL_EYE = (0.45, -0.55, -0.75), (0.8, -0.6, 0.6)
+"""From where the page looks at the object first: in optical frames, and in frames with z up."""
+
+
+class Scene:
+    """What the page shows, in the fixed frame.
+
+    Things belong to a frame and are hidden until :meth:`place` knows where that is.
+
+    Args:
+        host, port: to listen on; the next free port is taken if that one is not.
+        z_up: the fixed frame has z upward; else it is optical.
+
+    Raises:
+        ValueError: viser is not installed, or the address cannot be listened on.
+    """
+
+    def __init__(self, host: str = '127.0.0.1', port: int = 8080, z_up: bool = False) -> None:
+        try:
+            import viser
+        except ImportError as error:
+            raise ValueError('the page is served by viser, which is not installed; install it '
+                             'with "pip install viser"') from error
+        try:
+            self.server = viser.ViserServer(host, port, label='KineDiff3D', verbose=False)
+        except OSError as error:
+            raise ValueError(f'cannot listen on {host}:{port}: {error.strerror or error}'
+                             ) from error
+        self.server.scene.set_up_direction('+z' if z_up else '-y')
+        self.server.scene.configure_environment_map(None)
+        self._eye = np.array(LEVEL_EYE if z_up else OPTICAL_EYE)
+        self._joints = self.server.gui.add_markdown('no joint_states yet')
+        # name -> handle, frame, pose in that frame, fingerprint of what it shows
+        self.things: dict[str, tuple[Any, str, np.ndarray, object]] = {}
+        self._aimed = False
+
+    @property
+    def url(self) -> str:
+        host = self.server.get_host()
+        return f'http://{"127.0.0.1" if host == "0.0.0.0" else host}:{self.server.get_port()}'
+
+    def show_markers(self, array: MarkerArray) -> None:
+        """Add, change or take away markers: triangle lists and arrows."""
+        for marker in array.markers:
+            name = f'/markers/{marker.ns.replace("/", ".")}.{marker.id}'
+            if marker.action == Marker.DELETEALL:
+                for known in [n for n in self.things if n.startswith('/markers/')]:
+                    self._remove(known)
+            elif marker.action == Marker.DELETE:
+                self._remove(name)
+            elif marker.type in (Marker.TRIANGLE_LIST, Marker.ARROW) and marker.points:
+                self._show_marker(name, marker)
+
+    def _show_marker(self, name: str, marker: Marker) -> None:
+        c = marker.color
+        corners = np.array([(p.x, p.y, p.z) for p in marker.points], dtype=np.float32)
+        colour = tuple(int(255 * x) for x in (c.r, c.g, c.b))
+        print_ = (marker.type, colour, c.a, corners.tobytes())
+        frame, pose = marker.header.frame_id, conversions.matrix_from_pose(marker.pose)
+        if name in self.things and self.things[name][3] == print_:
+            self.things[name] = (self.things[name][0], frame, pose, print_)
+            return
+        self._remove(name)
+        if marker.type == Marker.ARROW:
+            handle = self.server.scene.add_arrows(
+                name, corners[None, :2], colour, shaft_radius=marker.scale.x / 2,
+                head_radius=marker.scale.y / 2, head_length=marker.scale.z, visible=False)
+        else:
+            vertices, faces = np.unique(corners, axis=0, return_inverse=True)
+            handle = self.server.scene.add_mesh_simple(
+                name, vertices, faces.reshape(-1, 3).astype(np.uint32), color=colour,
+                opacity=None if c.a >= 1 else float(c.a), flat_shading=True, side='double',
+                visible=False)
+        self.things[name] = (handle, frame, pose, print_)
+
+    def show_cloud(self, points: np.ndarray, frame: str) -> None:
+        """Show points (N, 3) of a frame, m."""
+        self._remove('/points_used')
+        if not len(points):
+            return
+        handle = self.server.scene.add_point_cloud(
+            '/points_used', points.astype(np.float32), CLOUD_COLOUR, point_size=POINT_SIZE,
+            point_shape='circle', precision='float32', visible=False)
+        self.things['/points_used'] = (handle, frame, np.eye(4), None)
+
+    def show_joints(self, positions: dict[str, float], types: dict[str, str]) -> None:
+        """List joint positions beside the scene; joints of an unknown type without a unit."""
+        def told(name: str, q: float) -> str:
+            kind = types.get(name)
+            return f'{np.degrees(q):.1f}°' if kind == 'revolute' else \
+                f'{1000 * q:.0f} mm' if kind == 'prismatic' else f'{q:.3f}'
+
+        self._joints.content = '\n'.join(['| joint | position |', '|---|---|', *(
+            f'| {n} | {told(n, q)} |' for n, q in positions.items())])
+
+    def show_frame(self, frame: str) -> None:
+        """Draw the axes of a frame."""
+        name = f'/frames/{frame.replace("/", ".")}'
+        if name not in self.things:
+            handle = self.server.scene.add_frame(name, axes_length=0.05, axes_radius=0.0015,
+                                                 visible=False)
+            self.things[name] = (handle, frame, np.eye(4), None)
+
+    def place(self, where: Callable[[str], np.ndarray | None]) -> None:
+        """Bring every pose up to date.
+
+        Args:
+            where: T_fixed_frame (4, 4) of a frame, None if it is not known.
+        """
+        for handle, frame, pose, _ in list(self.things.values()):
+            T = where(frame)
+            if T is not None:
+                T = T @ pose
+                x, y, z, w = quaternion_from_matrix(T)
+                handle.position, handle.wxyz = T[:3, 3], np.array([w, x, y, z])
+            handle.visible = T is not None
+
+    def aim(self, points: np.ndarray) -> None:
+        """Point the page's camera at points (N, 3), fixed frame, m; the first time only."""
+        if self._aimed or not len(points):
+            return
+        self._aimed = True
+        middle = np.median(points, axis=0)
+        size = float(np.linalg.norm(np.ptp(points, axis=0)))
+        eye = middle + 1.5 * size * self._eye / np.linalg.norm(self._eye)
+        self.server.initial_camera.position = eye
+        self.server.initial_camera.look_at = middle
+        for client in self.server.get_clients().values():
+            client.camera.position, client.camera.look_at = eye, middle
+
+    def close(self) -> None:
+        self.server.stop()
+
+    def _remove(self, name: str) -> None:
+        if name in self.things:
+            self.things.pop(name)[0].remove()
+
+
+class ViewNode(Node):
+    """Feeds the scene from the topics of a perception node.
+
+    Args:
+        fixed_frame: '' takes the frame of the first cloud.
+    """
+
+    def __init__(self, scene: Scene, namespace: str = '', fixed_frame: str = '',
+                 **options: Any) -> None:
+        super().__init__('kinediff3d_view', namespace=namespace or None, **options)
+        self.scene, self._fixed = scene, fixed_frame
+        self._buffer = Buffer()
+        self._listener = TransformListener(self._buffer, self)
+        for topic in MARKER_TOPICS:
+            self.create_subscription(MarkerArray, topic, self._on_markers, 10)
+        self.create_subscription(PointCloud2, 'points_used', self._on_cloud,
+                                 qos_profile_sensor_data)
+        self.create_subscription(JointState, 'joint_states', self._on_joints, 10)
+        self.create_timer(1.0 / POSE_RATE, lambda: self.scene.place(self._where))
+        self.create_subscription(String, 'robot_description', self._on_description, QoSProfile(
+            depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+        self._types: dict[str, str] = {}
+
+    def _on_markers(self, array: MarkerArray) -> None:
+        for marker in array.markers:
+            if marker.action == Marker.ADD:
+                self.scene.show_frame(marker.header.frame_id)
+        self.scene.show_markers(array)
+
+    def _on_cloud(self, cloud: PointCloud2) -> None:
+        frame = cloud.header.frame_id
+        self._fixed = self._fixed or frame
+        points = conversions.points_from_cloud(cloud)
+        self.scene.show_cloud(points, frame)
+        T = self._where(frame)
+        if T is not None:
+            self.scene.aim(points @ T[:3, :3].T + T[:3, 3])
+
+    def _on_joints(self, state: JointState) -> None:
+        self.scene.show_joints(dict(zip(state.name, state.position, strict=False)), self._types)
+
+    def _on_description(self, description: String) -> None:
+        """A JointState does not say what its numbers are; the URDF does."""
+        try:
+            root = ElementTree.fromstring(description.data)
+        except ElementTree.ParseError:
+            return
+        self._types.update({j.get('name', ''): j.get('type', '') for j in root.iter('joint')})
+
+    def _where(self, frame: str) -> np.ndarray | None:
+        """T_fixed_frame (4, 4) as far as TF knows it."""
+        if frame == self._fixed:
+            return np.eye(4)
+        try:
+            return conversions.matrix_from_transform(
+                self._buffer.lookup_transform(self._fixed, frame, Time()))
+        except TransformException:
+            return None
+
+
+def run_view(host: str, port: int, namespace: str, fixed_frame: str, z_up: bool,
+             seconds: float | None) -> None:
+    """Serve the page until Ctrl-C, or for ``seconds``.
+
+    Raises:
+        ValueError: the page cannot be served.
+    """
+    scene = Scene(host, port, z_up)
+    rclpy.init()
+    node = ViewNode(scene, namespace, fixed_frame)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    print(f'the scene is at {scene.url}', flush=True)
+    end = None if seconds is None else time.monotonic() + seconds
+    try:
+        while rclpy.ok() and (end is None or time.monotonic() < end):
+            executor.spin_once(timeout_sec=0.2)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        scene.close()
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
