@@ -160,7 +160,8 @@ def _add_infer(commands: Any) -> None:
                               'plane is removed and the largest cluster kept')
     command.add_argument('--segment', action='store_true',
                          help='with --points: find the object in a cloud of the whole scene')
-    command.add_argument('--category', required=True, metavar='C')
+    command.add_argument('--category', required=True, metavar='C',
+                         help='what it is; auto tries every category that has weights')
     command.add_argument('--out', type=Path, required=True, metavar='DIR',
                          help='folder for estimate.json, object.urdf, meshes/ and preview.png')
     command.add_argument('--seed', type=_number(int, at_least=0), default=0)
@@ -172,13 +173,14 @@ def _infer(options: argparse.Namespace) -> int:
     from kinediff3d_core.estimate import NoEstimate
     from kinediff3d_core.files import write_estimate
 
-    get_category(options.category)
+    if options.category != 'auto':
+        get_category(options.category)
     inputs = _observation(options)
-    from kinediff3d_core.pipeline import Pipeline
+    from kinediff3d_core.auto import load_pipeline
     from kinediff3d_core.preview import draw_preview
 
-    pipeline = Pipeline.load(options.category, preset=options.preset, device=options.device,
-                             weights=_weights(options.weights, options.category))
+    pipeline = load_pipeline(options.category, options.preset, options.device,
+                             _weights(options.weights, options.category))
     try:
         if options.points is not None and options.segment:
             from kinediff3d_core.segmentation import segment_cloud
@@ -243,6 +245,9 @@ def _tell(estimate: ArticulatedEstimate) -> None:
         else:
             print(f'  {joint.name}: {degrees(joint.position):.1f}° '
                   f'(± {degrees(joint.std):.1f}), {joint.joint_type}')
+    if estimate.categories:
+        ranked = sorted(estimate.categories.items(), key=lambda item: -item[1])
+        print('  category: ' + ', '.join(f'{name} {100 * w:.0f} %' for name, w in ranked[:3]))
     told = ', '.join(f'{stage} {1000 * t:.0f}' for stage, t in estimate.seconds.items())
     print(f'  {1000 * sum(estimate.seconds.values()):.0f} ms ({told})')
 

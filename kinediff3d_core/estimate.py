@@ -85,6 +85,7 @@ class ArticulatedEstimate:
         latent: (D,) shape code Z.
         points: (N, 3) the points used, camera frame, m.
         seconds: wall time per stage.
+        categories: with category ``auto``, how likely each is; empty otherwise.
     """
 
     category: str
@@ -97,6 +98,7 @@ class ArticulatedEstimate:
     latent: np.ndarray
     points: np.ndarray
     seconds: dict[str, float] = field(default_factory=dict)
+    categories: dict[str, float] = field(default_factory=dict)
 
     @property
     def T_camera_base(self) -> np.ndarray:
@@ -121,4 +123,5 @@ class ArticulatedEstimate:
                       for m in self.modes],
             'latent': self.latent.tolist(),
             'seconds': self.seconds,
+            'categories': self.categories,
         }

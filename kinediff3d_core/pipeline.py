@@ -233,6 +233,26 @@ class Pipeline:
                               view.shown, seconds)
 
     @torch.no_grad()
+    def stands_for(self, estimate: ArticulatedEstimate) -> tuple[Field, State]:
+        """Decoded shape, pose and joints (one of each) of an estimate, canonical units."""
+        self._same_category(estimate)
+        names = [j.name for j in self.category.joints]
+        index = [names.index(j.name) for j in estimate.joints]
+        q = self.pose.mean[9::7].clone()
+        q[index] = torch.tensor([j.position for j in estimate.joints], device=self.device,
+                                dtype=q.dtype) / self.units[index]
+        z = torch.from_numpy(estimate.latent).to(q)[None]
+        field = self.shape.decode(z, q[None])
+        T = torch.from_numpy(estimate.T_camera_base).to(q)
+        T[:3, 3] /= self.category.scale
+        return field, State(T[None], q[None], field.origin, self.shape.axis[None])
+
+    def _same_category(self, estimate: ArticulatedEstimate) -> None:
+        if estimate.category != self.category.name:
+            raise ValueError(f'estimate is of a {estimate.category}, weights of a '
+                             f'{self.category.name}')
+
+    @torch.no_grad()
     def generate(self, estimate: ArticulatedEstimate, positions: Sequence[float]) -> Generated:
         """The estimated object at other joint positions (section 3.3), rad or m.
 
@@ -243,9 +263,7 @@ class Pipeline:
         if given.shape != (len(estimate.joints),) or not np.isfinite(given).all():
             raise ValueError(f'this {estimate.category} needs {len(estimate.joints)} finite '
                              f'joint position(s), got {list(positions)}')
-        if estimate.category != self.category.name:
-            raise ValueError(f'estimate is of a {estimate.category}, weights of a '
-                             f'{self.category.name}')
+        self._same_category(estimate)
         names = [j.name for j in self.category.joints]
         index = [names.index(j.name) for j in estimate.joints]
         q = self.pose.mean[9::7] * self.units

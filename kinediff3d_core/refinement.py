@@ -167,7 +167,7 @@ def outline_distance(seen: Observation, points: Tensor) -> tuple[Tensor, Tensor]
 
 
 def fit_score(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,
-              ) -> tuple[Tensor, Tensor]:
+              clip: float = CLIP) -> tuple[Tensor, Tensor]:
     """How badly each hypothesis explains the view.
 
     The mean clipped distance of the observed points, plus how deep the object reaches into seen
@@ -175,6 +175,7 @@ def fit_score(net: KAVAE, field: Field, state: State, seen: Observation, surface
 
     Args:
         surface: (H, K, S, 3) surface samples in part frames.
+        clip: distances beyond this count as this.
 
     Returns:
         score (H), lower is better; residual (H), mean clipped distance of the points alone.
@@ -184,10 +185,10 @@ def fit_score(net: KAVAE, field: Field, state: State, seen: Observation, surface
     def distance(points: Tensor) -> Tensor:
         return net.query(field, to_part_frames(points, poses)).amin(dim=1)
 
-    residual = distance(seen.points).abs().clamp_max(CLIP).mean(-1)
-    intrusion = (-distance(seen.empty)).clamp(0, CLIP).mean(-1)
+    residual = distance(seen.points).abs().clamp_max(clip).mean(-1)
+    intrusion = (-distance(seen.empty)).clamp(0, clip).mean(-1)
     outside, _ = outline_distance(seen, transform_points(poses, surface))
-    return residual + intrusion + 0.5 * outside.clamp_max(CLIP).mean((1, 2)), residual
+    return residual + intrusion + 0.5 * outside.clamp_max(clip).mean((1, 2)), residual
 
 
 def _jacobian(net: KAVAE, poses: Tensor, axis: Tensor, centre: Tensor, points: Tensor,
@@ -398,7 +399,8 @@ def left_open(information: Tensor, residual: Tensor) -> Tensor:
     """
     eye = torch.eye(len(information), device=information.device)
     noise = 20 * (residual.square() + 1e-4 ** 2)
-    return noise * torch.linalg.inv(information + 1e-3 * eye)
+    out: Tensor = noise * torch.linalg.inv(information + 1e-3 * eye)
+    return out
 
 
 def descend_chamfer(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,

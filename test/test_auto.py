@@ -1,0 +1,45 @@
+"""``category: auto`` with the shipped weights."""
+
+import numpy as np
+import pytest
+
+from kinediff3d_core.auto import AutoPipeline, load_pipeline, misfit
+from kinediff3d_core.estimate import NoEstimate
+from kinediff3d_core.evaluation import evaluate as E
+from kinediff3d_core.weights import trained_categories
+
+
+@pytest.fixture(scope='module')
+def pipeline():
+    return AutoPipeline.load()
+
+
+def infer(pipeline, sample):
+    return pipeline.infer(depth=sample.depth, intrinsics=sample.intrinsics, mask=sample.mask,
+                          mesh=False)
+
+
+def test_a_laptop_is_a_laptop_and_explains_its_cloud_better_than_another_thing_does(pipeline):
+    laptop = E.procedural_samples('laptop', seed=5, shapes=False)(0)
+    estimate = infer(pipeline, laptop)
+    assert estimate.category == 'laptop'
+    assert set(estimate.categories) == set(trained_categories())
+    assert sum(estimate.categories.values()) == pytest.approx(1)
+    assert estimate.categories['laptop'] > 0.8
+    assert estimate.to_dict()['categories'] == estimate.categories
+
+    own = misfit(pipeline.pipelines['laptop'], estimate)
+    only = AutoPipeline({'laptop': pipeline.pipelines['laptop']})
+    other = infer(only, E.procedural_samples('box', seed=5, shapes=False)(0))
+    assert own < 0.4 * misfit(only.pipelines['laptop'], other)
+    states = pipeline.generate(estimate, [1.0])
+    assert len(states.decoder) == 2
+
+
+def test_what_cannot_be_answered_is_said_once(pipeline, tmp_path):
+    with pytest.raises(NoEstimate, match='no category explains the cloud'):
+        pipeline.infer(np.full((20, 3), 0.5, dtype=np.float32))
+    with pytest.raises(ValueError, match='points must be'):
+        pipeline.infer(np.zeros((20, 2), dtype=np.float32))
+    with pytest.raises(ValueError, match='no category has weights in'):
+        load_pipeline('auto', weights=tmp_path)
