@@ -8,13 +8,13 @@ A contact frame has its origin on the part's surface and, right-handed,
 
 - x along the motion of that point for an increasing joint position (the tangent of its circle, or
   the axis of a prismatic joint): pull or push along +x to open, along -x to close;
-- z across x: the outward normal of the surface where that faces sideways, as at an edge, and
-  otherwise the direction away from the axis; on the front of a drawer, where both are along x,
-  the side across which the handle is thinnest, upward rather than downward;
-- y = z cross x: for a revolute joint the direction of the axis, as far as z is away from it.
+- z outward, across x: for a revolute joint away from the axis, which at a far edge is the outward
+  normal; for a prismatic joint the outward normal where the surface faces sideways (a slider), and
+  on a front, which faces along x, the side across which the handle is thin, rather up than down;
+- y = z cross x, for a revolute joint the direction of its axis.
 
-A gripper comes from outside, against ``normal``: along -z at an edge, along -x at the front of a
-drawer; on a handle it closes across its thin side.
+A gripper comes against ``normal``, the outward normal of the surface: along -z at a free edge,
+along -x at a front or a handle on it, and there closes along z.
 """
 
 from __future__ import annotations
@@ -104,21 +104,22 @@ def contact_on(mesh: Mesh, joint: JointEstimate, category: str, up: Array) -> tu
     axis = axis / length
     points, normals = _surface(mesh)
     if joint.joint_type == 'prismatic':
-        pick = _slider(points, axis) if category in SLIDERS else _front(points, axis)
+        pick = _slider(points, normals, axis) if category in SLIDERS \
+            else _front(points, normals, axis)
         tangent = axis
     else:
         pick = _held(points, normals, axis, SIDES.get(category))
         lever = _across(points[pick], axis)
-        tangent = np.cross(axis, lever / max(float(np.linalg.norm(lever)), 1e-12))
+        tangent = np.cross(axis, lever / np.linalg.norm(lever))
     p = points[pick]
     size = float(np.linalg.norm(np.ptp(points, axis=0)))
     normal = _normal_near(points, normals, pick, 0.01 * size)
-    z = _across(normal, tangent)
-    if np.linalg.norm(z) < 0.6:
-        if joint.joint_type == 'prismatic':
-            z = _thin_side(points, p, tangent, up, 0.06 * size)
-        else:
-            z = _across(p, axis)
+    if joint.joint_type == 'prismatic':
+        z = _across(normal, tangent)
+        if np.linalg.norm(z) < 0.6:
+            z = _thin_side(points, p, tangent, up, 0.015 * size, 0.15 * size)
+    else:
+        z = _across(p, axis)
     T = np.eye(4)
     z = z / np.linalg.norm(z)
     T[:3, :3] = np.stack([tangent, np.cross(z, tangent), z], axis=1)
@@ -188,22 +189,39 @@ def _handle(points: Array, normals: Array, opening: Array, far: Array, reach: fl
     return out if 0 < share < HANDLE_SHARE else none
 
 
-def _front(points: Array, axis: Array) -> int:
-    """Index of the middle of what stands out farthest along the axis."""
+def _front(points: Array, normals: Array, axis: Array) -> int:
+    """Index of the middle of what stands out farthest along the axis, where that faces forward."""
     along = points @ axis
     low, high = np.percentile(along, 50), along.max()
     band = along > high - max(0.03 * (high - low), 1e-3)
+    if (band & (normals @ axis > 0.7)).any():
+        band &= normals @ axis > 0.7
     across = _across(points, axis)
     centre = (across[band].min(0) + across[band].max(0)) / 2
     return int(np.argmin(np.where(band, np.linalg.norm(across - centre, axis=-1), np.inf)))
 
 
-def _slider(points: Array, axis: Array) -> int:
-    """Index of the middle of what stands out farthest beside the axis."""
-    beside = np.linalg.norm(_across(points, axis), axis=-1)
-    band = beside > 0.93 * beside.max()
-    centre = points[band].mean(0)
-    return int(np.argmin(np.where(band, np.linalg.norm(points - centre, axis=-1), np.inf)))
+def _slider(points: Array, normals: Array, axis: Array) -> int:
+    """Index of the middle of what stands out of a blade beside its axis: off its plane, or edge.
+
+    The blade is most of the part's surface, so that its plane and width are those of most points.
+    Blades without a slider are taken at their front.
+    """
+    flat = _across(normals, axis)
+    plane = np.linalg.eigh(flat.T @ flat)[1][:, -1]
+    middle = points - np.median(points, axis=0)
+    off = np.abs(middle @ plane)
+    beside = np.abs(middle @ np.cross(axis, plane))
+    blade = off <= 1.2 * np.median(off) + 1e-4
+    best, most = _front(points, normals, axis), 1e-3
+    for distance in (off, beside):
+        out = float(distance.max() - np.percentile(distance[blade], 98))
+        if out > most:
+            band = distance > distance.max() - 0.2 * out
+            centre = points[band].mean(0)
+            gap = np.linalg.norm(points - centre, axis=-1)
+            best, most = int(np.argmin(np.where(band, gap, np.inf))), out
+    return best
 
 
 def _normal_near(points: Array, normals: Array, pick: int, radius: float) -> Array:
@@ -214,21 +232,19 @@ def _normal_near(points: Array, normals: Array, pick: int, radius: float) -> Arr
     return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12))
 
 
-def _thin_side(points: Array, at: Array, axis: Array, up: Array, radius: float) -> Array:
-    """Unit direction across the axis in which the part is thinnest around a point.
+def _thin_side(points: Array, at: Array, axis: Array, up: Array, deep: float,
+               wide: float) -> Array:
+    """Unit direction across the axis in which the part is thinner around a point on its front.
 
-    Of the two across the axis, upward and sideways; upward where they are much alike, and where
-    the axis itself is upward any.
+    Looked at is what lies within ``wide`` (m) of the point and not deeper than ``deep``. Of upward
+    and sideways; upward where they are much alike.
     """
     first = _across(up, axis)
     if np.linalg.norm(first) < 0.1:
         first = _across(np.eye(3)[np.argmin(np.abs(axis))], axis)
     first = first / np.linalg.norm(first)
     second = np.cross(first, axis)
-    depth = (at - points) @ axis
-    local = points[depth < radius]
-    local = local[np.linalg.norm(_across(local - at, axis), axis=-1) < 3 * radius]
-    if len(local) < 3:
-        return np.asarray(first)
-    tall, wide = (float(np.ptp(local @ d)) for d in (first, second))
-    return np.asarray(second if wide < 0.7 * tall else first)
+    local = points[(at - points) @ axis < deep] - at
+    local = local[np.linalg.norm(_across(local, axis), axis=-1) < wide]
+    tall, broad = (float(np.ptp(local @ d)) for d in (first, second))
+    return np.asarray(second if broad < 0.7 * tall else first)

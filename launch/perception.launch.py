@@ -9,6 +9,43 @@ from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchContext, LaunchDescription
 
+CAMERAS = {
+    'generic': {
+        'camera': '/camera',
+        'depth_topic': '/depth/image_rect',
+        'camera_info_topic': '/depth/camera_info',
+        'mask_topic': '/mask',
+        'points_topic': '/points',
+        'fixed_frame': 'camera_depth_optical_frame',
+    },
+    'realsense': {
+        'camera': '/camera/camera',
+        'depth_topic': '/aligned_depth_to_color/image_raw',
+        'camera_info_topic': '/aligned_depth_to_color/camera_info',
+        'mask_topic': '/mask',
+        'points_topic': '/depth/color/points',
+        'fixed_frame': 'camera_color_optical_frame',
+    },
+    'azure_kinect': {
+        'camera': '',
+        'depth_topic': '/depth/image_rect',
+        'camera_info_topic': '/depth/camera_info',
+        'mask_topic': '/mask',
+        'points_topic': '/points2',
+        'fixed_frame': 'depth_camera_link',
+    },
+}
+"""What a driver publishes: a namespace, topics in it, and the frame of its depth images. The
+file of the same name in config/ says how to start the driver and has the parameters."""
+
+TOPICS = {
+    'depth_topic': ('depth/image_rect', 'Rectified depth image, 16UC1 (mm) or 32FC1 (m)'),
+    'camera_info_topic': ('depth/camera_info', 'Calibration of the depth image'),
+    'mask_topic': ('mask', "Mask of the object (mono8, mono16), with the depth image's stamps"),
+    'points_topic': ('points', 'Point cloud, for input:=points'),
+}
+"""Arguments that name a topic: the node's own name of it, and what it is."""
+
 OVERRIDES = {
     'category': 'Category of the object',
     'preset': 'fast or paper',
@@ -21,47 +58,44 @@ OVERRIDES = {
 
 
 def arguments() -> list[DeclareLaunchArgument]:
-    share = FindPackageShare('kinediff3d_ros')
-    camera = LaunchConfiguration('camera')
+    def optional(name: str, what: str, source: str) -> DeclareLaunchArgument:
+        return DeclareLaunchArgument(
+            name, default_value='', description=f'{what}; empty takes it from {source}.')
+
     return [
         DeclareLaunchArgument(
-            'params_file',
-            default_value=PathJoinSubstitution([share, 'config', 'perception.yaml']),
-            description='YAML file with the parameters of the node.'),
-        *(DeclareLaunchArgument(name, default_value='',
-                                description=f'{what}; empty takes it from params_file.')
-          for name, what in OVERRIDES.items()),
+            'camera_type', default_value='generic', choices=list(CAMERAS),
+            description='Which topics and parameters the camera needs; config/ has a file each.'),
+        optional('camera', "Namespace of the camera's topics", 'camera_type'),
+        *(optional(name, what, 'camera_type, under camera')
+          for name, (_, what) in TOPICS.items()),
+        optional('params_file', 'YAML file with the parameters of the node', 'camera_type'),
+        *(optional(name, what, 'params_file') for name, what in OVERRIDES.items()),
         DeclareLaunchArgument(
             'namespace', default_value='', description='Namespace of the node and its outputs.'),
-        DeclareLaunchArgument(
-            'camera', default_value='/camera', description='Namespace of the camera\'s topics.'),
-        DeclareLaunchArgument(
-            'depth_topic', default_value=[camera, '/depth/image_rect'],
-            description='Rectified depth image, 16UC1 (mm) or 32FC1 (m).'),
-        DeclareLaunchArgument(
-            'camera_info_topic', default_value=[camera, '/depth/camera_info'],
-            description='Calibration of the depth image.'),
-        DeclareLaunchArgument(
-            'mask_topic', default_value=[camera, '/mask'],
-            description='Mask of the object (mono8, mono16), with the depth image\'s stamps.'),
-        DeclareLaunchArgument(
-            'points_topic', default_value=[camera, '/points'],
-            description='Point cloud, for input:=points.'),
         DeclareLaunchArgument(
             'use_sim_time', default_value='false', description='Take the time from /clock.'),
         DeclareLaunchArgument(
             'log_level', default_value='info',
             description='debug, info, warn, error or fatal.'),
         DeclareLaunchArgument(
-            'rviz', default_value='false', description='Start RViz.'),
-        DeclareLaunchArgument(
-            'fixed_frame', default_value='camera_depth_optical_frame',
-            description='Fixed frame of RViz.'),
+            'rviz', default_value='false', description='Start RViz with config/perception.rviz.'),
+        optional('fixed_frame', 'Fixed frame of RViz', 'camera_type'),
     ]
 
 
+def topics(context: LaunchContext) -> dict[str, str]:
+    """Topic by argument: as given, or the camera type's in the camera's namespace."""
+    known = CAMERAS[LaunchConfiguration('camera_type').perform(context)]
+    camera = LaunchConfiguration('camera').perform(context) or known['camera']
+    return {name: LaunchConfiguration(name).perform(context) or camera.rstrip('/') + known[name]
+            for name in TOPICS}
+
+
 def perception(context: LaunchContext) -> list[Node]:
-    """The node; arguments that are given go on top of the parameter file."""
+    """The nodes; arguments that are given go on top of the parameter file."""
+    share = FindPackageShare('kinediff3d_ros')
+    camera_type = LaunchConfiguration('camera_type').perform(context)
     overrides = {}
     for name in OVERRIDES:
         value = LaunchConfiguration(name).perform(context)
@@ -69,33 +103,33 @@ def perception(context: LaunchContext) -> list[Node]:
             overrides[name] = ParameterValue(value, value_type=str)
     overrides['use_sim_time'] = ParameterValue(
         LaunchConfiguration('use_sim_time'), value_type=bool)
-    return [Node(
+    node = Node(
         package='kinediff3d_ros',
         executable='perception_node',
         name='perception',
         namespace=LaunchConfiguration('namespace'),
-        parameters=[LaunchConfiguration('params_file'), overrides],
-        remappings=[
-            ('depth/image_rect', LaunchConfiguration('depth_topic')),
-            ('depth/camera_info', LaunchConfiguration('camera_info_topic')),
-            ('mask', LaunchConfiguration('mask_topic')),
-            ('points', LaunchConfiguration('points_topic')),
+        parameters=[
+            LaunchConfiguration('params_file').perform(context)
+            or PathJoinSubstitution([share, 'config', f'{camera_type}.yaml']),
+            overrides,
         ],
+        remappings=[(TOPICS[name][0], topic) for name, topic in topics(context).items()],
         arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
         output='screen',
-    )]
-
-
-def generate_launch_description() -> LaunchDescription:
+    )
     rviz = Node(
         package='rviz2',
         executable='rviz2',
         name='rviz2',
         arguments=[
-            '-d', PathJoinSubstitution(
-                [FindPackageShare('kinediff3d_ros'), 'config', 'perception.rviz']),
-            '-f', LaunchConfiguration('fixed_frame')],
+            '-d', PathJoinSubstitution([share, 'config', 'perception.rviz']),
+            '-f', LaunchConfiguration('fixed_frame').perform(context)
+            or CAMERAS[camera_type]['fixed_frame']],
         condition=IfCondition(LaunchConfiguration('rviz')),
         output='log',
     )
-    return LaunchDescription([*arguments(), OpaqueFunction(function=perception), rviz])
+    return [node, rviz]
+
+
+def generate_launch_description() -> LaunchDescription:
+    return LaunchDescription([*arguments(), OpaqueFunction(function=perception)])

@@ -106,9 +106,9 @@ def remaps(calls: Calls, executable: str = 'perception_node') -> dict[str, str]:
 def test_arguments_are_declared_and_described() -> None:
     perception = declared('perception.launch.py')
     assert list(perception) == [
+        'camera_type', 'camera', 'depth_topic', 'camera_info_topic', 'mask_topic', 'points_topic',
         'params_file', 'category', 'preset', 'device', 'object_name', 'input', 'mask_mode',
-        'namespace', 'camera', 'depth_topic', 'camera_info_topic', 'mask_topic', 'points_topic',
-        'use_sim_time', 'log_level', 'rviz', 'fixed_frame']
+        'namespace', 'use_sim_time', 'log_level', 'rviz', 'fixed_frame']
     demo = declared('demo.launch.py')
     assert list(demo) == ['category', 'seed', 'instance', 'rate', 'table', 'mask', 'device',
                           'log_level', 'rviz']
@@ -149,6 +149,41 @@ def test_arguments_of_perception_reach_the_node(prefix: Path, tmp_path: Path) ->
     assert command[command.index('--log-level') + 1] == 'warn'
     rviz = calls['rviz2']
     assert Path(rviz[rviz.index('-d') + 1]).is_file() and rviz[rviz.index('-f') + 1] == 'map'
+
+
+CAMERAS = {
+    'realsense': ('/camera/camera/aligned_depth_to_color/image_raw',
+                  '/camera/camera/aligned_depth_to_color/camera_info', '/camera/camera/mask',
+                  '/camera/camera/depth/color/points', 'camera_color_optical_frame'),
+    'azure_kinect': ('/depth/image_rect', '/depth/camera_info', '/mask', '/points2',
+                     'depth_camera_link'),
+}
+
+
+@pytest.mark.parametrize('camera', CAMERAS)
+def test_camera_types(prefix: Path, camera: str) -> None:
+    calls = run(prefix, 'perception.launch.py', camera_type=camera, rviz='true')
+    _, values = started(calls, 'perception_node')
+    assert values.max_depth > 0 and values.input == 'depth'
+    depth, info, mask, points, frame = CAMERAS[camera]
+    assert remaps(calls) == {'depth/image_rect': depth, 'depth/camera_info': info, 'mask': mask,
+                             'points': points}
+    assert str(prefix / f'share/kinediff3d_ros/config/{camera}.yaml') in calls['perception_node']
+    assert calls['rviz2'][calls['rviz2'].index('-f') + 1] == frame
+    # QoS is asked for on the topics that are subscribed to.
+    file = yaml.safe_load((ROOT / f'config/{camera}.yaml').read_text())
+    asked = file['/**']['ros__parameters'].get('qos_overrides', {})
+    assert set(asked) <= {depth, info, mask, points}
+
+
+def test_another_namespace_and_an_unknown_camera(prefix: Path) -> None:
+    calls = run(prefix, 'perception.launch.py', camera_type='realsense', camera='/camera/wrist',
+                mask_topic='/sam/mask')
+    assert remaps(calls)['depth/image_rect'] == \
+        '/camera/wrist/aligned_depth_to_color/image_raw'
+    assert remaps(calls)['mask'] == '/sam/mask'
+    with pytest.raises(AssertionError):
+        run(prefix, 'perception.launch.py', camera_type='kinect_of_the_past')
 
 
 def test_demo_starts_camera_and_perception_on_the_same_topics(prefix: Path) -> None:

@@ -68,7 +68,8 @@ def contact_sheet(out: Path, categories: Sequence[str], count: int = 6, seed: in
         for i in range(count):
             estimate = true_estimate(objects, i, OPENED)
             cells.append(('', draw_contacts(estimate, contacts(estimate), *CELL)))
-        groups.append((name, cells))
+        told = '' if groups else ': axis red, motion for an increasing position green, z blue'
+        groups.append((name + told, cells))
     return write_sheet(groups, out)
 
 
