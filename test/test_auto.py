@@ -5,6 +5,7 @@ import pytest
 
 from kinediff3d_core.auto import AutoPipeline, load_pipeline, misfit
 from kinediff3d_core.estimate import NoEstimate
+from kinediff3d_core.evaluation import confusion
 from kinediff3d_core.evaluation import evaluate as E
 from kinediff3d_core.weights import trained_categories
 
@@ -43,3 +44,14 @@ def test_what_cannot_be_answered_is_said_once(pipeline, tmp_path):
         pipeline.infer(np.zeros((20, 2), dtype=np.float32))
     with pytest.raises(ValueError, match='no category has weights in'):
         load_pipeline('auto', weights=tmp_path)
+
+
+def test_confusion_counts_every_view(pipeline, tmp_path, capsys):
+    only = AutoPipeline({'laptop': pipeline.pipelines['laptop']})
+    result = confusion.confusion(only, 2, seed=5, quiet=True)
+    assert result['laptop']['taken_for'] == {'laptop': 2}
+    assert result['laptop']['sure'] == pytest.approx(1)
+    assert result['laptop']['sure_when_wrong'] is None
+    assert '| laptop | 2 | · | 1.00 | – |' in confusion.table(result)
+    assert confusion.main(['--weights', str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count('\n') == 1

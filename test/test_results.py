@@ -23,6 +23,10 @@ def folder(tmp_path):
     write_summaries(tmp_path / 'procedural.json', {'laptop': base})
     write_origin(tmp_path / 'procedural.json',
                  {'command': 'kinediff3d evaluate --count 20', 'device': 'cpu', 'threads': 2})
+    (tmp_path / 'auto.json').write_text(json.dumps({
+        'laptop': {'taken_for': {'laptop': 17, 'box': 2, 'no estimate': 1}, 'sure': 0.9,
+                   'sure_when_wrong': 0.625},
+        'box': {'taken_for': {'box': 20}, 'sure': 1.0, 'sure_when_wrong': None}}))
     write_summaries(tmp_path / 'peer_asdf.json',
                     {'laptop': {'rot_err_deg': stats(4.125), 'seconds': stats(88.0)}})
     for n in (1, 2):
@@ -50,6 +54,8 @@ def test_the_page_has_the_numbers(folder, capsys):
     assert '10.5' in row('| laptop | 1 |') and '5.25' in row('| laptop | 2 |')
     assert '4.12' in row('A-SDF') and '88' in row('A-SDF')
     assert '`kinediff3d evaluate --count 20` (20 views a category; cpu, 2 thread(s))' in told
+    assert '| laptop | 17 | 2 | 1 | 0.90 | 0.62 |' in told
+    assert '| box | · | 20 | · | 1.00 | – |' in told
     # Every row of a table has as many cells as its head.
 
     heads = [i for i, line in enumerate(lines) if line.startswith('| ---')]

@@ -5,7 +5,8 @@
 
 The first line prints the commands whose results are not in the folder yet; the second one writes
 the page from those that are. Inputs go by their names: ``procedural.json``, ``objects.json``,
-``paper.json``, ``peer_<name>.json``, ``rounds_<n>.json``, each with a ``.meta.json`` beside it.
+``paper.json``, ``peer_<name>.json``, ``rounds_<n>.json``, each with a ``.meta.json`` beside it,
+and ``auto.json`` by the confusion command.
 """
 
 from __future__ import annotations
@@ -90,6 +91,8 @@ def commands(folder: Path, count: int = 200, paper_count: int = 20, objects: Pat
            'paper': line('paper', '--preset', 'paper', views=paper_count)}
     out.update({f'peer_{p}': line(f'peer_{p}', '--peer', p) for p in PEERS})
     out.update({f'rounds_{n}': line(f'rounds_{n}', '--rounds', n) for n in ROUNDS})
+    out['auto'] = shlex.join(['python', '-m', 'kinediff3d_core.evaluation.confusion', '--count',
+                              str(paper_count), '--json', str(folder / 'auto.json'), *extra])
     return out
 
 
@@ -124,7 +127,7 @@ def page(folder: Path, makers: Mapping[str, str]) -> str:
     Args:
         makers: the command of each input (:func:`commands`).
     """
-    inputs = read(folder, makers)
+    inputs = read(folder, (name for name in makers if name != 'auto'))
     parts = [HEAD]
 
     def section(title: str, text: str, names: Sequence[str], table: str) -> None:
@@ -155,6 +158,13 @@ def page(folder: Path, makers: Mapping[str, str]) -> str:
     section('Peers', 'Other ways to answer with the same networks, decoder and views; mind the '
             'number of views.', ['procedural', 'paper', *(f'peer_{p}' for p in PEERS)],
             _peer_table(methods))
+    auto = folder / 'auto.json'
+    parts.append('\n\n'.join([
+        '## Which category',
+        'What `category: auto` takes unseen procedural objects for (views), the mean weight it '
+        'gives its choice, and the same where the choice is wrong.',
+        _confusion_table(auto) if auto.is_file() else '',
+        f'- {"" if auto.is_file() else "Not here yet: "}`auto.json`, by `{makers["auto"]}`\n']))
     section('Third-party objects', 'Mesh objects that nothing was trained on, in the same kind of '
             'views.', ['objects'], _both_tables(objects))
     return '\n'.join(parts)
@@ -240,6 +250,15 @@ def _peer_table(methods: Sequence[tuple[str, Summaries]]) -> str:
     return markdown(_heads(metrics), [
         [category, title, *(cell(summaries[category], m) for m in metrics)]
         for category in categories for title, summaries in methods if category in summaries])
+
+
+def _confusion_table(path: Path) -> str:
+    from kinediff3d_core.evaluation.confusion import table
+
+    try:
+        return table(json.loads(path.read_text()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f'{path} is not what the confusion command writes') from error
 
 
 def _origin(folder: Path, name: str, summaries: Summaries) -> str:
