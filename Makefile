@@ -83,7 +83,7 @@ $(STAMPS)/ros: constraints.txt requirements-ros.txt $(STAMPS)/torch $(STAMPS)/tf
 
 $(STAMPS)/project: constraints.txt setup.py setup.cfg pyproject.toml $(STAMPS)/ros
 	@echo '== 5/5 Installing KineDiff3D and its requirements'
-	@$(INSTALL) --editable '.[test]'
+	@$(INSTALL) --editable '.[bags,test,view]'
 	@touch $@
 	@echo '== $(VENV) is ready'
 

@@ -39,6 +39,7 @@ setup(
         'yourdfpy',
     ],
     extras_require={
+        'bags': ['rosbags'],
         'view': ['viser'],
         'test': ['mypy', 'pytest', 'pytest-timeout', 'ruff', 'types-PyYAML', 'types-tqdm'],
     },
