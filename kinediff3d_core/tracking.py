@@ -11,7 +11,7 @@ errors do not add up. ``TrackingLost`` says that a full estimate is due.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -34,8 +34,8 @@ CLOUD = 8000
 """Points of the cloud that are looked at."""
 STEPS = (3, 12)
 """Descent steps of a frame, and of the first one after the full estimate, which is late."""
-WIDTHS = (0.05, 0.02)
-"""Widths of the robust weights: while finding, and at the end; canonical units."""
+WIDTH = 0.03
+"""Width of the robust weights, canonical units."""
 MAX_MOTION = math.radians(50.0), 0.6, math.radians(60.0), 0.4
 """Motion between two frames that is no tracking any more: rotation (rad), translation (canonical),
 revolute joint (rad), prismatic joint (canonical)."""
@@ -104,16 +104,18 @@ class Tracker:
     Args:
         estimate: a full estimate by ``pipeline``; its shape is held.
         seconds: when its view was taken.
+        T_fixed_camera: (4, 4) where a moving camera was then, in a frame that does not move.
         seed: of the choice of points.
 
     Attributes:
         estimate: the newest one.
         doubtful: the residual has grown, though not so far that the object counts as lost.
+        score: how badly the newest estimate explains its frame (``refinement.fit_score``).
     """
 
     @torch.no_grad()
     def __init__(self, pipeline: Pipeline, estimate: ArticulatedEstimate, seconds: float,
-                 seed: int = 0) -> None:
+                 T_fixed_camera: np.ndarray | None = None, seed: int = 0) -> None:
         device, self._category = pipeline.device, pipeline.category
         self._units = pipeline.units
         self._generator = torch.Generator(device).manual_seed(seed)
@@ -135,25 +137,26 @@ class Tracker:
         self._velocity = torch.zeros(1, 6 + len(names), device=device)
         self._middle = self._surface[0, 0].mean(0)
         self._first_score: float | None = None
-        self._seconds, self.estimate, self.doubtful = seconds, estimate, False
+        self._seconds, self._T_fixed_camera = seconds, T_fixed_camera
+        self.estimate, self.doubtful, self.score = estimate, False, math.inf
 
     @torch.no_grad()
     def track(self, cloud: np.ndarray, seconds: float,
-              T_now_before: np.ndarray | None = None) -> ArticulatedEstimate:
+              T_fixed_camera: np.ndarray | None = None) -> ArticulatedEstimate:
         """Where the object is in the next frame.
 
         Args:
             cloud: (N, 3) points on the object, camera frame, m.
             seconds: when the frame was taken, on the clock of the other frames.
-            T_now_before: (4, 4) motion of the camera since the last frame, which takes that
-                frame's coordinates to this one's; None if the camera stands still.
+            T_fixed_camera: (4, 4) where the camera is, in a frame that does not move; None if
+                the camera stands still.
 
         Returns:
             the estimate with the parts' meshes as they are, their new poses, and the joints'
             positions, deviations and velocities.
 
         Raises:
-            TrackingLost: a full estimate is needed; the tracker stays where it was.
+            TrackingLost: a full estimate is needed, and a new tracker from it.
         """
         gap = seconds - self._seconds
         if gap <= 0 or self._started and gap > MAX_GAP:
@@ -162,30 +165,33 @@ class Tracker:
             raise TrackingLost(f'{len(cloud)} points on the object')
         some = cloud[::max(1, len(cloud) // CLOUD)] / self._category.scale
         seen = refine.observe(some, POINTS, self._generator)
-        prior = self._state
-        if T_now_before is not None:
-            T = torch.from_numpy(np.asarray(T_now_before)).to(prior.q)
-            T[:3, 3] /= self._category.scale
-            prior = replace(prior, T_camera_base=T @ prior.T_camera_base)
-            turned = self._velocity[:, :6].view(2, 3) @ T[:3, :3].T
-            self._velocity = torch.cat([turned.view(1, 6), self._velocity[:, 6:]], dim=1)
+        prior = self._carried(T_fixed_camera)
         start = self._predict(prior, gap)
-        steps = STEPS[0] if self._started else STEPS[1]
-        state, _ = refine.descend_sdf(self._net, self._field, start, seen, self._surface,
-                                      steps - 1, WIDTHS[0])
-        state, information = refine.descend_sdf(self._net, self._field, state, seen,
-                                                self._surface, 1, WIDTHS[1])
+        state, information = refine.descend_sdf(
+            self._net, self._field, start, seen, self._surface,
+            STEPS[0] if self._started else STEPS[1], WIDTH)
         score, residual = refine.fit_score(self._net, self._field, state, seen, self._surface)
-        self._last_score = float(score)
         self._judge(prior, state, float(score))
         self._learn_velocity(prior, state, gap)
-        self._state, self._seconds = state, seconds
+        self._state, self._seconds, self.score = state, seconds, float(score)
+        self._T_fixed_camera = T_fixed_camera
         self.estimate = self._estimate(information, residual[0], cloud)
         return self.estimate
 
     @property
     def _started(self) -> bool:
         return self._first_score is not None
+
+    def _carried(self, T_fixed_camera: np.ndarray | None) -> State:
+        """The last state and velocity in the camera's frame of now, the object standing still."""
+        if T_fixed_camera is None or self._T_fixed_camera is None:
+            return self._state
+        T = torch.from_numpy(np.linalg.inv(T_fixed_camera) @ self._T_fixed_camera).to(
+            self._velocity)
+        T[:3, 3] /= self._category.scale
+        turned = self._velocity[:, :6].view(2, 3) @ T[:3, :3].T
+        self._velocity = torch.cat([turned.view(1, 6), self._velocity[:, 6:]], dim=1)
+        return replace(self._state, T_camera_base=T @ self._state.T_camera_base)
 
     def _predict(self, prior: State, gap: float) -> State:
         """Where the velocities lead, in the frame that the camera has now."""

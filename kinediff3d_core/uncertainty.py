@@ -1,0 +1,49 @@
+"""How sure an estimate is of each part's pose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from kinediff3d_core.estimate import ArticulatedEstimate
+
+
+def in_frame(estimate: ArticulatedEstimate, T_frame_camera: np.ndarray) -> ArticulatedEstimate:
+    """The estimate with its parts' poses and covariance in another frame than the camera's.
+
+    Points, modes and what is measured in part frames stay.
+
+    Args:
+        T_frame_camera: (4, 4).
+    """
+    turn = np.kron(np.eye(2), T_frame_camera[:3, :3])
+    parts = tuple(replace(p, T_camera_part=T_frame_camera @ p.T_camera_part)
+                  for p in estimate.parts)
+    return replace(estimate, parts=parts, covariance=turn @ estimate.covariance @ turn.T)
+
+
+def part_covariances(estimate: ArticulatedEstimate) -> dict[str, np.ndarray]:
+    """Covariance (6, 6) of every part's pose by part: (x, y, z, rx, ry, rz) as the base's.
+
+    The base's errors reach a child with the lever from the base's origin to the child's; a joint's
+    error turns the child about the joint's axis or moves it along, independent of the base's.
+    """
+    poses = {p.name: np.asarray(p.T_camera_part) for p in estimate.parts}
+    found = {estimate.parts[0].name: np.asarray(estimate.covariance, np.float64)}
+    for joint in estimate.joints:
+        parent, child = poses[joint.parent], poses[joint.child]
+        carry = np.eye(6)
+        carry[:3, 3:] = -_cross(child[:3, 3] - parent[:3, 3])
+        own = np.zeros(6)
+        axis = parent[:3, :3] @ np.asarray(joint.axis)
+        own[slice(3, 6) if joint.joint_type == 'revolute' else slice(0, 3)] = axis
+        found[joint.child] = (carry @ found[joint.parent] @ carry.T
+                              + joint.std ** 2 * np.outer(own, own))
+    return found
+
+
+def _cross(v: np.ndarray) -> np.ndarray:
+    """The matrix of w -> v x w."""
+    x, y, z = v
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])

@@ -1,0 +1,196 @@
+"""Tracking: no drift, velocities, moving cameras, and what gives a lost object away."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from kinediff3d_core import Intrinsics, Pipeline
+from kinediff3d_core import refinement as refine
+from kinediff3d_core.estimate import ArticulatedEstimate
+from kinediff3d_core.evaluation.metrics import angle_deg
+from kinediff3d_core.geometry import backproject, transform_points
+from kinediff3d_core.simulated_camera import SimulatedCamera, SimulatedScene
+from kinediff3d_core.tracking import Table, Tracker, TrackingLost
+from kinediff3d_core.uncertainty import in_frame, part_covariances
+
+CAMERA = Intrinsics(300.0, 300.0, 159.5, 119.5, 320, 240)
+STATES = 16
+START = 5
+
+
+@pytest.fixture(scope='module')
+def pipeline():
+    return Pipeline.load('laptop')
+
+
+@pytest.fixture(scope='module')
+def camera():
+    return SimulatedCamera(SimulatedScene.sample('laptop', 0, 1, CAMERA, STATES))
+
+
+@pytest.fixture(scope='module')
+def estimate(pipeline, camera) -> ArticulatedEstimate:
+    frame = camera.state(START)
+    return pipeline.infer(depth=frame.depth, intrinsics=CAMERA, mask=frame.mask, mesh=False)
+
+
+def cloud_of(camera, state: int) -> np.ndarray:
+    frame = camera.state(state)
+    return backproject(frame.depth, CAMERA, frame.mask)
+
+
+def moved(cloud: np.ndarray, turn: np.ndarray, shift=(0.0, 0.0, 0.0), about=None) -> np.ndarray:
+    """Points turned about a point, by default their centre, and shifted."""
+    centre = cloud.mean(0) if about is None else about
+    return ((cloud - centre) @ turn.T + centre + np.asarray(shift)).astype(np.float32)
+
+
+def rotation(axis: int, degrees: float) -> np.ndarray:
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    R = np.eye(3)
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    R[i, i], R[i, j], R[j, i], R[j, j] = c, -s, s, c
+    return R
+
+
+def test_no_drift_over_a_minute_of_moving_object_and_joint(pipeline, camera, estimate):
+    """Sixty seconds, three sweeps of the lid, the whole object swaying: errors stay as they were.
+
+    How large they are is the full estimate's doing, which tracking holds to.
+    """
+    tracker = Tracker(pipeline, estimate, 0.0)
+    about = cloud_of(camera, START).mean(0)
+    errors, turns, states = [], [], []
+    for i in range(300):
+        seconds = 0.2 * (i + 1)
+        phase = (START / (STATES - 1) + i / 50) % 2
+        state = round((STATES - 1) * (phase if phase <= 1 else 2 - phase))
+        turn = rotation(2, 20 * math.sin(seconds / 3))
+        shift = np.array([0.1 * math.sin(seconds / 2), 0.0, 0.05 * math.sin(seconds / 4)])
+        answer = tracker.track(moved(cloud_of(camera, state), turn, shift, about), seconds)
+        truth = camera.state(state)
+        errors.append(math.degrees(answer.joints[0].position - truth.positions[0]))
+        turns.append(angle_deg(answer.T_camera_base[:3, :3].T @ turn
+                               @ truth.T_camera_base[:3, :3]))
+        states.append(state)
+    errors, states = np.array(errors), np.array(states)
+    drift = [errors[200:][states[200:] == s].mean() - errors[:100][states[:100] == s].mean()
+             for s in set(states[:100]) & set(states[200:])]
+    assert np.median(np.abs(drift)) < 0.7 and np.abs(drift).max() < 2.5, drift
+    first = abs(math.degrees(estimate.joints[0].position - camera.state(START).positions[0]))
+    assert np.median(np.abs(errors)) < max(3.0, 1.5 * first)
+    assert np.median(turns[200:]) < np.median(turns[:100]) + 0.5
+
+
+@pytest.mark.parametrize(('axis', 'shift'), [
+    (0, (0, 0, 0)), (1, (0, 0, 0)), (2, (0, 0, 0)),
+    (None, (0.3, 0, 0)), (None, (0, -0.3, 0)), (None, (0, 0, 0.3))])
+def test_jumps_are_noticed_or_followed_at_once(pipeline, camera, estimate, axis, shift):
+    tracker = Tracker(pipeline, estimate, 0.0)
+    before = tracker.track(cloud_of(camera, START), 0.1)
+    turn = np.eye(3) if axis is None else rotation(axis, 90.0)
+    try:
+        after = tracker.track(moved(cloud_of(camera, START), turn, shift), 0.2)
+    except TrackingLost:
+        return
+    assert axis is None
+    jump = after.T_camera_base[:3, 3] - before.T_camera_base[:3, 3]
+    assert np.linalg.norm(jump - shift) < 0.03
+
+
+def test_another_object_in_its_place_is_noticed(pipeline, camera, estimate):
+    tracker = Tracker(pipeline, estimate, 0.0)
+    cloud = cloud_of(camera, START)
+    tracker.track(cloud, 0.1)
+    ball = np.random.default_rng(0).normal(size=(3000, 3))
+    ball *= 0.12 / np.linalg.norm(ball, axis=1, keepdims=True)
+    ball = ball[ball @ cloud.mean(0) < 0] + cloud.mean(0)
+    with pytest.raises(TrackingLost, match='residual grown|moved by|jumped'):
+        tracker.track(ball.astype(np.float32), 0.2)
+
+
+@pytest.mark.parametrize(('cloud', 'seconds', 'says'), [
+    (np.zeros((20, 3), np.float32), 0.2, '20 points'),
+    (np.ones((500, 3), np.float32), 0.1, '0.00 s between'),
+    (np.ones((500, 3), np.float32), 9.0, '8.90 s between')])
+def test_hopeless_frames_are_said_to_be(pipeline, camera, estimate, cloud, seconds, says):
+    tracker = Tracker(pipeline, estimate, 0.0)
+    tracker.track(cloud_of(camera, START), 0.1)
+    with pytest.raises(TrackingLost, match=says):
+        tracker.track(cloud, seconds)
+
+
+def test_a_camera_that_moves_at_once_needs_to_be_known(pipeline, camera, estimate):
+    cloud = cloud_of(camera, START)
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = rotation(1, 65.0), (0.2, 0.1, -0.1)
+    elsewhere = (cloud @ T[:3, :3].T + T[:3, 3]).astype(np.float32)
+    known = Tracker(pipeline, estimate, 0.0, np.eye(4))
+    before = known.track(cloud, 0.1, np.eye(4))
+    after = known.track(elsewhere, 0.2, np.linalg.inv(T))
+    assert angle_deg(after.T_camera_base[:3, :3].T @ T[:3, :3]
+                     @ before.T_camera_base[:3, :3]) < 2.0
+    unknown = Tracker(pipeline, estimate, 0.0)
+    unknown.track(cloud, 0.1)
+    with pytest.raises(TrackingLost):
+        unknown.track(elsewhere, 0.2)
+
+
+def test_velocity_of_a_joint_that_turns_evenly(pipeline, estimate):
+    """The decoded object itself, its lid turning by 0.4 rad/s."""
+    net, scale = pipeline.shape, pipeline.category.scale
+    g = torch.Generator().manual_seed(0)
+    field = net.decode(torch.from_numpy(estimate.latent).float()[None],
+                       torch.tensor([[estimate.joints[0].position]]))
+    surface, normals = refine.surface_samples(net, field, 800, g)
+    tracker = Tracker(pipeline, estimate, 0.0)
+    for i in range(1, 21):
+        state = replace(tracker._state, q=torch.tensor(
+            [[estimate.joints[0].position - 0.04 * i]]),
+            T_camera_base=torch.from_numpy(estimate.T_camera_base).float()[None].clone())
+        state.T_camera_base[:, :3, 3] /= scale
+        poses = refine.part_poses(net, state)
+        y = transform_points(poses, surface)
+        facing = ((poses[..., :3, :3] @ normals.transpose(-1, -2)).transpose(-1, -2) * y).sum(-1)
+        answer = tracker.track((y[facing < 0] * scale).numpy(), 0.1 * i)
+    assert answer.joints[0].velocity == pytest.approx(-0.4, abs=0.08)
+    assert answer.joints[0].position == pytest.approx(estimate.joints[0].position - 0.8, abs=0.05)
+    assert 0 < answer.joints[0].std < 0.2 and (np.linalg.eigvalsh(answer.covariance) > 0).all()
+
+
+def test_table_is_near_the_network(pipeline, estimate):
+    net, g = pipeline.shape, torch.Generator().manual_seed(0)
+    field = net.decode(torch.from_numpy(estimate.latent).float()[None],
+                       torch.tensor([[estimate.joints[0].position]]))
+    table = Table(net, field)
+    surface, normals = refine.surface_samples(net, field, 300, g)
+    for away, mean in ((0.0, 0.003), (0.02, 0.003), (0.2, 0.003)):
+        x = surface + away * normals
+        with torch.no_grad():
+            gap = (table.query(field, x) - net.query(field, x)).abs()
+        assert gap.mean() < mean and gap.max() < 0.03
+
+
+def test_covariances_follow_levers_and_joints(estimate):
+    base, joint = estimate.parts[0].name, estimate.joints[0]
+    sure = replace(estimate, covariance=np.diag([0, 0, 0, 0, 0, 1e-4]).astype(float),
+                   joints=(replace(joint, std=0.0),))
+    found = part_covariances(sure)
+    arm = (estimate.parts[1].T_camera_part - estimate.parts[0].T_camera_part)[:2, 3]
+    assert found[joint.child][:2, :2] == pytest.approx(
+        1e-4 * np.outer((-arm[1], arm[0]), (-arm[1], arm[0])))
+    loose = replace(estimate, covariance=np.zeros((6, 6)), joints=(replace(joint, std=0.1),))
+    child = part_covariances(loose)[joint.child]
+    axis = estimate.parts[0].T_camera_part[:3, :3] @ joint.axis
+    assert child[3:, 3:] == pytest.approx(0.01 * np.outer(axis, axis))
+    assert part_covariances(loose)[base] == pytest.approx(np.zeros((6, 6)))
+    T = np.eye(4)
+    T[:3, :3] = rotation(2, 90.0)
+    turned = in_frame(replace(estimate, covariance=np.diag([1., 2., 3., 4., 5., 6.])), T)
+    assert np.diag(turned.covariance) == pytest.approx([2, 1, 3, 5, 4, 6])
+    assert turned.parts[1].T_camera_part == pytest.approx(T @ estimate.parts[1].T_camera_part)
