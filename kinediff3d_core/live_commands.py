@@ -52,6 +52,8 @@ def add_replay(commands: Any) -> None:
                        ('truth', 'joint states to draw beside the estimates')):
         command.add_argument(f'--{name}-topic', default='', metavar='T',
                              help=f'{what}; default: found by type and name')
+    command.add_argument('--mask-id', type=_number(int, at_least=0), default=0, metavar='N',
+                         help='value of the object in the mask (default: every one but 0)')
     command.add_argument('--segment', action='store_true',
                          help='clouds are of the whole scene: find the object in them')
     command.add_argument('--no-tracking', action='store_true',
@@ -89,7 +91,8 @@ def _replay(options: argparse.Namespace) -> int:
             options.bag, options.out, pipeline, wanted, tracking=not options.no_tracking,
             mesh=bool(options.write_bag), output_bag=options.write_bag,
             segment_points=options.segment, every=options.every, limit=options.limit or 0,
-            seed=options.seed, progress=lambda _: bar.update())
+            seed=options.seed, mask_id=options.mask_id,
+            progress=lambda _: bar.update())
     counts = {kind: sum(r.kind == kind for r in records) for kind in ('full', 'tracked', 'none')}
     print(f'{len(records)} frames: {counts["full"]} full estimates, {counts["tracked"]} tracked, '
           f'{counts["none"]} without an estimate; wrote {options.out}/estimates.jsonl and '

@@ -185,12 +185,13 @@ def _only(found: list[str], what: str, option: str) -> str:
 
 
 def frames(reader: Any, topics: Topics, segment_points: bool = False,
-           truth: list[JointState] | None = None) -> Iterator[Frame]:
+           truth: list[JointState] | None = None, mask_id: int = 0) -> Iterator[Frame]:
     """Views of a bag in the order of their recording; a mask is that of the nearest stamp.
 
     Args:
         segment_points: clouds are of the whole scene; without, of the object alone.
         truth: takes the joint states of ``topics.truth``.
+        mask_id: value of the object in the mask; 0 takes every pixel that is not zero.
 
     Raises:
         ValueError: messages that cannot be decoded.
@@ -228,18 +229,19 @@ def frames(reader: Any, topics: Topics, segment_points: bool = False,
         for time_recorded, image in images:
             assert info is not None
             if not topics.mask:
-                yield _of_images(time_recorded, image, info, None)
+                yield _of_images(time_recorded, image, info, None, mask_id)
             else:
                 pair = pairing.add_first(_nanoseconds(image), (time_recorded, image, info))
         if pair is not None:
-            yield _of_images(*pair[0], pair[1])
+            yield _of_images(*pair[0], pair[1], mask_id)
 
 
 def _nanoseconds(message: Any) -> int:
     return int(message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec)
 
 
-def _of_images(recorded: int, image: Image, info: CameraInfo, mask: Image | None) -> Frame:
+def _of_images(recorded: int, image: Image, info: CameraInfo, mask: Image | None,
+               mask_id: int) -> Frame:
     header = Header(stamp=image.header.stamp,
                     frame_id=image.header.frame_id or info.header.frame_id)
     try:
@@ -249,7 +251,7 @@ def _of_images(recorded: int, image: Image, info: CameraInfo, mask: Image | None
             raise ValueError(f'depth image is {depth.shape[1]} x {depth.shape[0]} pixels but '
                              f'camera_info says {intrinsics.width} x {intrinsics.height}')
         pixels = segment_object(depth, intrinsics) if mask is None \
-            else conversions.mask_from_image(mask)
+            else conversions.mask_from_image(mask, mask_id)
         if pixels.shape != depth.shape:
             raise ValueError(f'mask is {pixels.shape[1]} x {pixels.shape[0]} pixels but the depth '
                              f'image is {depth.shape[1]} x {depth.shape[0]}')
@@ -413,7 +415,7 @@ def draw_timeline(records: list[Record], truth: list[JointState], out: Path, tit
 
 def replay(bag: Path, out: Path, pipeline: Pipeline, wanted: Topics, *, tracking: bool = True,
            mesh: bool = False, output_bag: str = '', segment_points: bool = False, every: int = 1,
-           limit: int = 0, seed: int = 0,
+           limit: int = 0, seed: int = 0, mask_id: int = 0,
            progress: Callable[[Record], None] | None = None) -> list[Record]:
     """Run a recording through the pipeline.
 
@@ -425,6 +427,7 @@ def replay(bag: Path, out: Path, pipeline: Pipeline, wanted: Topics, *, tracking
         wanted: topics by name; empty ones are chosen.
         every: take every n-th frame.
         limit: stop after so many frames; 0 takes all.
+        mask_id: value of the object in the mask; 0 takes every pixel that is not zero.
 
     Raises:
         ValueError: the bag cannot be read, has no usable topics or no frame.
@@ -441,7 +444,8 @@ def replay(bag: Path, out: Path, pipeline: Pipeline, wanted: Topics, *, tracking
         truth: list[JointState] = []
         try:
             with (out / 'estimates.jsonl').open('w', encoding='utf-8') as lines:
-                for i, frame in enumerate(frames(reader, topics, segment_points, truth)):
+                for i, frame in enumerate(frames(reader, topics, segment_points, truth,
+                                                        mask_id)):
                     if i % every:
                         continue
                     record = follower.take(frame)

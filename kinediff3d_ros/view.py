@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from xml.etree import ElementTree
 
@@ -23,15 +24,18 @@ from tf2_ros import Buffer, TransformException, TransformListener
 from tf_transformations import quaternion_from_matrix
 from visualization_msgs.msg import Marker, MarkerArray
 
+from kinediff3d_core.preview import thinned
 from kinediff3d_ros import conversions
 
-MARKER_TOPICS = ('markers', 'ghost_markers')
 POSE_RATE = 15.0
 """How often poses are brought up to date, Hz."""
 
-CLOUD_COLOUR = (30, 200, 255)
-POINT_SIZE = 0.0025
-"""Edge of a point, m."""
+CLOUD_COLOUR = (10, 70, 80)
+POINT_SIZE, MOST_POINTS = 0.0025, 3000
+"""Edge of a point, m, and how many of a cloud are shown, so that meshes show between them."""
+
+FOV = 0.8
+"""Vertical field of view of the page, rad."""
 
 OPTICAL_EYE, LEVEL_EYE = (0.45, -0.55, -0.75), (0.8, -0.6, 0.6)
 """From where the page looks at the object first: in optical frames, and in frames with z up."""
@@ -64,7 +68,9 @@ class Scene:
         self.server.scene.set_up_direction('+z' if z_up else '-y')
         self.server.scene.configure_environment_map(None)
         self._eye = np.array(LEVEL_EYE if z_up else OPTICAL_EYE)
-        self._joints = self.server.gui.add_markdown('no joint_states yet')
+        self.server.initial_camera.fov = FOV
+        self._table = self.server.gui.add_markdown('no joint_states yet')
+        self._rows: dict[str, list[str]] = {}
         # name -> handle, frame, pose in that frame, fingerprint of what it shows
         self.things: dict[str, tuple[Any, str, np.ndarray, object]] = {}
         self._aimed = False
@@ -108,25 +114,27 @@ class Scene:
                 visible=False)
         self.things[name] = (handle, frame, pose, print_)
 
-    def show_cloud(self, points: np.ndarray, frame: str) -> None:
-        """Show points (N, 3) of a frame, m."""
-        self._remove('/points_used')
+    def show_cloud(self, name: str, points: np.ndarray, frame: str) -> None:
+        """Show points (N, 3) of a frame, m; some of them where there are many."""
+        name = f'/points/{name.strip("/").replace("/", ".")}'
+        self._remove(name)
         if not len(points):
             return
         handle = self.server.scene.add_point_cloud(
-            '/points_used', points.astype(np.float32), CLOUD_COLOUR, point_size=POINT_SIZE,
-            point_shape='circle', precision='float32', visible=False)
-        self.things['/points_used'] = (handle, frame, np.eye(4), None)
+            name, thinned(points, MOST_POINTS).astype(np.float32), CLOUD_COLOUR,
+            point_size=POINT_SIZE, point_shape='circle', precision='float32', visible=False)
+        self.things[name] = (handle, frame, np.eye(4), None)
 
-    def show_joints(self, positions: dict[str, float], types: dict[str, str]) -> None:
+    def show_joints(self, source: str, positions: dict[str, float], types: dict[str, str]) -> None:
         """List joint positions beside the scene; joints of an unknown type without a unit."""
         def told(name: str, q: float) -> str:
             kind = types.get(name)
             return f'{np.degrees(q):.1f}°' if kind == 'revolute' else \
                 f'{1000 * q:.0f} mm' if kind == 'prismatic' else f'{q:.3f}'
 
-        self._joints.content = '\n'.join(['| joint | position |', '|---|---|', *(
-            f'| {n} | {told(n, q)} |' for n, q in positions.items())])
+        self._rows[source] = [f'| {n} | {told(n, q)} |' for n, q in positions.items()]
+        self._table.content = '\n'.join(['| joint | position |', '|---|---|', *(
+            row for rows in self._rows.values() for row in rows)])
 
     def show_frame(self, frame: str) -> None:
         """Draw the axes of a frame."""
@@ -157,7 +165,7 @@ class Scene:
         self._aimed = True
         middle = np.median(points, axis=0)
         size = float(np.linalg.norm(np.ptp(points, axis=0)))
-        eye = middle + 1.5 * size * self._eye / np.linalg.norm(self._eye)
+        eye = middle + 1.6 * size * self._eye / np.linalg.norm(self._eye)
         self.server.initial_camera.position = eye
         self.server.initial_camera.look_at = middle
         for client in self.server.get_clients().values():
@@ -184,15 +192,28 @@ class ViewNode(Node):
         self.scene, self._fixed = scene, fixed_frame
         self._buffer = Buffer()
         self._listener = TransformListener(self._buffer, self)
-        for topic in MARKER_TOPICS:
-            self.create_subscription(MarkerArray, topic, self._on_markers, 10)
-        self.create_subscription(PointCloud2, 'points_used', self._on_cloud,
-                                 qos_profile_sensor_data)
-        self.create_subscription(JointState, 'joint_states', self._on_joints, 10)
+        self.create_subscription(MarkerArray, 'markers', self._on_markers, 10)
+        self._types: dict[str, dict[str, str]] = {}
         self.create_timer(1.0 / POSE_RATE, lambda: self.scene.place(self._where))
-        self.create_subscription(String, 'robot_description', self._on_description, QoSProfile(
-            depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
-        self._types: dict[str, str] = {}
+        self.create_timer(1.0, self._look_for_objects)
+        self._look_for_objects()
+
+    def _look_for_objects(self) -> None:
+        """Listen to every object's topics: those beside a ``points_used`` in the namespace."""
+        home = self.get_namespace().rstrip('/') + '/'
+        for topic, kinds in self.get_topic_names_and_types():
+            prefix = topic.removesuffix('points_used')
+            if prefix in self._types or prefix == topic or not topic.startswith(home) \
+                    or 'sensor_msgs/msg/PointCloud2' not in kinds:
+                continue
+            self._types[prefix] = {}
+            self.create_subscription(PointCloud2, topic, partial(self._on_cloud, prefix),
+                                     qos_profile_sensor_data)
+            self.create_subscription(JointState, f'{prefix}joint_states',
+                                     partial(self._on_joints, prefix), 10)
+            self.create_subscription(
+                String, f'{prefix}robot_description', partial(self._on_description, prefix),
+                QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
 
     def _on_markers(self, array: MarkerArray) -> None:
         for marker in array.markers:
@@ -200,25 +221,26 @@ class ViewNode(Node):
                 self.scene.show_frame(marker.header.frame_id)
         self.scene.show_markers(array)
 
-    def _on_cloud(self, cloud: PointCloud2) -> None:
+    def _on_cloud(self, prefix: str, cloud: PointCloud2) -> None:
         frame = cloud.header.frame_id
         self._fixed = self._fixed or frame
         points = conversions.points_from_cloud(cloud)
-        self.scene.show_cloud(points, frame)
+        self.scene.show_cloud(f'{prefix}points_used', points, frame)
         T = self._where(frame)
         if T is not None:
             self.scene.aim(points @ T[:3, :3].T + T[:3, 3])
 
-    def _on_joints(self, state: JointState) -> None:
-        self.scene.show_joints(dict(zip(state.name, state.position, strict=False)), self._types)
+    def _on_joints(self, prefix: str, state: JointState) -> None:
+        self.scene.show_joints(prefix, dict(zip(state.name, state.position, strict=False)),
+                               self._types[prefix])
 
-    def _on_description(self, description: String) -> None:
+    def _on_description(self, prefix: str, description: String) -> None:
         """A JointState does not say what its numbers are; the URDF does."""
         try:
             root = ElementTree.fromstring(description.data)
         except ElementTree.ParseError:
             return
-        self._types.update({j.get('name', ''): j.get('type', '') for j in root.iter('joint')})
+        self._types[prefix] = {j.get('name', ''): j.get('type', '') for j in root.iter('joint')}
 
     def _where(self, frame: str) -> np.ndarray | None:
         """T_fixed_frame (4, 4) as far as TF knows it."""

@@ -51,10 +51,17 @@ OVERRIDES = {
     'preset': 'fast or paper',
     'device': 'auto, cpu, cuda or cuda:N',
     'object_name': 'Prefix of the TF frames',
+    'instances': 'one, each (id in the mask an object) or listed (those in objects)',
+    'objects': 'Categories of mask ids, as "1:laptop, 4:box"',
     'input': 'depth or points',
     'mask_mode': 'auto, required or ignored',
+    'tracking': 'true, or false: a full estimate for every frame',
+    'autostart': 'true, or false: a lifecycle manager configures and activates the node',
+    'fixed_frame': 'For a moving camera: a frame that stands still; RViz takes it, too',
 }
 """Arguments that replace the value in params_file when they are given, and what they are."""
+
+BOOLEAN = ('tracking', 'autostart')
 
 
 def arguments() -> list[DeclareLaunchArgument]:
@@ -80,7 +87,6 @@ def arguments() -> list[DeclareLaunchArgument]:
             description='debug, info, warn, error or fatal.'),
         DeclareLaunchArgument(
             'rviz', default_value='false', description='Start RViz with config/perception.rviz.'),
-        optional('fixed_frame', 'Fixed frame of RViz', 'camera_type'),
     ]
 
 
@@ -98,9 +104,9 @@ def perception(context: LaunchContext) -> list[Node]:
     camera_type = LaunchConfiguration('camera_type').perform(context)
     overrides = {}
     for name in OVERRIDES:
-        value = LaunchConfiguration(name).perform(context)
-        if value:
-            overrides[name] = ParameterValue(value, value_type=str)
+        given = LaunchConfiguration(name)
+        if given.perform(context):
+            overrides[name] = ParameterValue(given, value_type=bool if name in BOOLEAN else str)
     overrides['use_sim_time'] = ParameterValue(
         LaunchConfiguration('use_sim_time'), value_type=bool)
     node = Node(

@@ -107,8 +107,9 @@ def test_arguments_are_declared_and_described() -> None:
     perception = declared('perception.launch.py')
     assert list(perception) == [
         'camera_type', 'camera', 'depth_topic', 'camera_info_topic', 'mask_topic', 'points_topic',
-        'params_file', 'category', 'preset', 'device', 'object_name', 'input', 'mask_mode',
-        'namespace', 'use_sim_time', 'log_level', 'rviz', 'fixed_frame']
+        'params_file', 'category', 'preset', 'device', 'object_name', 'instances', 'objects',
+        'input', 'mask_mode', 'tracking', 'autostart', 'fixed_frame', 'namespace', 'use_sim_time',
+        'log_level', 'rviz']
     demo = declared('demo.launch.py')
     assert list(demo) == ['category', 'seed', 'instance', 'rate', 'table', 'mask', 'device',
                           'log_level', 'rviz']
@@ -136,14 +137,16 @@ def test_arguments_of_perception_reach_the_node(prefix: Path, tmp_path: Path) ->
     calls = run(prefix, 'perception.launch.py', params_file=str(file), preset='paper',
                 category='laptop', device='cpu', object_name='7', input='points',
                 mask_mode='ignored', namespace='left', camera='/cam', points_topic='/lidar',
-                use_sim_time='true', log_level='warn', rviz='true', fixed_frame='map')
+                use_sim_time='true', log_level='warn', rviz='true', fixed_frame='map',
+                instances='listed', objects='1:laptop', tracking='false', autostart='false')
     assert set(calls) == {'perception_node', 'rviz2'}
     node, values = started(calls, 'perception_node')
     assert node.get_fully_qualified_name() == '/left/perception'
     # A name of digits stays a string.
     assert values == PerceptionParameters(
         category='laptop', preset='paper', device='cpu', object_name='7', input='points',
-        mask_mode='ignored', max_depth=2.5, mask_id=3)
+        mask_mode='ignored', max_depth=2.5, mask_id=3, fixed_frame='map', instances='listed',
+        objects='1:laptop', tracking=False, autostart=False)
     assert node.get_parameter('use_sim_time').value
     assert remaps(calls)['points'] == '/lidar'
     assert remaps(calls)['depth/image_rect'] == '/cam/depth/image_rect'

@@ -100,6 +100,8 @@ def test_frames_are_what_was_recorded(bag: Path, views: list[SimulatedFrame]) ->
             topics = R.choose_topics(reader, R.Topics())
             assert topics == R.Topics(DEPTH, INFO, MASK, '', TRUTH)
             found = list(R.frames(reader, topics, truth=truth))
+            other = next(R.frames(reader, topics, mask_id=2))
+            assert other.points is not None and not len(other.points)
         assert [f.header.stamp.nanosec for f in found] == [100_000_000 * i for i in range(4)]
         for frame, view in zip(found, views, strict=True):
             depth = np.round(view.depth * 1000).astype(np.float32) * np.float32(0.001)
