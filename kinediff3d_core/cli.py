@@ -1,4 +1,5 @@
-"""The ``kinediff3d`` command: demo, infer, generate, evaluate, benchmark, train, replay, view.
+"""The ``kinediff3d`` command: demo, infer, generate, evaluate, benchmark, train, import, replay,
+view.
 
 Torch and the networks are imported by the commands that need them, so that ``--help`` and errors
 in arguments answer at once. Exit status: 0 done, 1 no estimate, 2 unusable input.
@@ -39,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(given)
     options.command = shlex.join(['kinediff3d', *given])
     try:
+        if getattr(options, 'weights', None) is not None:
+            from kinediff3d_core.category_file import add_own_categories
+
+            add_own_categories(options.weights)
         return int(options.run(options))
     except (ValueError, OSError, FloatingPointError) as error:
         reason = ' '.join(str(error).split()) or type(error).__name__
@@ -51,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> Parser:
     """All commands and their arguments."""
+    from kinediff3d_core.import_command import add_import
     from kinediff3d_core.live_commands import add_replay, add_view
 
     top = Parser(prog='kinediff3d', description='Articulated objects from one depth image: part '
@@ -58,7 +64,7 @@ def parser() -> Parser:
     commands = top.add_subparsers(title='commands', metavar='COMMAND', required=True,
                                   parser_class=Parser)
     for add in (_add_demo, _add_infer, _add_generate, _add_evaluate, _add_benchmark, _add_train,
-                add_replay, add_view):
+                add_import, add_replay, add_view):
         add(commands)
     return top
 
@@ -546,13 +552,22 @@ def _benchmark(options: argparse.Namespace) -> int:
 
 def _add_train(commands: Any) -> None:
     command = _command(
-        commands, 'train', _train, 'train the networks of a category on procedural objects',
+        commands, 'train', _train,
+        'train the networks of a category on procedural objects or on your own',
         '  kinediff3d train all --category laptop --out runs --seconds 1200\n'
-        '  kinediff3d train pose --category laptop --out runs --resume --device cuda')
+        '  kinediff3d train pose --category laptop --out runs --resume --device cuda\n'
+        '  kinediff3d train all --data data --out runs\n'
+        '  torchrun --nproc-per-node 2 -m kinediff3d_core.cli train all --category laptop')
     command.add_argument('stage', choices=(*STAGES, 'all'),
                          help='shape (KA-VAE), pose (score model), latent (diffusion, needs '
                               'shape)')
-    command.add_argument('--category', required=True, metavar='C')
+    command.add_argument('--category', metavar='C',
+                         help='one that ships, or all; not needed with --data')
+    command.add_argument('--data', type=Path, metavar='DIR',
+                         help='train on what "kinediff3d import" wrote there')
+    command.add_argument('--procedural', type=_number(float, at_least=0), default=0.0,
+                         metavar='SHARE', help='with --data: share of procedural objects among '
+                                               'them, 0 to 1 (default 0)')
     command.add_argument('--steps', type=_number(int, at_least=1), metavar='N',
                          help='a stage; default: the stage\'s own number')
     command.add_argument('--seconds', type=_number(float, above=0), metavar='S',
@@ -572,7 +587,19 @@ def _add_train(commands: Any) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     from kinediff3d_core.categories import CATEGORIES, get_category
+    from kinediff3d_core.category_file import FILE_NAME, add_category, read_category
+    from kinediff3d_core.training.ranks import first_rank
 
+    if options.data is not None:
+        own = add_category(read_category(options.data / FILE_NAME)).name
+        if options.category not in (None, own):
+            raise ValueError(f'--data {options.data} is of category {own!r}, not '
+                             f'{options.category!r}')
+        options.category = own
+    if options.category is None:
+        raise ValueError('give --category, or --data with objects of your own')
+    if options.procedural and (options.data is None or options.procedural > 1):
+        raise ValueError('--procedural is a share from 0 to 1 and goes with --data')
     every = options.category == 'all'
     names = list(CATEGORIES) if every else [get_category(options.category).name]
     stages = STAGES if options.stage == 'all' else (options.stage,)
@@ -587,7 +614,9 @@ def _train(options: argparse.Namespace) -> int:
 
     train(stages, names, options.out, steps=options.steps, seed=options.seed,
           device=options.device, seconds=options.seconds, batch=options.batch,
-          refresh=options.refresh)
+          refresh=options.refresh, data=options.data, procedural=options.procedural)
+    if not first_rank():
+        return DONE
     print(f'weights are in {", ".join(str(options.out / name) for name in names)}; use them with '
           f'--weights {options.out}')
     return DONE

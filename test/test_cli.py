@@ -11,7 +11,8 @@ from PIL import Image
 from kinediff3d_core import cli
 from kinediff3d_core.files import write_estimate
 
-COMMANDS = ('demo', 'infer', 'generate', 'evaluate', 'benchmark', 'train', 'replay', 'view')
+COMMANDS = ('demo', 'infer', 'generate', 'evaluate', 'benchmark', 'train', 'import', 'replay',
+            'view')
 
 
 def refused(capsys, *arguments):

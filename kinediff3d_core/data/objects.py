@@ -1,9 +1,10 @@
 """Articulated objects from URDF folders: PartNet-Mobility, ArtImage, ReArtMix or a user's own.
 
 An object is one folder with one ``*.urdf`` and the meshes it names; the part of the folder's name
-before the first ``_`` is its category. Axes must follow docs/conventions.md. Links become parts in
-their part frames (parallel to the base at q = 0, at the pivot), fixed joints are merged, and the
-base frame is moved to the centre of the base part's box.
+before the first ``_`` is its category. Axes must follow docs/conventions.md, or a
+:class:`Placement` says how to turn them. Links become parts in their part frames (parallel to the
+base at q = 0, at the pivot), fixed joints are merged, and the base frame is moved to the centre of
+the base part's box.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kinediff3d_core.categories import CATEGORIES
+from kinediff3d_core.categories import CATEGORIES, Category
+from kinediff3d_core.data.placement import AS_WRITTEN, Placement, match_joints, sense
 from kinediff3d_core.data.render import pixel_rays
 from kinediff3d_core.data.solids import Instances
 from kinediff3d_core.data.views import sample_views
+from kinediff3d_core.data.winding import winding_number
 from kinediff3d_core.estimate import Mesh
 from kinediff3d_core.geometry import Intrinsics
 from kinediff3d_core.kinematics import Joint, forward_kinematics
@@ -33,9 +36,6 @@ MAX_URDF_BYTES = 4 * 2**20
 MAX_MESH_BYTES = 256 * 2**20
 MAX_FACES = 4_000_000
 MESH_KINDS = ('.obj', '.stl', '.ply', '.off', '.glb', '.dae')
-
-AXIS_DEG = 25.0
-"""Largest angle between an object's joint axis and its category's."""
 
 SKIN = 1e-4
 """Rays from a surface start this far out, m."""
@@ -112,8 +112,13 @@ def category_of(folder: Path) -> str:
     return folder.resolve().name.split('_')[0]
 
 
-def load_object(folder: Path | str) -> MeshObject:
+def load_object(folder: Path | str, category: Category | None = None,
+                placement: Placement = AS_WRITTEN) -> MeshObject:
     """Load one object.
+
+    Args:
+        category: what it is; None goes by the folder's name.
+        placement: how the URDF's root frame, unit and joint zero become canonical.
 
     Raises:
         ValueError: no or several URDFs, damaged or oversized files, meshes that are missing or
@@ -123,6 +128,8 @@ def load_object(folder: Path | str) -> MeshObject:
 
     path = Path(folder)
     urdfs = sorted(path.glob('*.urdf'))
+    if len(urdfs) > 1:  # PartNet-Mobility keeps variants beside it
+        urdfs = [p for p in urdfs if p.name == 'mobility.urdf'] or urdfs
     if len(urdfs) != 1:
         raise ValueError(f'{path} must hold exactly one *.urdf, it has {len(urdfs)}')
     source = urdfs[0]
@@ -142,12 +149,15 @@ def load_object(folder: Path | str) -> MeshObject:
     movable = [j for j in robot.robot.joints if j.type in ('revolute', 'continuous', 'prismatic')]
     if not movable:
         raise ValueError(f'{source} has no revolute or prismatic joint')
-    return _assemble(path, source, robot, movable)
+    spec = category or CATEGORIES.get(category_of(path))
+    return _assemble(path, source, robot, movable, spec, placement)
 
 
-def _assemble(path: Path, source: Path, robot: Any, movable: list[Any]) -> MeshObject:
+def _assemble(path: Path, source: Path, robot: Any, movable: list[Any], spec: Category | None,
+              placement: Placement) -> MeshObject:
     """The object of a parsed URDF: links grouped into parts, everything in part frames."""
     parent_joint = {j.child: j for j in robot.robot.joints}
+    movable, zeros, signs, limits = _as_placed(source, robot, movable, spec, placement)
     order = _in_order(source, [j.child for j in movable], parent_joint)
     by_child = {j.child: j for j in movable}
     owners = [robot.base_link, *order]
@@ -157,14 +167,13 @@ def _assemble(path: Path, source: Path, robot: Any, movable: list[Any]) -> MeshO
             link = parent_joint[link].parent
         return owners.index(link)
 
-    robot.update_cfg(np.zeros(len(robot.actuated_joint_names)))
-    pose = {link.name: np.asarray(robot.get_transform(link.name, robot.base_link))
-            for link in robot.robot.links}
+    pose = _poses(robot, zeros, placement)
     pieces: list[list[Mesh]] = [[] for _ in owners]
     for link in robot.robot.links:
         k = owner(link.name)
         for mesh in _link_meshes(path, link):
-            p = mesh.vertices @ pose[link.name][:3, :3].T + pose[link.name][:3, 3]
+            p = placement.metres * mesh.vertices @ pose[link.name][:3, :3].T
+            p = p + pose[link.name][:3, 3]
             pieces[k].append(Mesh(p - pose[owners[k]][:3, 3], mesh.faces))
     for k, piece in enumerate(pieces):
         if not piece:
@@ -181,19 +190,69 @@ def _assemble(path: Path, source: Path, robot: Any, movable: list[Any]) -> MeshO
     for k, child in enumerate(order, start=1):
         j = by_child[child]
         parent = owner(j.parent)
-        axis = pose[child][:3, :3] @ np.asarray(j.axis, dtype=np.float64)
-        length = float(np.linalg.norm(axis))
-        if not length > 1e-6:
-            raise ValueError(f'{source}: joint {j.name!r} has the axis {list(j.axis)}')
-        lower, upper = _limits(source, j)
-        kind = 'prismatic' if j.type == 'prismatic' else 'revolute'
-        x, y, z = (axis / length).tolist()
-        joints.append(Joint(j.name, kind, parent, k, (x, y, z), lower, upper))
+        x, y, z = (signs[j.name] * _axis(source, pose, j)).tolist()
+        joints.append(Joint(j.name, _kind(j), parent, k, (x, y, z), *limits[j.name]))
         shift = pose[child][:3, 3] - pose[owners[parent]][:3, 3]
         origin.append(shift - centre if parent == 0 else shift)
-    found = MeshObject(path.resolve().name, category_of(path), tuple(owners), tuple(joints),
-                       tuple(meshes), np.array(origin))
-    return _as_category(source, found)
+    name = category_of(path) if spec is None else spec.name
+    found = MeshObject(path.resolve().name, name, tuple(owners), tuple(joints), tuple(meshes),
+                       np.array(origin))
+    return found if spec is None else _as_category(source, found, spec)
+
+
+def _kind(joint: Any) -> str:
+    return 'prismatic' if joint.type == 'prismatic' else 'revolute'
+
+
+def _poses(robot: Any, zeros: dict[str, float], placement: Placement) -> dict[str, Array]:
+    """Poses (4, 4) of all links in the turned root frame, m, with the joints where q is zero."""
+    robot.update_cfg(np.array([zeros.get(name, 0.0) for name in robot.actuated_joint_names]))
+    out = {}
+    for link in robot.robot.links:
+        T = np.array(robot.get_transform(link.name, robot.base_link), dtype=np.float64)
+        T[:3, 3] *= placement.metres
+        out[link.name] = placement.transform @ T
+    return out
+
+
+def _axis(source: Path, pose: dict[str, Array], joint: Any) -> Array:
+    """Unit direction (3,) of a joint in the turned root frame."""
+    axis = pose[joint.child][:3, :3] @ np.asarray(joint.axis, dtype=np.float64)
+    length = float(np.linalg.norm(axis))
+    if not length > 1e-6:
+        raise ValueError(f'{source}: joint {joint.name!r} has the axis {list(joint.axis)}')
+    return np.asarray(axis / length)
+
+
+def _as_placed(source: Path, robot: Any, movable: list[Any], spec: Category | None,
+               placement: Placement,
+               ) -> tuple[list[Any], dict[str, float], dict[str, int],
+                          dict[str, tuple[float, float]]]:
+    """The joints that are kept and, by name, where they are zero, their sense, and their limits.
+
+    Zeros are in the URDF's own sense and unit; limits in the category's sense, rad or m.
+    """
+    zeros = {j.name: 0.0 for j in movable}
+    pose = _poses(robot, zeros, placement)
+    kept, signs, limits = [], {}, {}
+    for j in movable:
+        axis = _axis(source, pose, j)
+        if placement.fix_others and spec is not None and not sense(_kind(j), axis, 0, 0, spec):
+            continue
+        lower, upper = _limits(source, j)
+        sign = 1 if spec is None else sense(_kind(j), axis, lower, upper, spec) or 1
+        if sign < 0:  # the same joint, written the other way round
+            lower, upper = -upper, -lower
+        if placement.zero_at_lower:
+            zeros[j.name] = sign * lower
+            lower, upper = 0.0, upper - lower
+        unit = placement.metres if j.type == 'prismatic' else 1.0
+        kept.append(j)
+        signs[j.name], limits[j.name] = sign, (lower * unit, upper * unit)
+    if not kept:
+        raise ValueError(f'{source}: none of its moving parts moves like one of a '
+                         f'{"" if spec is None else spec.name}')
+    return kept, zeros, signs, limits
 
 
 def _in_order(source: Path, children: list[str], parent_joint: dict[str, Any]) -> list[str]:
@@ -209,35 +268,17 @@ def _in_order(source: Path, children: list[str], parent_joint: dict[str, Any]) -
     return sorted(children, key=depth)
 
 
-def _as_category(source: Path, found: MeshObject) -> MeshObject:
+def _as_category(source: Path, found: MeshObject, spec: Category) -> MeshObject:
     """The object with its category's names and order; refused where it is no such object."""
-    if found.category not in CATEGORIES:
-        return found
-    spec = CATEGORIES[found.category]
-    count, most = len(found.joints), len(spec.joints)
-    if count != most and not (spec.optional_parts and 1 <= count < most):
-        raise ValueError(f'{source} has {count} movable joints, a {spec.name} has '
-                         f'{"1 to " if spec.optional_parts else ""}{most}')
-    wanted = spec.joints[:count]
-    names = [j.name for j in found.joints]
-    pick = [names.index(j.name) if j.name in names else i for i, j in enumerate(wanted)]
-    if sorted(pick) != list(range(len(pick))):
-        pick = list(range(len(pick)))
-    joints = []
-    for want, i in zip(wanted, pick, strict=True):
-        have = found.joints[i]
-        if have.joint_type != want.joint_type:
-            raise ValueError(f'{source}: joint {have.name!r} is {have.joint_type}, a '
-                             f'{spec.name}\'s {want.name} is {want.joint_type}')
-        cosine = float(np.dot(have.axis, want.axis))
-        if cosine < np.cos(np.radians(AXIS_DEG)):
-            raise ValueError(f'{source}: joint {have.name!r} turns about '
-                             f'{np.round(have.axis, 3).tolist()}, a {spec.name}\'s about '
-                             f'{list(want.axis)}; turn the object into the canonical frame '
-                             '(docs/conventions.md)')
-        joints.append(Joint(want.name, want.joint_type, want.parent, want.child, have.axis,
-                            have.lower, have.upper))
-    return MeshObject(found.name, found.category, spec.parts[:count + 1], tuple(joints),
+    try:
+        place = found.origin + found.bounds[1:].mean(1)
+        pick = match_joints(found.joints, found.parts, place, spec)
+    except ValueError as error:
+        raise ValueError(f'{source}: {error}') from error
+    joints = tuple(Joint(want.name, want.joint_type, want.parent, want.child,
+                         found.joints[i].axis, found.joints[i].lower, found.joints[i].upper)
+                   for want, i in zip(spec.joints, pick, strict=False))
+    return MeshObject(found.name, spec.name, spec.parts[:len(pick) + 1], joints,
                       (found.meshes[0], *(found.meshes[i + 1] for i in pick)), found.origin[pick])
 
 
@@ -351,11 +392,17 @@ def render_object(obj: MeshObject, q: Tensor, T_camera_base: Tensor, intrinsics:
     Returns:
         depth (H, W) m, 0 where nothing is hit; part (H, W) int64, -1 likewise.
     """
-    poses = obj.part_poses(q, T_camera_base).double().cpu().numpy()
+    return cast_object(obj, obj.part_poses(q, T_camera_base), pixel_rays(intrinsics))
+
+
+def cast_object(obj: MeshObject, poses: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:
+    """Depths (...) and parts (...) along rays (..., 3), z = 1, of an object whose parts stand at
+    poses (K, 4, 4), camera frame, m; as :func:`render_object`."""
     scene = raycasting_scene([Mesh(m.vertices @ T[:3, :3].T + T[:3, 3], m.faces)
-                              for m, T in zip(obj.meshes, poses, strict=True)])
-    rays = pixel_rays(intrinsics).numpy()
-    hit = scene.cast_rays(np.concatenate([np.zeros_like(rays), rays], axis=-1))
+                              for m, T in zip(obj.meshes, poses.double().cpu().numpy(),
+                                              strict=True)])
+    ways = rays.float().cpu().numpy()
+    hit = scene.cast_rays(np.concatenate([np.zeros_like(ways), ways], axis=-1))
     depth = torch.from_numpy(hit['t_hit'].numpy())
     part = torch.from_numpy(hit['geometry_ids'].numpy().astype(np.int64))
     miss = ~torch.isfinite(depth)
@@ -379,35 +426,24 @@ def sample_object_view(obj: MeshObject, generator: torch.Generator) -> tuple[Ten
     Raises:
         ValueError: a category without a test protocol.
     """
-    if obj.category not in CATEGORIES:
-        raise ValueError(f'no test views for category {obj.category!r}; known: '
-                         f'{", ".join(sorted(CATEGORIES))}')
-    spec = CATEGORIES[obj.category]
-    low, high = (torch.as_tensor(x).float() for x in object_range(obj))
-    stand_in = SimpleNamespace(
-        category=spec, bounds=torch.from_numpy(obj.bounds).float()[None], centre=torch.zeros(1),
-        lower=low[None], upper=high[None], part_poses=obj.part_poses)
-    q, T_camera_base = sample_views(cast(Instances, stand_in), generator)
+    q, T_camera_base = sample_object_views(obj, generator, 1)
     return q[0], T_camera_base[0]
 
 
-def winding_number(mesh: Mesh, points: Array, chunk: int = 1 << 22) -> Array:
-    """Generalised winding number (N,) of points (N, 3), by Jacobson et al. (2013).
+def sample_object_views(obj: MeshObject, generator: torch.Generator, n: int, train: bool = False,
+                        ) -> tuple[Tensor, Tensor]:
+    """n views of an object: q (n, J), T_camera_base (n, 4, 4); errors as for one."""
+    if obj.category not in CATEGORIES:
+        raise ValueError(f'no test views for category {obj.category!r}; known: '
+                         f'{", ".join(sorted(CATEGORIES))}')
+    def rows(x: Array) -> Tensor:
+        return torch.from_numpy(x).float().expand(n, *x.shape)
 
-    One inside a closed, outward mesh and zero outside; in between where the mesh has holes. The
-    sum of the triangles' signed solid angles (van Oosterom and Strackee 1983) over 4 pi.
-    """
-    corner = torch.from_numpy(np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces])
-    p = torch.from_numpy(np.asarray(points, dtype=np.float64))
-    out = []
-    for part in p.split(max(1, chunk // max(len(corner), 1))):  # type: ignore[no-untyped-call]
-        a, b, c = ((corner[None, :, i] - part[:, None]) for i in range(3))
-        la, lb, lc = a.norm(dim=-1), b.norm(dim=-1), c.norm(dim=-1)
-        top = (a * torch.linalg.cross(b, c)).sum(-1)
-        bottom = (la * lb * lc + (a * b).sum(-1) * lc + (b * c).sum(-1) * la
-                  + (c * a).sum(-1) * lb)
-        out.append(torch.atan2(top, bottom).sum(-1) / (2 * torch.pi))
-    return np.asarray(torch.cat(out).numpy()) if out else np.zeros(0)
+    low, high = (obj.lower, obj.upper) if train else object_range(obj)
+    stand_in = SimpleNamespace(
+        category=CATEGORIES[obj.category], bounds=rows(obj.bounds), centre=torch.zeros(n),
+        lower=rows(low), upper=rows(high), part_poses=obj.part_poses)
+    return sample_views(cast(Instances, stand_in), generator, train)
 
 
 def signed_distance(mesh: Mesh, points: Array) -> Array:

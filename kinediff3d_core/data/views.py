@@ -15,10 +15,11 @@ TEST_CAMERA = Intrinsics(600.0, 600.0, 319.5, 239.5, 640, 480)
 
 
 def joint_range(category: Category, train: bool = False) -> tuple[Tensor, Tensor]:
-    """Lower and upper (K-1,) joint positions of test views; training looks a little further."""
+    """Lower and upper (K-1,) joint positions of test views, within the joints' limits; training
+    looks a little further."""
     low, high = category.train_range if train else category.test_range
-    J = len(category.joints)
-    return torch.full((J,), low), torch.full((J,), high)
+    return (torch.tensor([max(low, j.lower) for j in category.joints]),
+            torch.tensor([min(high, j.upper) for j in category.joints]))
 
 
 def state_range(instances: Instances, train: bool = False) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,7 @@
 """Training data made as it is used: a ring of instances and views on one device.
 
+They come from the category's procedural family, from imported objects, or from both.
+
 Making an instance or a view costs more than a training step on a CPU, so both are kept and used
 several times; every ``refresh`` replaces the oldest. Noise that is cheap (which points, a turn
 about the camera's axis) is drawn again at each use.
@@ -15,15 +17,15 @@ import torch
 from torch import Tensor
 
 from kinediff3d_core.data.families import sample_instances
+from kinediff3d_core.data.object_files import ImportedObjects
 from kinediff3d_core.data.render import trace
-from kinediff3d_core.data.sensor import SensorModel, apply_sensor
+from kinediff3d_core.data.samples import noisy_clouds, query_points, view_rays
 from kinediff3d_core.data.solids import Instances
 from kinediff3d_core.data.views import posed_corners, sample_views
 from kinediff3d_core.geometry import transform_points
 from kinediff3d_core.kinematics import joint_units
 
 Annotate = Callable[[dict[str, Tensor]], dict[str, Tensor]]
-TRAIN_SENSOR = SensorModel(mask_error=1, edge_dropout=0.2)
 
 
 @dataclass(frozen=True)
@@ -59,20 +61,9 @@ def sample_shapes(instances: Instances, generator: torch.Generator, surface: int
     """Surface and distance samples of every part: 85 % near the surface."""
     scale = instances.category.scale
     surfaces, points, distances = [], [], []
-    device = instances.centre.device
     for k in range(instances.num_parts):
         s, _ = instances.surface_points(k, surface, generator)
-        n = len(instances)
-        near = s[:, torch.randint(surface, (queries,), generator=generator, device=device)]
-        spread = torch.full((queries, 1), 0.008 * scale, device=device)
-        spread[queries // 2:] = 0.048 * scale
-        x = near + spread * torch.randn(n, queries, 3, generator=generator, device=device)
-        box = instances.bounds[:, k]
-        wide = int(queries * 0.15)
-        u = torch.rand(n, wide, 3, generator=generator, device=device)
-        margin = 0.15 * (box[:, 1] - box[:, 0]) + 0.04 * scale
-        x[:, -wide:] = (box[:, 0] - margin)[:, None] + u * (box[:, 1] - box[:, 0]
-                                                            + 2 * margin)[:, None]
+        x = query_points(s, instances.bounds[:, k], queries, scale, generator)
         surfaces.append(s)
         points.append(x)
         distances.append(instances.part_sdf(k, x))
@@ -84,37 +75,18 @@ def sample_shapes(instances: Instances, generator: torch.Generator, surface: int
 
 def sample_clouds(instances: Instances, index: Tensor, generator: torch.Generator,
                   points: int = 1024, grid: int = 64) -> ViewSamples:
-    """Noisy partial clouds of instances ``index`` (n), one random view each.
-
-    A grid of rays covers the object's box in the image, so that every view has about the same
-    number of points, whatever its distance.
-    """
+    """Noisy partial clouds of instances ``index`` (n), one random view each."""
     chosen = instances[index]
-    device = index.device
     q, T = sample_views(chosen, generator, train=True)
     corners = posed_corners(chosen, q, T)
-    uv = corners[..., :2] / corners[..., 2:].clamp_min(0.05)
-    low, high = uv.amin(1), uv.amax(1)
-    low, high = low - 0.03 * (high - low), high + 0.03 * (high - low)
-    step = torch.arange(grid, device=device) / (grid - 1)
-    v, u = torch.meshgrid(step, step, indexing='ij')
-    unit = torch.stack([u, v], dim=-1).view(1, -1, 2)
-    xy = low[:, None] + unit * (high - low)[:, None]
-    rays = torch.cat([xy, torch.ones_like(xy[..., :1])], dim=-1)
+    rays = view_rays(corners, grid)
     depth, part = trace(chosen, chosen.part_poses(q, T), rays)
-    square = (len(chosen), grid, grid)
-    depth, mask = apply_sensor(depth.view(square), part.view(square), generator, TRAIN_SENSOR)
-    good = (mask & (depth > 0)).flatten(1)
-    lot = torch.rand(good.shape, generator=generator, device=device) + (~good)
-    count = good.sum(1)
-    rank = torch.arange(points, device=device)[None] % count.clamp_min(1)[:, None]
-    pick = lot.argsort(1).gather(1, rank)
-    cloud = (rays * depth.flatten(1)[..., None]).gather(1, pick[..., None].expand(-1, -1, 3))
+    cloud, valid = noisy_clouds(rays, depth, part, points, generator)
     scale = instances.category.scale
     T = T.clone()
     T[:, :3, 3] /= scale
-    unit = joint_units(instances.category.joints, scale).to(device)
-    return ViewSamples(cloud / scale, T, q / unit, index, count >= 128)
+    unit = joint_units(instances.category.joints, scale).to(index.device)
+    return ViewSamples(cloud / scale, T, q / unit, index, valid)
 
 
 class Pool:
@@ -126,10 +98,14 @@ class Pool:
         seed: of the data; the same seed gives the same stream.
         shapes: make surface and distance samples. views: how many for each new instance.
         capacity: instances kept. annotate: maps what a refresh made to what is kept.
+        imported: a user's own objects; None takes the procedural family alone.
+        procedural: share of new instances that the family makes beside imported ones.
     """
 
     def __init__(self, category: str, device: torch.device, seed: int, shapes: bool, views: int,
-                 capacity: int, annotate: Annotate | None = None) -> None:
+                 capacity: int, annotate: Annotate | None = None,
+                 imported: ImportedObjects | None = None, procedural: float = 0.0) -> None:
+        self.imported, self.procedural = imported, procedural
         self.category, self.device, self.capacity = category, device, capacity
         self.annotate = annotate
         self.shapes, self.views_per_instance = shapes, views
@@ -140,9 +116,32 @@ class Pool:
 
     def refresh(self, n: int) -> None:
         """Make n new instances (and their views); the oldest make way."""
+        if self.imported is None:
+            fresh = self._from_family(n)
+        else:
+            lot = torch.rand(n, generator=self.generator, device=self.device)
+            made = int((lot < self.procedural).sum())
+            both = [self._from_family(made)] if made else []
+            if made < n:
+                both.append(self.imported.draw(n - made, self.generator, self.shapes,
+                                               self.views_per_instance))
+            fresh = {k: torch.cat([b[k] for b in both]) for k in both[0]}
+        if self.annotate is not None:
+            fresh = self.annotate(fresh)
+        slots = (self.cursor + torch.arange(n, device=self.device)) % self.capacity
+        for name, value in fresh.items():
+            if name not in self.store:
+                self.store[name] = torch.zeros(self.capacity, *value.shape[1:],
+                                               dtype=value.dtype, device=self.device)
+            self.store[name][slots] = value
+        self.cursor = (self.cursor + n) % self.capacity
+        self.rows = min(self.rows + n, self.capacity)
+
+    def _from_family(self, n: int) -> dict[str, Tensor]:
+        """What is kept of n procedural instances."""
         instances = sample_instances(self.category, n, self.generator, self.device)
-        fresh: dict[str, Tensor] = {'origin': instances.origin / instances.category.scale,
-                                    'axis': instances.axis, 'exists': instances.exists}
+        fresh = {'origin': instances.origin / instances.category.scale, 'axis': instances.axis,
+                 'exists': instances.exists}
         if self.shapes:
             s = sample_shapes(instances, self.generator)
             fresh |= {'surface': s.surface, 'query': s.query, 'distance': s.distance,
@@ -154,16 +153,7 @@ class Pool:
             fresh |= {'points': v.points.view(*per, *v.points.shape[1:]),
                       'T': v.T_camera_base.view(*per, 4, 4), 'q': v.q.view(*per, -1),
                       'valid': v.valid.view(per)}
-        if self.annotate is not None:
-            fresh = self.annotate(fresh)
-        slots = (self.cursor + torch.arange(n, device=self.device)) % self.capacity
-        for name, value in fresh.items():
-            if name not in self.store:
-                self.store[name] = torch.zeros(self.capacity, *value.shape[1:],
-                                               dtype=value.dtype, device=self.device)
-            self.store[name][slots] = value
-        self.cursor = (self.cursor + n) % self.capacity
-        self.rows = min(self.rows + n, self.capacity)
+        return fresh
 
     def draw_rows(self, n: int) -> Tensor:
         """Random rows (n) of the instances held."""

@@ -1,4 +1,7 @@
-"""Training: one loop for all stages, resumable at any moment, deterministic by its seed."""
+"""Training: one loop for all stages, resumable at any moment, deterministic by its seed.
+
+The same loop runs in one process or in several (:mod:`kinediff3d_core.training.ranks`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -15,10 +19,13 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from kinediff3d_core.categories import get_category
-from kinediff3d_core.data.families import TEST_SEED_OFFSET
+from kinediff3d_core.categories import Category, get_category
+from kinediff3d_core.category_file import FILE_NAME, read_category, write_category
+from kinediff3d_core.data.families import FAMILIES, TEST_SEED_OFFSET
+from kinediff3d_core.data.object_files import ImportedObjects
 from kinediff3d_core.networks.kavae import KAVAE
 from kinediff3d_core.training.pool import Pool
+from kinediff3d_core.training.ranks import Ranks, joined
 from kinediff3d_core.training.stages import STAGES, LatentStage, PoseStage, ShapeStage
 from kinediff3d_core.weights import load_network, save_network
 
@@ -28,12 +35,14 @@ WARM_UP = 200
 
 def train(stages: Sequence[str], categories: Sequence[str], out: Path, steps: int | None = None,
           seed: int = 0, device: str = 'cpu', seconds: float | None = None,
-          batch: int | None = None, refresh: int | None = None, fill: int | None = None) -> None:
+          batch: int | None = None, refresh: int | None = None, fill: int | None = None,
+          data: Path | None = None, procedural: float = 0.0) -> None:
     """Train stages of categories one after the other and write ``<out>/<category>/<stage>``.
 
     Each run leaves ``<stage>.safetensors`` (averaged weights), ``<stage>.checkpoint`` (to resume
     from, written every minute) and ``<stage>.jsonl`` (losses). A run that finds its checkpoint
-    goes on from there; one that is finished is skipped.
+    goes on from there; one that is finished is skipped. Under torchrun every process takes its
+    own batch and its own data, and rank 0 writes.
 
     Args:
         stages: of ``shape``, ``pose`` and ``latent`` (needs a shape stage in ``out`` or shipped).
@@ -41,6 +50,8 @@ def train(stages: Sequence[str], categories: Sequence[str], out: Path, steps: in
         seconds: wall time a stage may take; the learning rate then follows the clock.
         batch, refresh, fill: override the stage's batch, its new instances every ten steps, and
             how many instances are made before the first.
+        data: folder of imported objects, of the one category; None takes the procedural family.
+        procedural: share of procedural objects among imported ones.
 
     Raises:
         ValueError: unknown stage or category, or a latent stage without a trained shape stage.
@@ -49,16 +60,34 @@ def train(stages: Sequence[str], categories: Sequence[str], out: Path, steps: in
     for stage in stages:
         if stage not in STAGES:
             raise ValueError(f'unknown stage {stage!r}; known: {", ".join(STAGES)}')
-    for name in categories:
-        for stage in stages:
-            _train_stage(stage, name, out / name, steps, seed, torch.device(device), seconds,
-                         batch, refresh, fill)
+    with joined(torch.device(device)) as ranks:
+        for name in categories:
+            imported = None
+            if data is not None:
+                imported = ImportedObjects(data, get_category(name), ranks.device)
+            if name not in FAMILIES:
+                _keep_category(get_category(name), out / name / FILE_NAME, ranks)
+            for stage in stages:
+                _train_stage(stage, name, out / name, steps, seed, ranks, seconds, batch, refresh,
+                             fill, imported, procedural)
+                ranks.wait()  # the next stage reads what rank 0 wrote
+
+
+def _keep_category(category: Category, path: Path, ranks: Ranks) -> None:
+    """Write a user's category beside its weights, which mean nothing without it."""
+    if path.is_file() and read_category(path) != category:
+        raise ValueError(f'{path} describes another {category.name!r} than the data: choose '
+                         'another --out')
+    ranks.wait()
+    if ranks.first:
+        write_category(category, path)
 
 
 def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: int,
-                 device: torch.device, seconds: float | None, batch: int | None,
-                 refresh: int | None, fill: int | None) -> None:
-    category, config = get_category(name), STAGES[stage]
+                 ranks: Ranks, seconds: float | None, batch: int | None,
+                 refresh: int | None, fill: int | None, imported: ImportedObjects | None,
+                 procedural: float) -> None:
+    category, config, device = get_category(name), STAGES[stage], ranks.device
     config = replace(config, steps=steps or config.steps, batch=batch or config.batch,
                      refresh=config.refresh if refresh is None else refresh,
                      fill=fill or config.fill)
@@ -75,6 +104,7 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
                                                                 device)))
         annotate = module.annotate
     module.to(device)
+    ranks.copy_from_first(module)
     network = cast(nn.Module, module.network)
     average = {k: v.clone() for k, v in network.state_dict().items()}
     learned = [p for p in module.parameters() if p.requires_grad]
@@ -88,6 +118,7 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
         module.load_state_dict(saved['module'])
         optimizer.load_state_dict(saved['optimizer'])
         average, step, spent = saved['average'], saved['step'], saved['spent']
+    ranks.same(step, 'steps')
 
     def progress() -> float:
         by_clock = spent / seconds if seconds else 0.0
@@ -96,9 +127,11 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
     if progress() >= 1.0:
         return
     # Below the held-out seeds, and another stream of data after a resume.
-    data_seed = (seed + 7919 * step) % TEST_SEED_OFFSET
-    pool = Pool(name, device, data_seed, stage != 'pose', config.views, config.capacity, annotate)
-    bar = tqdm(total=config.steps, initial=step, desc=f'{name} {stage}', mininterval=2.0)
+    data_seed = (seed + 7919 * step + 104_729 * ranks.rank) % TEST_SEED_OFFSET
+    pool = Pool(name, device, data_seed, stage != 'pose', config.views, config.capacity, annotate,
+                imported, procedural)
+    bar = tqdm(total=config.steps, initial=step, desc=f'{name} {stage}', mininterval=2.0,
+               disable=not ranks.first)
     filled = 0
     while filled < config.fill:
         pool.refresh(min(64, config.fill - filled))
@@ -114,11 +147,13 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
         network.load_state_dict(average)
         save_network(network, stage, name, folder / f'{stage}.safetensors',
                      {'steps': step, 'seconds': round(spent),
-                      'device': device.type, 'seed': seed, 'batch': config.batch})
+                      'device': device.type, 'seed': seed, 'batch': config.batch,
+                      'processes': ranks.size})
         network.load_state_dict(raw)
 
+    buffers = [b for b in module.buffers() if b.is_floating_point()]
     sums: dict[str, float] = {}
-    with (folder / f'{stage}.jsonl').open('a') as log:
+    with (folder / f'{stage}.jsonl').open('a') if ranks.first else nullcontext() as log:
         while progress() < 1.0:
             if step % 10 == 0 and config.refresh:
                 pool.refresh(config.refresh)
@@ -129,6 +164,12 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
             losses = module(pool, config.batch)
             optimizer.zero_grad(set_to_none=True)
             losses['total'].backward()
+            now = time.monotonic()
+            passed = torch.tensor(now - tick, device=device)
+            tick = now
+            # The clock goes round, too: all ranks follow one learning rate and stop together.
+            ranks.average([p.grad for p in learned if p.grad is not None] + buffers + [passed])
+            spent += float(passed)
             torch.nn.utils.clip_grad_norm_(learned, 1.0)
             optimizer.step()
             step += 1
@@ -136,22 +177,25 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
             with torch.no_grad():
                 for key, value in network.state_dict().items():
                     average[key].lerp_(value, 1 - decay)
-            now = time.monotonic()
-            spent, tick = spent + now - tick, now
             bar.update()
             for key, loss in losses.items():
                 sums[key] = sums.get(key, 0.0) + float(loss.detach())
             if step % 50 == 0:
-                if not math.isfinite(sums['total']):
-                    raise FloatingPointError(f'{name} {stage}: the loss is {sums["total"]} at '
+                means = torch.tensor(list(sums.values()), device=device) / 50
+                ranks.average([means])
+                line = dict(zip(sums, means.tolist(), strict=True))
+                if not math.isfinite(line['total']):
+                    raise FloatingPointError(f'{name} {stage}: the loss is {line["total"]} at '
                                              f'step {step}; resume with a lower rate')
-                line = {k: v / 50 for k, v in sums.items()}
-                log.write(json.dumps({'step': step, 'seconds': round(spent, 1), **line}) + '\n')
-                log.flush()
+                if log is not None:
+                    log.write(json.dumps({'step': step, 'seconds': round(spent, 1), **line})
+                              + '\n')
+                    log.flush()
                 bar.set_postfix({k: f'{v:.4g}' for k, v in line.items()})
                 sums = {}
-            if now - last_save > 50:
+            if ranks.first and now - last_save > 50:
                 save()
                 last_save = now
-        save()
+        if ranks.first:
+            save()
     bar.close()

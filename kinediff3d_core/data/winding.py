@@ -1,0 +1,89 @@
+"""Inside or outside of meshes with holes: the generalised winding number.
+
+One inside a closed, outward mesh and zero outside; in between where the mesh has holes
+(Jacobson et al. 2013). The sum of the triangles' signed solid angles over 4 pi.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kinediff3d_core.estimate import Mesh
+
+Array = np.ndarray[Any, Any]
+
+LEAF = 32
+"""Triangles that are taken together from afar."""
+AFAR = 2.0
+"""From this many radii away a group of triangles is one dipole."""
+
+
+def winding_number(mesh: Mesh, points: Array, chunk: int = 1 << 18) -> Array:
+    """Generalised winding number (N,) of points (N, 3), exact."""
+    corner = torch.from_numpy(np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces])
+    p = torch.from_numpy(np.asarray(points, dtype=np.float64))
+    out = [_turns(corner[None] - part[:, None, None]) for part in
+           p.split(max(1, chunk // max(len(corner), 1)))]  # type: ignore[no-untyped-call]
+    return np.asarray(torch.cat(out).numpy()) if out else np.zeros(0)
+
+
+def fast_winding_number(mesh: Mesh, points: Array, chunk: int = 1 << 13) -> Array:
+    """The same to about a hundredth, for meshes of many triangles.
+
+    Groups of triangles that are far from a point act as one dipole (Barill et al. 2018); near
+    ones are summed exactly.
+    """
+    corner = torch.from_numpy(np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces])
+    groups = _groups(corner)
+    area = torch.linalg.cross(groups[:, :, 1] - groups[:, :, 0],
+                              groups[:, :, 2] - groups[:, :, 0]) / 2
+    weight = area.norm(dim=-1, keepdim=True) + 1e-30
+    centre = (groups.mean(2) * weight).sum(1) / weight.sum(1)
+    radius = (groups - centre[:, None, None]).norm(dim=-1).flatten(1).amax(1)
+    dipole = area.sum(1)
+    p = torch.from_numpy(np.asarray(points, dtype=np.float64))
+    out = torch.zeros(len(p), dtype=torch.float64)
+    step = max(1, (chunk * LEAF) // len(groups))
+    for start in range(0, len(p), step):
+        way = centre[None] - p[start:start + step, None]
+        length = way.norm(dim=-1)
+        near = length < AFAR * radius
+        far = (way * dipole).sum(-1) / length.clamp_min(1e-30) ** 3 / (4 * torch.pi)
+        out[start:start + step] = far.masked_fill(near, 0.0).sum(1)
+        for pairs in near.nonzero().split(chunk):  # type: ignore[no-untyped-call]
+            row, group = start + pairs[:, 0], pairs[:, 1]
+            out.index_add_(0, row, _turns(groups[group] - p[row, None, None]))
+    return np.asarray(out.numpy())
+
+
+def _turns(corner: Tensor) -> Tensor:
+    """Winding numbers (...) of triangles (..., F, 3, 3) seen from the origin: their solid angles
+    (van Oosterom and Strackee 1983)."""
+    a, b, c = corner.unbind(-2)
+    la, lb, lc = a.norm(dim=-1), b.norm(dim=-1), c.norm(dim=-1)
+    top = (a * torch.linalg.cross(b, c)).sum(-1)
+    bottom = la * lb * lc + (a * b).sum(-1) * lc + (b * c).sum(-1) * la + (c * a).sum(-1) * lb
+    return torch.atan2(top, bottom).sum(-1) / (2 * torch.pi)
+
+
+def _groups(corner: Tensor) -> Tensor:
+    """Triangles (F, 3, 3) in groups (G, LEAF, 3, 3) of neighbours, halved along their longest
+    side until they are small; the rest of a group is points, which have no area."""
+    middle = corner.mean(1)
+    todo, done = [torch.arange(len(corner))], []
+    while todo:
+        index = todo.pop()
+        if len(index) <= LEAF:
+            group = corner[index[:1], :1].expand(LEAF, 3, 3).clone()
+            group[:len(index)] = corner[index]
+            done.append(group)
+            continue
+        here = middle[index]
+        side = int((here.amax(0) - here.amin(0)).argmax())
+        index = index[here[:, side].argsort()]
+        todo += [index[:len(index) // 2], index[len(index) // 2:]]
+    return torch.stack(done)

@@ -1,0 +1,100 @@
+"""Several processes that train one network: started by torchrun, in step by averaging gradients.
+
+torchrun tells every process its place in environment variables; without them there is one
+process, and nothing here does anything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that train together.
+
+    Attributes: rank 0 .. size - 1; rank 0 alone writes files. device: this process's own.
+    """
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its mean over the ranks, all in one message."""
+        if self.size == 1 or not tensors:
+            return
+        flat = torch.cat([t.reshape(-1).float() for t in tensors])
+        dist.all_reduce(flat)
+        flat /= self.size
+        for t, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+            t.copy_(mean.view_as(t))
+
+    def copy_from_first(self, module: nn.Module) -> None:
+        """Give every rank the parameters and buffers of rank 0."""
+        if self.size > 1:
+            for t in module.state_dict().values():
+                dist.broadcast(t, 0)
+
+    def same(self, number: int, what: str) -> None:
+        """Check that all ranks hold the same number.
+
+        Raises:
+            ValueError: they do not; ``what`` says of what.
+        """
+        if self.size == 1:
+            return
+        numbers = torch.zeros(self.size, dtype=torch.int64, device=self.device)
+        numbers[self.rank] = number
+        dist.all_reduce(numbers)
+        if len(numbers.unique()) > 1:
+            raise ValueError(f'processes start at different {what} {numbers.tolist()}: --out must '
+                             'be one folder that all of them see')
+
+    def wait(self) -> None:
+        """Until all ranks are here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+def first_rank() -> bool:
+    """Whether this process is the one that tells the user something."""
+    return os.environ.get('RANK', '0') == '0'
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Ranks]:
+    """The process group that torchrun has prepared: NCCL on GPUs, one a process, else Gloo.
+
+    Args:
+        device: ``cuda`` without a number means the GPU of this process's local rank.
+
+    Raises:
+        ValueError: several processes, and one and the same GPU for all of them.
+    """
+    size = int(os.environ.get('WORLD_SIZE', '1'))
+    if size == 1:
+        yield Ranks(0, 1, device)
+        return
+    if device.type == 'cuda':
+        if device.index is not None:
+            raise ValueError(f'device {device} with {size} processes: say cuda, each process then '
+                             'takes a GPU of its own')
+        device = torch.device('cuda', int(os.environ.get('LOCAL_RANK', '0')))
+        torch.cuda.set_device(device)
+    dist.init_process_group('nccl' if device.type == 'cuda' else 'gloo')
+    try:
+        yield Ranks(dist.get_rank(), size, device)
+    finally:
+        dist.destroy_process_group()
