@@ -42,7 +42,7 @@ revolute joint (rad), prismatic joint (canonical)."""
 GROWN = 1.6, 0.008
 """A score above the first times this plus this (canonical) is a lost object; half of the growth is
 a doubtful one."""
-MAX_GAP = 2.0
+MAX_GAP = 5.0
 """Seconds without a frame after which the place of the object says nothing any more."""
 MAX_PREDICTION = 0.3
 """Seconds for which velocities are thought to hold."""

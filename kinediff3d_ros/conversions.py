@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from builtin_interfaces.msg import Time
 from cv_bridge import CvBridge
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Point, Pose, TransformStamped
 from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2, PointField
 from sensor_msgs_py import point_cloud2
@@ -209,10 +209,14 @@ def transforms(estimate: ArticulatedEstimate, header: Header, object_name: str,
 
 
 def joint_state(estimate: ArticulatedEstimate, header: Header) -> JointState:
-    """Names and positions (rad or m) as in the URDF of ``robot_description``."""
+    """Names and positions (rad or m) as in the URDF of ``robot_description``.
+
+    Velocities (rad/s or m/s) are there while the object is tracked, else the array is empty.
+    """
     joints = present_joints(estimate)
     return JointState(header=header, name=[j.name for j in joints],
-                      position=[float(j.position) for j in joints])
+                      position=[float(j.position) for j in joints],
+                      velocity=[float(j.velocity) for j in joints if j.velocity is not None])
 
 
 def cloud_from_points(points: np.ndarray, header: Header) -> PointCloud2:
@@ -248,7 +252,8 @@ def markers(estimate: ArticulatedEstimate, stamp: Time, object_name: str,
 
     A mesh is one TRIANGLE_LIST in its part's frame, namespace ``<object>``, id = index of the
     part in the category. An axis is an ARROW in the parent part's frame, namespace
-    ``<object>/axis``, id = index of the joint. Parts without a mesh have no marker.
+    ``<object>/axis``, id = index of the joint. Parts without a mesh have no marker. Viewers let
+    them follow their frames (``frame_locked``).
     """
     array = MarkerArray()
     present = present_parts(estimate)
@@ -336,7 +341,7 @@ def _extent(estimate: ArticulatedEstimate, joint: JointEstimate) -> float:
 
 def _marker(namespace: str, number: int, frame: str, stamp: Time) -> Marker:
     marker = Marker(header=Header(frame_id=frame, stamp=stamp), ns=namespace, id=number,
-                    action=Marker.ADD)
+                    action=Marker.ADD, frame_locked=True)
     marker.pose.orientation.w = 1.0
     return marker
 
@@ -347,12 +352,11 @@ def _colour(rgb: tuple[float, float, float], alpha: float) -> ColorRGBA:
 
 # --- diagnostics --------------------------------------------------------------------------------
 
-def diagnostics(name: str, hardware_id: str, level: bytes, message: str,
-                values: Mapping[str, object], stamp: Time) -> DiagnosticArray:
+def diagnostic_status(name: str, hardware_id: str, level: bytes, message: str,
+                      values: Mapping[str, object]) -> DiagnosticStatus:
     """One status; numbers are written with six digits at most."""
     def text(value: object) -> str:
         return f'{value:.6g}' if isinstance(value, float) else str(value)
 
-    status = DiagnosticStatus(name=name, hardware_id=hardware_id, level=level, message=message,
-                              values=[KeyValue(key=k, value=text(v)) for k, v in values.items()])
-    return DiagnosticArray(header=Header(stamp=stamp), status=[status])
+    return DiagnosticStatus(name=name, hardware_id=hardware_id, level=level, message=message,
+                            values=[KeyValue(key=k, value=text(v)) for k, v in values.items()])

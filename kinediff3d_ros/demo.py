@@ -172,9 +172,11 @@ class Listener:
                 for m in self.tf.messages for t in m.transforms if t.child_frame_id == base}
 
     def _markers(self) -> dict[Stamp, MarkerArray]:
+        """Those with meshes: not every frame sends them again."""
         arrays = [deserialize_message(raw, MarkerArray) for raw in self.markers.messages]
         return {stamp_key(a.markers[0]): a for a in arrays
-                if a.markers and a.markers[0].action == Marker.ADD}
+                if any(m.type == Marker.TRIANGLE_LIST and m.action == Marker.ADD
+                       for m in a.markers)}
 
 
 def run_demo(category: str, seconds: float, headless: bool, out_dir: Path) -> int:

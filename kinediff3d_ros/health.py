@@ -6,23 +6,34 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from kinediff3d_ros.observation import Observed
+from kinediff3d_core.estimate import ArticulatedEstimate
 
 LEVELS = {
+    'inactive': DiagnosticStatus.OK,
     'waiting': DiagnosticStatus.WARN,
     'estimate': DiagnosticStatus.OK,
     'no_estimate': DiagnosticStatus.WARN,
     'bad_input': DiagnosticStatus.ERROR,
     'error': DiagnosticStatus.ERROR,
     'stale': DiagnosticStatus.STALE,
+    'lost': DiagnosticStatus.STALE,
 }
+
+FRAMES = ('frames_received', 'frames_dropped', 'frames_unpaired', 'frames_repeated',
+          'frames_out_of_order', 'frames_future', 'frames_stale', 'clock_resets', 'bad_inputs',
+          'errors')
+"""What is counted of the input."""
+
+ANSWERS = ('estimates', 'tracked', 'full_estimates', 'tracking_lost', 'no_estimates')
+"""What is counted of an object: answers in all, those by tracking, and what became of the rest."""
 
 
 @dataclass
 class Health:
-    """State and counters of a perception node; safe to use from several threads.
+    """State and counters of a perception node or one of its objects; for several threads.
 
     Attributes:
         state: one of ``LEVELS``.
@@ -33,9 +44,7 @@ class Health:
 
     state: str = 'waiting'
     message: str = 'no input yet'
-    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(
-        ('frames_received', 'frames_dropped', 'frames_unpaired', 'frames_repeated', 'estimates',
-         'no_estimates', 'bad_inputs', 'errors'), 0))
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FRAMES + ANSWERS, 0))
     last: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -52,20 +61,24 @@ class Health:
             if state != 'estimate':
                 self.last = {}
 
-    def measured(self, seen: Observed, stamp: str, age: float,
+    def measured(self, estimate: ArticulatedEstimate, points: int, stamp: str, age: float,
                  seconds: dict[str, float]) -> None:
         """Take over what one estimate measured.
 
         Args:
+            points: how many were measured on the object.
             age: s from the input's stamp to now.
             seconds: wall time per stage.
         """
-        estimate = seen.estimate
+        spread = np.sqrt(np.diagonal(estimate.covariance).clip(0))
         with self._lock:
             self.last = {
                 'stamp': stamp, 'residual_m': float(estimate.residual),
                 'confidence': float(estimate.confidence), 'modes': len(estimate.modes),
-                'points': len(seen.cloud), 'age_ms': 1e3 * age,
+                'position_std_m': float(spread[:3].max()),
+                'rotation_std_rad': float(spread[3:].max()),
+                **{f'{j.name}_std': float(j.std) for j in estimate.joints},
+                'points': points, 'age_ms': 1e3 * age,
                 **{f'{stage}_ms': 1e3 * s for stage, s in seconds.items()}}
 
     def values(self, **more: object) -> dict[str, object]:

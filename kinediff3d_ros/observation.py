@@ -1,23 +1,23 @@
-"""One input frame, from messages to an estimate: convert, find the object, infer."""
+"""One input frame, from messages to the points on each object."""
 
 from __future__ import annotations
 
-import dataclasses
 import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
-from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
+from kinediff3d_core.estimate import NoEstimate
 from kinediff3d_core.geometry import Intrinsics, backproject
-from kinediff3d_core.pipeline import Pipeline
 from kinediff3d_core.segmentation import segment_cloud, segment_object
 from kinediff3d_ros.conversions import (
     depth_from_image,
+    instances_from_image,
     intrinsics_from_info,
-    mask_from_image,
     points_from_cloud,
 )
 from kinediff3d_ros.parameters import PerceptionParameters
@@ -50,25 +50,31 @@ class CloudFrame:
 
 
 @dataclass(frozen=True)
-class Observed:
-    """What one frame gave.
+class Sight:
+    """What one frame shows.
 
     Attributes:
-        estimate: its ``seconds`` also have the stages ``convert`` and ``segment``.
-        cloud: (N, 3) every measured point on the object, camera frame, m.
+        header: of the input.
+        clouds: mask id to the measured points (N, 3) on that object, camera frame, m, or why
+            there are none; the only object of a frame without ids has id 0.
+        seconds: wall time of the stages ``convert`` and ``segment``.
     """
 
-    estimate: ArticulatedEstimate
-    cloud: np.ndarray
+    header: Header
+    clouds: dict[int, np.ndarray | NoEstimate]
+    seconds: dict[str, float]
 
 
-def observe(pipeline: Pipeline, frame: DepthFrame | CloudFrame,
-            parameters: PerceptionParameters, mesh: bool) -> Observed:
-    """Convert the messages, find the object in them and estimate it, with meshes if wanted.
+def observe(frame: DepthFrame | CloudFrame, parameters: PerceptionParameters,
+            listed: Collection[int] = (), stride: int = 1) -> Sight:
+    """Convert the messages and find the objects in them.
+
+    Args:
+        listed: mask ids that may be objects, with ``instances: listed``.
+        stride: finding an object without a mask looks at every so many pixels only.
 
     Raises:
         ValueError: the messages cannot be used; the message says which and why.
-        NoEstimate: the view shows too little of the object.
     """
     if not frame.header.frame_id:
         raise ValueError('the input has no frame_id: nothing says which camera it belongs to')
@@ -77,25 +83,34 @@ def observe(pipeline: Pipeline, frame: DepthFrame | CloudFrame,
     if isinstance(frame, CloudFrame):
         points = points_from_cloud(frame.cloud)
         converted = time.perf_counter()
-        cloud = _object_points(points, now)
-        segmented = time.perf_counter()
-        estimate = pipeline.infer(cloud, mesh=mesh, seed=now.seed)
+        clouds = {0: _or_reason(lambda: _object_points(points, now))}
     else:
-        depth, mask, intrinsics = _images(frame, now)
+        depth, ids, intrinsics = _images(frame)
         converted = time.perf_counter()
-        mask = _object_pixels(depth, mask, intrinsics, now)
-        cloud = backproject(depth, intrinsics, mask)
-        _require_points(len(cloud), now)
-        segmented = time.perf_counter()
-        estimate = pipeline.infer(depth=depth, intrinsics=intrinsics, mask=mask, mesh=mesh,
-                                  seed=now.seed)
-    seconds = {'convert': converted - begin, 'segment': segmented - converted}
-    return Observed(dataclasses.replace(estimate, seconds={**seconds, **estimate.seconds}), cloud)
+        if now.instances != 'one':
+            if ids is None:
+                raise ValueError('several objects need a mask of instance ids')
+            numbers = np.flatnonzero(np.bincount(ids.ravel()))
+            clouds = {int(i): _or_reason(partial(_masked_points, depth, ids == i, intrinsics, now))
+                      for i in numbers if i and (now.instances == 'each' or i in listed)}
+        elif ids is not None:
+            mask = ids != 0 if now.mask_id == 0 else ids == now.mask_id
+            clouds = {0: _or_reason(lambda: _masked_points(depth, mask, intrinsics, now))}
+        else:
+            clouds = {0: _or_reason(lambda: _found_points(depth, intrinsics, now, stride))}
+    return Sight(frame.header, clouds, {
+        'convert': converted - begin, 'segment': time.perf_counter() - converted})
 
 
-def _images(frame: DepthFrame, parameters: PerceptionParameters,
-            ) -> tuple[np.ndarray, np.ndarray | None, Intrinsics]:
-    """Depth (H, W) m, the given mask (H, W) if there is one, and the intrinsics, of one size."""
+def _or_reason(find: Callable[[], np.ndarray]) -> np.ndarray | NoEstimate:
+    try:
+        return find()
+    except NoEstimate as reason:
+        return reason
+
+
+def _images(frame: DepthFrame) -> tuple[np.ndarray, np.ndarray | None, Intrinsics]:
+    """Depth (H, W) m, the ids (H, W) if there is a mask, and the intrinsics, of one size."""
     depth = depth_from_image(frame.image)
     intrinsics = intrinsics_from_info(frame.info)
     size = (intrinsics.height, intrinsics.width)
@@ -104,27 +119,42 @@ def _images(frame: DepthFrame, parameters: PerceptionParameters,
                          f'{_size(size)}; publish the matching camera_info')
     if frame.mask is None:
         return depth, None, intrinsics
-    mask = mask_from_image(frame.mask, parameters.mask_id)
-    if mask.shape != size:
-        raise ValueError(f'mask is {_size(mask.shape)} but the depth image is {_size(size)}')
-    return depth, mask, intrinsics
+    ids = instances_from_image(frame.mask)
+    if ids.shape != size:
+        raise ValueError(f'mask is {_size(ids.shape)} but the depth image is {_size(size)}')
+    return depth, ids, intrinsics
 
 
-def _object_pixels(depth: np.ndarray, mask: np.ndarray | None, intrinsics: Intrinsics,
-                   parameters: PerceptionParameters) -> np.ndarray:
-    """Pixels (H, W) of the object that have a measurement."""
+def _measured(depth: np.ndarray, parameters: PerceptionParameters) -> np.ndarray:
+    """Pixels (H, W) that have a measurement within max_depth."""
     measured = depth > 0
     if parameters.max_depth > 0:
         measured &= depth <= parameters.max_depth
     if not measured.any():
         raise NoEstimate('the depth image holds no measurement: every pixel is zero, NaN or '
                          'beyond max_depth')
-    if mask is None:
-        return segment_object(np.where(measured, depth, np.float32(0)), intrinsics) & measured
+    return measured
+
+
+def _masked_points(depth: np.ndarray, mask: np.ndarray, intrinsics: Intrinsics,
+                   parameters: PerceptionParameters) -> np.ndarray:
+    measured = _measured(depth, parameters)
     if not mask.any():
         raise NoEstimate(f'the mask has no pixel of id {parameters.mask_id}'
                          if parameters.mask_id else 'the mask is empty')
-    return mask & measured
+    return _require_points(backproject(depth, intrinsics, mask & measured), parameters)
+
+
+def _found_points(depth: np.ndarray, intrinsics: Intrinsics, parameters: PerceptionParameters,
+                  stride: int) -> np.ndarray:
+    """Points of the object that stands on a support, or in front of nothing."""
+    depth = np.where(_measured(depth, parameters), depth, np.float32(0))[::stride, ::stride]
+    if stride > 1:
+        i = intrinsics
+        intrinsics = Intrinsics(i.fx / stride, i.fy / stride, i.cx / stride, i.cy / stride,
+                                depth.shape[1], depth.shape[0])
+    cloud = backproject(depth, intrinsics, segment_object(depth, intrinsics))
+    return _require_points(cloud, parameters)
 
 
 def _object_points(points: np.ndarray, parameters: PerceptionParameters) -> np.ndarray:
@@ -134,14 +164,14 @@ def _object_points(points: np.ndarray, parameters: PerceptionParameters) -> np.n
         raise NoEstimate('the point cloud holds no finite point within max_depth')
     if parameters.segment_points:
         points = points[segment_cloud(points)]
-    _require_points(len(points), parameters)
+    return _require_points(points, parameters)
+
+
+def _require_points(points: np.ndarray, parameters: PerceptionParameters) -> np.ndarray:
+    if len(points) < parameters.min_points:
+        raise NoEstimate(f'only {len(points)} valid points on the object; need '
+                         f'{parameters.min_points} (parameter min_points)')
     return points
-
-
-def _require_points(count: int, parameters: PerceptionParameters) -> None:
-    if count < parameters.min_points:
-        raise NoEstimate(f'only {count} valid points on the object; need {parameters.min_points} '
-                         '(parameter min_points)')
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -7,6 +7,7 @@ A node's parameters are a frozen dataclass; each field carries what its ROS desc
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -31,7 +32,7 @@ class Spec:
         unit: '' where there is none.
         lower, upper: inclusive range of a number.
         choices: allowed values of a string; empty allows any.
-        live: may be changed while the node runs; otherwise the change is refused.
+        live: may be changed at any time; otherwise only while the node is unconfigured.
     """
 
     description: str
@@ -62,10 +63,22 @@ class PerceptionParameters:
     threads: int = parameter(
         0, 'CPU threads of torch; 0 takes half of the cores and leaves the rest to others.',
         lower=0, upper=256)
+    autostart: bool = parameter(
+        True, 'Configure and activate at start; otherwise a lifecycle manager does.')
     seed: int = parameter(
         0, 'Seed of the samplers, the same for every frame.', lower=0, upper=2**31 - 1, live=True)
     object_name: str = parameter(
-        '', 'Prefix of the TF frames and namespace of the markers; empty takes the category.')
+        '', 'Prefix of the TF frames and namespace of the markers; empty takes the category. With '
+        'several objects it comes before <category>_<id>.')
+    instances: str = parameter(
+        'one', 'one: the mask shows one object; each: every id in the mask is an object of its '
+        'own; listed: those ids that objects names.', choices=('one', 'each', 'listed'))
+    objects: str = parameter(
+        '', 'Categories of mask ids with several objects, as "1:laptop, 4:box"; other ids are of '
+        'the category.')
+    max_objects: int = parameter(
+        8, 'Most objects that are followed; ids that come later are left out and counted.',
+        lower=1, upper=255)
     input: str = parameter(
         'depth', 'Where the geometry comes from: depth images or the points topic.',
         choices=('depth', 'points'))
@@ -79,6 +92,15 @@ class PerceptionParameters:
     segment_points: bool = parameter(
         False, 'With input points: remove the support plane and keep the largest cluster. '
         'False takes the whole cloud as the object.', live=True)
+    max_age: float = parameter(
+        0.0, 'Frames older than this by the node\'s clock are refused and counted; 0 takes any.',
+        unit='s', lower=0.0, upper=3600.0, live=True)
+    max_future: float = parameter(
+        0.5, 'Frames stamped further ahead of the node\'s clock are refused and counted.',
+        unit='s', lower=0.0, upper=3600.0, live=True)
+    fixed_frame: str = parameter(
+        '', 'Frame that does not move, for a camera that does: part frames hang under it, by the '
+        'camera\'s transform at the image\'s stamp. Empty: the camera stands still.')
     sync_slop: float = parameter(
         0.02, 'Largest difference between the stamps of a depth image and its mask.',
         unit='s', lower=0.0, upper=1.0)
@@ -91,8 +113,16 @@ class PerceptionParameters:
     min_confidence: float = parameter(
         0.0, 'Estimates of a lower confidence are not published but said to be none.',
         lower=0.0, upper=1.0, live=True)
+    tracking: bool = parameter(
+        True, 'Follow an object from frame to frame after its full estimate; otherwise every '
+        'frame gets a full estimate.', live=True)
+    estimate_period: float = parameter(
+        0.0, 'Time between full estimates of an object that is tracked; 0 makes them only when '
+        'it is new, lost, or its residual has grown.',
+        unit='s', lower=0.0, upper=3600.0, live=True)
     lost_after: float = parameter(
-        2.0, 'Without input for this long the object counts as lost and its markers are deleted.',
+        2.0, 'Without input, or without its id in the mask, for this long the object counts as '
+        'lost and its markers are deleted.',
         unit='s', lower=0.1, upper=3600.0, live=True)
     max_rate: float = parameter(
         0.0, 'Upper limit on inferences per second; 0 is as fast as it goes.',
@@ -104,8 +134,8 @@ class PerceptionParameters:
         True, 'Extract meshes; without them there are neither part markers nor a '
         'robot_description.', live=True)
     mesh_period: float = parameter(
-        5.0, 'Time between new meshes while the object is seen; between them the last ones move '
-        'with the parts. 0 extracts them for every frame.',
+        5.0, 'Time between new meshes of an object that is seen and not tracked; between them the '
+        'last ones move with the parts. 0 extracts them for every full estimate.',
         unit='s', lower=0.0, upper=3600.0, live=True)
     marker_triangles: int = parameter(
         6000, 'Part meshes with more triangles are simplified for the markers only.',
@@ -156,7 +186,7 @@ def fields(parameters: type) -> dict[str, tuple[Any, Spec]]:
 def descriptor(default: Any, spec: Spec) -> ParameterDescriptor:
     """ROS descriptor of one parameter."""
     text = spec.description + (f' Unit: {spec.unit}.' if spec.unit else '')
-    message = ParameterDescriptor(description=text, read_only=not spec.live)
+    message = ParameterDescriptor(description=text)
     if spec.choices:
         message.additional_constraints = 'one of: ' + ', '.join(spec.choices)
     if spec.lower is not None and spec.upper is not None:
@@ -169,8 +199,27 @@ def descriptor(default: Any, spec: Spec) -> ParameterDescriptor:
     return message
 
 
-def declare(node: Node, parameters: type) -> None:
+def object_categories(text: str) -> dict[int, str]:
+    """Mask id to category from the parameter ``objects``, '1:laptop, 4:box'.
+
+    Raises:
+        ValueError: anything else; the message shows it.
+    """
+    table: dict[int, str] = {}
+    for item in filter(None, (x.strip() for x in text.split(','))):
+        number, _, category = (x.strip() for x in item.partition(':'))
+        if not (number.isdecimal() and 0 < int(number) <= 65535 and category):
+            raise ValueError(f"parameter 'objects' has {item!r}; write <mask id>:<category>, as "
+                             "in '1:laptop, 4:box'")
+        table[int(number)] = category
+    return table
+
+
+def declare(node: Node, parameters: type, settled: Callable[[], bool] = lambda: True) -> None:
     """Declare all parameters on the node.
+
+    Args:
+        settled: whether those that are not live are in use and cannot change now.
 
     Raises:
         rclpy.exceptions.InvalidParameterTypeException, InvalidParameterValueException: an
@@ -183,16 +232,20 @@ def declare(node: Node, parameters: type) -> None:
         if spec.choices and value not in spec.choices:
             raise ValueError(_not_a_choice(name, value, spec))
 
-    def refuse_unknown_choices(changes: list[Parameter]) -> SetParametersResult:
+    def refuse(changes: list[Parameter]) -> SetParametersResult:
         for change in changes:
             if change.name in table:
                 _, spec = table[change.name]
+                if not spec.live and settled():
+                    return SetParametersResult(
+                        successful=False,
+                        reason=f'parameter {change.name!r} is read when the node is configured')
                 if spec.choices and change.value not in spec.choices:
                     return SetParametersResult(
                         successful=False, reason=_not_a_choice(change.name, change.value, spec))
         return SetParametersResult(successful=True)
 
-    node.add_on_set_parameters_callback(refuse_unknown_choices)
+    node.add_on_set_parameters_callback(refuse)
 
 
 def read(node: Node, parameters: type[ParametersT]) -> ParametersT:

@@ -8,8 +8,9 @@ from types import FrameType
 from typing import Any, Protocol
 
 import rclpy
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 
@@ -41,6 +42,19 @@ class StopRequest:
             raise KeyboardInterrupt
 
 
+def spin(executor: Executor, going: Callable[[], bool]) -> None:
+    """Spin while ``going()``; a request that rcl refuses does not end the node.
+
+    A lifecycle transition that does not fit the present state is such a request: rclpy lets rcl's
+    error through to whoever spins.
+    """
+    while going():
+        try:
+            executor.spin_once(timeout_sec=0.25)
+        except RCLError as error:
+            get_logger('kinediff3d').error(str(error))
+
+
 def run_node(make: Callable[[], Any], args: list[str] | None) -> int:
     """Run the node that ``make`` makes, a ``ClosingNode``, until a signal arrives.
 
@@ -63,8 +77,7 @@ def run_node(make: Callable[[], Any], args: list[str] | None) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        while stop.running:
-            executor.spin_once(timeout_sec=0.25)
+        spin(executor, lambda: stop.running)
     finally:
         node.close()
         executor.shutdown()

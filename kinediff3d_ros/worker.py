@@ -1,31 +1,32 @@
-"""A worker thread that always takes the newest item and never dies."""
+"""A worker thread that always takes the newest items and never dies."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 Item = TypeVar('Item')
 
 
 class NewestItemWorker(Generic[Item]):
-    """Runs ``work(item)`` on its own thread, on the newest item only.
+    """Runs ``work(item)`` on its own thread, on the newest item of each key only.
 
-    The mailbox has one slot: an item that is still waiting when the next arrives is dropped and
-    counted. An exception in ``work`` goes to ``on_error`` and the thread lives on.
+    The mailbox has one slot a key: an item that is still waiting when the next of its key arrives
+    is dropped and counted; the newer one takes its turn. An exception in ``work`` goes to
+    ``on_error`` and the thread lives on.
     """
 
     def __init__(self, work: Callable[[Item], None],
-                 on_error: Callable[[Exception], None]) -> None:
+                 on_error: Callable[[Exception], None], name: str = 'inference') -> None:
         self._work, self._on_error = work, on_error
         self._changed = threading.Condition()
-        self._slot: list[Item] = []
+        self._slots: dict[Hashable, Item] = {}
         self._stopping = False
         self._dropped = 0
         self.min_period = 0.0
-        self._thread = threading.Thread(target=self._run, name='inference', daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     @property
@@ -37,18 +38,18 @@ class NewestItemWorker(Generic[Item]):
     def stopping(self) -> bool:
         return self._stopping
 
-    def offer(self, item: Item) -> None:
-        """Put the item into the slot, in place of one that still waits there."""
+    def offer(self, item: Item, key: Hashable = None) -> None:
+        """Put the item into the slot of its key, in place of one that still waits there."""
         with self._changed:
-            self._dropped += len(self._slot)
-            self._slot = [item]
+            self._dropped += key in self._slots
+            self._slots[key] = item
             self._changed.notify()
 
     def close(self) -> None:
         """Take nothing more; the item in work, if any, is the last."""
         with self._changed:
             self._stopping = True
-            self._slot = []
+            self._slots.clear()
             self._changed.notify()
 
     def join(self, timeout: float) -> bool:
@@ -62,12 +63,12 @@ class NewestItemWorker(Generic[Item]):
             with self._changed:
                 while not self._stopping:
                     wait = earliest - time.monotonic()
-                    if self._slot and wait <= 0:
+                    if self._slots and wait <= 0:
                         break
-                    self._changed.wait(wait if self._slot and wait > 0 else None)
+                    self._changed.wait(wait if self._slots and wait > 0 else None)
                 if self._stopping:
                     return
-                item = self._slot.pop()
+                item = self._slots.pop(next(iter(self._slots)))
             earliest = time.monotonic() + self.min_period
             try:
                 self._work(item)

@@ -272,12 +272,10 @@ def test_simplified_thin_plate_keeps_both_sides() -> None:
 
 
 def test_diagnostics_are_readable_text() -> None:
-    array = conversions.diagnostics('perception: laptop', 'laptop', b'\x01', 'no estimate',
-                                    {'residual_m': 0.00123456789, 'frames': 7}, HEADER.stamp)
-    status = array.status[0]
+    status = conversions.diagnostic_status('perception: laptop', 'laptop', b'\x01', 'no estimate',
+                                           {'residual_m': 0.00123456789, 'frames': 7})
     assert {v.key: v.value for v in status.values} == {'residual_m': '0.00123457', 'frames': '7'}
-    assert (status.level, status.message, array.header.stamp) == (b'\x01', 'no estimate',
-                                                                  HEADER.stamp)
+    assert (status.level, status.message) == (b'\x01', 'no estimate')
 
 
 if __name__ == '__main__':

@@ -49,8 +49,8 @@ pytestmark = pytest.mark.ros
 START = 180.0
 """Seconds for a node to load torch and the weights on a busy machine."""
 
-ANSWER = 30.0
-"""Seconds for a frame to be answered."""
+ANSWER = 240.0
+"""Seconds for a frame to be answered on a crowded machine."""
 
 JOINT_TOLERANCE = 12.0
 """Degrees; the medians of docs/evaluation.md are far below it."""

@@ -1,0 +1,191 @@
+"""The topics of one object."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import JointState, PointCloud2
+from std_msgs.msg import Header, String
+from tf2_ros import TransformBroadcaster
+from visualization_msgs.msg import Marker, MarkerArray
+
+from kinediff3d_core.categories import get_category
+from kinediff3d_core.estimate import ArticulatedEstimate
+from kinediff3d_core.interaction import contacts
+from kinediff3d_core.uncertainty import in_frame
+from kinediff3d_ros import conversions, planning
+from kinediff3d_ros.description import DescriptionFiles, default_directory
+from kinediff3d_ros.parameters import PerceptionParameters
+
+MESHES_AGAIN = 1.0
+"""Seconds after which mesh markers are sent again, for viewers that came late."""
+
+
+class ObjectOutputs:
+    """Publishes what is known of one object, and takes it back.
+
+    Args:
+        name: of the object: ``<name>/<part>`` are its frames, ``<name>`` its markers' namespace.
+        prefix: of its topics; '' or '<name>/'.
+        tf, markers: shared by all objects of the node.
+        settings: the present parameters.
+        refused: is told why a ``joint_command`` is not shown.
+
+    Raises:
+        OSError: the description's directory cannot be made.
+    """
+
+    def __init__(self, node: Node, name: str, prefix: str, category: str,
+                 tf: TransformBroadcaster, markers: Publisher,
+                 settings: Callable[[], PerceptionParameters],
+                 refused: Callable[[str], None]) -> None:
+        self._node, self._name, self._settings, self._refused = node, name, settings, refused
+        self._tf, self._markers = tf, markers
+        spec, self._own = get_category(category), list[Publisher]()
+
+        def publisher(kind: type, topic: str, qos: Any = 10) -> Publisher:
+            self._own.append(node.create_publisher(kind, prefix + topic, qos))
+            return self._own[-1]
+
+        self._joint_states = publisher(JointState, 'joint_states')
+        self._deviations = publisher(JointState, 'joint_states_stddev')
+        self._points = publisher(PointCloud2, 'points_used')
+        self._description = publisher(String, 'robot_description', QoSProfile(
+            depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+        children = [spec.parts[j.child] for j in spec.joints]
+        self._poses = {p: publisher(PoseWithCovarianceStamped, f'pose/{p}') for p in spec.parts}
+        self._axes = {j.name: publisher(PoseStamped, f'axis/{j.name}') for j in spec.joints}
+        self._contact_poses = {p: publisher(PoseStamped, f'interaction/{p}') for p in children}
+        self._command = node.create_subscription(JointState, prefix + 'joint_command',
+                                                 self._on_command, 10)
+        self._files = DescriptionFiles(
+            Path(settings().description_dir or default_directory()).expanduser(), name)
+        self._ghost_at: JointState | None = None
+        self._forget()
+
+    def close(self) -> None:
+        for publisher in self._own:
+            self._node.destroy_publisher(publisher)
+        self._node.destroy_subscription(self._command)
+
+    def publish(self, estimate: ArticulatedEstimate, header: Header, cloud: np.ndarray,
+                T_fixed_camera: np.ndarray | None, new_shape: bool) -> None:
+        """Publish everything about one frame, with the stamp of its header.
+
+        Args:
+            header: of the input.
+            cloud: (N, 3) measured points on the object, camera frame.
+            T_fixed_camera: (4, 4) pose of the camera under ``fixed_frame``, if that is set.
+            new_shape: the estimate's meshes are not those of the last one.
+        """
+        now, fixed = self._settings(), header
+        if T_fixed_camera is not None:
+            fixed = Header(stamp=header.stamp, frame_id=now.fixed_frame)
+            estimate = in_frame(estimate, T_fixed_camera)
+        self._newest = estimate
+        if now.publish_tf != 'none':
+            self._tf.sendTransform(conversions.transforms(
+                estimate, fixed, self._name, base_only=now.publish_tf == 'base'))
+        self._joint_states.publish(conversions.joint_state(estimate, header))
+        self._deviations.publish(planning.joint_deviations(estimate, header))
+        if new_shape:
+            self._contacts = {c.part: c.T_part_contact for c in contacts(estimate)}
+        for publishers, messages in (
+                (self._poses, planning.part_poses(estimate, fixed)),
+                (self._axes, planning.joint_axes(estimate, fixed)),
+                (self._contact_poses, planning.interactions(estimate, self._contacts, fixed))):
+            for key, message in messages.items():
+                publishers[key].publish(message)
+        self._show(header, new_shape)
+        if self._points.get_subscription_count():
+            self._points.publish(conversions.cloud_from_points(cloud, header))
+        if new_shape and now.publish_meshes:
+            self._describe(estimate, header)
+
+    def take_back(self) -> None:
+        """Delete the markers; the next estimate counts as the object's appearance."""
+        self._delete(self._shown)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._newest: ArticulatedEstimate | None = None
+        self._shown: dict[tuple[str, int], str] = {}
+        self._array, self._contacts = MarkerArray(), dict[str, np.ndarray]()
+        self._meshes_due = self._description_due = 0.0
+
+    def _show(self, header: Header, new_shape: bool) -> None:
+        """Axes with every frame; meshes, which follow their frames, when they are new or due."""
+        now = time.monotonic()
+        estimate = self._newest
+        if new_shape or not self._array.markers:
+            self._array = conversions.markers(estimate, header.stamp, self._name,
+                                              self._settings().marker_triangles)
+            self._meshes_due = 0.0
+        array = self._array
+        for marker in array.markers:
+            marker.header.stamp = header.stamp
+        if now < self._meshes_due:
+            array = MarkerArray(markers=[m for m in array.markers
+                                         if m.type != Marker.TRIANGLE_LIST])
+        else:
+            self._meshes_due = now + MESHES_AGAIN
+        if self._ghost_at is not None and array is self._array:
+            array = MarkerArray(markers=[*array.markers, *self._ghost()])
+        if array.markers:
+            self._markers.publish(array)
+        shown = conversions.marker_keys(self._array)
+        ghosts = {k: f for k, f in self._shown.items() if k[0] == f'{self._name}/ghost'}
+        self._delete({k: f for k, f in self._shown.items() if k not in shown | ghosts})
+        self._shown = shown | ghosts | conversions.marker_keys(array)
+
+    def _delete(self, keys: dict[tuple[str, int], str]) -> None:
+        if keys:
+            self._markers.publish(conversions.deleted_markers(
+                keys, self._node.get_clock().now().to_msg()))
+
+    def _describe(self, estimate: ArticulatedEstimate, header: Header) -> None:
+        now, period = time.monotonic(), self._settings().description_period
+        if now < self._description_due:
+            return
+        self._description_due = now + period if period > 0 else float('inf')
+        stamp = header.stamp
+        self._description.publish(String(data=self._files.write(
+            estimate, f'{stamp.sec}-{stamp.nanosec:09d}')))
+
+    # --- the ghost ------------------------------------------------------------------------------
+
+    def _on_command(self, command: JointState) -> None:
+        """Show the object at commanded positions; a command without names hides it again."""
+        estimate = self._newest
+        try:
+            if estimate is None:
+                raise ValueError(f'joint_command came while {self._name} is not seen')
+            planning.commanded_positions(estimate, command)
+        except ValueError as error:
+            self._refused(str(error))
+            return
+        self._ghost_at = command if command.name else None
+        ghosts = {k: f for k, f in self._shown.items() if k[0] == f'{self._name}/ghost'}
+        if self._ghost_at is None:
+            self._delete(ghosts)
+            self._shown = {k: f for k, f in self._shown.items() if k not in ghosts}
+        elif markers := self._ghost():
+            array = MarkerArray(markers=markers)
+            self._markers.publish(array)
+            self._shown |= conversions.marker_keys(array)
+
+    def _ghost(self) -> list[Marker]:
+        meshes = [m for m in self._array.markers if m.type == Marker.TRIANGLE_LIST]
+        try:
+            positions = planning.commanded_positions(self._newest, self._ghost_at)
+        except ValueError:
+            return []  # Another full estimate gave the object fewer joints.
+        return planning.ghost(self._newest, positions, meshes, self._name)

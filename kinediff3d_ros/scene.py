@@ -1,0 +1,383 @@
+"""The objects before the camera: who gets a full estimate, who is tracked, who is gone.
+
+Two threads. The tracking thread takes the newest frame and follows the objects it knows through
+it; those that are new, lost or doubtful go to the estimating thread, one newest view an object.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from std_msgs.msg import Header
+
+from kinediff3d_core.estimate import ArticulatedEstimate, Mesh, NoEstimate
+from kinediff3d_core.tracking import Tracker, TrackingLost
+from kinediff3d_ros.health import Health
+from kinediff3d_ros.models import Models
+from kinediff3d_ros.observation import CloudFrame, DepthFrame, observe
+from kinediff3d_ros.outputs import ObjectOutputs
+from kinediff3d_ros.parameters import PerceptionParameters
+from kinediff3d_ros.worker import NewestItemWorker
+
+STRIDE = 2
+"""Tracking without a mask looks for the object in every so many pixels."""
+
+SECOND_LOOK = 5.0
+"""Least time between two full estimates of an object that is tracked but doubtful, s."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One object in one frame.
+
+    Attributes:
+        seconds: the frame's stamp. begin: ``time.perf_counter()`` when work on it began.
+        spent: wall time of the stages so far.
+    """
+
+    header: Header
+    seconds: float
+    cloud: np.ndarray
+    T_fixed_camera: np.ndarray | None
+    begin: float
+    spent: dict[str, float]
+
+
+class Demand:
+    """A call of the ``estimate`` service: what the next full estimates say."""
+
+    def __init__(self) -> None:
+        self.answered = threading.Event()
+        self.success, self.message = False, ''
+        self._open: set[int] | None = None
+        self._lines: list[str] = []
+        self._lock = threading.Lock()
+
+    def expect(self, numbers: set[int]) -> None:
+        """Which objects will answer."""
+        with self._lock:
+            self._open = numbers
+            self._settle()
+
+    def answer(self, number: int, success: bool, line: str) -> None:
+        with self._lock:
+            self.success |= success
+            self._lines.append(line)
+            if self._open is not None:
+                self._open.discard(number)
+                self._settle()
+
+    def _settle(self) -> None:
+        if not self._open:
+            self.message = '; '.join(self._lines) or 'no object in sight'
+            self.answered.set()
+
+
+class SceneObject:
+    """One object: its outputs, its tracker and what is due; see ``Scene`` for who touches it."""
+
+    def __init__(self, number: int, name: str, category: str, outputs: ObjectOutputs,
+                 health: Health) -> None:
+        self.number, self.name, self.category = number, name, category
+        self.outputs, self.health = outputs, health
+        self.tracker: Tracker | None = None
+        self.candidate: Tracker | None = None
+        self.demand: Demand | None = None
+        self.looked = self.published = -float('inf')
+        self.bare = False
+        self.seen = time.monotonic()
+        self.forget()
+
+    def forget(self) -> None:
+        """The object has gone out of sight: nothing of it is shown any more."""
+        self.outputs.take_back()
+        self.shape_due = 0.0
+        self.meshes: dict[str, Mesh | None] = {}
+        self.new_shape = True
+
+
+class Scene:
+    """All objects of a perception node.
+
+    Args:
+        models: pipelines of the categories.
+        settings: the present parameters.
+        make: a new object of a mask id; None if there may be no more.
+        listed: mask ids with a category of their own.
+        camera_pose: T_fixed_camera (4, 4) at a header's stamp, or None without ``fixed_frame``;
+            NoEstimate if it is not known.
+        health: of the node.
+        say: (state, message) to log. report: publish diagnostics. age: s since a header's stamp.
+    """
+
+    def __init__(self, models: Models, settings: Callable[[], PerceptionParameters],
+                 make: Callable[[int], SceneObject | None], listed: set[int],
+                 camera_pose: Callable[[Header], np.ndarray | None], health: Health,
+                 say: Callable[[str, str], None], report: Callable[[], None],
+                 age: Callable[[Header], float]) -> None:
+        self._models, self._settings, self._make, self._listed = models, settings, make, listed
+        self._camera_pose, self._health = camera_pose, health
+        self._say, self._report, self._age = say, report, age
+        self.objects: dict[int, SceneObject] = {}
+        self.lock = threading.RLock()
+        self._demand: Demand | None = None
+        self._tracking: NewestItemWorker[DepthFrame | CloudFrame] = NewestItemWorker(
+            self._follow, self._on_error, 'tracking')
+        self._estimating: NewestItemWorker[tuple[SceneObject, View]] = NewestItemWorker(
+            self._estimate, self._on_error, 'estimating')
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were overtaken by newer ones before their turn."""
+        return self._tracking.dropped + self._estimating.dropped
+
+    def offer(self, frame: DepthFrame | CloudFrame) -> None:
+        self._tracking.offer(frame)
+
+    def limit_rate(self, hertz: float) -> None:
+        """Frames a second that are looked at; 0 for all."""
+        self._tracking.min_period = 1.0 / hertz if hertz > 0 else 0.0
+
+    def demand(self) -> Demand:
+        """Ask for a full estimate of everything in the next frame."""
+        self._demand = self._demand or Demand()
+        return self._demand
+
+    def lose_all(self, state: str, message: str) -> None:
+        """Say that there is no estimate and take away what is shown."""
+        with self.lock:
+            if not self._tracking.stopping:
+                for one in self.objects.values():
+                    self._lose(one, state, message)
+                self._health.enter(state, message)
+                self._say(state, message)
+                self._report()
+
+    def close(self) -> None:
+        """Take back what is shown; both threads may finish what they are at."""
+        with self.lock:
+            self._tracking.close()
+            self._estimating.close()
+            for one in self.objects.values():
+                one.forget()
+
+    def join(self, timeout: float) -> bool:
+        """Wait up to ``timeout`` s after ``close``; whether both threads have ended."""
+        end = time.monotonic() + timeout
+        return all([w.join(max(0.0, end - time.monotonic()))
+                    for w in (self._tracking, self._estimating)])
+
+    # --- the tracking thread --------------------------------------------------------------------
+
+    def _follow(self, frame: DepthFrame | CloudFrame) -> None:
+        begin = time.perf_counter()
+        demand, self._demand = self._demand, None
+        stride = STRIDE if any(o.tracker for o in self.objects.values()) else 1
+        try:
+            sight = observe(frame, self._settings(), self._listed, stride)
+            T_fixed_camera = self._camera_pose(frame.header)
+        except (ValueError, NoEstimate) as reason:
+            bad = isinstance(reason, ValueError)
+            self._health.count('bad_inputs' if bad else 'no_estimates')
+            self.lose_all('bad_input' if bad else 'no_estimate', str(reason))
+            if demand is not None:
+                demand.answer(0, False, str(reason))
+                demand.expect(set())
+            return
+        stamp = sight.header.stamp
+        asked = set()
+        for number, cloud in sight.clouds.items():
+            one = self.objects.get(number) or self._make(number)
+            if one is None:
+                continue
+            self.objects[number] = one
+            if isinstance(cloud, NoEstimate):
+                self._refuse(one, cloud, demand)
+                continue
+            one.seen = time.monotonic()
+            if demand is not None:
+                one.demand = demand
+                asked.add(number)
+            self._see(one, View(sight.header, stamp.sec + 1e-9 * stamp.nanosec, cloud,
+                                T_fixed_camera, begin, sight.seconds))
+        if demand is not None:
+            demand.expect(asked)
+        self.lose_absent()
+
+    def lose_absent(self) -> None:
+        """Objects whose id has been out of the mask for ``lost_after`` are gone."""
+        with self.lock:
+            for one in self.objects.values():
+                gone = time.monotonic() - one.seen
+                if one.number and gone > self._settings().lost_after and (
+                        one.health.state != 'lost'):
+                    one.tracker = one.candidate = None
+                    self._lose(one, 'lost',
+                               f'{one.name} has not been in the mask for {gone:.1f} s')
+
+    def _see(self, one: SceneObject, view: View) -> None:
+        """Track the object through this frame, or leave it to the other thread."""
+        now, tracker, start = self._settings(), one.tracker, time.perf_counter()
+        try:
+            if not now.tracking or tracker is None or _lacks_meshes(tracker, now):
+                one.tracker = one.candidate = None
+                self._estimating.offer((one, view), one.number)
+                return
+            estimate = self._better_of(one, tracker, view)
+        except TrackingLost as reason:
+            one.health.count('tracking_lost')
+            self._say('tracking_lost', f'{one.name}: {reason}; estimating anew')
+            one.tracker = one.candidate = None
+            one.shape_due = 0.0
+            self._estimating.offer((one, view), one.number)
+            return
+        except torch.OutOfMemoryError as error:
+            self._models.fall_back(error)
+            one.tracker = one.candidate = None
+            return
+        spent = {'track': time.perf_counter() - start}
+        one.health.count('tracked')
+        self._publish(one, replace(estimate, seconds={**view.spent, **spent}), view)
+        period = now.estimate_period
+        since = time.monotonic() - one.looked
+        if one.demand is not None or (one.tracker.doubtful and since > SECOND_LOOK) or (
+                period > 0 and since > period):
+            one.looked = time.monotonic()
+            one.shape_due = 0.0
+            self._estimating.offer((one, view), one.number)
+
+    def _better_of(self, one: SceneObject, tracker: Tracker, view: View) -> ArticulatedEstimate:
+        """Track; where a newer full estimate waits to take over, it has to explain more."""
+        candidate, one.candidate = one.candidate, None
+        if candidate is None:
+            return tracker.track(view.cloud, view.seconds, view.T_fixed_camera)
+        try:
+            new = candidate.track(view.cloud, view.seconds, view.T_fixed_camera)
+        except TrackingLost:
+            return tracker.track(view.cloud, view.seconds, view.T_fixed_camera)
+        try:
+            old = tracker.track(view.cloud, view.seconds, view.T_fixed_camera)
+        except TrackingLost:
+            tracker.score = float('inf')
+        if tracker.score <= candidate.score:
+            return old
+        one.tracker, one.new_shape = candidate, True
+        return new
+
+    # --- the estimating thread ------------------------------------------------------------------
+
+    def _estimate(self, job: tuple[SceneObject, View]) -> None:
+        one, view = job
+        now, demand = self._settings(), one.demand
+        one.demand = None
+        mesh = now.publish_meshes and time.monotonic() >= one.shape_due
+        try:
+            estimate = self._models.infer(one.category, view.cloud, mesh, now.seed)
+            if estimate.confidence < now.min_confidence:
+                raise NoEstimate(f'confidence {estimate.confidence:.2f} is below min_confidence '
+                                 f'{now.min_confidence:.2f}')
+            one.health.count('full_estimates')
+            one.looked = time.monotonic()
+            estimate = self._with_meshes(one, estimate, mesh)
+            tracker = self._models.tracker(one.category, estimate, view.seconds,
+                                           view.T_fixed_camera) if now.tracking else None
+        except NoEstimate as reason:
+            if one.tracker is None:
+                self._refuse(one, reason, demand)
+            elif demand is not None:
+                demand.answer(one.number, False, f'{one.name}: {reason}')
+            return
+        except Exception as error:
+            if demand is not None:
+                demand.answer(one.number, False, f'{one.name}: {_in_short(error)}')
+            raise
+        if demand is not None:
+            demand.answer(one.number, True, _in_words(one.name, estimate))
+        with self.lock:
+            if one.tracker is not None and view.seconds <= one.published:
+                one.candidate = tracker
+                return
+            one.tracker = tracker
+            one.new_shape |= mesh
+            self._publish(one, replace(estimate, seconds={**view.spent, **estimate.seconds}), view)
+
+    def _with_meshes(self, one: SceneObject, estimate: ArticulatedEstimate,
+                     fresh: bool) -> ArticulatedEstimate:
+        """Keep fresh meshes; give an estimate without its own the last ones, moved along."""
+        if fresh:
+            one.meshes = {part.name: part.mesh for part in estimate.parts}
+            one.shape_due = time.monotonic() + self._settings().mesh_period
+            return estimate
+        if not self._settings().publish_meshes:
+            return estimate
+        return replace(estimate, parts=tuple(replace(part, mesh=one.meshes.get(part.name))
+                                             for part in estimate.parts))
+
+    # --- both -----------------------------------------------------------------------------------
+
+    def _publish(self, one: SceneObject, estimate: ArticulatedEstimate, view: View) -> None:
+        with self.lock:
+            if self._tracking.stopping or one.published - 1.0 < view.seconds <= one.published:
+                return
+            one.published = view.seconds
+            seconds = time.perf_counter() - view.begin
+            begin = time.perf_counter()
+            bare = not self._settings().publish_meshes
+            if bare:
+                estimate = replace(estimate, parts=tuple(
+                    replace(part, mesh=None) for part in estimate.parts))
+            one.new_shape |= bare != one.bare
+            one.bare = bare
+            one.outputs.publish(estimate, view.header, view.cloud, view.T_fixed_camera,
+                                one.new_shape)
+            one.new_shape = False
+            one.health.count('estimates')
+            stamp = view.header.stamp
+            one.health.enter('estimate', f'{one.name} seen')
+            one.health.measured(
+                estimate, len(view.cloud), f'{stamp.sec}.{stamp.nanosec:09d}',
+                self._age(view.header), {**estimate.seconds, 'frame': seconds,
+                                         'publish': time.perf_counter() - begin})
+            if one.health is not self._health:
+                self._health.enter('estimate', 'objects seen')
+            self._report()
+
+    def _refuse(self, one: SceneObject, reason: NoEstimate, demand: Demand | None) -> None:
+        one.health.count('no_estimates')
+        if demand is not None:
+            demand.answer(one.number, False, f'{one.name}: {reason}')
+        self._lose(one, 'no_estimate', f'no estimate: {reason}')
+
+    def _lose(self, one: SceneObject, state: str, message: str) -> None:
+        with self.lock:
+            if self._tracking.stopping:
+                return
+            one.forget()
+            one.health.enter(state, message)
+            self._say(state, message)
+            self._report()
+
+    def _on_error(self, error: Exception) -> None:
+        self._health.count('errors')
+        self.lose_all('error', f'frame failed: {_in_short(error)}')
+
+
+def _lacks_meshes(tracker: Tracker, now: PerceptionParameters) -> bool:
+    return now.publish_meshes and all(p.mesh is None for p in tracker.estimate.parts)
+
+
+def _in_short(error: Exception) -> str:
+    return f'{type(error).__name__}: {error}'.split('\n')[0]
+
+
+def _in_words(name: str, estimate: ArticulatedEstimate) -> str:
+    units = {'revolute': 'rad', 'prismatic': 'm'}
+    joints = [f'{j.name} {j.position:.4f} {units[j.joint_type]} (deviation {j.std:.4f})'
+              for j in estimate.joints]
+    return (f'{name}: {", ".join(joints)}; residual {1e3 * estimate.residual:.1f} mm, '
+            f'confidence {estimate.confidence:.2f}')
