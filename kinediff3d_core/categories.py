@@ -1,4 +1,7 @@
-"""What a category is: parts, joints, canonical scale. Data, not code: add one to the table."""
+"""What a category is: parts, joints, canonical scale. Data, not code: add one to the table.
+
+A user's own comes from a YAML file (:mod:`kinediff3d_core.category_file`).
+"""
 
 from __future__ import annotations
 

@@ -106,13 +106,13 @@ def _category(said: Any) -> Category:
                          'base')
     joints = tuple(_joint(j, i, parts) for i, j in enumerate(listed, start=1))
     everything = min(j.lower for j in joints), max(j.upper for j in joints)
-    ranges = [_pair(said[key], key) if key in said else everything
-              for key in ('test_range', 'train_range')]
+    test, train = (_pair(said[key], key) if key in said else everything
+                   for key in ('test_range', 'train_range'))
     optional = said.get('optional_parts', False)
     if not isinstance(optional, bool):
         raise ValueError(f'optional_parts must be true or false, got {optional!r}')
     return Category(name, tuple(parts), joints, _number(said['scale'], 'scale', 1e-3, 100.0),
-                    *ranges, _number(said.get('azimuth', pi), 'azimuth', 0.05, 3.2), optional)
+                    test, train, _number(said.get('azimuth', pi), 'azimuth', 0.05, 3.2), optional)
 
 
 def _joint(said: Any, child: int, parts: list[str]) -> Joint:

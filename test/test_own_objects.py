@@ -331,6 +331,7 @@ def refused(capsys, *arguments):
     return lines[0]
 
 
+@pytest.mark.slow
 def test_import_train_infer(folder, tmp_path, capsys):
     pytest.importorskip('open3d')
     from kinediff3d_core.training.run import train
@@ -349,6 +350,21 @@ def test_import_train_infer(folder, tmp_path, capsys):
     status = cli.main(['infer', '--points', str(tmp_path / 'cloud.npy'), '--category', 'crate',
                        '--weights', str(out), '--out', str(tmp_path / 'result')])
     assert status in (0, 1), capsys.readouterr().err  # after two steps it may well not know
+
+
+def test_bad_objects_can_be_skipped(folder, tmp_path, capsys):
+    pytest.importorskip('open3d')
+    bad = tmp_path / 'laptop_bad'
+    bad.mkdir()
+    (bad / 'object.urdf').write_text('<robot')
+    base = ('import', bad, folder, '--category', 'laptop', '--out', tmp_path / 'data',
+            '--variants', 1, '--views', 1)
+    assert 'laptop_bad' in refused(capsys, *base)
+    assert not (tmp_path / 'data').exists()
+    assert cli.main([str(a) for a in (*base, '--skip-bad')]) == 0
+    assert 'skipped: ' in capsys.readouterr().err
+    assert [p.name for p in (tmp_path / 'data').glob('*.safetensors')] == [
+        'laptop_mine_0.safetensors']
 
 
 def test_arguments_that_do_not_go_together(folder, tmp_path, capsys):

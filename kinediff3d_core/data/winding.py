@@ -54,7 +54,7 @@ def fast_winding_number(mesh: Mesh, points: Array, chunk: int = 1 << 13) -> Arra
         near = length < AFAR * radius
         far = (way * dipole).sum(-1) / length.clamp_min(1e-30) ** 3 / (4 * torch.pi)
         out[start:start + step] = far.masked_fill(near, 0.0).sum(1)
-        for pairs in near.nonzero().split(chunk):  # type: ignore[no-untyped-call]
+        for pairs in near.nonzero().split(chunk):
             row, group = start + pairs[:, 0], pairs[:, 1]
             out.index_add_(0, row, _turns(groups[group] - p[row, None, None]))
     return np.asarray(out.numpy())

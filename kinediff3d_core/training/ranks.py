@@ -38,8 +38,10 @@ class Ranks:
         flat = torch.cat([t.reshape(-1).float() for t in tensors])
         dist.all_reduce(flat)
         flat /= self.size
-        for t, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
-            t.copy_(mean.view_as(t))
+        start = 0
+        for t in tensors:
+            t.copy_(flat[start:start + t.numel()].view_as(t))
+            start += t.numel()
 
     def copy_from_first(self, module: nn.Module) -> None:
         """Give every rank the parameters and buffers of rank 0."""
@@ -58,7 +60,7 @@ class Ranks:
         numbers = torch.zeros(self.size, dtype=torch.int64, device=self.device)
         numbers[self.rank] = number
         dist.all_reduce(numbers)
-        if len(numbers.unique()) > 1:
+        if bool((numbers != number).any()):
             raise ValueError(f'processes start at different {what} {numbers.tolist()}: --out must '
                              'be one folder that all of them see')
 
