@@ -94,6 +94,7 @@ class PerceptionNode(LifecycleNode):
 
     def _configure(self) -> None:
         self._settings = now = parameters.read(self, PerceptionParameters)
+        self._health = Health('inactive', 'not active')
         if now.object_name and not re.fullmatch(r'[A-Za-z0-9_\-]+(/[A-Za-z0-9_\-]+)*',
                                                 now.object_name):
             raise ValueError(f"parameter 'object_name' is {now.object_name!r}; use letters, "
