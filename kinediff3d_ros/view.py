@@ -67,6 +67,10 @@ class Scene:
                              ) from error
         self.server.scene.set_up_direction('+z' if z_up else '-y')
         self.server.scene.configure_environment_map(None)
+        self.server.scene.add_light_ambient('/lights/ambient', intensity=1.6)
+        for i, (x, y, z) in enumerate(((0.5, -0.7, -1.0), (-0.8, -0.6, 0.2))):
+            self.server.scene.add_light_directional(
+                f'/lights/{i}', intensity=1.2, position=(x, -z, -y) if z_up else (x, y, z))
         self._eye = np.array(LEVEL_EYE if z_up else OPTICAL_EYE)
         self.server.initial_camera.fov = FOV
         self._table = self.server.gui.add_markdown('no joint_states yet')
@@ -122,7 +126,8 @@ class Scene:
             return
         handle = self.server.scene.add_point_cloud(
             name, thinned(points, MOST_POINTS).astype(np.float32), CLOUD_COLOUR,
-            point_size=POINT_SIZE, point_shape='circle', precision='float32', visible=False)
+            point_size=POINT_SIZE, point_shape='circle', point_shading='flat',
+            precision='float32', visible=False)
         self.things[name] = (handle, frame, np.eye(4), None)
 
     def show_joints(self, source: str, positions: dict[str, float], types: dict[str, str]) -> None:
@@ -165,7 +170,7 @@ class Scene:
         self._aimed = True
         middle = np.median(points, axis=0)
         size = float(np.linalg.norm(np.ptp(points, axis=0)))
-        eye = middle + 1.6 * size * self._eye / np.linalg.norm(self._eye)
+        eye = middle + 1.3 * size * self._eye / np.linalg.norm(self._eye)
         self.server.initial_camera.position = eye
         self.server.initial_camera.look_at = middle
         for client in self.server.get_clients().values():

@@ -146,7 +146,9 @@ def test_chromium_shows_the_meshes_on_the_cloud(shown: Scene, tmp_path: Path) ->
         uv = project(laptop_estimate(1.75).points, 400, 300, look['fov'])
         assert covered[uv[:, 1], uv[:, 0]].mean() > 0.95, 'points beside the meshes'
         dark = picture.max(-1) < 110
-        assert dark[uv[:, 1], uv[:, 0]].mean() > 0.5, 'no cloud on the meshes'
+        # Half of these points are on sides that the camera does not see.
+        at_points = dark[uv[:, 1], uv[:, 0]].mean()
+        assert at_points > max(0.15, 2 * dark[covered].mean()), 'no cloud on the meshes'
     finally:
         browser.terminate()
         browser.wait(20)
