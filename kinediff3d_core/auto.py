@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from kinediff3d_core import refinement as refine
+from kinediff3d_core.category_file import add_own_categories
 from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.geometry import Intrinsics
 from kinediff3d_core.pipeline import Generated, Pipeline
@@ -108,8 +109,11 @@ def load_pipeline(category: str, preset: str = 'fast', device: str = 'cpu',
     """The pipeline of a category, or with ``auto`` of all that have weights.
 
     Args:
+        category: one that ships, or one of your own whose file lies beside its weights.
         weights: folder with the networks; for ``auto`` with one folder a category.
     """
+    if weights is not None:
+        add_own_categories(weights)
     if category == AUTO:
         return AutoPipeline.load(preset, device, weights)
     return Pipeline.load(category, preset, device, weights)
