@@ -31,7 +31,7 @@ POSE_RATE = 15.0
 """How often poses are brought up to date, Hz."""
 
 CLOUD_COLOUR = (10, 70, 80)
-POINT_SIZE, MOST_POINTS = 0.0025, 3000
+POINT_SIZE, MOST_POINTS = 0.002, 1500
 """Edge of a point, m, and how many of a cloud are shown, so that meshes show between them."""
 
 FOV = 0.8
@@ -85,7 +85,10 @@ class Scene:
         return f'http://{"127.0.0.1" if host == "0.0.0.0" else host}:{self.server.get_port()}'
 
     def show_markers(self, array: MarkerArray) -> None:
-        """Add, change or take away markers: triangle lists and arrows."""
+        """Add, change or take away markers: triangle lists and arrows.
+
+        An object whose markers are gone is lost: its frames go, too, and the clouds with the last.
+        """
         for marker in array.markers:
             name = f'/markers/{marker.ns.replace("/", ".")}.{marker.id}'
             if marker.action == Marker.DELETEALL:
@@ -95,6 +98,11 @@ class Scene:
                 self._remove(name)
             elif marker.type in (Marker.TRIANGLE_LIST, Marker.ARROW) and marker.points:
                 self._show_marker(name, marker)
+        used = {thing[1] for name, thing in self.things.items() if name.startswith('/markers/')}
+        for name, (_, frame, _, _) in list(self.things.items()):
+            if name.startswith('/frames/') and frame not in used or \
+                    name.startswith('/points/') and not used:
+                self._remove(name)
 
     def _show_marker(self, name: str, marker: Marker) -> None:
         c = marker.color
