@@ -42,6 +42,8 @@ revolute joint (rad), prismatic joint (canonical)."""
 GROWN = 1.6, 0.008
 """A score above the first times this plus this (canonical) is a lost object; half of the growth is
 a doubtful one."""
+POOR, HOPELESS = 0.02, 0.045
+"""Scores (canonical) above which an object is doubtful, or lost, whatever the first one was."""
 MAX_GAP = 5.0
 """Seconds without a frame after which the place of the object says nothing any more."""
 MAX_PREDICTION = 0.3
@@ -109,7 +111,8 @@ class Tracker:
 
     Attributes:
         estimate: the newest one.
-        doubtful: the residual has grown, though not so far that the object counts as lost.
+        doubtful: the residual has grown, or was poor from the start, though not so far that the
+            object counts as lost.
         score: how badly the newest estimate explains its frame (``refinement.fit_score``).
     """
 
@@ -215,10 +218,10 @@ class Tracker:
             first = min(first, 2 * self.estimate.residual / self._category.scale)
         growth = score - first
         allowed = (GROWN[0] - 1) * first + GROWN[1]
-        if growth > allowed:
+        if growth > allowed or score > HOPELESS:
             raise TrackingLost(f'residual grown from {1e3 * self._category.scale * first:.1f} to '
                                f'{1e3 * self._category.scale * score:.1f} mm')
-        self.doubtful = growth > 0.5 * allowed
+        self.doubtful = growth > 0.5 * allowed or score > POOR
         # Better views show what the shape can do.
         self._first_score = min(first, score) if self._started else score
 

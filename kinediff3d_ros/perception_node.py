@@ -28,10 +28,11 @@ from kinediff3d_ros import conversions, parameters
 from kinediff3d_ros.health import LEVELS, Health, Throttle
 from kinediff3d_ros.inputs import PATIENCE, Inputs
 from kinediff3d_ros.models import Models
+from kinediff3d_ros.objects import SceneObject
 from kinediff3d_ros.outputs import ObjectOutputs
 from kinediff3d_ros.parameters import PerceptionParameters
 from kinediff3d_ros.running import run_node
-from kinediff3d_ros.scene import Scene, SceneObject
+from kinediff3d_ros.scene import Scene
 
 ESTIMATE_LIMIT = 30.0
 """Seconds within which the service ``estimate`` answers."""

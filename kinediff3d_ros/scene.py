@@ -9,18 +9,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 from std_msgs.msg import Header
 
-from kinediff3d_core.estimate import ArticulatedEstimate, Mesh, NoEstimate
+from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.tracking import Tracker, TrackingLost
 from kinediff3d_ros.health import Health
 from kinediff3d_ros.models import Models
+from kinediff3d_ros.objects import Demand, SceneObject, View
 from kinediff3d_ros.observation import CloudFrame, DepthFrame, observe
-from kinediff3d_ros.outputs import ObjectOutputs
 from kinediff3d_ros.parameters import PerceptionParameters
 from kinediff3d_ros.worker import NewestItemWorker
 
@@ -29,76 +29,6 @@ STRIDE = 2
 
 SECOND_LOOK = 5.0
 """Least time between two full estimates of an object that is tracked but doubtful, s."""
-
-
-@dataclass(frozen=True)
-class View:
-    """One object in one frame.
-
-    Attributes:
-        seconds: the frame's stamp. begin: ``time.perf_counter()`` when work on it began.
-        spent: wall time of the stages so far.
-    """
-
-    header: Header
-    seconds: float
-    cloud: np.ndarray
-    T_fixed_camera: np.ndarray | None
-    begin: float
-    spent: dict[str, float]
-
-
-class Demand:
-    """A call of the ``estimate`` service: what the next full estimates say."""
-
-    def __init__(self) -> None:
-        self.answered = threading.Event()
-        self.success, self.message = False, ''
-        self._open: set[int] | None = None
-        self._lines: list[str] = []
-        self._lock = threading.Lock()
-
-    def expect(self, numbers: set[int]) -> None:
-        """Which objects will answer."""
-        with self._lock:
-            self._open = numbers
-            self._settle()
-
-    def answer(self, number: int, success: bool, line: str) -> None:
-        with self._lock:
-            self.success |= success
-            self._lines.append(line)
-            if self._open is not None:
-                self._open.discard(number)
-                self._settle()
-
-    def _settle(self) -> None:
-        if not self._open:
-            self.message = '; '.join(self._lines) or 'no object in sight'
-            self.answered.set()
-
-
-class SceneObject:
-    """One object: its outputs, its tracker and what is due; see ``Scene`` for who touches it."""
-
-    def __init__(self, number: int, name: str, category: str, outputs: ObjectOutputs,
-                 health: Health) -> None:
-        self.number, self.name, self.category = number, name, category
-        self.outputs, self.health = outputs, health
-        self.tracker: Tracker | None = None
-        self.candidate: Tracker | None = None
-        self.demand: Demand | None = None
-        self.looked = self.published = -float('inf')
-        self.bare = False
-        self.seen = time.monotonic()
-        self.forget()
-
-    def forget(self) -> None:
-        """The object has gone out of sight: nothing of it is shown any more."""
-        self.outputs.take_back()
-        self.shape_due = 0.0
-        self.meshes: dict[str, Mesh | None] = {}
-        self.new_shape = True
 
 
 class Scene:
@@ -126,15 +56,17 @@ class Scene:
         self.objects: dict[int, SceneObject] = {}
         self.lock = threading.RLock()
         self._demand: Demand | None = None
+        self._epoch, self._newest = 0, -float('inf')
         self._tracking: NewestItemWorker[DepthFrame | CloudFrame] = NewestItemWorker(
             self._follow, self._on_error, 'tracking')
-        self._estimating: NewestItemWorker[tuple[SceneObject, View]] = NewestItemWorker(
+        self._overtaken = 0
+        self._estimating: NewestItemWorker[tuple[SceneObject, View, bool]] = NewestItemWorker(
             self._estimate, self._on_error, 'estimating')
 
     @property
     def dropped(self) -> int:
         """Frames that were overtaken by newer ones before their turn."""
-        return self._tracking.dropped + self._estimating.dropped
+        return self._tracking.dropped + self._estimating.dropped + self._overtaken
 
     def offer(self, frame: DepthFrame | CloudFrame) -> None:
         self._tracking.offer(frame)
@@ -190,6 +122,10 @@ class Scene:
                 demand.expect(set())
             return
         stamp = sight.header.stamp
+        seconds = stamp.sec + 1e-9 * stamp.nanosec
+        if seconds < self._newest:
+            self._start_anew()
+        self._newest = seconds
         asked = set()
         for number, cloud in sight.clouds.items():
             one = self.objects.get(number) or self._make(number)
@@ -203,11 +139,19 @@ class Scene:
             if demand is not None:
                 one.demand = demand
                 asked.add(number)
-            self._see(one, View(sight.header, stamp.sec + 1e-9 * stamp.nanosec, cloud,
-                                T_fixed_camera, begin, sight.seconds))
+            self._see(one, View(sight.header, seconds, cloud, T_fixed_camera, begin, self._epoch,
+                                sight.seconds))
         if demand is not None:
             demand.expect(asked)
         self.lose_absent()
+
+    def _start_anew(self) -> None:
+        """Time has jumped back: nothing from before is compared with what comes now."""
+        with self.lock:
+            self._epoch += 1
+            for one in self.objects.values():
+                one.tracker = one.candidate = None
+                one.published = -float('inf')
 
     def lose_absent(self) -> None:
         """Objects whose id has been out of the mask for ``lost_after`` are gone."""
@@ -222,34 +166,40 @@ class Scene:
 
     def _see(self, one: SceneObject, view: View) -> None:
         """Track the object through this frame, or leave it to the other thread."""
-        now, tracker, start = self._settings(), one.tracker, time.perf_counter()
-        try:
-            if not now.tracking or tracker is None or _lacks_meshes(tracker, now):
-                one.tracker = one.candidate = None
-                self._estimating.offer((one, view), one.number)
+        with one.tracking:
+            tracker, start = one.tracker, time.perf_counter()
+            if tracker is None or not self._may_track(tracker):
+                self._estimate_anew(one, view)
                 return
-            estimate = self._better_of(one, tracker, view)
-        except TrackingLost as reason:
-            one.health.count('tracking_lost')
-            self._say('tracking_lost', f'{one.name}: {reason}; estimating anew')
-            one.tracker = one.candidate = None
-            one.shape_due = 0.0
-            self._estimating.offer((one, view), one.number)
-            return
-        except torch.OutOfMemoryError as error:
-            self._models.fall_back(error)
-            one.tracker = one.candidate = None
-            return
-        spent = {'track': time.perf_counter() - start}
+            try:
+                estimate = self._better_of(one, tracker, view)
+            except TrackingLost as reason:
+                one.health.count('tracking_lost')
+                self._say('tracking_lost', f'{one.name}: {reason}; estimating anew')
+                self._estimate_anew(one, view)
+                return
+            except torch.OutOfMemoryError as error:
+                self._models.fall_back(error)
+                self._estimate_anew(one, view)
+                return
         one.health.count('tracked')
-        self._publish(one, replace(estimate, seconds={**view.spent, **spent}), view)
-        period = now.estimate_period
-        since = time.monotonic() - one.looked
-        if one.demand is not None or (one.tracker.doubtful and since > SECOND_LOOK) or (
+        self._publish(one, replace(estimate, seconds={
+            **view.spent, 'track': time.perf_counter() - start}), view)
+        period, since = self._settings().estimate_period, time.monotonic() - one.looked
+        if one.demand is not None or (tracker.doubtful and since > SECOND_LOOK) or (
                 period > 0 and since > period):
             one.looked = time.monotonic()
-            one.shape_due = 0.0
-            self._estimating.offer((one, view), one.number)
+            self._estimating.offer((one, view, True), one.number)
+
+    def _may_track(self, tracker: Tracker) -> bool:
+        """Whether tracking is wanted and has the meshes that are wanted."""
+        now = self._settings()
+        return now.tracking and (
+            not now.publish_meshes or any(p.mesh is not None for p in tracker.estimate.parts))
+
+    def _estimate_anew(self, one: SceneObject, view: View) -> None:
+        one.tracker = one.candidate = None
+        self._estimating.offer((one, view, False), one.number)
 
     def _better_of(self, one: SceneObject, tracker: Tracker, view: View) -> ArticulatedEstimate:
         """Track; where a newer full estimate waits to take over, it has to explain more."""
@@ -271,11 +221,20 @@ class Scene:
 
     # --- the estimating thread ------------------------------------------------------------------
 
-    def _estimate(self, job: tuple[SceneObject, View]) -> None:
-        one, view = job
+    def _estimate(self, job: tuple[SceneObject, View, bool]) -> None:
+        """Full estimate of a view; ``again`` for an object that is tracked meanwhile."""
+        one, view, again = job
+        with one.tracking:
+            if one.tracker is not None and not again and one.demand is None:
+                # Another full estimate has found it while this view was waiting.
+                if view.seconds > one.published:
+                    self._see(one, view)
+                else:
+                    self._overtaken += 1
+                return
         now, demand = self._settings(), one.demand
         one.demand = None
-        mesh = now.publish_meshes and time.monotonic() >= one.shape_due
+        mesh = now.publish_meshes and (now.tracking or time.monotonic() >= one.shape_due)
         try:
             estimate = self._models.infer(one.category, view.cloud, mesh, now.seed)
             if estimate.confidence < now.min_confidence:
@@ -299,6 +258,8 @@ class Scene:
         if demand is not None:
             demand.answer(one.number, True, _in_words(one.name, estimate))
         with self.lock:
+            if view.epoch != self._epoch:
+                return
             if one.tracker is not None and view.seconds <= one.published:
                 one.candidate = tracker
                 return
@@ -322,7 +283,7 @@ class Scene:
 
     def _publish(self, one: SceneObject, estimate: ArticulatedEstimate, view: View) -> None:
         with self.lock:
-            if self._tracking.stopping or one.published - 1.0 < view.seconds <= one.published:
+            if self._tracking.stopping or view.seconds <= one.published:
                 return
             one.published = view.seconds
             seconds = time.perf_counter() - view.begin
@@ -365,10 +326,6 @@ class Scene:
     def _on_error(self, error: Exception) -> None:
         self._health.count('errors')
         self.lose_all('error', f'frame failed: {_in_short(error)}')
-
-
-def _lacks_meshes(tracker: Tracker, now: PerceptionParameters) -> bool:
-    return now.publish_meshes and all(p.mesh is None for p in tracker.estimate.parts)
 
 
 def _in_short(error: Exception) -> str:

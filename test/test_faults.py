@@ -30,8 +30,8 @@ START = 240.0
 """Seconds for a node to start and to answer on a crowded machine."""
 
 INPUTS = ('depth/image_rect', 'depth/camera_info', 'mask')
-TOLERANCE = 12.0
-"""Degrees; the medians of docs/evaluation.md are far below it."""
+TOLERANCE = 25.0
+"""Degrees; one poor full estimate must not fail what is about faults. See test_tracking.py."""
 
 
 class Graph:

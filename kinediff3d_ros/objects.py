@@ -1,0 +1,98 @@
+"""One object of a scene: what is known of it, and who asked."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from std_msgs.msg import Header
+
+from kinediff3d_core.estimate import Mesh
+from kinediff3d_core.tracking import Tracker
+from kinediff3d_ros.health import Health
+from kinediff3d_ros.outputs import ObjectOutputs
+
+
+@dataclass(frozen=True)
+class View:
+    """One object in one frame.
+
+    Attributes:
+        seconds: the frame's stamp. begin: ``time.perf_counter()`` when work on it began.
+        epoch: how often time has started anew.
+        spent: wall time of the stages so far.
+    """
+
+    header: Header
+    seconds: float
+    cloud: np.ndarray
+    T_fixed_camera: np.ndarray | None
+    begin: float
+    epoch: int
+    spent: dict[str, float]
+
+
+class Demand:
+    """A call of the ``estimate`` service: what the next full estimates say."""
+
+    def __init__(self) -> None:
+        self.answered = threading.Event()
+        self.success, self.message = False, ''
+        self._open: set[int] | None = None
+        self._lines: list[str] = []
+        self._lock = threading.Lock()
+
+    def expect(self, numbers: set[int]) -> None:
+        """Which objects will answer."""
+        with self._lock:
+            self._open = numbers
+            self._settle()
+
+    def answer(self, number: int, success: bool, line: str) -> None:
+        with self._lock:
+            self.success |= success
+            self._lines.append(line)
+            if self._open is not None:
+                self._open.discard(number)
+                self._settle()
+
+    def _settle(self) -> None:
+        if not self._open:
+            self.message = '; '.join(self._lines) or 'no object in sight'
+            self.answered.set()
+
+
+class SceneObject:
+    """One object: its outputs, its trackers and what is due.
+
+    Attributes:
+        tracker: follows it; candidate: a newer one that has to show that it is better.
+        tracking: held while its trackers work.
+        demand: who asked for its next full estimate.
+        looked: when it last got a full estimate. seen: when it was last in a frame (monotonic).
+        published: stamp of the last output, s.
+        bare: shown without meshes. new_shape: the next output has other meshes than the last.
+        meshes: of the last full estimate that made them; shape_due: when to make them again.
+    """
+
+    def __init__(self, number: int, name: str, category: str, outputs: ObjectOutputs,
+                 health: Health) -> None:
+        self.number, self.name, self.category = number, name, category
+        self.outputs, self.health = outputs, health
+        self.tracker: Tracker | None = None
+        self.candidate: Tracker | None = None
+        self.demand: Demand | None = None
+        self.tracking = threading.RLock()
+        self.looked = self.published = -float('inf')
+        self.bare = False
+        self.seen = time.monotonic()
+        self.forget()
+
+    def forget(self) -> None:
+        """The object has gone out of sight: nothing of it is shown any more."""
+        self.outputs.take_back()
+        self.shape_due = 0.0
+        self.meshes: dict[str, Mesh | None] = {}
+        self.new_shape = True
