@@ -110,12 +110,17 @@ def load_pipeline(category: str, preset: str = 'fast', device: str = 'cpu',
 
     Args:
         category: one that ships, or one of your own whose file lies beside its weights.
-        weights: folder with the networks; for ``auto`` with one folder a category.
+        weights: folder with the networks, or with one folder a category (``auto`` needs that);
+            None takes the shipped ones.
     """
     if weights is not None:
+        if not weights.is_dir():
+            raise ValueError(f'weights {weights} is not a folder')
         add_own_categories(weights)
     if category == AUTO:
         return AutoPipeline.load(preset, device, weights)
+    if weights is not None and (weights / category).is_dir():
+        weights = weights / category
     return Pipeline.load(category, preset, device, weights)
 
 

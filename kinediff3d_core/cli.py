@@ -185,8 +185,7 @@ def _infer(options: argparse.Namespace) -> int:
     from kinediff3d_core.auto import load_pipeline
     from kinediff3d_core.preview import draw_preview
 
-    pipeline = load_pipeline(options.category, options.preset, options.device,
-                             _weights(options.weights, options.category))
+    pipeline = load_pipeline(options.category, options.preset, options.device, options.weights)
     try:
         if options.points is not None and options.segment:
             from kinediff3d_core.segmentation import segment_cloud

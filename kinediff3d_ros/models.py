@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from kinediff3d_core.auto import load_pipeline
 from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.pipeline import Pipeline
 from kinediff3d_core.tracking import Tracker
@@ -21,7 +22,8 @@ class Models:
 
     Args:
         device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-        weights: folder with the weights; '' takes those that ship with the package.
+        weights: folder with the networks, or with one folder a category; '' takes those that
+            ship with the package.
         warn: is told when the device has to change.
 
     Raises:
@@ -63,8 +65,11 @@ class Models:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         for category in self.categories:
-            self._pipelines[category] = Pipeline.load(category, self._preset, self.device,
-                                                      self._weights)
+            pipeline = load_pipeline(category, self._preset, self.device, self._weights)
+            if not isinstance(pipeline, Pipeline):
+                raise ValueError(f'parameter category {category!r}: a node needs to know what it '
+                                 'looks for; name one category, or map mask ids to categories')
+            self._pipelines[category] = pipeline
 
     def _warm_up(self) -> None:
         """The first run on a GPU loads its kernels."""
