@@ -34,6 +34,8 @@ CLOUD = 8000
 """Points of the cloud that are looked at."""
 STEPS = (3, 12)
 """Descent steps of a frame, and of the first one after the full estimate, which is late."""
+CANDIDATES = 13
+"""Positions of each joint, over its range, that the first frame is tried with."""
 WIDTH = 0.03
 """Width of the robust weights, canonical units."""
 MAX_MOTION = math.radians(50.0), 0.6, math.radians(60.0), 0.4
@@ -87,9 +89,10 @@ class Table:
         self._added = torch.stack(rows)
 
     def query(self, field: Field, points: Tensor) -> Tensor:
-        """Signed distances (1, K, N) of points (1, K, N, 3) in part frames."""
+        """Signed distances (H, K, N) of points (H, K, N, 3) in part frames."""
+        H, K, N = points.shape[:3]
         half = field.half[0, :, None]
-        offset = points[0] - field.centre[0, :, None]
+        offset = points.transpose(0, 1).reshape(K, H * N, 3) - field.centre[0, :, None]
         reach = 1.2 * half
         inside = torch.maximum(torch.minimum(offset, reach), -reach)
         beyond = (offset - inside).clamp(-MARGIN, MARGIN)
@@ -97,7 +100,8 @@ class Table:
         added = F.grid_sample(self._added, at.flip(-1)[:, None, None], mode='bilinear',
                               padding_mode='border', align_corners=True)[:, 0, 0, 0]
         distance = _box_distance(offset, half) + added
-        return torch.where(self._there[:, None], distance, FAR)[None]
+        distance = torch.where(self._there[:, None], distance, FAR)
+        return distance.view(K, H, N).transpose(0, 1)
 
 
 class Tracker:
@@ -113,6 +117,7 @@ class Tracker:
         estimate: the newest one.
         doubtful: the residual has grown, or was poor from the start, though not so far that the
             object counts as lost.
+        seconds: when that was.
         score: how badly the newest estimate explains its frame (``refinement.fit_score``).
     """
 
@@ -140,7 +145,7 @@ class Tracker:
         self._velocity = torch.zeros(1, 6 + len(names), device=device)
         self._middle = self._surface[0, 0].mean(0)
         self._first_score: float | None = None
-        self._seconds, self._T_fixed_camera = seconds, T_fixed_camera
+        self.seconds, self._T_fixed_camera = seconds, T_fixed_camera
         self.estimate, self.doubtful, self.score = estimate, False, math.inf
 
     @torch.no_grad()
@@ -161,7 +166,7 @@ class Tracker:
         Raises:
             TrackingLost: a full estimate is needed, and a new tracker from it.
         """
-        gap = seconds - self._seconds
+        gap = seconds - self.seconds
         if gap <= 0 or self._started and gap > MAX_GAP:
             raise TrackingLost(f'{gap:.2f} s between two frames')
         if len(cloud) < MIN_POINTS:
@@ -170,13 +175,15 @@ class Tracker:
         seen = refine.observe(some, POINTS, self._generator)
         prior = self._carried(T_fixed_camera)
         start = self._predict(prior, gap)
+        if not self._started:
+            start = self._catch_up(start, seen)
         state, information = refine.descend_sdf(
             self._net, self._field, start, seen, self._surface,
             STEPS[0] if self._started else STEPS[1], WIDTH)
         score, residual = refine.fit_score(self._net, self._field, state, seen, self._surface)
         self._judge(prior, state, float(score))
         self._learn_velocity(prior, state, gap)
-        self._state, self._seconds, self.score = state, seconds, float(score)
+        self._state, self.seconds, self.score = state, seconds, float(score)
         self._T_fixed_camera = T_fixed_camera
         self.estimate = self._estimate(information, residual[0], cloud)
         return self.estimate
@@ -202,6 +209,20 @@ class Tracker:
         step = self._velocity * min(gap, MAX_PREDICTION)
         return refine.limit_joints(self._net, refine.move(prior, step, centre))
 
+    def _catch_up(self, state: State, seen: refine.Observation) -> State:
+        """Joint by joint, the position that explains the frame best: a full estimate takes time,
+        and joints move faster than what they hang on."""
+        for i in self._index:
+            joint, unit = self._category.joints[i], float(self._units[i])
+            q = state.q.repeat(CANDIDATES + 1, 1)
+            q[1:, i] = torch.linspace(joint.lower / unit, joint.upper / unit, CANDIDATES)
+            T, origin, axis = (x.expand(len(q), *x.shape[1:]) for x in (
+                state.T_camera_base, state.origin, state.axis))
+            score, _ = refine.fit_score(self._net, self._field, State(T, q, origin, axis), seen,
+                                        self._surface)
+            state = replace(state, q=q[int(score.argmin())][None])
+        return state
+
     def _judge(self, prior: State, state: State, score: float) -> None:
         """Whether this is still the object; remembers the first score."""
         motion = _motion(prior, state, self._centre(prior), self._centre(state))[0]
@@ -210,7 +231,7 @@ class Tracker:
             raise TrackingLost(f'moved by {math.degrees(turn):.0f} degrees and '
                                f'{shift * self._category.scale:.2f} m between two frames')
         for joint, step in zip(self._category.joints, motion[6:].abs().tolist(), strict=True):
-            if step > MAX_MOTION[2 if joint.joint_type == 'revolute' else 3]:
+            if self._started and step > MAX_MOTION[2 if joint.joint_type == 'revolute' else 3]:
                 raise TrackingLost(f'{joint.name} jumped between two frames')
         first = score if self._first_score is None else self._first_score
         # The first fit is measured against what the full estimate said of itself.

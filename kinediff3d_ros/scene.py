@@ -171,6 +171,9 @@ class Scene:
             if tracker is None or not self._may_track(tracker):
                 self._estimate_anew(one, view)
                 return
+            if view.seconds <= tracker.seconds:
+                self._overtaken += 1
+                return
             try:
                 estimate = self._better_of(one, tracker, view)
             except TrackingLost as reason:
@@ -203,9 +206,10 @@ class Scene:
 
     def _better_of(self, one: SceneObject, tracker: Tracker, view: View) -> ArticulatedEstimate:
         """Track; where a newer full estimate waits to take over, it has to explain more."""
-        candidate, one.candidate = one.candidate, None
-        if candidate is None:
+        candidate = one.candidate
+        if candidate is None or view.seconds <= candidate.seconds:
             return tracker.track(view.cloud, view.seconds, view.T_fixed_camera)
+        one.candidate = None
         try:
             new = candidate.track(view.cloud, view.seconds, view.T_fixed_camera)
         except TrackingLost:

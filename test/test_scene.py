@@ -49,8 +49,8 @@ CAMERA = Intrinsics(60.0, 60.0, 31.5, 23.5, 64, 48)
 class InstantTracker:
     """Follows up to half a radian a frame."""
 
-    def __init__(self, answer, delay: float) -> None:
-        self.estimate, self.delay = answer, delay
+    def __init__(self, answer, seconds: float, delay: float) -> None:
+        self.estimate, self.seconds, self.delay = answer, seconds, delay
         self.doubtful, self.score = False, 0.0
 
     def track(self, cloud, seconds, T_fixed_camera=None):
@@ -58,6 +58,7 @@ class InstantTracker:
         position, before = float(cloud[:, 2].mean()), self.estimate.joints[0].position
         if abs(position - before) > 0.5:
             raise TrackingLost('jumped')
+        self.seconds = seconds
         new = laptop_estimate(position)
         self.estimate = replace(new, joints=(replace(new.joints[0], velocity=0.25),))
         return self.estimate
@@ -82,7 +83,7 @@ class InstantModels:
         return laptop_estimate(float(cloud[:, 2].mean()))
 
     def tracker(self, category, estimate, seconds, T_fixed_camera):
-        return InstantTracker(estimate, self.delay)
+        return InstantTracker(estimate, seconds, self.delay)
 
 
 class Bench:
