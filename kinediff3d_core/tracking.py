@@ -44,7 +44,7 @@ revolute joint (rad), prismatic joint (canonical)."""
 GROWN = 1.6, 0.008
 """A score above the first times this plus this (canonical) is a lost object; half of the growth is
 a doubtful one."""
-POOR, HOPELESS = 0.02, 0.045
+POOR, HOPELESS = 0.02, 0.03
 """Scores (canonical) above which an object is doubtful, or lost, whatever the first one was."""
 MAX_GAP = 5.0
 """Seconds without a frame after which the place of the object says nothing any more."""

@@ -447,7 +447,7 @@ def test_object_categories() -> None:
 
 
 def test_out_of_gpu_memory_goes_on_with_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    class OnePipeline:
+    class OnePipeline(models.Pipeline):
         def __init__(self, device: str) -> None:
             self.device = device
 
@@ -456,8 +456,8 @@ def test_out_of_gpu_memory_goes_on_with_the_cpu(monkeypatch: pytest.MonkeyPatch)
                 raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')
             return self.device
 
-    monkeypatch.setattr(models.Pipeline, 'load', staticmethod(
-        lambda category, preset, device, weights: OnePipeline(device)))
+    monkeypatch.setattr(models, 'load_pipeline',
+                        lambda category, preset, device, weights: OnePipeline(device))
     said: list[str] = []
     value = models.Models(['laptop'], 'fast', 'cuda', '', said.append)
     assert value.infer('laptop', np.zeros((2, 3)), False, 0) == 'cuda' and not said
