@@ -33,9 +33,9 @@ SURFACE = 64
 CLOUD = 8000
 """Points of the cloud that are looked at."""
 STEPS = (3, 12)
-"""Descent steps of a frame, and of the first one after the full estimate, which is late."""
+"""Descent steps of a frame, and of one that is late, as the first after a full estimate is."""
 CANDIDATES = 13
-"""Positions of each joint, over its range, that the first frame is tried with."""
+"""Positions of each joint, over its range, that a late frame is tried with."""
 WIDTH = 0.03
 """Width of the robust weights, canonical units."""
 MAX_MOTION = math.radians(50.0), 0.6, math.radians(60.0), 0.4
@@ -46,8 +46,8 @@ GROWN = 1.6, 0.008
 a doubtful one."""
 POOR, HOPELESS = 0.02, 0.03
 """Scores (canonical) above which an object is doubtful, or lost, whatever the first one was."""
-MAX_GAP = 5.0
-"""Seconds without a frame after which the place of the object says nothing any more."""
+LATE = 1.0
+"""Seconds without a frame after which joints may be anywhere in their range."""
 MAX_PREDICTION = 0.3
 """Seconds for which velocities are thought to hold."""
 SMOOTHING = 0.25
@@ -167,21 +167,20 @@ class Tracker:
             TrackingLost: a full estimate is needed, and a new tracker from it.
         """
         gap = seconds - self.seconds
-        if gap <= 0 or self._started and gap > MAX_GAP:
+        if gap <= 0:
             raise TrackingLost(f'{gap:.2f} s between two frames')
         if len(cloud) < MIN_POINTS:
             raise TrackingLost(f'{len(cloud)} points on the object')
         some = cloud[::max(1, len(cloud) // CLOUD)] / self._category.scale
         seen = refine.observe(some, POINTS, self._generator)
         prior = self._carried(T_fixed_camera)
-        start = self._predict(prior, gap)
-        if not self._started:
-            start = self._catch_up(start, seen)
+        late = not self._started or gap > LATE
+        start = self._catch_up(prior, seen) if late else self._predict(prior, gap)
         state, information = refine.descend_sdf(
             self._net, self._field, start, seen, self._surface,
-            STEPS[0] if self._started else STEPS[1], WIDTH)
+            STEPS[late], WIDTH)
         score, residual = refine.fit_score(self._net, self._field, state, seen, self._surface)
-        self._judge(prior, state, float(score))
+        self._judge(start if late else prior, state, float(score))
         self._learn_velocity(prior, state, gap)
         self._state, self.seconds, self.score = state, seconds, float(score)
         self._T_fixed_camera = T_fixed_camera
@@ -231,7 +230,7 @@ class Tracker:
             raise TrackingLost(f'moved by {math.degrees(turn):.0f} degrees and '
                                f'{shift * self._category.scale:.2f} m between two frames')
         for joint, step in zip(self._category.joints, motion[6:].abs().tolist(), strict=True):
-            if self._started and step > MAX_MOTION[2 if joint.joint_type == 'revolute' else 3]:
+            if step > MAX_MOTION[2 if joint.joint_type == 'revolute' else 3]:
                 raise TrackingLost(f'{joint.name} jumped between two frames')
         first = score if self._first_score is None else self._first_score
         # The first fit is measured against what the full estimate said of itself.
@@ -248,8 +247,6 @@ class Tracker:
 
     def _learn_velocity(self, prior: State, state: State, gap: float) -> None:
         motion = _motion(prior, state, self._centre(prior), self._centre(state)) / gap
-        if not self._started:
-            return
         share = 1 - math.exp(-gap / SMOOTHING)
         self._velocity = self._velocity + share * (motion - self._velocity)
 

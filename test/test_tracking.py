@@ -125,8 +125,7 @@ def test_another_object_in_its_place_is_noticed(pipeline, camera, estimate):
 
 @pytest.mark.parametrize(('cloud', 'seconds', 'says'), [
     (np.zeros((20, 3), np.float32), 0.2, '20 points'),
-    (np.ones((500, 3), np.float32), 0.1, '0.00 s between'),
-    (np.ones((500, 3), np.float32), 9.0, '8.90 s between')])
+    (np.ones((500, 3), np.float32), 0.1, '0.00 s between')])
 def test_hopeless_frames_are_said_to_be(pipeline, camera, estimate, cloud, seconds, says):
     tracker = Tracker(pipeline, estimate, 0.0)
     tracker.track(cloud_of(camera, START), 0.1)
