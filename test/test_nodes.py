@@ -246,7 +246,7 @@ def bench(recorder: Recorder, processes: dict) -> Bench:
     ('unknown', "unknown category 'teapot'; known: "),
     ('range', 'max_depth'),
     ('choice', "parameter 'mask_mode' is 'sometimes'; known: auto, required, ignored"),
-    ('weights', 'no weights at '),
+    ('weights', 'is not a folder'),
 ])
 def test_unusable_configuration_ends_with_one_line(processes: dict, name: str, says: str) -> None:
     process = processes[name]
