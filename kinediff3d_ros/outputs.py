@@ -25,8 +25,8 @@ from kinediff3d_ros import conversions, planning
 from kinediff3d_ros.description import DescriptionFiles, default_directory
 from kinediff3d_ros.parameters import PerceptionParameters
 
-MESHES_AGAIN = 1.0
-"""Seconds after which mesh markers are sent again, for viewers that came late."""
+MARKERS_AGAIN = 1.0
+"""Seconds after which markers are sent again, for viewers that came late."""
 
 
 class ObjectOutputs:
@@ -119,32 +119,25 @@ class ObjectOutputs:
         self._newest: ArticulatedEstimate | None = None
         self._shown: dict[tuple[str, int], str] = {}
         self._array, self._contacts = MarkerArray(), dict[str, np.ndarray]()
-        self._meshes_due = self._description_due = 0.0
+        self._markers_due = self._description_due = 0.0
 
     def _show(self, header: Header, new_shape: bool) -> None:
-        """Axes with every frame; meshes, which follow their frames, when they are new or due."""
+        """Markers when the shape is new and now and then; they follow their frames by TF."""
         now = time.monotonic()
-        estimate = self._newest
         if new_shape or not self._array.markers:
-            self._array = conversions.markers(estimate, header.stamp, self._name,
+            self._array = conversions.markers(self._newest, header.stamp, self._name,
                                               self._settings().marker_triangles)
-            self._meshes_due = 0.0
-        array = self._array
-        for marker in array.markers:
+        elif now < self._markers_due:
+            return
+        self._markers_due = now + MARKERS_AGAIN
+        for marker in self._array.markers:
             marker.header.stamp = header.stamp
-        if now < self._meshes_due:
-            array = MarkerArray(markers=[m for m in array.markers
-                                         if m.type != Marker.TRIANGLE_LIST])
-        else:
-            self._meshes_due = now + MESHES_AGAIN
-        if self._ghost_at is not None and array is self._array:
-            array = MarkerArray(markers=[*array.markers, *self._ghost()])
-        if array.markers:
-            self._markers.publish(array)
-        shown = conversions.marker_keys(self._array)
-        ghosts = {k: f for k, f in self._shown.items() if k[0] == f'{self._name}/ghost'}
-        self._delete({k: f for k, f in self._shown.items() if k not in shown | ghosts})
-        self._shown = shown | ghosts | conversions.marker_keys(array)
+        array = MarkerArray(markers=[*self._array.markers, *self._ghost()])
+        shown = conversions.marker_keys(array)
+        gone = {key: frame for key, frame in self._shown.items() if key not in shown}
+        array.markers += conversions.deleted_markers(gone, header.stamp).markers
+        self._markers.publish(array)
+        self._shown = shown
 
     def _delete(self, keys: dict[tuple[str, int], str]) -> None:
         if keys:
@@ -183,6 +176,8 @@ class ObjectOutputs:
             self._shown |= conversions.marker_keys(array)
 
     def _ghost(self) -> list[Marker]:
+        if self._ghost_at is None:
+            return []
         meshes = [m for m in self._array.markers if m.type == Marker.TRIANGLE_LIST]
         try:
             positions = planning.commanded_positions(self._newest, self._ghost_at)
