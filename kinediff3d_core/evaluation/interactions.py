@@ -61,7 +61,7 @@ def true_estimate(instances: Instances, row: int, share: float,
 
 def contact_sheet(out: Path, categories: Sequence[str], count: int = 6, seed: int = 0) -> Path:
     """Write ``count`` held-out objects of each category with their contacts as one PNG."""
-    groups = []
+    groups: list[tuple[str, list[tuple[str, np.ndarray]]]] = []
     for name in categories:
         objects = sample_instances(name, count, held_out_generator(seed))
         cells = []
