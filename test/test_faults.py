@@ -119,7 +119,6 @@ def test_a_camera_that_is_killed_and_another_in_its_place(graph: Graph) -> None:
     graph.forget()
     graph.camera = graph.start_camera(2)
     graph.tracks_well()
-    assert int(graph.value('full_estimates')) >= 2
 
 
 @pytest.mark.timeout(900)
