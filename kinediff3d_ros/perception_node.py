@@ -12,6 +12,7 @@ from collections.abc import Generator
 import numpy as np
 import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -125,7 +126,9 @@ class PerceptionNode(LifecycleNode):
             self._listener = TransformListener(self._buffer, self)
         self._watchdogs = [self.create_timer(1.0, self._watch, clock=Clock(
             clock_type=ClockType.STEADY_TIME))]
-        self._service = self.create_service(Trigger, 'estimate', self._on_estimate)
+        # A group of its own: in the node's, no image would be taken while the answer is awaited.
+        self._service = self.create_service(Trigger, 'estimate', self._on_estimate,
+                                            callback_group=ReentrantCallbackGroup())
         self._configured = True
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -316,6 +316,7 @@ def test_the_service_answers_with_what_it_saw(bench: Bench) -> None:
     assert client.wait_for_service(LIMIT)
     for angle, good in ((1.0, True), (3.5, False)):
         future = client.call_async(Trigger.Request())
+        time.sleep(0.5)  # no image is under way when the node begins to wait for one
         end = time.monotonic() + LIMIT
         while not future.done() and time.monotonic() < end:
             last = bench.show({1: angle})
