@@ -14,6 +14,7 @@ from kinediff3d_core.category_file import add_own_categories
 from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.geometry import Intrinsics
 from kinediff3d_core.pipeline import Generated, Pipeline
+from kinediff3d_core.segmentation import segment_object
 from kinediff3d_core.weights import trained_categories
 
 AUTO = 'auto'
@@ -67,6 +68,8 @@ class AutoPipeline:
             ValueError: input of a wrong shape or kind.
             NoEstimate: no category explains the view; the message has the reason of the last.
         """
+        if depth is not None and intrinsics is not None and points is None and mask is None:
+            mask = segment_object(depth, intrinsics)  # once, not for every category
         first, reasons = [], []
         for name, pipeline in self.pipelines.items():
             usual = pipeline.preset

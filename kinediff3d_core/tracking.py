@@ -130,14 +130,7 @@ class Tracker:
         names = [j.name for j in self._category.joints]
         self._index = [names.index(j.name) for j in estimate.joints]
         self._parts = [self._category.parts.index(p.name) for p in estimate.parts]
-        q = pipeline.pose.mean[9::7].clone()
-        q[self._index] = torch.tensor([j.position for j in estimate.joints], device=device,
-                                      dtype=q.dtype) / self._units[self._index]
-        z = torch.from_numpy(estimate.latent).to(q)[None]
-        self._field = pipeline.shape.decode(z, q[None])
-        T = torch.from_numpy(estimate.T_camera_base).to(q)
-        T[:3, 3] /= self._category.scale
-        self._state = State(T[None], q[None], self._field.origin, pipeline.shape.axis[None])
+        self._field, self._state = pipeline.stands_for(estimate)
         self._surface, _ = refine.surface_samples(pipeline.shape, self._field, SURFACE,
                                                   self._generator)
         # The descent asks it for distances and for the tree alone.

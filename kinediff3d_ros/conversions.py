@@ -300,6 +300,15 @@ def deleted_markers(keys: Mapping[tuple[str, int], str], stamp: Time) -> MarkerA
     return array
 
 
+def delete_what_is_gone(array: MarkerArray, shown: Mapping[tuple[str, int], str],
+                        stamp: Time) -> dict[tuple[str, int], str]:
+    """Add a DELETE for what was shown and is not in the array; returns what is shown now."""
+    now = marker_keys(array)
+    gone = {key: frame for key, frame in shown.items() if key not in now}
+    array.markers += deleted_markers(gone, stamp).markers
+    return now
+
+
 def simplify(mesh: Mesh, max_triangles: int) -> Mesh:
     """A mesh of at most that many triangles, for viewers.
 

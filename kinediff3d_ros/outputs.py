@@ -133,11 +133,8 @@ class ObjectOutputs:
         for marker in self._array.markers:
             marker.header.stamp = header.stamp
         array = MarkerArray(markers=[*self._array.markers, *self._ghost()])
-        shown = conversions.marker_keys(array)
-        gone = {key: frame for key, frame in self._shown.items() if key not in shown}
-        array.markers += conversions.deleted_markers(gone, header.stamp).markers
+        self._shown = conversions.delete_what_is_gone(array, self._shown, header.stamp)
         self._markers.publish(array)
-        self._shown = shown
 
     def _delete(self, keys: dict[tuple[str, int], str]) -> None:
         if keys:

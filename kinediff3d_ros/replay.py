@@ -27,15 +27,14 @@ from kinediff3d_core.pipeline import Pipeline
 from kinediff3d_core.segmentation import segment_cloud, segment_object
 from kinediff3d_core.tracking import Tracker, TrackingLost
 from kinediff3d_ros import conversions
+from kinediff3d_ros.inputs import nanoseconds
 from kinediff3d_ros.pairing import StampPairing
+from kinediff3d_ros.parameters import PerceptionParameters
 
 TYPES = {'sensor_msgs/msg/Image': Image, 'sensor_msgs/msg/CameraInfo': CameraInfo,
          'sensor_msgs/msg/PointCloud2': PointCloud2, 'sensor_msgs/msg/JointState': JointState}
-SYNC_SLOP = 20_000_000
-"""Largest difference between the stamps of a depth image and its mask, ns."""
-
-MARKER_TRIANGLES = 6000
-STORAGES = ('mcap', 'sqlite3')
+DEFAULTS = PerceptionParameters()
+"""The node's parameters, as they are where nobody changes them."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,8 @@ def frames(reader: Any, topics: Topics, segment_points: bool = False,
     wanted = {t for t in (topics.depth, topics.camera_info, topics.mask, topics.points,
                           topics.truth) if t}
     chosen = [c for c in reader.connections if c.topic in wanted]
-    pairing: StampPairing[tuple[int, Image, CameraInfo], Image] = StampPairing(SYNC_SLOP)
+    pairing: StampPairing[tuple[int, Image, CameraInfo], Image] = StampPairing(
+        int(DEFAULTS.sync_slop * 1e9))
     info: CameraInfo | None = None
     early: list[tuple[int, Image]] = []
     for connection, recorded, raw in reader.messages(connections=chosen):
@@ -221,7 +221,7 @@ def frames(reader: Any, topics: Topics, segment_points: bool = False,
             info = message
             images, early = early, []
         elif connection.topic == topics.mask:
-            pair = pairing.add_second(_nanoseconds(message), message)
+            pair = pairing.add_second(nanoseconds(message.header.stamp), message)
         elif info is None:
             early = [*early[-4:], (recorded, message)]
         else:
@@ -231,13 +231,10 @@ def frames(reader: Any, topics: Topics, segment_points: bool = False,
             if not topics.mask:
                 yield _of_images(time_recorded, image, info, None, mask_id)
             else:
-                pair = pairing.add_first(_nanoseconds(image), (time_recorded, image, info))
+                pair = pairing.add_first(nanoseconds(image.header.stamp),
+                                         (time_recorded, image, info))
         if pair is not None:
             yield _of_images(*pair[0], pair[1], mask_id)
-
-
-def _nanoseconds(message: Any) -> int:
-    return int(message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec)
 
 
 def _of_images(recorded: int, image: Image, info: CameraInfo, mask: Image | None,
@@ -348,11 +345,8 @@ class OutputBag:
                 record.estimate, header, self._name)))
             self._write('/joint_states', at, conversions.joint_state(record.estimate, header))
             array = conversions.markers(record.estimate, header.stamp, self._name,
-                                        MARKER_TRIANGLES)
-        shown = conversions.marker_keys(array)
-        gone = {key: frame for key, frame in self._shown.items() if key not in shown}
-        array.markers += conversions.deleted_markers(gone, header.stamp).markers
-        self._shown = shown
+                                        DEFAULTS.marker_triangles)
+        self._shown = conversions.delete_what_is_gone(array, self._shown, header.stamp)
         if array.markers:
             self._write('/markers', at, array)
 

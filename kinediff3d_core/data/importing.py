@@ -12,7 +12,6 @@ from torch import Tensor
 from kinediff3d_core.categories import CATEGORIES, Category
 from kinediff3d_core.data.object_files import POINTS
 from kinediff3d_core.data.objects import (
-    Array,
     MeshObject,
     cast_object,
     raycasting_scene,
@@ -20,6 +19,7 @@ from kinediff3d_core.data.objects import (
     visible_surface,
 )
 from kinediff3d_core.data.samples import noisy_clouds, query_points, view_rays
+from kinediff3d_core.data.views import box_corners
 from kinediff3d_core.data.winding import fast_winding_number
 from kinediff3d_core.estimate import Mesh
 from kinediff3d_core.geometry import transform_points
@@ -107,9 +107,10 @@ def _views(obj: MeshObject, category: Category, views: int, generator: torch.Gen
            ) -> dict[str, Tensor]:
     """Clouds (views, POINTS, 3) with poses and joint states; those that show too little go."""
     kept: list[tuple[Tensor, Tensor, Tensor]] = []
+    corners = box_corners(torch.from_numpy(obj.bounds).float())
     for q, T in _some_views(obj, views, generator):
         poses = obj.part_poses(q, T)
-        rays = view_rays(transform_points(poses, corners(obj.bounds)).flatten(0, 1)[None], GRID)
+        rays = view_rays(transform_points(poses, corners).flatten(0, 1)[None], GRID)
         depth, part = cast_object(obj, poses, rays[0])
         cloud, valid = noisy_clouds(rays, depth[None], part[None], POINTS, generator)
         if bool(valid):
@@ -129,10 +130,3 @@ def _some_views(obj: MeshObject, n: int, generator: torch.Generator,
                 ) -> Iterator[tuple[Tensor, Tensor]]:
     for _ in range(3):
         yield from zip(*sample_object_views(obj, generator, n, train=True), strict=True)
-
-
-def corners(bounds: Array) -> Tensor:
-    """Corners (K, 8, 3) of boxes (K, 2, 3)."""
-    pick = [[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]
-    box = torch.from_numpy(bounds).float()
-    return torch.stack([box[:, [p[a] for p in pick], a] for a in range(3)], dim=-1)

@@ -30,13 +30,16 @@ def state_range(instances: Instances, train: bool = False) -> tuple[Tensor, Tens
     return lower, torch.maximum(instances.upper.clamp_max(high), lower)
 
 
+def box_corners(bounds: Tensor) -> Tensor:
+    """Corners (..., 8, 3) of boxes (..., 2, 3)."""
+    pick = [[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]
+    return torch.stack([bounds[..., [p[a] for p in pick], a] for a in range(3)], dim=-1)
+
+
 def posed_corners(instances: Instances, q: Tensor, T_camera_base: Tensor) -> Tensor:
     """Corners (B, 8 K, 3) of all parts' boxes in the camera frame, m."""
     poses = instances.part_poses(q, T_camera_base)
-    pick = torch.tensor([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)],
-                        device=q.device)
-    corners = torch.stack([instances.bounds[:, :, pick[:, a], a] for a in range(3)], dim=-1)
-    return transform_points(poses, corners).flatten(1, 2)
+    return transform_points(poses, box_corners(instances.bounds)).flatten(1, 2)
 
 
 def sample_views(instances: Instances, generator: torch.Generator, train: bool = False,
