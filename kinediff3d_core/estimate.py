@@ -80,7 +80,8 @@ class ArticulatedEstimate:
         covariance: (6, 6) of the base pose, (x, y, z, rx, ry, rz) about the camera's axes,
             m and rad, from the spread of the hypotheses that explain the cloud.
         residual: mean distance of the observed points to the posed surface, m.
-        confidence: 0..1, weight of the best mode times its fit.
+        confidence: 0..1, weight of the best mode times its fit, times the probability that its
+            deviations leave open that no rotation is off by 20 degrees.
         modes: distinct hypotheses, best first.
         latent: (D,) shape code Z.
         points: (N, 3) the points used, camera frame, m.

@@ -44,6 +44,7 @@ from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import ScoreModel, State, unpack_state
 from kinediff3d_core.refinement import Observation
 from kinediff3d_core.segmentation import segment_object
+from kinediff3d_core.uncertainty import within_reach
 from kinediff3d_core.weights import load_network
 
 MAX_POINTS = 4_000_000
@@ -193,7 +194,6 @@ class Pipeline:
             z, field, state = self.regenerate(few, state, generator, first=True)
             surface, _ = refine.surface_samples(self.shape, field, 48, generator)
             score, _ = refine.fit_score(self.shape, field, state, seen, surface)
-            sampled = state
             kept = _distinct(state, score, self.preset.keep[0], 4.0)
             z, field, state, score = z[kept], field[kept], state[kept], score[kept]
         with _stage(seconds, 'refine'):
@@ -207,8 +207,8 @@ class Pipeline:
                 'and the mask')
         with _stage(seconds, 'mesh'):
             meshes = self.meshes(field[best:best + 1]) if mesh else None
-        return self._estimate(best, z, field, state, score, residual, information, sampled,
-                              meshes, view.shown, seconds)
+        return self._estimate(best, z, field, state, score, residual, information, meshes,
+                              view.shown, seconds)
 
     def look(self, generator: torch.Generator, points: np.ndarray | None = None,
              depth: np.ndarray | None = None, intrinsics: Intrinsics | None = None,
@@ -229,7 +229,7 @@ class Pipeline:
         _, information = refine.descend_sdf(net, field, state, seen, surface, 0, 0.02)
         with _stage(seconds, 'mesh'):
             meshes = self.meshes(field) if mesh else None
-        return self._estimate(0, z, field, state, score, residual, information, state, meshes,
+        return self._estimate(0, z, field, state, score, residual, information, meshes,
                               view.shown, seconds)
 
     @torch.no_grad()
@@ -411,9 +411,8 @@ class Pipeline:
         return tuple(meshes)
 
     def _estimate(self, best: int, z: Tensor, field: Field, state: State, score: Tensor,
-                  residual: Tensor, information: Tensor, sampled: State,
-                  meshes: tuple[Mesh, ...] | None, points: Tensor, seconds: dict[str, float],
-                  ) -> ArticulatedEstimate:
+                  residual: Tensor, information: Tensor, meshes: tuple[Mesh, ...] | None,
+                  points: Tensor, seconds: dict[str, float]) -> ArticulatedEstimate:
         c, scale, unit = self.category, self.category.scale, self.units
         there = torch.sigmoid(field.exists[best]).tolist()
         part_index = [k for k in range(len(c.parts)) if there[k] > 0.5]
@@ -429,7 +428,7 @@ class Pipeline:
             modes.append(Mode(float(weight[same].sum()), T,
                               (state.q[i] * unit)[joint_index].double().cpu().numpy(),
                               float(residual[i]) * scale))
-        covariance, q_std = self._spread(best, state, residual, information, sampled)
+        covariance, q_std = self._spread(best, state, residual, information)
         poses = refine.part_poses(self.shape, state[best:best + 1])[0]
         parts = tuple(PartEstimate(c.parts[k], _metric(poses[k], scale),
                                    meshes[n] if meshes is not None else None)
@@ -443,11 +442,11 @@ class Pipeline:
         fit = float(torch.exp(-residual[best] / 0.03))
         return ArticulatedEstimate(
             c.name, parts, joints, covariance, float(residual[best]) * scale,
-            modes[0].weight * fit, tuple(modes), z[best].double().cpu().numpy(),
-            points.double().cpu().numpy() * scale, seconds)
+            modes[0].weight * fit * within_reach(covariance, joints), tuple(modes),
+            z[best].double().cpu().numpy(), points.double().cpu().numpy() * scale, seconds)
 
     def _spread(self, best: int, state: State, residual: Tensor, information: Tensor,
-                sampled: State) -> tuple[np.ndarray, Tensor]:
+                ) -> tuple[np.ndarray, Tensor]:
         """Covariance (6, 6) of the base pose in metres and radians, and q's deviation (J).
 
         The spread of the refined hypotheses that stayed in the best one's mode, plus what the

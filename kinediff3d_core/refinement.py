@@ -392,13 +392,13 @@ def _descend(net: KAVAE, field: Field, state: State, seen: Observation, surface:
 def left_open(information: Tensor, residual: Tensor) -> Tensor:
     """Covariance (6 + J, 6 + J) of pose and joints that a descent's residual leaves open.
 
-    Shape errors are correlated over the cloud, so that twenty points count as one.
+    Shape errors are correlated over the cloud, so that forty-five points count as one.
 
     Args:
         information: (6 + J, 6 + J) of :func:`descend_sdf`. residual: () mean distance.
     """
     eye = torch.eye(len(information), device=information.device)
-    noise = 20 * (residual.square() + 1e-4 ** 2)
+    noise = 45 * (residual.square() + 1e-4 ** 2)
     out: Tensor = noise * torch.linalg.inv(information + 1e-3 * eye)
     return out
 

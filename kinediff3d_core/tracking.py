@@ -25,6 +25,7 @@ from kinediff3d_core.estimate import ArticulatedEstimate, Mode
 from kinediff3d_core.networks.kavae import FAR, KAVAE, Field
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.pipeline import MIN_POINTS, Pipeline
+from kinediff3d_core.uncertainty import within_reach
 
 POINTS = 320
 """Observed points that residuals use."""
@@ -46,6 +47,9 @@ GROWN = 1.6, 0.008
 a doubtful one."""
 POOR, HOPELESS = 0.02, 0.03
 """Scores (canonical) above which an object is doubtful, or lost, whatever the first one was."""
+ANOTHER_VIEW = math.radians(30.0), 0.25
+"""Turn of the direction to the camera (rad), or motion of a joint (share of its range), after
+which a view may show what the full estimate could not see."""
 LATE = 1.0
 """Seconds without a frame after which joints may be anywhere in their range."""
 MAX_PREDICTION = 0.3
@@ -138,6 +142,7 @@ class Tracker:
         self._velocity = torch.zeros(1, 6 + len(names), device=device)
         self._middle = self._surface[0, 0].mean(0)
         self._first_score: float | None = None
+        self.mark_view()
         self.seconds, self._T_fixed_camera = seconds, T_fixed_camera
         self.estimate, self.doubtful, self.score = estimate, False, math.inf
 
@@ -179,6 +184,25 @@ class Tracker:
         self._T_fixed_camera = T_fixed_camera
         self.estimate = self._estimate(information, residual[0], cloud)
         return self.estimate
+
+    @property
+    def another_view(self) -> bool:
+        """Whether the object is seen otherwise than at the start, or when it was last marked."""
+        towards, q = self._seen_from()
+        turn = math.acos(min(1.0, max(-1.0, float(towards @ self._marked[0]))))
+        moved = (q - self._marked[1]).abs()
+        return turn > ANOTHER_VIEW[0] or bool((moved > ANOTHER_VIEW[1])[self._index].any())
+
+    def mark_view(self) -> None:
+        """Take this view as one that a full estimate has been made of, or is being made of."""
+        self._marked = self._seen_from()
+
+    def _seen_from(self) -> tuple[Tensor, Tensor]:
+        """Direction (3) from the base to the camera in the base's frame; joints (J) in ranges."""
+        T = self._state.T_camera_base[0]
+        span = torch.tensor([j.upper - j.lower for j in self._category.joints]).to(self._units)
+        towards = F.normalize(-self._centre(self._state), dim=0) @ T[:3, :3]
+        return towards, self._state.q[0] * self._units / span
 
     @property
     def _started(self) -> bool:
@@ -264,10 +288,12 @@ class Tracker:
         joints = tuple(replace(joint, position=float(q[i]), velocity=float(v[i]),
                                std=float(deviations[i] * units[i]))
                        for joint, i in zip(before.joints, self._index, strict=True))
-        fit = math.exp((before.residual / scale - mean) / 0.03)
+        sure = (before.confidence * math.exp((before.residual / scale - mean) / 0.03)
+                * within_reach(covariance, joints)
+                / within_reach(before.covariance, before.joints))
         mode = Mode(1.0, poses[0], q[self._index].numpy(), mean * scale)
         return replace(before, parts=parts, joints=joints, covariance=covariance,
-                       residual=mean * scale, confidence=min(1.0, before.confidence * fit),
+                       residual=mean * scale, confidence=min(1.0, sure),
                        modes=(mode,), points=cloud, seconds={})
 
 

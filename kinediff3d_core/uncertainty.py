@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from kinediff3d_core.estimate import ArticulatedEstimate
+from kinediff3d_core.estimate import ArticulatedEstimate, JointEstimate
+
+FAILURE = math.radians(20.0)
+"""A rotation that is further off than this counts as a failure in evaluation, rad."""
+
+
+def within_reach(covariance: np.ndarray, joints: Sequence[JointEstimate]) -> float:
+    """Probability that no rotation, of the base or of a revolute joint, is a failure.
+
+    It is that of the worst one, taken as normal about its worst axis: a base that is hidden behind
+    the lid fits in any position.
+
+    Args:
+        covariance: (6, 6) of the base pose, as :class:`ArticulatedEstimate` has it.
+    """
+    worst = max([float(np.linalg.eigvalsh(covariance[3:, 3:])[-1]),
+                 *(j.std ** 2 for j in joints if j.joint_type == 'revolute')])
+    return math.erf(FAILURE / math.sqrt(2 * max(worst, 1e-12)))
 
 
 def in_frame(estimate: ArticulatedEstimate, T_frame_camera: np.ndarray) -> ArticulatedEstimate:

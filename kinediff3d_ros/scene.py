@@ -27,8 +27,12 @@ from kinediff3d_ros.worker import NewestItemWorker
 STRIDE = 2
 """Tracking without a mask looks for the object in every so many pixels."""
 
-SECOND_LOOK = 5.0
-"""Least time between two full estimates of an object that is tracked but doubtful, s."""
+SECOND_LOOK = 3.0
+"""Least time between two full estimates of an object that is tracked but doubtful, or is seen from
+another side or in another state than at the last, s."""
+
+MARGIN = 0.95
+"""A full estimate takes over from tracking if its score in the next frame is below this share."""
 
 
 class Scene:
@@ -189,9 +193,11 @@ class Scene:
         self._publish(one, replace(estimate, seconds={
             **view.spent, 'track': time.perf_counter() - start}), view)
         period, since = self._settings().estimate_period, time.monotonic() - one.looked
-        if one.demand is not None or (tracker.doubtful and since > SECOND_LOOK) or (
+        unsure = tracker.doubtful or tracker.another_view
+        if one.demand is not None or (unsure and since > SECOND_LOOK) or (
                 period > 0 and since > period):
             one.looked = time.monotonic()
+            tracker.mark_view()
             self._estimating.offer((one, view, True), one.number)
 
     def _may_track(self, tracker: Tracker) -> bool:
@@ -218,7 +224,7 @@ class Scene:
             old = tracker.track(view.cloud, view.seconds, view.T_fixed_camera)
         except TrackingLost:
             tracker.score = float('inf')
-        if tracker.score <= candidate.score:
+        if candidate.score > MARGIN * tracker.score:
             return old
         one.tracker, one.new_shape = candidate, True
         return new

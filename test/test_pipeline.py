@@ -33,8 +33,9 @@ def views():
     """Depth (VIEWS, H, W), mask, q, T_camera_base of held-out laptops, and the share (VIEWS, 2) of
     each part in the object's pixels."""
     generator = held_out_generator(77)
-    laptops = sample_instances('laptop', VIEWS, generator)
+    laptops = sample_instances('laptop', 16, generator)
     q, T = sample_views(laptops, generator)
+    laptops, q, T = laptops[torch.arange(VIEWS)], q[:VIEWS], T[:VIEWS]
     depth, part = render_depth(laptops, q, T, TEST_CAMERA)
     depth, mask = apply_sensor(depth, part, generator)
     pixels = torch.stack([(part == k).flatten(1).sum(1) for k in range(2)], dim=1)
@@ -56,12 +57,23 @@ def test_held_out_laptops_are_found(estimates, views):
              for i, e in enumerate(estimates)]
     shift = [np.linalg.norm(e.T_camera_base[:3, 3] - T[i, :3, 3].numpy())
              for i, e in enumerate(estimates)]
-    # From behind, the lid may hide the base but for a sliver, and with it how far it is open.
-    told = shares.min(1) > 0.05
-    assert told.sum() >= VIEWS - 1
+    # From behind, the lid may hide the base but for an edge, and with it how far it is open.
+    told = shares.min(1) > 0.2
+    assert told.sum() >= VIEWS - 2
     assert np.median(rotation) < 3.0 and max(np.array(rotation)[told]) < 20.0
     assert np.median(joint) < 3.0
     assert np.median(shift) < 0.02
+
+
+def test_an_estimate_says_how_sure_it_is(estimates, views):
+    # One of the views shows no base but its back edge, one none at all.
+    T = views[3]
+    error = np.array([angle_deg(e.T_camera_base[:3, :3].T @ T[i, :3, :3].double().numpy())
+                      for i, e in enumerate(estimates)])
+    told = np.array([math.degrees(math.sqrt(np.trace(e.covariance[3:, 3:]))) for e in estimates])
+    assert (error < 3 * told + 1.0).all()
+    sure = np.array([e.confidence for e in estimates])
+    assert sure[error > 10].max(initial=0.0) < 0.6 < sure[error < 3].min()
 
 
 def test_an_estimate_is_whole(estimates):

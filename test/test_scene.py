@@ -34,7 +34,7 @@ from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 from kinediff3d_core.estimate import NoEstimate  # noqa: E402
 from kinediff3d_core.geometry import Intrinsics  # noqa: E402
 from kinediff3d_core.tracking import TrackingLost  # noqa: E402
-from kinediff3d_ros import conversions, models, perception_node, planning  # noqa: E402
+from kinediff3d_ros import conversions, models, perception_node, planning, scene  # noqa: E402
 from kinediff3d_ros.parameters import object_categories  # noqa: E402
 from kinediff3d_ros.processes import Recorder, private_graph, stamp_key  # noqa: E402
 from kinediff3d_ros.running import spin  # noqa: E402
@@ -52,6 +52,7 @@ class InstantTracker:
     def __init__(self, answer, seconds: float, delay: float) -> None:
         self.estimate, self.seconds, self.delay = answer, seconds, delay
         self.doubtful, self.score = False, 0.0
+        self.mark_view()
 
     def track(self, cloud, seconds, T_fixed_camera=None):
         time.sleep(self.delay)
@@ -62,6 +63,14 @@ class InstantTracker:
         new = laptop_estimate(position)
         self.estimate = replace(new, joints=(replace(new.joints[0], velocity=0.25),))
         return self.estimate
+
+
+    @property
+    def another_view(self) -> bool:
+        return abs(self.estimate.joints[0].position - self.marked) > 0.6
+
+    def mark_view(self) -> None:
+        self.marked = self.estimate.joints[0].position
 
 
 class InstantModels:
@@ -264,6 +273,20 @@ def test_one_full_estimate_then_tracking_until_it_is_lost(bench: Bench) -> None:
     meshes = [m for a in bench.markers.messages for m in a.markers
               if m.type == Marker.TRIANGLE_LIST and m.action == Marker.ADD]
     assert meshes and all(m.frame_locked for m in meshes)
+
+
+def test_what_is_seen_otherwise_is_estimated_beside_the_tracking(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scene, 'SECOND_LOOK', 0.0)
+    bench.start()
+    for angle in (1.0, 1.4, 1.8):
+        bench.joint(bench.show({1: angle}))
+    bench.wait(lambda: InstantModels.calls == 2, 'second full estimate')
+    # It takes over in a frame after it, and is no reason for a third.
+    for angle in (1.9, 2.0):
+        assert list(bench.joint(bench.show({1: angle})).velocity) == [0.25]
+    _, values = bench.status(lambda v, s: v['full_estimates'] == '2', 'both counted')
+    assert (InstantModels.calls, values['tracking_lost']) == (2, '0')
 
 
 def test_objects_come_and_go_with_names_of_their_own(bench: Bench) -> None:

@@ -149,6 +149,23 @@ def test_a_camera_that_moves_at_once_needs_to_be_known(pipeline, camera, estimat
         unknown.track(elsewhere, 0.2)
 
 
+def test_another_view_is_noticed_once(pipeline, camera, estimate):
+    tracker = Tracker(pipeline, estimate, 0.0)
+    assert not tracker.another_view
+    tracker.track(cloud_of(camera, START), 0.1)
+    tracker.track(cloud_of(camera, START + 1), 0.2)
+    assert not tracker.another_view
+    for i, state in enumerate(range(START + 2, START + 9)):
+        tracker.track(cloud_of(camera, state), 0.3 + 0.1 * i)
+    assert tracker.another_view
+    tracker.mark_view()
+    assert not tracker.another_view
+    cloud = cloud_of(camera, START + 8)
+    for i in range(1, 9):
+        tracker.track(moved(cloud, rotation(2, 5.0 * i), about=np.zeros(3)), 1.0 + 0.1 * i)
+    assert not tracker.another_view  # a turn about the line of sight shows nothing else
+
+
 def test_velocity_of_a_joint_that_turns_evenly(pipeline, estimate):
     """The decoded object itself, its lid turning by 0.4 rad/s."""
     net, scale = pipeline.shape, pipeline.category.scale
