@@ -51,9 +51,7 @@ class AutoPipeline:
         if not names:
             raise ValueError(f'no category has weights in {weights}; it must hold one folder a '
                              'category')
-        return cls({name: Pipeline.load(name, preset, device,
-                                        weights / name if weights is not None else None)
-                    for name in names})
+        return cls({name: Pipeline.load(name, preset, device, weights) for name in names})
 
     def infer(self, points: np.ndarray | None = None, *, depth: np.ndarray | None = None,
               intrinsics: Intrinsics | None = None, mask: np.ndarray | None = None,
@@ -117,13 +115,9 @@ def load_pipeline(category: str, preset: str = 'fast', device: str = 'cpu',
             None takes the shipped ones.
     """
     if weights is not None:
-        if not weights.is_dir():
-            raise ValueError(f'weights {weights} is not a folder')
         add_own_categories(weights)
     if category == AUTO:
         return AutoPipeline.load(preset, device, weights)
-    if weights is not None and (weights / category).is_dir():
-        weights = weights / category
     return Pipeline.load(category, preset, device, weights)
 
 

@@ -86,13 +86,6 @@ def _add_model(command: Parser, preset: bool = True) -> None:
                          help='folder with the networks; default: the shipped ones')
 
 
-def _weights(folder: Path | None, category: str) -> Path | None:
-    """The folder of a category's networks: ``folder`` itself, or the category's in it."""
-    if folder is not None and not folder.is_dir():
-        raise ValueError(f'--weights {folder} is not a folder')
-    return folder / category if folder is not None and (folder / category).is_dir() else folder
-
-
 def _number(kind: type, at_least: float | None = None, above: float | None = None) -> Any:
     """A number within bounds, for argparse."""
     def read(text: str) -> Any:
@@ -303,7 +296,7 @@ def _generate(options: argparse.Namespace) -> int:
     from kinediff3d_core.pipeline import Pipeline
 
     pipeline = Pipeline.load(category.name, preset=options.preset, device=options.device,
-                             weights=_weights(options.weights, category.name))
+                             weights=options.weights)
     if estimate is None:
         assert sample is not None
         try:
@@ -460,7 +453,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             if source == 'procedural' else \
             E.object_samples(source, name, options.seed, shapes=not options.no_mesh)
         pipeline = Pipeline.load(name, preset=options.preset, device=options.device,
-                                 weights=_weights(options.weights, name))
+                                 weights=options.weights)
         if options.rounds is not None:
             pipeline.preset = replace(pipeline.preset, rounds=options.rounds)
         pictures = options.pictures
@@ -539,7 +532,7 @@ def _benchmark(options: argparse.Namespace) -> int:
 
         result = benchmark(options.category, presets, options.count, options.seed,
                            options.device, not options.no_mesh,
-                           _weights(options.weights, options.category), progress)
+                           options.weights, progress)
     print(table(result))
     if options.json is not None:
         write_text(options.json, json.dumps(result, indent=1, allow_nan=False) + '\n')

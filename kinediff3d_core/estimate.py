@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
+
+from kinediff3d_core.kinematics import Joint, forward_kinematics
 
 
 class NoEstimate(RuntimeError):
@@ -104,6 +107,18 @@ class ArticulatedEstimate:
     @property
     def T_camera_base(self) -> np.ndarray:
         return self.parts[0].T_camera_part
+
+    def part_poses_at(self, positions: np.ndarray) -> dict[str, np.ndarray]:
+        """T_base_part (4, 4) of every part, by name, at joint positions (K-1,), rad or m."""
+        names = [p.name for p in self.parts]
+        joints = tuple(Joint(j.name, j.joint_type, names.index(j.parent), names.index(j.child),
+                             tuple(j.axis), j.lower, j.upper) for j in self.joints)
+        origin, axis = (torch.from_numpy(np.array([getattr(j, name) for j in self.joints],
+                                                  np.float64)) for name in ('origin', 'axis'))
+        poses = forward_kinematics(joints, torch.eye(4, dtype=torch.float64),
+                                   torch.from_numpy(np.asarray(positions, np.float64)),
+                                   origin, axis)
+        return dict(zip((names[0], *(j.child for j in self.joints)), poses.numpy(), strict=True))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready content of ``estimate.json``: no meshes, no points."""

@@ -7,14 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from kinediff3d_core.cli import (
-    DONE,
-    NO_ANSWER,
-    _add_model,
-    _command,
-    _number,
-    _weights,
-)
+from kinediff3d_core.cli import DONE, NO_ANSWER, _add_model, _command, _number
 
 STORAGES = ('mcap', 'sqlite3')
 
@@ -85,7 +78,7 @@ def _replay(options: argparse.Namespace) -> int:
     from kinediff3d_core.pipeline import Pipeline
 
     pipeline = Pipeline.load(options.category, preset=options.preset, device=options.device,
-                             weights=_weights(options.weights, options.category))
+                             weights=options.weights)
     with tqdm(total=options.limit, unit='frame', disable=None) as bar:
         records = module.replay(
             options.bag, options.out, pipeline, wanted, tracking=not options.no_tracking,

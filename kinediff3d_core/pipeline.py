@@ -37,7 +37,7 @@ from kinediff3d_core.geometry import (
     rotation_angle,
     to_part_frames,
 )
-from kinediff3d_core.kinematics import forward_kinematics, joint_units
+from kinediff3d_core.kinematics import joint_units
 from kinediff3d_core.meshing import extract_mesh
 from kinediff3d_core.networks.kavae import KAVAE, Field
 from kinediff3d_core.networks.latent import LatentDenoiser
@@ -145,7 +145,8 @@ class Pipeline:
         Args:
             preset: ``fast`` or ``paper``.
             device: ``cpu``, ``cuda`` or ``cuda:N``.
-            weights: folder with the three networks; None takes the shipped ones.
+            weights: folder with the three networks, or with one folder a category; None takes the
+                shipped ones.
 
         Raises:
             ValueError: unknown category, preset or device, or weights that do not load.
@@ -270,11 +271,8 @@ class Pipeline:
         q[index] = torch.from_numpy(given).to(q)
         z = torch.from_numpy(estimate.latent).float().to(self.device)[None]
         decoded = self.meshes(self.shape.decode(z, q[None] / self.units))
-        origin, axis = (np.stack([getattr(j, name) for j in estimate.joints])
-                        for name in ('origin', 'axis'))
-        poses = forward_kinematics(tuple(self.category.joints[i] for i in index),
-                                   torch.eye(4, dtype=torch.float64), torch.from_numpy(given),
-                                   torch.from_numpy(origin), torch.from_numpy(axis)).numpy()
+        at = estimate.part_poses_at(given)
+        poses = [at[p.name] for p in estimate.parts]
         held = [p.mesh for p in estimate.parts]
         chain = [m if m is not None else d for m, d in zip(held, decoded, strict=True)]
         return Generated(given, tuple(_posed(m, T) for m, T in zip(decoded, poses, strict=True)),

@@ -64,15 +64,20 @@ def load_network(stage: str, category: str, folder: Path | None = None,
 
     Args:
         stage: ``shape``, ``pose`` or ``latent``.
-        folder: holds ``<stage>.safetensors``; None takes the shipped weights.
+        folder: holds ``<stage>.safetensors``, or a folder of the category's name that does; None
+            takes the shipped weights.
 
     Raises:
-        ValueError: no such file, not safetensors, another category or stage, or tensors that do
-            not fit; the message names the file and what was expected.
+        ValueError: no such folder or file, not safetensors, another category or stage, or tensors
+            that do not fit; the message names the file and what was expected.
     """
     network_class, config_class = NETWORKS[stage]
     spec = get_category(category)
-    path = (folder or SHIPPED / category) / f'{stage}.safetensors'
+    folder = folder or SHIPPED
+    if not folder.is_dir():
+        raise ValueError(f'weights {folder} is not a folder')
+    own = folder / category
+    path = (own if own.is_dir() or folder == SHIPPED else folder) / f'{stage}.safetensors'
     if not path.is_file():
         raise ValueError(f'no weights at {path}; train them with '
                          f'`kinediff3d train {stage} --category {category}`')

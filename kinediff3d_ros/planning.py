@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
-import torch
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from sensor_msgs.msg import JointState
 from std_msgs.msg import ColorRGBA, Header
@@ -14,7 +12,6 @@ from visualization_msgs.msg import Marker
 
 from kinediff3d_core.categories import get_category
 from kinediff3d_core.estimate import ArticulatedEstimate
-from kinediff3d_core.kinematics import Joint, forward_kinematics
 from kinediff3d_core.uncertainty import part_covariances
 from kinediff3d_ros.conversions import part_frame, pose_from_matrix, present_joints, present_parts
 
@@ -96,32 +93,19 @@ def ghost(estimate: ArticulatedEstimate, positions: np.ndarray, meshes: list[Mar
     Args:
         meshes: the TRIANGLE_LISTs of ``conversions.markers``, of the same estimate.
     """
-    category = get_category(estimate.category)
-    by_name = {j.name: j for j in category.joints}
-    joints = tuple(by_name[j.name] for j in estimate.joints)
-    origin, axis = (torch.tensor(np.array([getattr(j, k) for j in estimate.joints]))
-                    for k in ('origin', 'axis'))
-    poses = dict(zip(
-        (0, *(j.child for j in joints)),
-        forward_kinematics(_in_order(joints), torch.eye(4, dtype=torch.float64),
-                           torch.from_numpy(positions), origin, axis).numpy(), strict=True))
+    names = get_category(estimate.category).parts
+    poses = estimate.part_poses_at(positions)
     markers = []
     for mesh in meshes:
         marker = Marker(header=Header(
-            stamp=mesh.header.stamp, frame_id=part_frame(object_name, category.parts[0])),
+            stamp=mesh.header.stamp, frame_id=part_frame(object_name, names[0])),
             ns=f'{object_name}/ghost', id=mesh.id, type=mesh.type, action=Marker.ADD,
             scale=mesh.scale, points=mesh.points, frame_locked=True,
-            pose=pose_from_matrix(poses[mesh.id]))
+            pose=pose_from_matrix(poses[names[mesh.id]]))
         marker.color = ColorRGBA(r=GHOST_COLOUR[0], g=GHOST_COLOUR[1], b=GHOST_COLOUR[2],
                                  a=GHOST_COLOUR[3])
         markers.append(marker)
     return markers
-
-
-def _in_order(joints: tuple[Joint, ...]) -> tuple[Joint, ...]:
-    """The joints with part indices as if the parts that are missing did not exist."""
-    index = {0: 0, **{j.child: n + 1 for n, j in enumerate(joints)}}
-    return tuple(replace(j, parent=index[j.parent], child=index[j.child]) for j in joints)
 
 
 def _frame_along(axis: np.ndarray) -> np.ndarray:
