@@ -116,10 +116,18 @@ def add_view(commands: Any) -> None:
                               'an optical frame, -y upward')
     command.add_argument('--seconds', type=_number(float, above=0), metavar='S',
                          help='end after so long (default: with Ctrl-C)')
+    command.add_argument('--strip', type=Path, metavar='F',
+                         help='write a PNG of what the first browser shows, pictures side by '
+                              'side, then end')
+    command.add_argument('--frames', type=_number(int, at_least=1), default=5, metavar='N',
+                         help='pictures of the strip (default 5)')
+    command.add_argument('--every', type=_number(float, above=0), default=2.0, metavar='S',
+                         help='time between them (default 2)')
 
 
 def _view(options: argparse.Namespace) -> int:
     module = _ros('view')
     module.run_view(options.host, options.port, options.namespace, options.fixed_frame,
-                    options.z_up, options.seconds)
+                    options.z_up, options.seconds, options.strip, options.frames,
+                    options.every)
     return DONE

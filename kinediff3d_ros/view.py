@@ -6,14 +6,17 @@ page comes from this process alone (viser), at ``http://127.0.0.1:8080`` unless 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import rclpy
+from PIL import Image, ImageDraw
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
@@ -36,6 +39,12 @@ POINT_SIZE, MOST_POINTS = 0.002, 1500
 
 FOV = 0.8
 """Vertical field of view of the page, rad."""
+
+STRIP_CELL = 320, 260
+"""Width and height of one picture of a strip, px."""
+
+FINER = 3
+"""A strip's pictures are drawn larger by this, then reduced."""
 
 OPTICAL_EYE, LEVEL_EYE = (0.45, -0.55, -0.75), (0.8, -0.6, 0.6)
 """From where the page looks at the object first: in optical frames, and in frames with z up."""
@@ -74,7 +83,7 @@ class Scene:
         self._eye = np.array(LEVEL_EYE if z_up else OPTICAL_EYE)
         self.server.initial_camera.fov = FOV
         self._table = self.server.gui.add_markdown('no joint_states yet')
-        self._rows: dict[str, list[str]] = {}
+        self._rows: dict[str, list[tuple[str, str]]] = {}
         # name -> handle, frame, pose in that frame, fingerprint of what it shows
         self.things: dict[str, tuple[Any, str, np.ndarray, object]] = {}
         self._aimed = False
@@ -145,9 +154,26 @@ class Scene:
             return f'{np.degrees(q):.1f}°' if kind == 'revolute' else \
                 f'{1000 * q:.0f} mm' if kind == 'prismatic' else f'{q:.3f}'
 
-        self._rows[source] = [f'| {n} | {told(n, q)} |' for n, q in positions.items()]
+        self._rows[source] = [(n, told(n, q)) for n, q in positions.items()]
         self._table.content = '\n'.join(['| joint | position |', '|---|---|', *(
-            row for rows in self._rows.values() for row in rows)])
+            f'| {n} | {q} |' for n, q in self.joints)])
+
+    @property
+    def joints(self) -> list[tuple[str, str]]:
+        """Names and positions, as they are listed."""
+        return [row for rows in self._rows.values() for row in rows]
+
+    def picture(self, width: int, height: int) -> np.ndarray | None:
+        """What the first browser shows on white, (H, W, 3) uint8; None if there is none."""
+        clients = list(self.server.get_clients().values())
+        if not clients or not self._aimed or not self.joints:
+            return None
+        try:
+            pixels = clients[0].get_render(height, width, transport_format='png', timeout=30.0)
+        except (TimeoutError, RuntimeError):  # the page was closed meanwhile
+            return None
+        alpha = pixels[..., 3:] / 255.0
+        return np.asarray(pixels[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
 
     def show_frame(self, frame: str) -> None:
         """Draw the axes of a frame."""
@@ -266,13 +292,48 @@ class ViewNode(Node):
             return None
 
 
+def film(scene: Scene, path: Path, frames: int, every: float, ended: threading.Event) -> None:
+    """Write a strip of what the first browser shows, side by side, one picture every so many s.
+
+    Returns early, without a file, when ``ended`` is set by somebody else; sets it at the end.
+    """
+    pictures: list[Image.Image] = []
+    while scene.picture(*STRIP_CELL) is None and not ended.wait(0.5):
+        pass
+    begin = time.monotonic()
+    # The browser is given time to move its camera to where the object is.
+    while len(pictures) < frames and not ended.wait(
+            max(0.05, begin + (len(pictures) + 1) * every - time.monotonic())):
+        now = time.monotonic()
+        pixels = scene.picture(*(FINER * side for side in STRIP_CELL))
+        if pixels is None:
+            continue
+        picture = Image.fromarray(pixels).resize(STRIP_CELL, Image.Resampling.BOX)
+        ImageDraw.Draw(picture).text(
+            (8, 6), ', '.join([f'{now - begin:.0f} s', *(f'{n} {q}' for n, q in scene.joints)]),
+            fill=(40, 40, 40), font_size=14)
+        pictures.append(picture)
+    if len(pictures) == frames:
+        strip = Image.new('RGB', (STRIP_CELL[0] * frames, STRIP_CELL[1]))
+        for i, picture in enumerate(pictures):
+            strip.paste(picture, (STRIP_CELL[0] * i, 0))
+        strip.save(path)
+    ended.set()
+
+
 def run_view(host: str, port: int, namespace: str, fixed_frame: str, z_up: bool,
-             seconds: float | None) -> None:
+             seconds: float | None, strip: Path | None = None, frames: int = 5,
+             every: float = 2.0) -> None:
     """Serve the page until Ctrl-C, or for ``seconds``.
 
+    Args:
+        strip: PNG to write with :func:`film`; the page ends with it.
+
     Raises:
-        ValueError: the page cannot be served.
+        ValueError: the page cannot be served, or the strip's folder is not there.
     """
+    if strip is not None and not strip.absolute().parent.is_dir():
+        raise ValueError(f'{strip.parent} is not a folder')
     scene = Scene(host, port, z_up)
     rclpy.init()
     node = ViewNode(scene, namespace, fixed_frame)
@@ -280,12 +341,19 @@ def run_view(host: str, port: int, namespace: str, fixed_frame: str, z_up: bool,
     executor.add_node(node)
     print(f'the scene is at {scene.url}', flush=True)
     end = None if seconds is None else time.monotonic() + seconds
+    ended = threading.Event()
+    camera = threading.Thread(target=film, args=(scene, strip, frames, every, ended))
+    if strip is not None:
+        camera.start()
     try:
-        while rclpy.ok() and (end is None or time.monotonic() < end):
+        while rclpy.ok() and not ended.is_set() and (end is None or time.monotonic() < end):
             executor.spin_once(timeout_sec=0.2)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
+        ended.set()
+        if strip is not None:
+            camera.join()
         scene.close()
         executor.shutdown()
         node.destroy_node()

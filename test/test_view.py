@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ pytest.importorskip('viser', reason='needs viser')
 
 from builtin_interfaces.msg import Time  # noqa: E402
 from estimates import laptop_estimate  # noqa: E402
+from PIL import Image  # noqa: E402
 from rclpy.context import Context  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
@@ -30,7 +32,7 @@ from kinediff3d_core import cli  # noqa: E402
 from kinediff3d_core.urdf import urdf_string  # noqa: E402
 from kinediff3d_ros import conversions  # noqa: E402
 from kinediff3d_ros.processes import free_domain  # noqa: E402
-from kinediff3d_ros.view import Scene, ViewNode  # noqa: E402
+from kinediff3d_ros.view import STRIP_CELL, Scene, ViewNode, film  # noqa: E402
 
 pytestmark = pytest.mark.ros
 
@@ -150,6 +152,13 @@ def test_chromium_shows_the_meshes_on_the_cloud(shown: Scene, tmp_path: Path) ->
                 'cloud': at_points > max(0.15, 2 * dark[covered].mean()),
             }
         assert seen and all(seen.values()), seen
+        strip = tmp_path / 'strip.png'
+        film(shown, strip, 2, 0.1, threading.Event())
+        picture = np.asarray(Image.open(strip)).astype(int)
+        assert picture.shape == (STRIP_CELL[1], 2 * STRIP_CELL[0], 3)
+        for half in np.split(picture, 2, axis=1):
+            assert half.min(-1).max() == 255  # on white
+            assert near(half, conversions.PART_COLOURS[1]).sum() > 1000
     finally:
         browser.terminate()
         browser.wait(20)
