@@ -211,12 +211,15 @@ class KAVAE(nn.Module):
 
     def layout_derivative(self, z: Tensor, q: Tensor) -> Tensor:
         """d(boxes and pivots, in the order of :func:`pack_layout`) / d(code): (B, L, D_z)."""
-        def layout(code: Tensor, joint: Tensor) -> Tensor:
-            out: Tensor = self.layout_std * self.layout_head(self.feature(code, joint))
-            return out
-
-        out: Tensor = torch.func.vmap(torch.func.jacrev(layout))(z, q)
-        return out
+        # A copy of the batch for each row, so that one ordinary backward pass gives them all;
+        # torch.func does it with one too, but first imports torch's compiler, for seconds.
+        rows = len(self.layout_std)
+        with torch.enable_grad():
+            code = z.detach().repeat(rows, 1).requires_grad_()
+            layout = self.layout_std * self.layout_head(self.feature(code, q.repeat(rows, 1)))
+            own = layout.view(rows, len(z), rows).diagonal(dim1=0, dim2=2)
+            out, = torch.autograd.grad(own.sum(), code)
+        return out.view(rows, len(z), -1).transpose(0, 1)
 
     def query(self, field: Field, points: Tensor, part: int | None = None) -> Tensor:
         """Omega's SDF head: signed distances (B, K, N) of points (B, K, N, 3) in part frames.
