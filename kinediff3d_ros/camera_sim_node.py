@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 
 from kinediff3d_core.geometry import Intrinsics
 from kinediff3d_core.simulated_camera import SimulatedCamera, SimulatedScene
-from kinediff3d_ros import conversions, parameters
+from kinediff3d_ros import conversions, endpoints, parameters
 from kinediff3d_ros.parameters import CameraSimParameters
 from kinediff3d_ros.running import run_node
 
@@ -38,11 +38,11 @@ class CameraSimNode(Node):
         self._joint_names = [j.name for j in scene.instances.category.joints]
 
         qos = QoSProfile(depth=2)
-        self._depth = self.create_publisher(Image, 'depth/image_rect', qos)
-        self._info = self.create_publisher(CameraInfo, 'depth/camera_info', qos)
-        self._mask = self.create_publisher(Image, 'mask', qos) if p.publish_mask else None
-        self._joints = self.create_publisher(JointState, 'truth/joint_states', qos)
-        self._pose = self.create_publisher(PoseStamped, 'truth/pose', qos)
+        self._depth = endpoints.publisher(self, Image, 'depth/image_rect', qos)
+        self._info = endpoints.publisher(self, CameraInfo, 'depth/camera_info', qos)
+        self._mask = endpoints.publisher(self, Image, 'mask', qos) if p.publish_mask else None
+        self._joints = endpoints.publisher(self, JointState, 'truth/joint_states', qos)
+        self._pose = endpoints.publisher(self, PoseStamped, 'truth/pose', qos)
         self._begin = self.get_clock().now()
         self._timer = self.create_timer(1.0 / p.rate, self._publish)
         self.add_post_set_parameters_callback(lambda _: self._take_rate())

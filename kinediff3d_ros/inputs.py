@@ -8,10 +8,10 @@ from collections.abc import Callable
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
+from kinediff3d_ros import endpoints
 from kinediff3d_ros.health import Health
 from kinediff3d_ros.observation import CloudFrame, DepthFrame
 from kinediff3d_ros.pairing import StampPairing
@@ -32,6 +32,9 @@ class Inputs:
 
     Attributes:
         topic: where the geometry comes from.
+
+    Raises:
+        ValueError: an override of a topic's quality of service cannot be used.
     """
 
     def __init__(self, node: Node, settings: Callable[[], PerceptionParameters],
@@ -86,9 +89,8 @@ class Inputs:
 
     def _subscribe(self) -> list[Subscription]:
         def subscribe(kind: type, topic: str, callback: Callable) -> Subscription:
-            return self._node.create_subscription(
-                kind, topic, callback, qos_profile_sensor_data,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies())
+            return endpoints.subscription(self._node, kind, topic, callback,
+                                          qos_profile_sensor_data)
 
         if self._settings().input == 'points':
             return [subscribe(PointCloud2, 'points', self._on_points)]

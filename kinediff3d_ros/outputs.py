@@ -21,7 +21,7 @@ from kinediff3d_core.categories import get_category
 from kinediff3d_core.estimate import ArticulatedEstimate
 from kinediff3d_core.interaction import contacts
 from kinediff3d_core.uncertainty import in_frame
-from kinediff3d_ros import conversions, planning
+from kinediff3d_ros import conversions, endpoints, planning
 from kinediff3d_ros.description import DescriptionFiles, default_directory
 from kinediff3d_ros.parameters import PerceptionParameters
 
@@ -41,6 +41,7 @@ class ObjectOutputs:
 
     Raises:
         OSError: the description's directory cannot be made.
+        ValueError: an override of a topic's quality of service cannot be used.
     """
 
     def __init__(self, node: Node, name: str, prefix: str, category: str,
@@ -52,7 +53,7 @@ class ObjectOutputs:
         spec, self._own = get_category(category), list[Publisher]()
 
         def publisher(kind: type, topic: str, qos: Any = 10) -> Publisher:
-            self._own.append(node.create_publisher(kind, prefix + topic, qos))
+            self._own.append(endpoints.publisher(node, kind, prefix + topic, qos))
             return self._own[-1]
 
         self._joint_states = publisher(JointState, 'joint_states')
@@ -64,8 +65,8 @@ class ObjectOutputs:
         self._poses = {p: publisher(PoseWithCovarianceStamped, f'pose/{p}') for p in spec.parts}
         self._axes = {j.name: publisher(PoseStamped, f'axis/{j.name}') for j in spec.joints}
         self._contact_poses = {p: publisher(PoseStamped, f'interaction/{p}') for p in children}
-        self._command = node.create_subscription(JointState, prefix + 'joint_command',
-                                                 self._on_command, 10)
+        self._command = endpoints.subscription(node, JointState, prefix + 'joint_command',
+                                               self._on_command)
         self._files = DescriptionFiles(
             Path(settings().description_dir or default_directory()).expanduser(), name)
         self._ghost_at: JointState | None = None

@@ -25,7 +25,7 @@ from tf2_ros import Buffer, TransformBroadcaster, TransformException, TransformL
 from visualization_msgs.msg import MarkerArray
 
 from kinediff3d_core.estimate import NoEstimate
-from kinediff3d_ros import conversions, parameters
+from kinediff3d_ros import conversions, endpoints, parameters
 from kinediff3d_ros.health import LEVELS, Health, Throttle
 from kinediff3d_ros.inputs import PATIENCE, Inputs
 from kinediff3d_ros.models import Models
@@ -87,12 +87,15 @@ class PerceptionNode(LifecycleNode):
         try:
             self._configure()
         except (ValueError, OSError) as error:
-            self._fault = str(error)
-            if not self._settings.autostart:
-                self.get_logger().error(f'cannot configure: {error}')
             self._clean_up()
-            return TransitionCallbackReturn.FAILURE
+            return self._refused('configure', error)
         return TransitionCallbackReturn.SUCCESS
+
+    def _refused(self, what: str, error: Exception) -> TransitionCallbackReturn:
+        self._fault = str(error)
+        if not self._settings.autostart:
+            self.get_logger().error(f'cannot {what}: {error}')
+        return TransitionCallbackReturn.FAILURE
 
     def _configure(self) -> None:
         self._settings = now = parameters.read(self, PerceptionParameters)
@@ -116,8 +119,8 @@ class PerceptionNode(LifecycleNode):
             f'{", ".join(self._models.categories)} weights loaded on {self._models.device} in '
             f'{time.perf_counter() - begin:.1f} s')
         self._tf = TransformBroadcaster(self)
-        self._markers = self.create_publisher(MarkerArray, 'markers', 10)
-        self._diagnostics = self.create_publisher(DiagnosticArray, 'diagnostics', 10)
+        self._markers = endpoints.publisher(self, MarkerArray, 'markers')
+        self._diagnostics = endpoints.publisher(self, DiagnosticArray, 'diagnostics')
         self._publishers_of_all = [self._tf.pub_tf, self._markers, self._diagnostics]
         if now.instances == 'one':
             self._make_object(0)
@@ -139,7 +142,11 @@ class PerceptionNode(LifecycleNode):
             self._camera_pose, self._health, self._say, self._report, self._age)
         self._scene.objects.update(self._objects)
         self._scene.limit_rate(self._settings.max_rate)
-        self._inputs = Inputs(self, lambda: self._settings, self._scene.offer, self._health)
+        try:
+            self._inputs = Inputs(self, lambda: self._settings, self._scene.offer, self._health)
+        except ValueError as error:
+            self._deactivate()
+            return self._refused('activate', error)
         self.get_logger().info(f'waiting for {self._inputs.topic}')
         return super().on_activate(state)
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import yaml
 from estimates import laptop_estimate
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
@@ -183,8 +184,13 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     domain = private_graph()
     folder = tmp_path_factory.mktemp('scene')
     before, perception_node.Models = perception_node.Models, InstantModels
-    rclpy.init(args=['--ros-args', '-p', 'autostart:=false', '-p', f'description_dir:={folder}'],
-               domain_id=domain)
+    (folder / 'qos.yaml').write_text(yaml.safe_dump({'/**': {'ros__parameters': {
+        'qos_overrides': {
+            '/depth/camera_info': {'subscription': {'reliability': 'reliable'}},
+            '/points_used': {'publisher': {'reliability': 'best_effort'}},
+            '/joint_states_stddev': {'publisher': {'depth': 3}}}}}}))
+    rclpy.init(args=['--ros-args', '-p', 'autostart:=false', '-p', f'description_dir:={folder}',
+                     '--params-file', str(folder / 'qos.yaml')], domain_id=domain)
     node = perception_node.PerceptionNode()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
@@ -253,6 +259,28 @@ def test_lifecycle(bench: Bench) -> None:
     bench._change.call_async(ChangeState.Request(transition=Transition(
         id=Transition.TRANSITION_DEACTIVATE)))
     assert change(Transition.TRANSITION_CONFIGURE)
+
+
+def test_quality_of_service_is_overridden_topic_by_topic(bench: Bench) -> None:
+    """What is not overridden keeps its default, also beside what is."""
+    bench.start()
+    node = bench.recorder.node
+
+    def reliability(endpoints: list) -> str:
+        """Of the perception node's endpoint, as DDS tells it (which does not tell depths)."""
+        profile, = (e.qos_profile for e in endpoints if e.node_name == 'perception')
+        return profile.reliability.name
+
+    assert [reliability(node.get_subscriptions_info_by_topic(f'/{t}')) for t in (
+        'depth/image_rect', 'depth/camera_info', 'mask', 'joint_command')] == [
+        'BEST_EFFORT', 'RELIABLE', 'BEST_EFFORT', 'RELIABLE']
+    assert [reliability(node.get_publishers_info_by_topic(f'/{t}')) for t in (
+        'markers', 'points_used', 'joint_states_stddev')] == [
+        'RELIABLE', 'BEST_EFFORT', 'RELIABLE']
+    own = {p.topic_name: p for p in bench.node.publishers}
+    assert own['/joint_states_stddev'].qos_profile.depth == 3
+    assert own['/joint_states'].qos_profile.depth == 10
+    bench.joint(bench.show({1: 1.0}))
 
 
 def test_one_full_estimate_then_tracking_until_it_is_lost(bench: Bench) -> None:
