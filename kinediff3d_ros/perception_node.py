@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Generator
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,12 +50,15 @@ class PerceptionNode(LifecycleNode):
     Callbacks put messages together and leave them with the scene's threads, where everything
     that takes time happens.
 
+    Args:
+        options: as those of ``LifecycleNode``.
+
     Raises:
         ValueError: a parameter's value cannot be used; the message names it.
     """
 
-    def __init__(self) -> None:
-        super().__init__('perception')
+    def __init__(self, **options: Any) -> None:
+        super().__init__('perception', **options)
         self._configured = False
         parameters.declare(self, PerceptionParameters, lambda: self._configured)
         self._settings = parameters.read(self, PerceptionParameters)

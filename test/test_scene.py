@@ -99,8 +99,8 @@ class InstantModels:
 class Bench:
     """The node, publishers of its inputs and ears at its outputs."""
 
-    def __init__(self, node, recorder: Recorder) -> None:
-        self.node, self.recorder = node, recorder
+    def __init__(self, node, executor: SingleThreadedExecutor, recorder: Recorder) -> None:
+        self.node, self.executor, self.recorder = node, executor, recorder
         create = recorder.node.create_publisher
         self.depth = create(Image, '/depth/image_rect', 10)
         self.info = create(CameraInfo, '/depth/camera_info', 10)
@@ -198,7 +198,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     thread = threading.Thread(target=spin, args=(executor, lambda: not closing.is_set()))
     thread.start()
     with Recorder(domain) as recorder:
-        yield Bench(node, recorder)
+        yield Bench(node, executor, recorder)
         closing.set()
         thread.join(LIMIT)
         executor.shutdown()
@@ -402,6 +402,55 @@ def test_ghost_at_a_commanded_state(bench: Bench) -> None:
     assert not ghosts(Marker.DELETE)
     bench.command.publish(JointState())
     bench.wait(lambda: len(ghosts(Marker.DELETE)) == 2, 'deletion')
+
+
+def test_two_nodes_on_one_camera_do_not_mix(bench: Bench) -> None:
+    """Each has its own names; that one is deactivated leaves the other as it is."""
+    bench.start()
+    hear = bench.recorder.listen
+    joints, markers, diagnostics = (hear(kind, f'/second/{topic}') for kind, topic in (
+        (JointState, 'joint_states'), (MarkerArray, 'markers'), (DiagnosticArray, 'diagnostics')))
+    second = perception_node.PerceptionNode(cli_args=[
+        '--ros-args', '-r', '__ns:=/second', '-p', 'object_name:=second', '-p', 'autostart:=true',
+        *(x for topic in ('depth/image_rect', 'depth/camera_info', 'mask')
+          for x in ('-r', f'{topic}:=/{topic}'))])
+
+    def frames(stamp: tuple[int, int]) -> list[str]:
+        return sorted(t.child_frame_id for m in bench.tf.messages for t in m.transforms
+                      if stamp_key(t) == stamp)
+
+    try:
+        second.autostart()
+        bench.executor.add_node(second)
+        bench.wait(lambda: all(p.get_subscription_count() == 2 for p in (
+            bench.depth, bench.info, bench.mask)), 'both nodes')
+        bench.info.publish(conversions.info_from_intrinsics(CAMERA, bench.header()))
+        time.sleep(0.1)
+        stamp = bench.show({1: 1.0})
+        for heard in (bench.joints[''], joints):
+            bench.at(heard, stamp)
+        both = ['laptop/base', 'laptop/lid', 'second/base', 'second/lid']
+        bench.wait(lambda: frames(stamp) == both, 'the frames of both')
+        for heard, name in ((bench.markers, 'laptop'), (markers, 'second')):
+            array = bench.wait(lambda h=heard: h.messages, 'markers')[0]
+            assert {m.ns for m in array.markers} == {name, f'{name}/axis'}
+        for heard, name in ((bench.diagnostics, 'perception: laptop'),
+                            (diagnostics, 'second/perception: second')):
+            bench.wait(lambda h=heard: h.messages, 'diagnostics')
+            assert {s.name for m in heard.messages for s in m.status} == {name}
+
+        assert bench.change(Transition.TRANSITION_DEACTIVATE)
+        answered = len(bench.joints[''].entries)
+        for angle in (1.1, 1.2):
+            stamp = bench.show({1: angle})
+            assert bench.at(joints, stamp).velocity, 'not tracked any more'
+        bench.wait(lambda: frames(stamp), 'TF')
+        assert frames(stamp) == both[2:] and len(bench.joints[''].entries) == answered
+        assert not any(m.action == Marker.DELETE for a in markers.messages for m in a.markers)
+    finally:
+        bench.executor.remove_node(second)
+        second.close()
+        second.destroy_node()
 
 
 def test_a_moving_camera_hangs_objects_under_the_fixed_frame(bench: Bench) -> None:
