@@ -1,7 +1,8 @@
 """The real nodes as processes, over real DDS: what comes out, and what bad input does to them.
 
-Every wait has a deadline. One perception node serves most tests; each bad input is followed by a
-good one, which has to be answered.
+Every wait has a deadline. One simulated camera films a table and ends; one perception node serves
+all tests, configured anew for some. Each bad input is followed by a good one, which has to be
+answered.
 """
 
 from __future__ import annotations
@@ -10,19 +11,23 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from geometry_msgs.msg import PoseStamped, TransformStamped  # noqa: E402
+from lifecycle_msgs.msg import Transition  # noqa: E402
+from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from rcl_interfaces.srv import SetParameters  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
+from rclpy.publisher import Publisher  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2  # noqa: E402
 from std_msgs.msg import Header, String  # noqa: E402
@@ -35,7 +40,7 @@ from kinediff3d_core.simulated_camera import (  # noqa: E402
     SimulatedFrame,
     SimulatedScene,
 )
-from kinediff3d_ros import conversions  # noqa: E402
+from kinediff3d_ros import conversions, perception_node  # noqa: E402
 from kinediff3d_ros.processes import (  # noqa: E402
     NodeProcess,
     Recorder,
@@ -60,32 +65,23 @@ INTRINSICS = Intrinsics(600.0, 600.0, 319.5, 239.5, 640, 480)
 INPUTS = ('depth/image_rect', 'depth/camera_info', 'mask', 'points')
 
 
-@dataclass
 class Bench:
-    """A perception node in a namespace, with publishers of its inputs and ears at its outputs.
+    """The perception node, with publishers of its inputs and ears at its outputs."""
 
-    Without ``masked`` nobody publishes a mask, and the node has to find the object by itself.
-    """
-
-    recorder: Recorder
-    process: NodeProcess
-    namespace: str
-    masked: bool = True
-
-    def __post_init__(self) -> None:
-        node, ns = self.recorder.node, f'/{self.namespace}'
-        self.topic = {name: f'{ns}/{name}' for name in INPUTS}
-        self.depth = node.create_publisher(Image, self.topic['depth/image_rect'], 5)
-        self.info = node.create_publisher(CameraInfo, self.topic['depth/camera_info'], 5)
-        self.mask = (node.create_publisher(Image, self.topic['mask'], 5) if self.masked
-                     else None)
-        self.points = node.create_publisher(PointCloud2, self.topic['points'], 5)
-        hear = self.recorder.listen
-        self.joints = hear(JointState, f'{ns}/joint_states')
-        self.tf = hear(TFMessage, f'{ns}/tf')
-        self.markers = hear(MarkerArray, f'{ns}/markers')
-        self.used = hear(PointCloud2, f'{ns}/points_used')
-        self.diagnostics = hear(DiagnosticArray, f'{ns}/diagnostics')
+    def __init__(self, recorder: Recorder, process: NodeProcess) -> None:
+        self.recorder, self.process = recorder, process
+        self.topic = {name: f'/bench/{name}' for name in INPUTS}
+        self.depth, self.mask = (recorder.node.create_publisher(Image, self.topic[name], 5)
+                                 for name in ('depth/image_rect', 'mask'))
+        self.info = recorder.node.create_publisher(
+            CameraInfo, self.topic['depth/camera_info'], 5)
+        self.points = recorder.node.create_publisher(PointCloud2, self.topic['points'], 5)
+        hear = recorder.listen
+        self.joints = hear(JointState, '/bench/joint_states')
+        self.tf = hear(TFMessage, '/bench/tf')
+        self.markers = hear(MarkerArray, '/bench/markers')
+        self.used = hear(PointCloud2, '/bench/points_used')
+        self.diagnostics = hear(DiagnosticArray, '/bench/diagnostics')
 
     def wait(self, condition, what: str, timeout: float = ANSWER):
         try:
@@ -94,12 +90,40 @@ class Bench:
             raise AssertionError(f'{error}; the node said:\n{self.process.output()[-2000:]}'
                                  ) from None
 
-    def ready(self) -> Bench:
-        """Wait until the node listens and is heard."""
-        publishers = (self.points,) if self.namespace == 'cloud' else (self.depth, self.info)
+    def ready(self, *publishers: Publisher) -> Bench:
+        """Wait until the node listens to these and is heard."""
         self.wait(lambda: self.diagnostics.entries and all(
             p.get_subscription_count() for p in publishers), 'perception node', START)
         return self
+
+    def call(self, kind: type, service: str, request: object):
+        """What a service of the node answers."""
+        client = self.recorder.node.create_client(kind, f'/bench/perception/{service}')
+        assert client.wait_for_service(ANSWER)
+        future = client.call_async(request)
+        self.wait(future.done, 'answer')
+        self.recorder.node.destroy_client(client)
+        return future.result()
+
+    def set(self, **values: object) -> tuple[bool, str]:
+        """Set parameters; whether all took effect, and why not."""
+        results = self.call(SetParameters, 'set_parameters', SetParameters.Request(
+            parameters=[Parameter(k, value=v).to_parameter_msg() for k, v in values.items()],
+        )).results
+        return all(r.successful for r in results), '; '.join(filter(None, (
+            r.reason for r in results)))
+
+    def configure(self, **values: object) -> None:
+        """Take the node down to where every parameter may be changed, and up again."""
+        def change(*transitions: int) -> None:
+            for number in transitions:
+                assert self.call(ChangeState, 'change_state', ChangeState.Request(
+                    transition=Transition(id=number))).success
+
+        change(Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
+        assert self.set(**values) == (True, '')
+        self.diagnostics.entries.clear()
+        change(Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
 
     def header(self) -> Header:
         stamp = self.recorder.node.get_clock().now().to_msg()
@@ -119,13 +143,18 @@ class Bench:
             depth = conversions.image_from_pixels(pixels, encoding, header)
         for message in (info, mask, depth):
             message.header = header
+        return self.publish(info, depth, mask)
+
+    def publish(self, info: CameraInfo, depth: Image, mask: Image | None = None,
+                ) -> tuple[int, int]:
+        """Publish what belongs together; its stamp."""
         self.info.publish(info)
         # The calibration comes on a topic of its own: let it arrive first.
         time.sleep(0.1)
-        if self.mask is not None:
+        if self.mask is not None and mask is not None:
             self.mask.publish(mask)
         self.depth.publish(depth)
-        return header.stamp.sec, header.stamp.nanosec
+        return stamp_key(depth)
 
     def joint_state(self, stamp: tuple[int, int], timeout: float = ANSWER) -> JointState:
         return self.wait(lambda: next((m for m in self.joints.messages if stamp_key(m) == stamp),
@@ -150,11 +179,6 @@ class Bench:
              if t > after and all(x.action == Marker.DELETE for x in m.markers)), None),
             'deleted markers')
 
-    def sees_the_object(self) -> bool:
-        """Whether the newest frame was answered by an estimate."""
-        newest = self.diagnostics.messages[-1].status[0]
-        return values(newest)['state'] == 'estimate'
-
     def status(self, state: str, says: str = '', timeout: float = ANSWER,
                after: float = 0.0) -> DiagnosticStatus:
         """The first status in a state, with that text, after a time (s since the epoch)."""
@@ -167,15 +191,6 @@ class Bench:
 
 def values(status: DiagnosticStatus) -> dict[str, str]:
     return {v.key: v.value for v in status.values}
-
-
-def set_parameter(bench: Bench, name: str, value: object) -> tuple[bool, str]:
-    client = bench.recorder.node.create_client(SetParameters, '/depth/perception/set_parameters')
-    assert client.wait_for_service(10.0)
-    future = client.call_async(SetParameters.Request(
-        parameters=[Parameter(name, value=value).to_parameter_msg()]))
-    result = bench.wait(lambda: future.done() and future.result(), 'answer', 10.0).results[0]
-    return result.successful, result.reason
 
 
 @pytest.fixture(scope='module')
@@ -199,35 +214,19 @@ def recorder(domain: int) -> Iterator[Recorder]:
 
 @pytest.fixture(scope='module')
 def processes(domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict]:
-    """All long-lived nodes, started together because most of a start is loading torch."""
+    """Both nodes, started together because most of a start is loading torch."""
     folder = tmp_path_factory.mktemp('nodes')
-
-    def perception(namespace: str, **parameters: object) -> NodeProcess:
-        topics = [f'/{namespace}/{name}' for name in INPUTS[:3]]
-        if parameters.get('input') == 'points':
-            topics = [f'/{namespace}/points']
-        return NodeProcess(
-            'perception_node', folder / f'{namespace}.log', namespace=namespace,
+    started = {
+        'perception': NodeProcess(
+            'perception_node', folder / 'perception.log', namespace='bench',
             remaps={'/tf': 'tf'}, parameters={
-                'threads': 1, 'lost_after': 20.0,
-                'description_dir': str(folder / 'description'), **parameters,
-                **reliably(*topics)})
-
-    started = {'depth': perception('depth', object_name='bench/laptop'),
-               'cloud': perception('cloud', input='points', publish_meshes=False,
-                                   publish_tf='base'),
-               'desk': perception('desk', mesh_period=60.0),
-               'desk_sim': NodeProcess(
-                   'camera_sim_node', folder / 'desk_sim.log', namespace='desk', parameters={
-                       'instance': 1, 'states': 3, 'rate': 0.5, 'sweep_period': 8.0,
-                       'table': True, 'publish_mask': False, 'frame_id': CAMERA}),
-               'unknown': perception('unknown', category='teapot'),
-               'range': perception('range', max_depth=-1.0),
-               'choice': perception('choice', mask_mode='sometimes'),
-               'weights': perception('weights', weights=str(folder / 'nothing')),
-               'sim': NodeProcess('camera_sim_node', folder / 'sim.log', namespace='sim',
-                                  parameters={'states': 2, 'rate': 5.0, 'encoding': '32FC1',
-                                              'sweep_period': 2.0})}
+                'threads': 1, 'lost_after': 20.0, 'object_name': 'bench/laptop',
+                'description_dir': str(folder / 'description'),
+                **reliably(*(f'/bench/{name}' for name in INPUTS))}),
+        'camera': NodeProcess(
+            'camera_sim_node', folder / 'camera.log', namespace='sim', parameters={
+                'instance': 1, 'states': 3, 'rate': 2.0, 'sweep_period': 4.0, 'table': True,
+                'encoding': '32FC1', 'frame_id': CAMERA})}
     try:
         yield started
     finally:
@@ -237,53 +236,101 @@ def processes(domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope='module')
 def bench(recorder: Recorder, processes: dict) -> Bench:
-    return Bench(recorder, processes['depth'], 'depth').ready()
+    bench = Bench(recorder, processes['perception'])
+    return bench.ready(bench.depth, bench.info)
 
 
 # --- what goes wrong at the start ----------------------------------------------------------------
 
-@pytest.mark.parametrize(('name', 'says'), [
-    ('unknown', "unknown category 'teapot'; known: "),
-    ('range', 'max_depth'),
-    ('choice', "parameter 'mask_mode' is 'sometimes'; known: auto, required, ignored"),
-    ('weights', 'is not a folder'),
-])
-def test_unusable_configuration_ends_with_one_line(processes: dict, name: str, says: str) -> None:
-    process = processes[name]
-    assert process.wait(START) == 2
-    fatal = [line for line in process.output().splitlines() if '[FATAL]' in line]
+@pytest.mark.parametrize(('values', 'says'), [
+    ({'category': 'teapot'}, "unknown category 'teapot'; known: "),
+    ({'max_depth': -1.0}, 'max_depth'),
+    ({'mask_mode': 'sometimes'},
+     "parameter 'mask_mode' is 'sometimes'; known: auto, required, ignored"),
+    ({'weights': '/nothing'}, 'is not a folder'),
+    ({'qos_overrides': {'/markers': {'publisher': {'reliability': 'never'}}}}, '`never`'),
+    ({'qos_overrides': {'/mask': {'subscription': {'depth': 'deep'}}}}, '/mask'),
+], ids=['category', 'range', 'choice', 'weights', 'output', 'input'])
+def test_unusable_configuration_ends_with_one_line(domain: int, values: dict, says: str,
+                                                   tmp_path: Path, capfd) -> None:
+    """In this process, which has loaded torch already."""
+    handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    file = tmp_path / 'parameters.yaml'
+    file.write_text(yaml.safe_dump({'/**': {'ros__parameters': values}}))
+    try:
+        assert perception_node.main(['--ros-args', '--params-file', str(file)]) == 2
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    printed = ''.join(capfd.readouterr())
+    fatal = [line for line in printed.splitlines() if '[FATAL]' in line]
     assert len(fatal) == 1 and says in fatal[0]
-    assert 'Traceback' not in process.output()
+    assert 'Traceback' not in printed
+
+
+# --- the simulated camera ------------------------------------------------------------------------
+
+@pytest.fixture(scope='module')
+def film(recorder: Recorder, processes: dict) -> list[SimpleNamespace]:
+    """Two joint states, as the simulated camera says them on all its topics."""
+    heard = {name: recorder.listen(kind, f'/sim/{topic}') for name, kind, topic in (
+        ('depth', Image, 'depth/image_rect'), ('info', CameraInfo, 'depth/camera_info'),
+        ('mask', Image, 'mask'), ('joints', JointState, 'truth/joint_states'),
+        ('pose', PoseStamped, 'truth/pose'))}
+
+    def shots() -> list[SimpleNamespace] | None:
+        """The first shot of every joint state, once there are two."""
+        by_stamp = {name: {stamp_key(m): m for m in h.messages} for name, h in heard.items()}
+        complete = sorted(set.intersection(*map(set, by_stamp.values())))
+        found = {tuple(by_stamp['joints'][t].position): SimpleNamespace(
+            stamp=t, **{name: messages[t] for name, messages in by_stamp.items()})
+            for t in reversed(complete)}
+        return sorted(found.values(), key=lambda shot: shot.stamp) if len(found) > 1 else None
+
+    return recorder.wait_for(shots, START, 'film')
+
+
+def test_simulated_camera_says_the_truth_with_one_stamp(film: list, processes: dict) -> None:
+    assert processes['camera'].stop() == 0
+    for shot in film:
+        messages = (shot.depth, shot.info, shot.mask, shot.joints, shot.pose)
+        assert {m.header.frame_id for m in messages} == {CAMERA}
+        assert {stamp_key(m) for m in messages} == {shot.stamp}
+        pixels, mask = conversions.depth_from_image(shot.depth), conversions.mask_from_image(
+            shot.mask)
+        assert shot.depth.encoding == '32FC1' and pixels.shape == mask.shape == (480, 640)
+        points = backproject(pixels, conversions.intrinsics_from_info(shot.info), mask)
+        T = conversions.matrix_from_pose(shot.pose.pose)
+        # The object is where the pose says: within its own size of the base.
+        assert np.linalg.norm(points.mean(axis=0) - T[:3, 3]) < 0.3
 
 
 # --- the way it should be ------------------------------------------------------------------------
 
 def test_missing_camera_info_is_named_and_waited_for(bench: Bench, frames: list) -> None:
     """Before anyone has sent a camera_info: depth alone is no reason to die, nor to be silent."""
-    begin = time.time()
-    while time.time() - begin < 3.5:
-        header = bench.header()
+    def complaint() -> DiagnosticStatus | None:
         bench.depth.publish(conversions.image_from_pixels(
-            frames[1].depth.astype(np.float32), '32FC1', header))
-        time.sleep(0.5)
-    status = bench.wait(lambda: next(
-        (m.status[0] for t, m in list(bench.diagnostics.entries)
-         if t > begin and 'no camera_info' in m.status[0].message), None), 'word of it')
+            frames[1].depth.astype(np.float32), '32FC1', bench.header()))
+        return next((m.status[0] for m in bench.diagnostics.messages
+                     if 'no camera_info' in m.status[0].message), None)
+
+    status = bench.wait(complaint, 'word of it')
     assert bench.topic['depth/camera_info'] in status.message
     assert status.level == DiagnosticStatus.WARN
     assert 'there is no camera_info' in bench.process.output()
     assert not bench.joints.entries
 
 
-@pytest.mark.parametrize('encoding', ['16UC1', '32FC1'])
 def test_estimate_is_near_the_truth_and_everything_has_its_stamp(
-        bench: Bench, frames: list, encoding: str) -> None:
+        bench: Bench, frames: list) -> None:
+    """Both encodings; each frame gets a full estimate of the one and is tracked in the other."""
     errors = []
-    for frame in frames[1:]:
-        stamp = bench.show(frame, encoding)
-        state = bench.joint_state(stamp)
-        assert list(state.name) == ['lid_joint'] and state.header.frame_id == CAMERA
-        errors.append(abs(np.degrees(state.position[0] - frame.positions[0])))
+    for i, frame in enumerate(frames[1:]):
+        for encoding in ('16UC1', '32FC1')[::(-1) ** i]:
+            state = bench.joint_state(bench.show(frame, encoding))
+            assert list(state.name) == ['lid_joint'] and state.header.frame_id == CAMERA
+            errors.append(abs(np.degrees(state.position[0] - frame.positions[0])))
     assert max(errors) < JOINT_TOLERANCE, errors
     # Markers follow their frames and are sent again with the first frame after a second.
     time.sleep(1.1)
@@ -315,7 +362,7 @@ def test_estimate_is_near_the_truth_and_everything_has_its_stamp(
 
 def test_late_joiner_gets_the_description_with_its_meshes(bench: Bench, frames: list) -> None:
     bench.joint_state(bench.show(frames[2]))
-    late = bench.recorder.listen(String, '/depth/robot_description', QoSProfile(
+    late = bench.recorder.listen(String, '/bench/robot_description', QoSProfile(
         depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
     text = bench.wait(lambda: late.messages and late.messages[-1].data, 'robot_description')
     robot = ElementTree.fromstring(text)
@@ -338,7 +385,7 @@ def test_without_a_stamp_twice_and_no_older_one(bench: Bench, frames: list) -> N
     for _ in range(2):
         bench.mask.publish(mask)
         bench.depth.publish(depth)
-        time.sleep(0.2)
+        time.sleep(0.05)
     bench.wait(lambda: any(t > begin and int(values(m.status[0])['frames_repeated']) >= 1
                            for t, m in list(bench.diagnostics.entries)), 'a repeated frame')
     bench.joint_state(bench.show(frames[1]))
@@ -364,73 +411,6 @@ def test_a_flood_is_answered_with_the_newest(bench: Bench, frames: list) -> None
     assert answered < 10
     bench.wait(lambda: any(t > begin and int(values(m.status[0])['frames_dropped']) > 0
                            for t, m in list(bench.diagnostics.entries)), 'a dropped frame')
-
-
-# --- nobody publishes a mask ---------------------------------------------------------------------
-
-@pytest.fixture(scope='module')
-def desk(recorder: Recorder, processes: dict) -> Bench:
-    """What a simulated camera sees on a table; nothing in between, and no mask."""
-    return Bench(recorder, processes['desk'], 'desk', masked=False)
-
-
-def surface(tilt: float) -> np.ndarray:
-    """Noisy depth (H, W), m, of nothing but a plane."""
-    v = (np.arange(480)[:, None] - INTRINSICS.cy) / INTRINSICS.fy
-    depth = np.cos(tilt) / (np.cos(tilt) - v * np.sin(tilt)) * np.ones((1, 640))
-    noise = np.random.default_rng(0).normal(0, 0.0005 + 0.0015 * depth ** 2)
-    return np.where((depth > 0) & (depth < 4), depth + noise, 0).astype(np.float32)
-
-
-def test_object_on_a_table_is_found_without_a_mask(desk: Bench, processes: dict) -> None:
-    truth = desk.recorder.listen(JointState, '/desk/truth/joint_states')
-    poses = desk.recorder.listen(PoseStamped, '/desk/truth/pose')
-
-    def both() -> dict[tuple[int, int], tuple[float, float, PoseStamped]]:
-        """Estimates beside the truth of the same stamp."""
-        true = {stamp_key(m): m.position[0] for m in truth.messages}
-        where = {stamp_key(m): m for m in poses.messages}
-        said = {stamp_key(m): m.position[0] for m in desk.joints.messages}
-        return {k: (q, true[k], where[k]) for k, q in said.items() if k in true and k in where}
-
-    # At least two joint states, so that a constant would not do.
-    seen = desk.wait(lambda: len({t for _, t, _ in both().values()}) > 1 and both(),
-                     'estimates of two joint states', 2 * START)
-    assert processes['desk_sim'].stop() == 0
-    assert desk.recorder.node.count_publishers(desk.topic['mask']) == 0
-    errors = [abs(np.degrees(said - true)) for said, true, _ in seen.values()]
-    assert max(errors) < JOINT_TOLERANCE, errors
-    for stamp, (_, _, pose) in seen.items():
-        transforms, markers = desk.transforms(stamp), desk.shown_markers(stamp)
-        assert [t.child_frame_id for t in transforms] == ['laptop/base', 'laptop/lid']
-        assert {stamp_key(m) for m in (*transforms, *markers, desk.points_of(stamp))} == {stamp}
-        assert {t.header.frame_id for t in transforms} == {CAMERA}
-        assert [(m.ns, m.id) for m in markers] == [
-            ('laptop', 0), ('laptop', 1), ('laptop/axis', 0)]
-        gap = (conversions.matrix_from_transform(transforms[0])
-               - conversions.matrix_from_pose(pose.pose))[:3, 3]
-        assert np.linalg.norm(gap) < 0.05
-
-
-@pytest.mark.parametrize(('depth', 'says'), [
-    (surface(np.radians(60)), 'stands out of the support plane'),
-    (surface(0.0), 'stands out of the support plane'),
-    (np.zeros((480, 640), np.float32), 'holds no measurement'),
-], ids=['empty table', 'wall', 'nothing'])
-def test_without_mask_and_object_no_pose_goes_out(desk: Bench, frames: list, depth: np.ndarray,
-                                                  says: str) -> None:
-    """An object in front of nothing needs no support plane; then it is taken away."""
-    answer = desk.joint_state(desk.show(frames[2]))
-    assert abs(np.degrees(answer.position[0] - frames[2].positions[0])) < JOINT_TOLERANCE
-    begin = time.time()
-    stamp = desk.show(frames[2], depth=conversions.image_from_pixels(depth, '32FC1', Header()))
-    status = desk.status('no_estimate', says, after=begin)
-    assert status.level == DiagnosticStatus.WARN and 'residual_m' not in values(status)
-    assert ('laptop/axis', 0) in {(m.ns, m.id) for m in desk.deleted_markers(begin)}
-    desk.joint_state(desk.show(frames[1]))
-    for heard in (desk.joints, desk.used):
-        assert stamp not in {stamp_key(m) for m in heard.messages}
-    assert stamp not in {stamp_key(m.transforms[0]) for m in desk.tf.messages}
 
 
 # --- bad input: one clear word, no pose, and life goes on ----------------------------------------
@@ -494,12 +474,8 @@ def truncated(frame: SimulatedFrame) -> dict:
 def test_bad_input_is_said_and_survived(bench: Bench, frames: list, spoil, state: str,
                                         says: str) -> None:
     # Without meshes a frame is answered sooner; what is shown then is the axis.
-    assert set_parameter(bench, 'publish_meshes', False)[0]
-    if not bench.sees_the_object():
-        bench.joint_state(bench.show(frames[1]))
-    time.sleep(1.1)
-    assert [m.ns for m in bench.shown_markers(bench.show(frames[1]))
-            if m.action != Marker.DELETE] == ['bench/laptop/axis']
+    assert bench.set(publish_meshes=False)[0]
+    bench.joint_state(bench.show(frames[1]))
     begin = time.time()
     stamp = bench.show(frames[1], **spoil(frames[1]))
     status = bench.status(state, says, after=begin)
@@ -509,104 +485,138 @@ def test_bad_input_is_said_and_survived(bench: Bench, frames: list, spoil, state
     lines = [x for x in bench.process.output().splitlines() if says in x]
     assert 1 <= len(lines) <= 2 and re.match(r'\[(WARN|ERROR)\]', lines[-1])
 
-    answer = bench.joint_state(bench.show(frames[1]))
+    again = bench.show(frames[1])
+    answer = bench.joint_state(again)
     assert abs(np.degrees(answer.position[0] - frames[1].positions[0])) < JOINT_TOLERANCE
+    assert [(m.ns, m.action) for m in bench.shown_markers(again)] == [
+        ('bench/laptop/axis', Marker.ADD)]
     assert stamp not in {stamp_key(m) for m in bench.joints.messages}
     assert stamp not in {stamp_key(m.transforms[0]) for m in bench.tf.messages}
     assert bench.process.exit_status is None
 
 
 def test_a_camera_that_stops_is_noticed(bench: Bench, frames: list) -> None:
-    assert set_parameter(bench, 'publish_meshes', True)[0]
-    assert set_parameter(bench, 'lost_after', 1.0)[0]
+    assert bench.set(publish_meshes=True)[0]
     bench.joint_state(bench.show(frames[1]))
     begin = time.time()
-    bench.status('stale', bench.topic['depth/image_rect'], timeout=10.0, after=begin)
+    assert bench.set(lost_after=1.0)[0]
+    bench.status('stale', bench.topic['depth/image_rect'], after=begin)
     assert {(m.ns, m.id) for m in bench.deleted_markers(begin)} == {
         ('bench/laptop', 0), ('bench/laptop', 1), ('bench/laptop/axis', 0)}
-    assert set_parameter(bench, 'lost_after', 20.0)[0]
+    assert bench.set(lost_after=20.0)[0]
     bench.joint_state(bench.show(frames[1]))
 
 
 # --- parameters while it runs --------------------------------------------------------------------
 
 def test_live_parameters_take_effect_and_others_are_refused(bench: Bench, frames: list) -> None:
-    assert not set_parameter(bench, 'category', 'laptop')[0]
-    assert not set_parameter(bench, 'max_depth', -2.0)[0]
-    assert not set_parameter(bench, 'max_depth', 'far')[0]
+    assert not bench.set(category='laptop')[0]
+    assert not bench.set(max_depth=-2.0)[0]
+    assert not bench.set(max_depth='far')[0]
     begin = time.time()
-    assert set_parameter(bench, 'max_depth', 0.05) == (True, '')
+    assert bench.set(max_depth=0.05) == (True, '')
     bench.show(frames[1])
     bench.status('no_estimate', 'beyond max_depth', after=begin)
-    assert set_parameter(bench, 'max_depth', 0.0)[0]
+    assert bench.set(max_depth=0.0)[0]
     begin = time.time()
-    assert set_parameter(bench, 'mask_id', 7)[0]
+    assert bench.set(mask_id=7)[0]
     bench.show(frames[1])
     bench.status('no_estimate', 'no pixel of id 7', after=begin)
     mask = conversions.image_from_pixels(frames[1].mask.astype(np.uint16) * 7, 'mono16', Header())
     bench.joint_state(bench.show(frames[1], mask=mask))
-    assert set_parameter(bench, 'mask_id', 0)[0]
+    assert bench.set(mask_id=0)[0]
+
+
+# --- nobody publishes a mask ---------------------------------------------------------------------
+
+@pytest.fixture(scope='module')
+def desk(bench: Bench) -> Bench:
+    """What the camera sees on a table; nothing in between, and nobody publishes a mask."""
+    bench.recorder.node.destroy_publisher(bench.mask)
+    bench.mask = None
+    bench.configure(object_name='')
+    return bench.ready(bench.depth, bench.info)
+
+
+def surface(tilt: float) -> np.ndarray:
+    """Noisy depth (H, W), m, of nothing but a plane."""
+    v = (np.arange(480)[:, None] - INTRINSICS.cy) / INTRINSICS.fy
+    depth = np.cos(tilt) / (np.cos(tilt) - v * np.sin(tilt)) * np.ones((1, 640))
+    noise = np.random.default_rng(0).normal(0, 0.0005 + 0.0015 * depth ** 2)
+    return np.where((depth > 0) & (depth < 4), depth + noise, 0).astype(np.float32)
+
+
+def test_object_on_a_table_is_found_without_a_mask(desk: Bench, film: list) -> None:
+    assert desk.recorder.node.count_publishers(desk.topic['mask']) == 0
+    # Two joint states, so that a constant would not do.
+    for shot in film:
+        stamp = desk.publish(shot.info, shot.depth)
+        said = desk.joint_state(stamp)
+        assert abs(np.degrees(said.position[0] - shot.joints.position[0])) < JOINT_TOLERANCE
+        transforms, markers = desk.transforms(stamp), desk.shown_markers(stamp)
+        assert [t.child_frame_id for t in transforms] == ['laptop/base', 'laptop/lid']
+        assert {stamp_key(m) for m in (*transforms, *markers, desk.points_of(stamp))} == {stamp}
+        assert {t.header.frame_id for t in transforms} == {CAMERA}
+        assert [(m.ns, m.id) for m in markers] == [
+            ('laptop', 0), ('laptop', 1), ('laptop/axis', 0)]
+        gap = (conversions.matrix_from_transform(transforms[0])
+               - conversions.matrix_from_pose(shot.pose.pose))[:3, 3]
+        assert np.linalg.norm(gap) < 0.05
+
+
+@pytest.mark.parametrize(('depth', 'says'), [
+    (surface(np.radians(60)), 'stands out of the support plane'),
+    (surface(0.0), 'stands out of the support plane'),
+    (np.zeros((480, 640), np.float32), 'holds no measurement'),
+], ids=['empty table', 'wall', 'nothing'])
+def test_without_mask_and_object_no_pose_goes_out(desk: Bench, frames: list, depth: np.ndarray,
+                                                  says: str) -> None:
+    """An object in front of nothing needs no support plane; then it is taken away."""
+    assert desk.set(publish_meshes=False)[0]
+    answer = desk.joint_state(desk.show(frames[2]))
+    assert abs(np.degrees(answer.position[0] - frames[2].positions[0])) < JOINT_TOLERANCE
+    begin = time.time()
+    stamp = desk.show(frames[2], depth=conversions.image_from_pixels(depth, '32FC1', Header()))
+    status = desk.status('no_estimate', says, after=begin)
+    assert status.level == DiagnosticStatus.WARN and 'residual_m' not in values(status)
+    assert ('laptop/axis', 0) in {(m.ns, m.id) for m in desk.deleted_markers(begin)}
+    desk.joint_state(desk.show(frames[2]))
+    for heard in (desk.joints, desk.used):
+        assert stamp not in {stamp_key(m) for m in heard.messages}
+    assert stamp not in {stamp_key(m.transforms[0]) for m in desk.tf.messages}
 
 
 # --- a cloud instead of images -------------------------------------------------------------------
 
-def test_points_in_place_of_depth(recorder: Recorder, processes: dict, frames: list) -> None:
-    cloud = Bench(recorder, processes['cloud'], 'cloud').ready()
+def test_points_in_place_of_depth(desk: Bench, frames: list) -> None:
+    desk.configure(input='points', publish_tf='base')
+    desk.ready(desk.points)
     frame = frames[2]
     points = backproject(frame.depth, INTRINSICS, frame.mask)
-    header = cloud.header()
-    cloud.points.publish(conversions.cloud_from_points(points, header))
-    state = cloud.joint_state(stamp_key(type('H', (), {'header': header})))
+
+    def show() -> tuple[int, int]:
+        cloud = conversions.cloud_from_points(points, desk.header())
+        desk.points.publish(cloud)
+        return stamp_key(cloud)
+
+    stamp = show()
+    state = desk.joint_state(stamp)
     assert abs(np.degrees(state.position[0] - frame.positions[0])) < JOINT_TOLERANCE
-    transforms = cloud.wait(lambda: cloud.tf.messages and cloud.tf.messages[-1].transforms, 'TF')
-    assert [t.child_frame_id for t in transforms] == ['laptop/base']
-    array = cloud.wait(lambda: cloud.markers.messages and cloud.markers.messages[-1], 'markers')
-    assert {m.type for m in array.markers} == {Marker.ARROW}
+    assert [t.child_frame_id for t in desk.transforms(stamp)] == ['laptop/base']
+    assert {m.type for m in desk.shown_markers(stamp)} == {Marker.ARROW}
 
     begin = time.time()
-    bad = conversions.cloud_from_points(points, cloud.header())
+    bad = conversions.cloud_from_points(points, desk.header())
     bad.fields = bad.fields[:2]
-    cloud.points.publish(bad)
-    cloud.status('bad_input', 'fields x, y, z', after=begin)
-    header = cloud.header()
-    cloud.points.publish(conversions.cloud_from_points(points, header))
-    cloud.joint_state((header.stamp.sec, header.stamp.nanosec))
-
-
-# --- the simulated camera ------------------------------------------------------------------------
-
-def test_simulated_camera_says_the_truth_with_one_stamp(recorder: Recorder, processes: dict,
-                                                        ) -> None:
-    hear = recorder.listen
-    depth = hear(Image, '/sim/depth/image_rect')
-    others = {'info': hear(CameraInfo, '/sim/depth/camera_info'), 'mask': hear(Image, '/sim/mask'),
-              'joints': hear(JointState, '/sim/truth/joint_states'),
-              'pose': hear(PoseStamped, '/sim/truth/pose')}
-
-    def complete() -> tuple[int, int] | None:
-        sets = [{stamp_key(m) for m in h.messages} for h in (depth, *others.values())]
-        return max(set.intersection(*sets), default=None)
-
-    stamp = recorder.wait_for(complete, START, 'complete frame')
-    image = next(m for m in depth.messages if stamp_key(m) == stamp)
-    at = {name: next(m for m in h.messages if stamp_key(m) == stamp) for name, h in others.items()}
-    assert {m.header.frame_id for m in (image, *at.values())} == {'camera_depth_optical_frame'}
-    pixels, mask = conversions.depth_from_image(image), conversions.mask_from_image(at['mask'])
-    assert image.encoding == '32FC1' and pixels.shape == mask.shape == (480, 640)
-    points = backproject(pixels, conversions.intrinsics_from_info(at['info']), mask)
-    T = conversions.matrix_from_pose(at['pose'].pose)
-    # The object is where the pose says: within its own size of the base.
-    assert np.linalg.norm(points.mean(axis=0) - T[:3, 3]) < 0.3
-    recorder.wait_for(lambda: len({tuple(m.position) for m in others['joints'].messages}) > 1,
-                      10.0, 'moving joint')
+    desk.points.publish(bad)
+    desk.status('bad_input', 'fields x, y, z', after=begin)
+    desk.joint_state(show())
 
 
 # --- the end -------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(('name', 'number'), [
-    ('depth', signal.SIGINT), ('cloud', signal.SIGTERM), ('sim', signal.SIGINT)])
-def test_signals_end_the_nodes_cleanly(processes: dict, name: str, number: int) -> None:
-    process = processes[name]
+def test_a_signal_ends_the_node_cleanly(processes: dict) -> None:
+    process = processes['perception']
     assert process.exit_status is None
-    assert process.stop(number) == 0
-    assert 'Traceback' not in process.output()
+    assert process.stop(signal.SIGTERM) == 0
+    assert all('Traceback' not in p.output() for p in processes.values())
