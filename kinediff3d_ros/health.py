@@ -75,6 +75,8 @@ class Health:
             self.last = {
                 'stamp': stamp, 'residual_m': float(estimate.residual),
                 'confidence': float(estimate.confidence), 'modes': len(estimate.modes),
+                **({'category_confidence': float(estimate.categories[estimate.category])}
+                   if estimate.categories else {}),
                 'position_std_m': float(spread[:3].max()),
                 'rotation_std_rad': float(spread[3:].max()),
                 **{f'{j.name}_std': float(j.std) for j in estimate.joints},

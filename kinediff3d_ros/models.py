@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from kinediff3d_core.auto import load_pipeline
+from kinediff3d_core.auto import AUTO, AutoPipeline, load_pipeline
 from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.pipeline import Pipeline
 from kinediff3d_core.tracking import Tracker
@@ -21,10 +21,14 @@ class Models:
     """Loads a pipeline a category; moves to the CPU when the GPU's memory is full.
 
     Args:
+        categories: by name; ``auto`` stands for all with weights.
         device: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
         weights: folder with the networks, or with one folder a category; '' takes those that
             ship with the package.
         warn: is told when the device has to change.
+
+    Attributes:
+        categories: those that are loaded. device: that they are on.
 
     Raises:
         ValueError: unknown category, preset or device, or weights that do not load.
@@ -34,18 +38,23 @@ class Models:
                  warn: Callable[[str], None]) -> None:
         if device == 'auto':
             device = 'cuda' if torch.cuda.is_available() else 'cpu'
-        self.categories, self._preset, self.device = tuple(categories), preset, device
+        self._wanted, self._preset, self.device = tuple(categories), preset, device
         self._weights, self._warn = Path(weights) if weights else None, warn
         self._pipelines: dict[str, Pipeline] = {}
+        self._auto: AutoPipeline | None = None
         self._on_device(self._load)
         if self.device != 'cpu':
             self._on_device(self._warm_up)
 
     def infer(self, category: str, cloud: np.ndarray, mesh: bool,
               seed: int) -> ArticulatedEstimate:
-        """A full estimate of the object that a cloud (N, 3) shows; see ``Pipeline.infer``."""
-        return self._on_device(
-            lambda: self._pipelines[category].infer(cloud, mesh=mesh, seed=seed))
+        """A full estimate of the object that a cloud (N, 3) shows; see ``Pipeline.infer``.
+
+        With category ``auto`` the estimate says what the object is, too.
+        """
+        return self._on_device(lambda: (
+            self._auto if category == AUTO else self._pipelines[category]
+        ).infer(cloud, mesh=mesh, seed=seed))
 
     def tracker(self, category: str, estimate: ArticulatedEstimate, seconds: float,
                 T_fixed_camera: np.ndarray | None) -> Tracker:
@@ -60,16 +69,22 @@ class Models:
         self.device = 'cpu'
         self._load()
 
+    @property
+    def categories(self) -> tuple[str, ...]:
+        return tuple(self._pipelines)
+
     def _load(self) -> None:
         self._pipelines.clear()
+        self._auto = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        for category in self.categories:
+        for category in self._wanted:
             pipeline = load_pipeline(category, self._preset, self.device, self._weights)
-            if not isinstance(pipeline, Pipeline):
-                raise ValueError(f'parameter category {category!r}: a node needs to know what it '
-                                 'looks for; name one category, or map mask ids to categories')
-            self._pipelines[category] = pipeline
+            if isinstance(pipeline, AutoPipeline):
+                self._auto = pipeline
+                self._pipelines |= pipeline.pipelines
+            else:
+                self._pipelines[category] = pipeline
 
     def _warm_up(self) -> None:
         """The first run on a GPU loads its kernels."""

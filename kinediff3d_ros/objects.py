@@ -68,6 +68,7 @@ class SceneObject:
     """One object: its outputs, its trackers and what is due.
 
     Attributes:
+        sought: its category, or ``auto``.
         tracker: follows it; candidate: a newer one that has to show that it is better.
         tracking: held while its trackers work.
         demand: who asked for its next full estimate.
@@ -77,10 +78,9 @@ class SceneObject:
         meshes: of the last full estimate that made them; shape_due: when to make them again.
     """
 
-    def __init__(self, number: int, name: str, category: str, outputs: ObjectOutputs,
-                 health: Health) -> None:
-        self.number, self.name, self.category = number, name, category
-        self.outputs, self.health = outputs, health
+    def __init__(self, number: int, outputs: ObjectOutputs, health: Health) -> None:
+        self.number, self.outputs, self.health = number, outputs, health
+        self.sought = outputs.category
         self.tracker: Tracker | None = None
         self.candidate: Tracker | None = None
         self.demand: Demand | None = None
@@ -89,6 +89,15 @@ class SceneObject:
         self.bare = False
         self.seen = time.monotonic()
         self.forget()
+
+    @property
+    def name(self) -> str:
+        return self.outputs.name
+
+    @property
+    def category(self) -> str:
+        """What it is; ``auto`` as long as that is not known."""
+        return self.outputs.category
 
     def forget(self) -> None:
         """The object has gone out of sight: nothing of it is shown any more."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
@@ -17,6 +16,7 @@ from std_msgs.msg import Header, String
 from tf2_ros import TransformBroadcaster
 from visualization_msgs.msg import Marker, MarkerArray
 
+from kinediff3d_core.auto import AUTO
 from kinediff3d_core.categories import get_category
 from kinediff3d_core.estimate import ArticulatedEstimate
 from kinediff3d_core.interaction import contacts
@@ -33,11 +33,16 @@ class ObjectOutputs:
     """Publishes what is known of one object, and takes it back.
 
     Args:
-        name: of the object: ``<name>/<part>`` are its frames, ``<name>`` its markers' namespace.
+        name: of the object: ``<name>/<part>`` are its frames, ``<name>`` its markers' namespace;
+            '' takes the category.
         prefix: of its topics; '' or '<name>/'.
+        category: what it is; with ``auto`` :meth:`become` says so later.
         tf, markers: shared by all objects of the node.
         settings: the present parameters.
         refused: is told why a ``joint_command`` is not shown.
+
+    Attributes:
+        name, category: the present ones.
 
     Raises:
         OSError: the description's directory cannot be made.
@@ -48,34 +53,55 @@ class ObjectOutputs:
                  tf: TransformBroadcaster, markers: Publisher,
                  settings: Callable[[], PerceptionParameters],
                  refused: Callable[[str], None]) -> None:
-        self._node, self._name, self._settings, self._refused = node, name, settings, refused
+        self._node, self._given, self._prefix = node, name, prefix
+        self._settings, self._refused = settings, refused
         self._tf, self._markers = tf, markers
-        spec, self._own = get_category(category), list[Publisher]()
-
-        def publisher(kind: type, topic: str, qos: Any = 10) -> Publisher:
-            self._own.append(endpoints.publisher(node, kind, prefix + topic, qos))
-            return self._own[-1]
-
-        self._joint_states = publisher(JointState, 'joint_states')
-        self._deviations = publisher(JointState, 'joint_states_stddev')
-        self._points = publisher(PointCloud2, 'points_used')
-        self._description = publisher(String, 'robot_description', QoSProfile(
+        self._own: list[Publisher] = []
+        self._joint_states = self._publisher(JointState, 'joint_states')
+        self._deviations = self._publisher(JointState, 'joint_states_stddev')
+        self._points = self._publisher(PointCloud2, 'points_used')
+        self._description = self._publisher(String, 'robot_description', QoSProfile(
             depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
-        children = [spec.parts[j.child] for j in spec.joints]
-        self._poses = {p: publisher(PoseWithCovarianceStamped, f'pose/{p}') for p in spec.parts}
-        self._axes = {j.name: publisher(PoseStamped, f'axis/{j.name}') for j in spec.joints}
-        self._contact_poses = {p: publisher(PoseStamped, f'interaction/{p}') for p in children}
+        self._common = len(self._own)
         self._command = endpoints.subscription(node, JointState, prefix + 'joint_command',
                                                self._on_command)
-        self._files = DescriptionFiles(
-            Path(settings().description_dir or default_directory()).expanduser(), name)
         self._ghost_at: JointState | None = None
+        self.category, self.name = category, name or category
         self._forget()
+        if category != AUTO:
+            self.become(category)
+
+    def become(self, category: str) -> None:
+        """Take names and topics of a category's parts and joints, in place of the last one's.
+
+        Raises:
+            OSError, ValueError: as the class.
+        """
+        self.take_back()
+        self._drop(self._common)
+        self.category, self.name, self._ghost_at = category, self._given or category, None
+        spec = get_category(category)
+        self._poses = {p: self._publisher(PoseWithCovarianceStamped, f'pose/{p}')
+                       for p in spec.parts}
+        self._axes = {j.name: self._publisher(PoseStamped, f'axis/{j.name}') for j in spec.joints}
+        self._contact_poses = {p: self._publisher(PoseStamped, f'interaction/{p}')
+                               for p in (spec.parts[j.child] for j in spec.joints)}
+        self._files = DescriptionFiles(Path(
+            self._settings().description_dir or default_directory()).expanduser(), self.name)
 
     def close(self) -> None:
-        for publisher in self._own:
-            self._node.destroy_publisher(publisher)
+        self._drop(0)
         self._node.destroy_subscription(self._command)
+
+    def _publisher(self, kind: type, topic: str, qos: QoSProfile | int = 10) -> Publisher:
+        self._own.append(endpoints.publisher(self._node, kind, self._prefix + topic, qos))
+        return self._own[-1]
+
+    def _drop(self, kept: int) -> None:
+        """Destroy all publishers but the first ones."""
+        for publisher in self._own[kept:]:
+            self._node.destroy_publisher(publisher)
+        del self._own[kept:]
 
     def publish(self, estimate: ArticulatedEstimate, header: Header, cloud: np.ndarray,
                 T_fixed_camera: np.ndarray | None, new_shape: bool) -> None:
@@ -94,7 +120,7 @@ class ObjectOutputs:
         self._newest = estimate
         if now.publish_tf != 'none':
             self._tf.sendTransform(conversions.transforms(
-                estimate, fixed, self._name, base_only=now.publish_tf == 'base'))
+                estimate, fixed, self.name, base_only=now.publish_tf == 'base'))
         self._joint_states.publish(conversions.joint_state(estimate, header))
         self._deviations.publish(planning.joint_deviations(estimate, header))
         if new_shape:
@@ -126,7 +152,7 @@ class ObjectOutputs:
         """Markers when the shape is new and now and then; they follow their frames by TF."""
         now = time.monotonic()
         if new_shape or not self._array.markers:
-            self._array = conversions.markers(self._newest, header.stamp, self._name,
+            self._array = conversions.markers(self._newest, header.stamp, self.name,
                                               self._settings().marker_triangles)
         elif now < self._markers_due:
             return
@@ -158,13 +184,13 @@ class ObjectOutputs:
         estimate = self._newest
         try:
             if estimate is None:
-                raise ValueError(f'joint_command came while {self._name} is not seen')
+                raise ValueError(f'joint_command came while {self.name} is not seen')
             planning.commanded_positions(estimate, command)
         except ValueError as error:
             self._refused(str(error))
             return
         self._ghost_at = command if command.name else None
-        ghosts = {k: f for k, f in self._shown.items() if k[0] == f'{self._name}/ghost'}
+        ghosts = {k: f for k, f in self._shown.items() if k[0] == f'{self.name}/ghost'}
         if self._ghost_at is None:
             self._delete(ghosts)
             self._shown = {k: f for k, f in self._shown.items() if k not in ghosts}
@@ -181,4 +207,4 @@ class ObjectOutputs:
             positions = planning.commanded_positions(self._newest, self._ghost_at)
         except ValueError:
             return []  # Another full estimate gave the object fewer joints.
-        return planning.ghost(self._newest, positions, meshes, self._name)
+        return planning.ghost(self._newest, positions, meshes, self.name)

@@ -53,7 +53,8 @@ class PerceptionParameters:
     """Parameters of ``perception_node``."""
 
     category: str = parameter(
-        'laptop', 'Category of the object; it must have weights.')
+        'laptop', 'Category of the object; it must have weights. auto, with instances one: '
+        'whichever explains the object best.')
     preset: str = parameter(
         'fast', 'Inference settings.', choices=('fast', 'paper'))
     device: str = parameter(

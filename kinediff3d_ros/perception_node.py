@@ -25,6 +25,7 @@ from std_srvs.srv import Trigger
 from tf2_ros import Buffer, TransformBroadcaster, TransformException, TransformListener
 from visualization_msgs.msg import MarkerArray
 
+from kinediff3d_core.auto import AUTO
 from kinediff3d_core.estimate import NoEstimate
 from kinediff3d_ros import conversions, endpoints, parameters
 from kinediff3d_ros.health import LEVELS, Health, Throttle
@@ -117,6 +118,9 @@ class PerceptionNode(LifecycleNode):
         categories = set(self._listed.values()) if now.instances != 'one' else set()
         if now.instances != 'listed':
             categories.add(now.category)
+        if AUTO in categories and now.instances != 'one':
+            raise ValueError(f"category 'auto' needs parameter 'instances' to be 'one', and it is "
+                             f'{now.instances!r}; map mask ids to categories')
         self._models = Models(sorted(categories), now.preset, now.device, now.weights,
                               self.get_logger().warning)
         self.get_logger().info(
@@ -221,7 +225,7 @@ class PerceptionNode(LifecycleNode):
                       f'{now.max_objects} already')
             return None
         category = self._listed.get(number, now.category) if number else now.category
-        name = now.object_name or category
+        name = now.object_name
         if number:
             name = '/'.join(x for x in (now.object_name, f'{category}_{number}') if x)
         # Topics allow no hyphen.
@@ -229,7 +233,7 @@ class PerceptionNode(LifecycleNode):
         outputs = ObjectOutputs(self, name, prefix, category, self._tf, self._markers,
                                 lambda: self._settings, self.get_logger().warning)
         health = Health('waiting', 'not seen yet') if number else self._health
-        one = self._objects[number] = SceneObject(number, name, category, outputs, health)
+        one = self._objects[number] = SceneObject(number, outputs, health)
         return one
 
     def _camera_pose(self, header: Header) -> np.ndarray | None:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from std_msgs.msg import Header
 
+from kinediff3d_core.auto import AUTO
 from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.tracking import Tracker, TrackingLost
 from kinediff3d_ros.health import Health
@@ -244,13 +245,19 @@ class Scene:
                 return
         now, demand = self._settings(), one.demand
         one.demand = None
-        mesh = now.publish_meshes and (now.tracking or time.monotonic() >= one.shape_due)
+        mesh = now.publish_meshes and (now.tracking or one.sought == AUTO
+                                       or time.monotonic() >= one.shape_due)
         try:
-            estimate = self._models.infer(one.category, view.cloud, mesh, now.seed)
+            # What is tracked stays what it is.
+            category = one.sought if one.tracker is None else one.category
+            estimate = self._models.infer(category, view.cloud, mesh, now.seed)
             if estimate.confidence < now.min_confidence:
                 raise NoEstimate(f'confidence {estimate.confidence:.2f} is below min_confidence '
                                  f'{now.min_confidence:.2f}')
             one.health.count('full_estimates')
+            if one.sought == AUTO and estimate.category != one.category:
+                with self.lock:
+                    one.outputs.become(estimate.category)
             one.looked = time.monotonic()
             estimate = self._with_meshes(one, estimate, mesh)
             tracker = self._models.tracker(one.category, estimate, view.seconds,

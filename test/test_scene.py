@@ -32,9 +32,10 @@ from std_srvs.srv import Trigger  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
-from kinediff3d_core.estimate import NoEstimate  # noqa: E402
+from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate  # noqa: E402
 from kinediff3d_core.geometry import Intrinsics  # noqa: E402
 from kinediff3d_core.tracking import TrackingLost  # noqa: E402
+from kinediff3d_core.weights import trained_categories  # noqa: E402
 from kinediff3d_ros import conversions, models, perception_node, planning, scene  # noqa: E402
 from kinediff3d_ros.parameters import object_categories  # noqa: E402
 from kinediff3d_ros.processes import Recorder, private_graph, stamp_key  # noqa: E402
@@ -45,6 +46,13 @@ pytestmark = pytest.mark.ros
 
 LIMIT = 30.0
 CAMERA = Intrinsics(60.0, 60.0, 31.5, 23.5, 64, 48)
+
+
+def as_stapler(laptop: ArticulatedEstimate) -> ArticulatedEstimate:
+    base, lid = laptop.parts
+    return replace(laptop, category='stapler', parts=(base, replace(lid, name='arm')),
+                   joints=(replace(laptop.joints[0], name='arm_joint', child='arm'),),
+                   categories={'laptop': 0.2, 'stapler': 0.8})
 
 
 class InstantTracker:
@@ -62,7 +70,10 @@ class InstantTracker:
             raise TrackingLost('jumped')
         self.seconds = seconds
         new = laptop_estimate(position)
-        self.estimate = replace(new, joints=(replace(new.joints[0], velocity=0.25),))
+        if self.estimate.category == 'stapler':
+            new = as_stapler(new)
+        self.estimate = replace(new, joints=(replace(new.joints[0], velocity=0.25),),
+                                categories=self.estimate.categories)
         return self.estimate
 
 
@@ -79,6 +90,7 @@ class InstantModels:
 
     delay = 0.0
     calls = 0
+    sought: list[str] = []
 
     def __init__(self, categories, preset, device, weights, warn) -> None:
         self.categories, self.device = tuple(categories), 'cpu'
@@ -88,9 +100,14 @@ class InstantModels:
     def infer(self, category, cloud, mesh, seed):
         time.sleep(self.delay)
         InstantModels.calls += 1
+        InstantModels.sought.append(category)
         if cloud[:, 2].mean() > 3.0:
             raise NoEstimate('too far')
-        return laptop_estimate(float(cloud[:, 2].mean()))
+        estimate = laptop_estimate(float(cloud[:, 2].mean()))
+        if category != 'auto':
+            return estimate
+        estimate = replace(estimate, categories={'laptop': 0.9, 'stapler': 0.1})
+        return estimate if estimate.joints[0].position < 2.0 else as_stapler(estimate)
 
     def tracker(self, category, estimate, seconds, T_fixed_camera):
         return InstantTracker(estimate, seconds, self.delay)
@@ -215,7 +232,7 @@ DEFAULTS = {'instances': 'one', 'objects': '', 'fixed_frame': '', 'lost_after': 
 @pytest.fixture
 def bench(graph: Bench) -> Iterator[Bench]:
     """Unconfigured and with its defaults before and after."""
-    InstantModels.delay, InstantModels.calls = 0.0, 0
+    InstantModels.delay, InstantModels.calls, InstantModels.sought = 0.0, 0, []
     graph.node.set_parameters([Parameter(k, value=v) for k, v in DEFAULTS.items()])
     for heard in (graph.tf, graph.markers, *graph.joints.values(), graph.diagnostics,
                   graph.contact):
@@ -340,6 +357,37 @@ def test_objects_come_and_go_with_names_of_their_own(bench: Bench) -> None:
     assert not any(m.ns.endswith('_9') for a in bench.markers.messages for m in a.markers)
     assert max(stamp_key(m) for m in bench.joints['box_4/'].messages) == stamp
     bench.joint(bench.show({1: 1.1, 4: 0.9}), 'box_4/')
+
+
+def test_what_the_object_is_is_found_out(bench: Bench) -> None:
+    """Names and topics follow the category of the newest full estimate, tracking keeps it."""
+    assert bench.node.set_parameters([Parameter('instances', value='each')])[0].successful
+    assert bench.node.set_parameters([Parameter('category', value='auto')])[0].successful
+    assert not bench.change(Transition.TRANSITION_CONFIGURE)
+    assert "category 'auto' needs" in bench.node._fault
+    bench.start(instances='one')
+    bench.status(lambda v, s: v['category'] == 'auto', 'an unknown category')
+
+    def check(angle: float, name: str, part: str, other: str, sure: str) -> None:
+        stamp = bench.show({1: angle})
+        assert list(bench.joint(stamp).name) == [f'{part}_joint']
+        bench.wait(lambda: {t.child_frame_id for m in bench.tf.messages for t in m.transforms
+                            if stamp_key(t) == stamp} == {f'{name}/base', f'{name}/{part}'}, 'TF')
+        status, _ = bench.status(
+            lambda v, s: (v['category'], v.get('category_confidence')) == (name, sure), name)
+        assert status.hardware_id == name
+        bench.wait(lambda: bench.recorder.node.count_publishers(f'/pose/{part}'), 'its topics')
+        bench.wait(lambda: not bench.recorder.node.count_publishers(f'/pose/{other}'), 'the end')
+
+    for angle in (1.0, 1.1):
+        check(angle, 'laptop', 'lid', 'arm', '0.9')
+    for angle in (2.2, 2.3):
+        check(angle, 'stapler', 'arm', 'lid', '0.8')
+    assert InstantModels.sought == ['auto', 'auto']
+    shown: set[str] = set()
+    for marker in (m for a in bench.markers.messages for m in a.markers):
+        (shown.add if marker.action == Marker.ADD else shown.discard)(marker.ns)
+    assert shown == {'stapler', 'stapler/axis'}
 
 
 def test_planners_get_covariances_axis_and_contact(bench: Bench) -> None:
@@ -564,6 +612,13 @@ def test_out_of_gpu_memory_goes_on_with_the_cpu(monkeypatch: pytest.MonkeyPatch)
     assert value.infer('laptop', np.zeros((2, 3)), False, 0) == 'cuda' and not said
     assert value.infer('laptop', np.zeros((1, 3)), False, 0) == 'cpu'
     assert len(said) == 1 and 'cuda is out of memory' in said[0] and value.device == 'cpu'
+
+
+def test_auto_loads_all_categories_with_weights() -> None:
+    value = models.Models(['auto'], 'fast', 'cpu', '', print)
+    assert value.categories == tuple(trained_categories()) and len(value.categories) > 1
+    with pytest.raises(NoEstimate, match='no category explains the cloud'):
+        value.infer('auto', np.full((20, 3), 0.5, dtype=np.float32), False, 0)
 
 
 def test_commands_keep_to_the_joints() -> None:
