@@ -564,12 +564,12 @@ def test_thirty_hertz_on_a_machine_that_manages_five(bench: Bench) -> None:
     """Latency stays below two and a half frames' work; what is too much is dropped."""
     InstantModels.delay = 0.2
     bench.start()
-    end = time.monotonic() + 6.0
-    while time.monotonic() < end:
+    end = time.monotonic() + LIMIT
+    while len(bench.joints[''].entries) < 12 and time.monotonic() < end:
         bench.show({1: 1.0})
         time.sleep(1 / 30)
     ages = [t - stamp_key(m)[0] - 1e-9 * stamp_key(m)[1] for t, m in bench.joints[''].entries]
-    assert len(ages) > 5 and np.percentile(ages[2:], 90) < 1.5
+    assert len(ages) >= 12 and np.percentile(ages[2:], 90) < 1.5
     _, values = bench.status(lambda v, s: int(v['frames_dropped']) > 20, 'dropped frames')
 
 
