@@ -66,6 +66,9 @@ TRUE_VOXEL = (0.0015, 0.0015, 0.0006)
 """Cells of the true meshes, m, at most a quarter of the part; their vertices are then moved onto
 the exact surface."""
 
+LARGE = 0.5
+"""Diagonal of a part, m, from which on the cells grow with it."""
+
 BY_VISIBILITY = ('cd_w', 'rot_err_deg', 'trans_err_m', 'joint_state_err')
 """Metrics that are told for each third of the views by visibility."""
 
@@ -127,7 +130,8 @@ def true_mesh(instances: Instances, part: int) -> Mesh:
     def sdf(p: Tensor) -> Tensor:
         return instances.part_sdf(part, p[None])[0]
 
-    voxel = torch.minimum(torch.tensor(TRUE_VOXEL), (high - low) / 4)
+    size = high - low
+    voxel = torch.minimum(torch.tensor(TRUE_VOXEL) * (size.norm() / LARGE).clamp_min(1), size / 4)
     mesh = extract_mesh(sdf, low - 0.003, high + 0.003, voxel, keep='all')
     p = torch.from_numpy(mesh.vertices).float()[None]
     reach = 0.5 * float(voxel.min())
