@@ -298,7 +298,9 @@ def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, s
         return metrics
     rng = np.random.default_rng([seed, sample.index])
     metrics.update(shape_metrics(estimate, sample.truth, rng, samples))
-    made = pipeline.generate(estimate, sample.generate_at.tolist())
+    wanted = dict(zip(sample.truth.joint_names, sample.generate_at.tolist(), strict=True))
+    # Joints that the object does not have stay where they were seen.
+    made = pipeline.generate(estimate, [wanted.get(j.name, j.position) for j in estimate.joints])
     names = [p.name for p in estimate.parts]
     for prefix, meshes in (('gen_', made.decoder), ('gen_chain_', made.chain)):
         scores = generation_metrics(meshes, names, estimate, sample.truth, sample.generate_at,
