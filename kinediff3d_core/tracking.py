@@ -50,6 +50,11 @@ POOR, HOPELESS = 0.02, 0.03
 ANOTHER_VIEW = math.radians(30.0), 0.25
 """Turn of the direction to the camera (rad), or motion of a joint (share of its range), after
 which a view may show what the full estimate could not see."""
+SECOND_LOOK = 3.0
+"""Least time between two full estimates of an object that is tracked but doubtful, or is seen from
+another side or in another state than at the last, s."""
+BETTER = 0.95
+"""A full estimate takes over from tracking if its score in the next frame is below this share."""
 LATE = 1.0
 """Seconds without a frame after which joints may be anywhere in their range."""
 MAX_PREDICTION = 0.3
@@ -295,6 +300,32 @@ class Tracker:
         return replace(before, parts=parts, joints=joints, covariance=covariance,
                        residual=mean * scale, confidence=min(1.0, sure),
                        modes=(mode,), points=cloud, seconds={})
+
+
+def better_of(tracker: Tracker, candidate: Tracker | None, cloud: np.ndarray, seconds: float,
+              T_fixed_camera: np.ndarray | None = None) -> tuple[Tracker, ArticulatedEstimate]:
+    """Who goes on: a tracker, or one from a newer full estimate if that explains a frame better.
+
+    Args:
+        candidate: None if there is none. The others: as for :meth:`Tracker.track`.
+
+    Returns:
+        the one that goes on, and its estimate of the frame.
+
+    Raises:
+        TrackingLost: by both.
+    """
+    if candidate is None:
+        return tracker, tracker.track(cloud, seconds, T_fixed_camera)
+    try:
+        new = candidate.track(cloud, seconds, T_fixed_camera)
+    except TrackingLost:
+        return tracker, tracker.track(cloud, seconds, T_fixed_camera)
+    try:
+        old = tracker.track(cloud, seconds, T_fixed_camera)
+    except TrackingLost:
+        return candidate, new
+    return (candidate, new) if candidate.score <= BETTER * tracker.score else (tracker, old)
 
 
 def _box_distance(offset: Tensor, half: Tensor) -> Tensor:

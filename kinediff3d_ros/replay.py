@@ -25,7 +25,7 @@ from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.geometry import backproject
 from kinediff3d_core.pipeline import Pipeline
 from kinediff3d_core.segmentation import segment_cloud, segment_object
-from kinediff3d_core.tracking import Tracker, TrackingLost
+from kinediff3d_core.tracking import SECOND_LOOK, Tracker, TrackingLost, better_of
 from kinediff3d_ros import conversions
 from kinediff3d_ros.inputs import nanoseconds
 from kinediff3d_ros.pairing import StampPairing
@@ -72,7 +72,8 @@ class Record:
 
     Attributes:
         kind: ``full``, ``tracked`` or ``none``.
-        reason: why there is no estimate, or why the track was left.
+        reason: why there is no estimate, or why the track was left; ``second look`` where a full
+            estimate was made beside the tracked one.
         milliseconds: that it took.
     """
 
@@ -268,7 +269,10 @@ def _of_cloud(recorded: int, cloud: PointCloud2, segment: bool) -> Frame:
 # --- estimating ---------------------------------------------------------------------------------
 
 class Follower:
-    """Full estimates where they are needed, tracking between them.
+    """Full estimates where they are needed, tracking between them, as the node has it.
+
+    An object in doubt, or seen from another side or in another state than at its last full
+    estimate, gets another one, which takes over if it explains the next frame better.
 
     Args:
         tracking: False makes every estimate a full one.
@@ -279,34 +283,52 @@ class Follower:
                  seed: int = 0) -> None:
         self._pipeline, self._tracking, self._mesh, self._seed = pipeline, tracking, mesh, seed
         self._tracker: Tracker | None = None
+        self._candidate: Tracker | None = None
+        self._looked = 0.0
 
     def take(self, frame: Frame) -> Record:
         """The estimate of the next frame."""
         begin = time.perf_counter()
         estimate, reason, kind = None, frame.reason, 'none'
         if frame.points is not None:
-            estimate, reason = self._track(frame)
+            estimate, reason = self._track(frame, frame.points)
             kind = 'tracked'
             if estimate is None:
                 try:
-                    estimate = self._pipeline.infer(frame.points, mesh=self._mesh,
-                                                    seed=self._seed)
+                    estimate = self._look(frame, frame.points)
                     kind = 'full'
-                    if self._tracking:
-                        self._tracker = Tracker(self._pipeline, estimate, frame.seconds)
+                    self._tracker = self._tracker_of(frame, estimate)
                 except (NoEstimate, ValueError) as error:
-                    self._tracker, reason, kind = None, str(error), 'none'
+                    reason, kind = str(error), 'none'
         return Record(frame, kind, estimate, reason, 1e3 * (time.perf_counter() - begin))
 
-    def _track(self, frame: Frame) -> tuple[ArticulatedEstimate | None, str]:
-        if self._tracker is None or frame.points is None:
+    def _look(self, frame: Frame, points: np.ndarray) -> ArticulatedEstimate:
+        self._looked = frame.seconds
+        return self._pipeline.infer(points, mesh=self._mesh, seed=self._seed)
+
+    def _tracker_of(self, frame: Frame, estimate: ArticulatedEstimate) -> Tracker | None:
+        return Tracker(self._pipeline, estimate, frame.seconds) if self._tracking else None
+
+    def _track(self, frame: Frame, points: np.ndarray) -> tuple[ArticulatedEstimate | None, str]:
+        """The estimate by tracking, or None and why there is none; prepares a second look."""
+        tracker, candidate = self._tracker, self._candidate
+        self._tracker = self._candidate = None
+        if tracker is None:
             return None, ''
         try:
-            estimate = self._tracker.track(frame.points, frame.seconds)
+            tracker, estimate = better_of(tracker, candidate, points, frame.seconds)
         except TrackingLost as lost:
-            self._tracker = None
             return None, f'track left: {lost}'
-        return (None, 'track left: in doubt') if self._tracker.doubtful else (estimate, '')
+        self._tracker = tracker
+        unsure = tracker.doubtful or tracker.another_view
+        if not unsure or frame.seconds - self._looked <= SECOND_LOOK:
+            return estimate, ''
+        tracker.mark_view()
+        try:
+            self._candidate = self._tracker_of(frame, self._look(frame, points))
+        except (NoEstimate, ValueError) as error:
+            return estimate, f'second look: {error}'
+        return estimate, 'second look'
 
 
 # --- writing ------------------------------------------------------------------------------------

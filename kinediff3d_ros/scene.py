@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 
 from kinediff3d_core.auto import AUTO
 from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
-from kinediff3d_core.tracking import Tracker, TrackingLost
+from kinediff3d_core.tracking import SECOND_LOOK, Tracker, TrackingLost, better_of
 from kinediff3d_ros.health import Health
 from kinediff3d_ros.models import Models
 from kinediff3d_ros.objects import Demand, SceneObject, View
@@ -27,13 +27,6 @@ from kinediff3d_ros.worker import NewestItemWorker
 
 STRIDE = 2
 """Tracking without a mask looks for the object in every so many pixels."""
-
-SECOND_LOOK = 3.0
-"""Least time between two full estimates of an object that is tracked but doubtful, or is seen from
-another side or in another state than at the last, s."""
-
-MARGIN = 0.95
-"""A full estimate takes over from tracking if its score in the next frame is below this share."""
 
 
 class Scene:
@@ -214,21 +207,16 @@ class Scene:
     def _better_of(self, one: SceneObject, tracker: Tracker, view: View) -> ArticulatedEstimate:
         """Track; where a newer full estimate waits to take over, it has to explain more."""
         candidate = one.candidate
-        if candidate is None or view.seconds <= candidate.seconds:
-            return tracker.track(view.cloud, view.seconds, view.T_fixed_camera)
-        one.candidate = None
-        try:
-            new = candidate.track(view.cloud, view.seconds, view.T_fixed_camera)
-        except TrackingLost:
-            return tracker.track(view.cloud, view.seconds, view.T_fixed_camera)
-        try:
-            old = tracker.track(view.cloud, view.seconds, view.T_fixed_camera)
-        except TrackingLost:
-            tracker.score = float('inf')
-        if candidate.score > MARGIN * tracker.score:
-            return old
-        one.tracker, one.new_shape = candidate, True
-        return new
+        if candidate is not None:
+            if view.seconds <= candidate.seconds:
+                candidate = None
+            else:
+                one.candidate = None
+        going_on, estimate = better_of(tracker, candidate, view.cloud, view.seconds,
+                                       view.T_fixed_camera)
+        if going_on is candidate:
+            one.tracker, one.new_shape = candidate, True
+        return estimate
 
     # --- the estimating thread ------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,3 +88,11 @@ def test_the_rules_see_relative_and_nested_imports(tmp_path: Path) -> None:
     assert set(imported(file, root=tmp_path)) == {*top_level, 'rclpy.node'}
     assert set(imported(file, top_level_only=True, root=tmp_path)) == top_level
     assert within('rclpy.node', ROS) and not within('rclpyx', ROS)
+
+
+def test_a_pipeline_starts_without_the_compiler_of_torch() -> None:
+    """Importing it doubles the time until the node is up; a dependency once did so unasked."""
+    told = subprocess.run([sys.executable, '-c', 'import sys; from kinediff3d_core import Pipeline;'
+                           'Pipeline.load("laptop"); print("torch._dynamo" in sys.modules)'],
+                          capture_output=True, text=True, check=True, cwd=ROOT)
+    assert told.stdout.split() == ['False'], told.stderr
