@@ -92,7 +92,8 @@ def test_the_rules_see_relative_and_nested_imports(tmp_path: Path) -> None:
 
 def test_a_pipeline_starts_without_the_compiler_of_torch() -> None:
     """Importing it doubles the time until the node is up; a dependency once did so unasked."""
-    told = subprocess.run([sys.executable, '-c', 'import sys; from kinediff3d_core import Pipeline;'
-                           'Pipeline.load("laptop"); print("torch._dynamo" in sys.modules)'],
-                          capture_output=True, text=True, check=True, cwd=ROOT)
+    program = ('import sys; from kinediff3d_core import Pipeline; Pipeline.load("laptop"); '
+               'print("torch._dynamo" in sys.modules)')
+    told = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True,
+                          check=True, cwd=ROOT)
     assert told.stdout.split() == ['False'], told.stderr
