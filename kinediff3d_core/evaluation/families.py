@@ -37,8 +37,8 @@ from kinediff3d_core.data.objects import (
 )
 from kinediff3d_core.data.solids import FAR, Instances, slab_distance
 from kinediff3d_core.estimate import Mesh
+from kinediff3d_core.evaluation.evaluate import draft_mesh
 from kinediff3d_core.evaluation.metrics import SAMPLES, bounding_radius, chamfer, moved_mesh
-from kinediff3d_core.meshing import extract_mesh
 from kinediff3d_core.preview import (
     PART_COLOURS,
     Colour,
@@ -221,26 +221,12 @@ class Neighbours:
 
 
 def instance_meshes(instances: Instances, row: int, share: float) -> dict[int, Mesh]:
-    """Meshes by part of one instance, base frame, m, joints at ``share`` of their range.
-
-    Good enough for small pictures: a part's cells are a 150th of its diagonal, and finer where
-    it is thin.
-    """
+    """Meshes by part of one instance, base frame, m, joints at ``share`` of their range."""
     one = instances[row:row + 1]
     q = one.lower + share * (one.upper - one.lower)
     poses = one.part_poses(q, torch.eye(4)[None])[0].double().numpy()
-    meshes = {}
-    for k in torch.nonzero(one.exists[0])[:, 0].tolist():
-        low, high = one.bounds[0, k]
-        size = high - low
-        voxel = torch.minimum(size.norm() / 150, size / 8).clamp_min(2e-4)
-
-        def sdf(p: Tensor, k: int = k) -> Tensor:
-            return one.part_sdf(k, p[None])[0]
-
-        mesh = extract_mesh(sdf, low - 2 * voxel, high + 2 * voxel, voxel, keep='all')
-        meshes[k] = moved_mesh(poses[k], mesh)
-    return meshes
+    return {k: moved_mesh(poses[k], draft_mesh(one, k))
+            for k in torch.nonzero(one.exists[0])[:, 0].tolist()}
 
 
 def object_meshes(obj: MeshObject, share: float) -> dict[int, Mesh]:

@@ -16,9 +16,9 @@ from kinediff3d_core.categories import CATEGORIES
 from kinediff3d_core.data.families import FAMILIES, held_out_generator, sample_instances
 from kinediff3d_core.data.solids import Instances
 from kinediff3d_core.estimate import ArticulatedEstimate, JointEstimate, PartEstimate
+from kinediff3d_core.evaluation.evaluate import draft_mesh
 from kinediff3d_core.evaluation.families import write_sheet
 from kinediff3d_core.interaction import contacts
-from kinediff3d_core.meshing import extract_mesh
 from kinediff3d_core.preview import draw_contacts
 
 CELL = (196, 146)
@@ -40,16 +40,8 @@ def true_estimate(instances: Instances, row: int, share: float,
     T = np.eye(4) if T_camera_base is None else T_camera_base
     poses = one.part_poses(q.double(), torch.from_numpy(T)[None])[0].numpy()
     there = [bool(x) for x in one.exists[0]]
-    parts = []
-    for k, name in enumerate(c.parts):
-        if not there[k]:
-            continue
-        low, high = one.bounds[0, k]
-        size = high - low
-        voxel = torch.minimum(size.norm() / 150, size / 8).clamp_min(2e-4)
-        mesh = extract_mesh(lambda p, k=k: one.part_sdf(k, p[None])[0],  # type: ignore[misc]
-                            low - 2 * voxel, high + 2 * voxel, voxel, keep='all')
-        parts.append(PartEstimate(name, poses[k], mesh))
+    parts = [PartEstimate(name, poses[k], draft_mesh(one, k))
+             for k, name in enumerate(c.parts) if there[k]]
     joints = tuple(
         JointEstimate(j.name, j.joint_type, c.parts[j.parent], c.parts[j.child],
                       one.origin[0, i].double().numpy(), one.axis[0, i].double().numpy(),
