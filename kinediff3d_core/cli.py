@@ -117,6 +117,8 @@ def _add_demo(commands: Any) -> None:
     command.add_argument('--category', default='laptop', metavar='C', help='default: laptop')
     command.add_argument('--seconds', type=_number(float, above=0), default=30.0, metavar='S',
                          help='how long the camera runs (default 30)')
+    command.add_argument('--rate', type=_number(float, above=0), default=5.0, metavar='HZ',
+                         help='frames a second of the camera (default 5)')
     command.add_argument('--headless', action='store_true', help='no RViz: pictures and JSON only')
     command.add_argument('--out', type=Path, default=Path('demo_output'), metavar='DIR',
                          help='folder for summary.json, pictures, mesh and URDF '
@@ -129,8 +131,8 @@ def _demo(options: argparse.Namespace) -> int:
     except ImportError as error:
         raise ValueError(f'the demo needs the ROS 2 side, which cannot be imported ({error}); '
                          'source a ROS 2 workspace or run "make demo"') from error
-    return int(module.run_demo(options.category, options.seconds, options.headless, options.out)
-               or DONE)
+    return int(module.run_demo(options.category, options.seconds, options.headless, options.out,
+                               options.rate) or DONE)
 
 
 # infer

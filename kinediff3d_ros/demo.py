@@ -179,11 +179,13 @@ class Listener:
                        for m in a.markers)}
 
 
-def run_demo(category: str, seconds: float, headless: bool, out_dir: Path) -> int:
+def run_demo(category: str, seconds: float, headless: bool, out_dir: Path,
+             rate: float = SCENE.rate) -> int:
     """Run the nodes for some seconds and write what came of it to ``out_dir``.
 
     Args:
         headless: do not say how to look at it in RViz.
+        rate: of the camera, Hz.
 
     Returns:
         exit status: 0 if estimates came, 1 if none did, 2 for unusable arguments.
@@ -192,6 +194,8 @@ def run_demo(category: str, seconds: float, headless: bool, out_dir: Path) -> in
         spec = get_category(category)
         if not seconds > 0:
             raise ValueError(f'--seconds must be positive, got {seconds:g}')
+        if not 0.1 <= rate <= 60:
+            raise ValueError(f'--rate must be in 0.1..60 Hz, got {rate:g}')
         out = Path(out_dir).absolute()
         (out / 'logs').mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
@@ -200,7 +204,7 @@ def run_demo(category: str, seconds: float, headless: bool, out_dir: Path) -> in
     # The nodes must not outlive the demo, whichever way it is ended.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return _run(spec, seconds, headless, out)
+        return _run(spec, seconds, headless, out, rate)
     except DemoError as error:
         print(f'kinediff3d demo: {error}', file=sys.stderr)
         return 1
@@ -211,15 +215,15 @@ def run_demo(category: str, seconds: float, headless: bool, out_dir: Path) -> in
         signal.signal(signal.SIGTERM, before)
 
 
-def _run(category: Category, seconds: float, headless: bool, out: Path) -> int:
-    domain = private_graph()
+def _run(category: Category, seconds: float, headless: bool, out: Path, rate: float) -> int:
+    domain, start = private_graph(), time.monotonic()
     inputs = ('depth/image_rect', 'depth/camera_info', 'mask')
     description = out / 'description'
     shutil.rmtree(description, ignore_errors=True)
     camera_sim = NodeProcess(
         'camera_sim_node', out / 'logs' / 'camera_sim.log', namespace='camera', parameters={
             'category': category.name, 'seed': SCENE.seed, 'instance': SCENE.instance,
-            'table': SCENE.table, 'rate': SCENE.rate})
+            'table': SCENE.table, 'rate': float(rate)})
     perception = NodeProcess(
         'perception_node', out / 'logs' / 'perception.log', parameters={
             'category': category.name, 'description_dir': str(description),
@@ -233,12 +237,14 @@ def _run(category: Category, seconds: float, headless: bool, out: Path) -> int:
                   f'  ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST '
                   f'rviz2 -d {config}')
         _wait_for_first_answer(listener, (camera_sim, perception))
+        first = time.monotonic() - start
         begin, before = time.time(), len(listener.joints.entries)
-        _record(listener, seconds, (camera_sim, perception))
+        memory = _record(listener, seconds, (camera_sim, perception))
         elapsed = time.time() - begin
         status = listener.status()
-        rate = (len(listener.joints.entries) - before) / elapsed
-    summary = summarise(listener, status, rate, seconds, category)
+        answered = (len(listener.joints.entries) - before) / elapsed
+    summary = summarise(listener, status, answered, seconds, category, rate)
+    summary.update(first_answer_s=round(first, 1), **memory)
     (out / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
     if not summary['estimates']:
         raise DemoError(f'no estimate came; last state: {status.get("message", "unknown")} '
@@ -262,7 +268,10 @@ def _wait_for_first_answer(listener: Listener, processes: Sequence[NodeProcess])
             bar.refresh()
 
 
-def _record(listener: Listener, seconds: float, processes: Sequence[NodeProcess]) -> None:
+def _record(listener: Listener, seconds: float, processes: Sequence[NodeProcess],
+            ) -> dict[str, object]:
+    """Watch; the last process's resident memory after a tenth of the time and at the end."""
+    early = None
     with _progress('watching', seconds,
                    '{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s{postfix}') as bar:
         begin = time.monotonic()
@@ -270,9 +279,14 @@ def _record(listener: Listener, seconds: float, processes: Sequence[NodeProcess]
             _require_running(processes)
             bar.n = passed
             bar.set_postfix_str(f'{len(listener.joints.entries)} estimates')
+            if early is None and passed > seconds / 10:
+                early = processes[-1].resident_mib()
             time.sleep(0.2)
         bar.n = seconds
         bar.refresh()
+    late = processes[-1].resident_mib()
+    return {} if early is None or late is None else {
+        'resident_mib': {'early': round(early, 1), 'late': round(late, 1)}}
 
 
 def _progress(text: str, seconds: float, bar_format: str) -> tqdm:
@@ -290,13 +304,18 @@ def _require_running(processes: Sequence[NodeProcess]) -> None:
             raise DemoError(f'{process.log.stem} ended: {reason}')
 
 
-def summarise(listener: Listener, status: dict[str, str], rate: float, seconds: float,
-              category: Category) -> dict[str, object]:
-    """Content of ``summary.json``; errors are over all estimates, joint by joint."""
+def summarise(listener: Listener, status: dict[str, str], answered: float, seconds: float,
+              category: Category, rate: float) -> dict[str, object]:
+    """Content of ``summary.json``; errors are over all estimates, joint by joint.
+
+    Args:
+        answered: estimates a second. rate: frames a second.
+    """
     samples = listener.samples()
     summary: dict[str, object] = {
         'category': category.name,
-        'command': f'kinediff3d demo --category {category.name} --seconds {seconds:g}',
+        'command': f'kinediff3d demo --category {category.name} --seconds {seconds:g}'
+                   + ('' if rate == SCENE.rate else f' --rate {rate:g}'),
         'seed': SCENE.seed,
         'instance': SCENE.instance,
         'seconds': seconds,
@@ -305,7 +324,8 @@ def summarise(listener: Listener, status: dict[str, str], rate: float, seconds: 
         'compared': len(samples),
         'no_estimates': int(status.get('no_estimates', 0)),
         'dropped': int(status.get('frames_dropped', 0)),
-        'rate_hz': round(rate, 2),
+        'full_estimates': int(status.get('full_estimates', 0)),
+        'rate_hz': round(answered, 2),
     }
     if not samples:
         return summary
@@ -417,9 +437,13 @@ def _keep_last_description(folder: Path, out: Path) -> None:
 
 
 def _in_words(summary: dict[str, object]) -> str:
+    memory: Any = summary.get('resident_mib')
     lines = [f'{summary["estimates"]} estimates of {summary["frames"]} frames '
              f'({summary["dropped"]} dropped for newer ones, {summary["no_estimates"]} without '
-             f'an answer), {summary["rate_hz"]} per second']
+             f'an answer), {summary["rate_hz"]} per second',
+             f'first answer {summary["first_answer_s"]} s after the start'
+             + (f'; resident memory of the node {memory["early"]:.0f} MiB early, '
+                f'{memory["late"]:.0f} MiB late' if memory else '')]
     for key, name, unit in (
             ('joint_error_deg', 'joint error', '°'), ('joint_error_m', 'joint error', ' m'),
             ('rotation_error_deg', 'rotation error', '°'),

@@ -111,6 +111,15 @@ class NodeProcess:
         """None while it runs."""
         return self._process.poll()
 
+    def resident_mib(self) -> float | None:
+        """Resident memory, MiB; None where the system does not tell."""
+        try:
+            text = Path(f'/proc/{self.pid}/status').read_text()
+        except OSError:
+            return None
+        return next((int(line.split()[1]) / 1024 for line in text.splitlines()
+                     if line.startswith('VmRSS:')), None)
+
     def output(self) -> str:
         """What the node has printed so far."""
         return self.log.read_text(errors='replace')

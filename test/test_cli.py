@@ -135,4 +135,4 @@ def test_demo_is_called(monkeypatch, tmp_path):
     stub = types.SimpleNamespace(run_demo=lambda *a: seen.append(a) or 0)
     monkeypatch.setitem(sys.modules, 'kinediff3d_ros.demo', stub)
     assert cli.main(['demo', '--seconds', '3', '--headless', '--out', str(tmp_path)]) == 0
-    assert seen == [('laptop', 3.0, True, tmp_path)]
+    assert seen == [('laptop', 3.0, True, tmp_path, 5.0)]
