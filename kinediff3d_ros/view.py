@@ -6,7 +6,6 @@ page comes from this process alone (viser), at ``http://127.0.0.1:8080`` unless 
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -29,6 +28,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from kinediff3d_core.preview import thinned
 from kinediff3d_ros import conversions
+from kinediff3d_ros.processes import stamp_key
 
 POSE_RATE = 15.0
 """How often poses are brought up to date, Hz."""
@@ -46,8 +46,14 @@ STRIP_CELL = 320, 260
 FINER = 3
 """A strip's pictures are drawn larger by this, then reduced."""
 
+PATIENCE = 5.0
+"""How long a strip waits for cloud, joints and poses of one frame, s."""
+
 OPTICAL_EYE, LEVEL_EYE = (0.45, -0.55, -0.75), (0.8, -0.6, 0.6)
 """From where the page looks at the object first: in optical frames, and in frames with z up."""
+
+DRAWN = 2.0
+"""Seconds within which a browser without a GPU has drawn what it was told last."""
 
 
 class Scene:
@@ -203,7 +209,8 @@ class Scene:
             return
         self._aimed = True
         middle = np.median(points, axis=0)
-        size = float(np.linalg.norm(np.ptp(points, axis=0)))
+        # Flying pixels are no reason to stand back.
+        size = float(np.linalg.norm(np.ptp(np.percentile(points, (2, 98), axis=0), axis=0)))
         eye = middle + 1.3 * size * self._eye / np.linalg.norm(self._eye)
         self.server.initial_camera.position = eye
         self.server.initial_camera.look_at = middle
@@ -233,6 +240,7 @@ class ViewNode(Node):
         self._listener = TransformListener(self._buffer, self)
         self.create_subscription(MarkerArray, 'markers', self._on_markers, 10)
         self._types: dict[str, dict[str, str]] = {}
+        self._stamps: dict[tuple[str, str], tuple[int, int]] = {}
         self.create_timer(1.0 / POSE_RATE, lambda: self.scene.place(self._where))
         self.create_timer(1.0, self._look_for_objects)
         self._look_for_objects()
@@ -264,12 +272,14 @@ class ViewNode(Node):
         frame = cloud.header.frame_id
         self._fixed = self._fixed or frame
         points = conversions.points_from_cloud(cloud)
+        self._stamps[prefix, 'cloud'] = stamp_key(cloud)
         self.scene.show_cloud(f'{prefix}points_used', points, frame)
         T = self._where(frame)
         if T is not None:
             self.scene.aim(points @ T[:3, :3].T + T[:3, 3])
 
     def _on_joints(self, prefix: str, state: JointState) -> None:
+        self._stamps[prefix, 'joints'] = stamp_key(state)
         self.scene.show_joints(prefix, dict(zip(state.name, state.position, strict=False)),
                                self._types[prefix])
 
@@ -281,44 +291,79 @@ class ViewNode(Node):
             return
         self._types[prefix] = {j.get('name', ''): j.get('type', '') for j in root.iter('joint')}
 
-    def _where(self, frame: str) -> np.ndarray | None:
-        """T_fixed_frame (4, 4) as far as TF knows it."""
+    def settle(self) -> bool:
+        """Bring the poses up to date; whether clouds, joints and poses are of one frame."""
+        if len(set(self._stamps.values())) != 1:
+            return False
+        second, nanosecond = next(iter(self._stamps.values()))
+        at = Time(seconds=second, nanoseconds=nanosecond)
+        if any(self._where(frame, at) is None for _, frame, _, _ in self.scene.things.values()):
+            return False
+        self.scene.place(lambda frame: self._where(frame, at))
+        return True
+
+    def _where(self, frame: str, at: Time | None = None) -> np.ndarray | None:
+        """T_fixed_frame (4, 4) as far as TF knows it; by default the newest."""
         if frame == self._fixed:
             return np.eye(4)
         try:
             return conversions.matrix_from_transform(
-                self._buffer.lookup_transform(self._fixed, frame, Time()))
+                self._buffer.lookup_transform(self._fixed, frame, at or Time()))
         except TransformException:
             return None
 
 
-def film(scene: Scene, path: Path, frames: int, every: float, ended: threading.Event) -> None:
-    """Write a strip of what the first browser shows, side by side, one picture every so many s.
+class Film:
+    """What the first browser shows, side by side in one picture, one every so many seconds.
 
-    Returns early, without a file, when ``ended`` is set by somebody else; sets it at the end.
+    Between :meth:`due` and the end of :meth:`take` nothing in the scene may change: the browser
+    draws what it was told last.
+
+    Args:
+        path: PNG to write after so many ``frames``, ``every`` so many s apart.
     """
-    pictures: list[Image.Image] = []
-    while scene.picture(*STRIP_CELL) is None and not ended.wait(0.5):
-        pass
-    begin = time.monotonic()
-    # The browser is given time to move its camera to where the object is.
-    while len(pictures) < frames and not ended.wait(
-            max(0.05, begin + (len(pictures) + 1) * every - time.monotonic())):
-        now = time.monotonic()
-        pixels = scene.picture(*(FINER * side for side in STRIP_CELL))
+
+    def __init__(self, scene: Scene, path: Path, frames: int, every: float) -> None:
+        self._scene, self._path, self._frames, self._every = scene, path, frames, every
+        self._pictures: list[Image.Image] = []
+        self._begin, self._next = 0.0, 0.0
+
+    @property
+    def done(self) -> bool:
+        """Whether the strip is written."""
+        return len(self._pictures) == self._frames
+
+    def due(self) -> float | None:
+        """For how many s a picture has been due; None where none is."""
+        if not self._begin:
+            # The browser is given time to move its camera to where the object is.
+            if self._scene.picture(*STRIP_CELL) is not None:
+                self._begin = time.monotonic()
+                self._next = self._begin + self._every
+            return None
+        late = time.monotonic() - self._next
+        return late if late >= 0 and not self.done else None
+
+    def take(self) -> None:
+        """Take a picture; the last one writes the strip."""
+        at = time.monotonic() - self._begin
+        self._scene.picture(*STRIP_CELL)  # once more than needed: it is drawn as it was before
+        time.sleep(DRAWN)
+        pixels = self._scene.picture(*(FINER * side for side in STRIP_CELL))
         if pixels is None:
-            continue
+            return
         picture = Image.fromarray(pixels).resize(STRIP_CELL, Image.Resampling.BOX)
         ImageDraw.Draw(picture).text(
-            (8, 6), ', '.join([f'{now - begin:.0f} s', *(f'{n} {q}' for n, q in scene.joints)]),
+            (8, 6), ', '.join([f'{at:.0f} s', *(f'{n} {q}' for n, q in self._scene.joints)]),
             fill=(40, 40, 40), font_size=14)
-        pictures.append(picture)
-    if len(pictures) == frames:
-        strip = Image.new('RGB', (STRIP_CELL[0] * frames, STRIP_CELL[1]))
-        for i, picture in enumerate(pictures):
-            strip.paste(picture, (STRIP_CELL[0] * i, 0))
-        strip.save(path)
-    ended.set()
+        self._pictures.append(picture)
+        # Where drawing takes long, messages have come meanwhile that want to be heard first.
+        self._next = time.monotonic() + self._every
+        if self.done:
+            strip = Image.new('RGB', (STRIP_CELL[0] * self._frames, STRIP_CELL[1]))
+            for i, picture in enumerate(self._pictures):
+                strip.paste(picture, (STRIP_CELL[0] * i, 0))
+            strip.save(self._path)
 
 
 def run_view(host: str, port: int, namespace: str, fixed_frame: str, z_up: bool,
@@ -327,7 +372,7 @@ def run_view(host: str, port: int, namespace: str, fixed_frame: str, z_up: bool,
     """Serve the page until Ctrl-C, or for ``seconds``.
 
     Args:
-        strip: PNG to write with :func:`film`; the page ends with it.
+        strip: PNG to write (:class:`Film`); the page ends with it.
 
     Raises:
         ValueError: the page cannot be served, or the strip's folder is not there.
@@ -341,19 +386,18 @@ def run_view(host: str, port: int, namespace: str, fixed_frame: str, z_up: bool,
     executor.add_node(node)
     print(f'the scene is at {scene.url}', flush=True)
     end = None if seconds is None else time.monotonic() + seconds
-    ended = threading.Event()
-    camera = threading.Thread(target=film, args=(scene, strip, frames, every, ended))
-    if strip is not None:
-        camera.start()
+    film = None if strip is None else Film(scene, strip, frames, every)
     try:
-        while rclpy.ok() and not ended.is_set() and (end is None or time.monotonic() < end):
+        while rclpy.ok() and (end is None or time.monotonic() < end):
             executor.spin_once(timeout_sec=0.2)
+            late = None if film is None else film.due()
+            if film is not None and late is not None and (node.settle() or late > PATIENCE):
+                film.take()
+                if film.done:
+                    break
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
-        ended.set()
-        if strip is not None:
-            camera.join()
         scene.close()
         executor.shutdown()
         node.destroy_node()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -32,7 +31,7 @@ from kinediff3d_core import cli  # noqa: E402
 from kinediff3d_core.urdf import urdf_string  # noqa: E402
 from kinediff3d_ros import conversions  # noqa: E402
 from kinediff3d_ros.processes import free_domain  # noqa: E402
-from kinediff3d_ros.view import STRIP_CELL, Scene, ViewNode, film  # noqa: E402
+from kinediff3d_ros.view import STRIP_CELL, Film, Scene, ViewNode  # noqa: E402
 
 pytestmark = pytest.mark.ros
 
@@ -153,7 +152,11 @@ def test_chromium_shows_the_meshes_on_the_cloud(shown: Scene, tmp_path: Path) ->
             }
         assert seen and all(seen.values()), seen
         strip = tmp_path / 'strip.png'
-        film(shown, strip, 2, 0.1, threading.Event())
+        film, end = Film(shown, strip, 2, 0.1), time.monotonic() + BROWSER
+        while not film.done and time.monotonic() < end:
+            if film.due() is not None:
+                film.take()
+            time.sleep(0.05)
         picture = np.asarray(Image.open(strip)).astype(int)
         assert picture.shape == (STRIP_CELL[1], 2 * STRIP_CELL[0], 3)
         for half in np.split(picture, 2, axis=1):
