@@ -46,7 +46,7 @@ STRIP_CELL = 320, 260
 FINER = 3
 """A strip's pictures are drawn larger by this, then reduced."""
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 """How long a strip waits for cloud, joints and poses of one frame, s."""
 
 OPTICAL_EYE, LEVEL_EYE = (0.45, -0.55, -0.75), (0.8, -0.6, 0.6)
@@ -292,8 +292,9 @@ class ViewNode(Node):
         self._types[prefix] = {j.get('name', ''): j.get('type', '') for j in root.iter('joint')}
 
     def settle(self) -> bool:
-        """Bring the poses up to date; whether clouds, joints and poses are of one frame."""
-        if len(set(self._stamps.values())) != 1:
+        """Bring poses up to date; whether there are meshes, and all that is shown is of one frame."""
+        meshes = any(name.startswith('/markers/') for name in self.scene.things)
+        if not meshes or len(set(self._stamps.values())) != 1:
             return False
         second, nanosecond = next(iter(self._stamps.values()))
         at = Time(seconds=second, nanoseconds=nanosecond)
@@ -353,9 +354,10 @@ class Film:
         if pixels is None:
             return
         picture = Image.fromarray(pixels).resize(STRIP_CELL, Image.Resampling.BOX)
-        ImageDraw.Draw(picture).text(
-            (8, 6), ', '.join([f'{at:.0f} s', *(f'{n} {q}' for n, q in self._scene.joints)]),
-            fill=(40, 40, 40), font_size=14)
+        told = ', '.join([f'{at:.0f} s', *(f'{n} {q}' for n, q in self._scene.joints)])
+        draw = ImageDraw.Draw(picture)
+        draw.rectangle(draw.textbbox((8, 6), told, font_size=14), fill=(255, 255, 255))
+        draw.text((8, 6), told, fill=(40, 40, 40), font_size=14)
         self._pictures.append(picture)
         # Where drawing takes long, messages have come meanwhile that want to be heard first.
         self._next = time.monotonic() + self._every
