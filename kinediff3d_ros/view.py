@@ -292,7 +292,7 @@ class ViewNode(Node):
         self._types[prefix] = {j.get('name', ''): j.get('type', '') for j in root.iter('joint')}
 
     def settle(self) -> bool:
-        """Bring poses up to date; whether there are meshes, and all that is shown is of one frame."""
+        """Bring poses up to date; whether there are meshes, and all shown is of one frame."""
         meshes = any(name.startswith('/markers/') for name in self.scene.things)
         if not meshes or len(set(self._stamps.values())) != 1:
             return False
