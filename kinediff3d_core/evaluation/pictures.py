@@ -1,12 +1,15 @@
 """Pictures of what the shape code holds: one Z in many joint states, and the way between two.
 
     python -m kinediff3d_core.evaluation.pictures --category laptop --out docs/images
+    python -m kinediff3d_core.evaluation.pictures --gallery --out docs/images
+
+The second line draws one held-out view of every category that has weights.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +19,32 @@ from torch import Tensor
 from kinediff3d_core.data.families import held_out_generator, sample_instances
 from kinediff3d_core.data.views import joint_range
 from kinediff3d_core.estimate import Mesh
+from kinediff3d_core.evaluation.evaluate import (
+    SAMPLES_A_SEED,
+    draft_mesh,
+    ours,
+    procedural_samples,
+)
+from kinediff3d_core.evaluation.families import CELL, write_sheet
+from kinediff3d_core.evaluation.metrics import moved_mesh
 from kinediff3d_core.kinematics import forward_kinematics
 from kinediff3d_core.pipeline import Pipeline
-from kinediff3d_core.preview import PART_COLOURS, Scene, ground_under, render, side_view
+from kinediff3d_core.preview import (
+    PART_COLOURS,
+    Arrow,
+    Scene,
+    View,
+    camera_view,
+    depth_colours,
+    ground_under,
+    joint_arrows,
+    posed_meshes,
+    render,
+    side_view,
+)
 from kinediff3d_core.preview import write_panels as write_row
 from kinediff3d_core.training.pool import sample_shapes
+from kinediff3d_core.weights import trained_categories
 
 
 def posed_parts(pipeline: Pipeline, z: Tensor, q: Tensor) -> tuple[Mesh, ...]:
@@ -65,9 +89,8 @@ def draw_latent_pictures(category: str, out: Path, seed: int = 0, panels: int = 
     for i in range(panels):
         share = i / (panels - 1)
         q = low + share * (high - low)
-        label = ', '.join(f'{float(x) * 57.29578:.0f}°' if j.joint_type == 'revolute'
-                          else f'{float(x) * 1e3:.0f} mm'
-                          for x, j in zip(q, pipeline.category.joints, strict=True))
+        label = told((j.joint_type, float(x))
+                     for x, j in zip(q, pipeline.category.joints, strict=True))
         states.append((f'A = {label}', posed_parts(pipeline, codes[0], q)))
         middle = low + 0.75 * (high - low)
         z = (1 - share) * codes[0] + share * codes[1]
@@ -78,12 +101,55 @@ def draw_latent_pictures(category: str, out: Path, seed: int = 0, panels: int = 
                      'between the codes of two held-out objects'))
 
 
+def draw_gallery(out: Path, categories: Sequence[str], seed: int = 0, index: int = 0) -> Path:
+    """Write one test view of each category as a PNG: points, estimate with its axes, truth."""
+    cells = []
+    for name in categories:
+        sample = procedural_samples(name, seed, shapes=False)(index)
+        estimate = ours(Pipeline.load(name), sample, True, 0)
+        one = sample_instances(name, 1, held_out_generator(seed * SAMPLES_A_SEED + index))
+        there = torch.nonzero(one.exists[0])[:, 0].tolist()
+        truth = tuple(moved_mesh(T, draft_mesh(one, k))
+                      for k, T in zip(there, sample.truth.T_camera_part, strict=True))
+        found, points = posed_meshes(estimate), estimate.points
+        everything = np.concatenate([points, *(m.vertices for m in (*found, *truth))])
+        arrows = joint_arrows(estimate, 0.5 * float(np.linalg.norm(np.ptp(everything, axis=0))))
+        T = estimate.T_camera_base
+        side = side_view(everything, T, estimate.joints[0].axis, *CELL)
+
+        def solid(meshes: tuple[Mesh, ...], arrows: tuple[Arrow, ...], T: np.ndarray = T,
+                  side: View = side) -> np.ndarray:
+            colours = tuple(PART_COLOURS[i % len(PART_COLOURS)] for i in range(len(meshes)))
+            return render(Scene(meshes, colours, arrows=arrows, ground=ground_under(meshes, T)),
+                          side)
+
+        seen = Scene(points=points, point_colours=depth_colours(points))
+        cells += [(f'{name}: points', render(seen, camera_view(everything, *CELL))),
+                  ('estimate: ' + told((j.joint_type, j.position) for j in estimate.joints),
+                   solid(found, arrows)),
+                  ('truth: ' + told(zip(sample.truth.joint_types, sample.truth.positions,
+                                        strict=True)), solid(truth, ()))]
+    return write_sheet([(f'Held-out procedural objects, test view {index} of seed {seed}', cells)],
+                       out)
+
+
+def told(joints: Iterable[tuple[str, float]]) -> str:
+    """Joint positions in words, from (type, rad or m)."""
+    return ', '.join(f'{np.degrees(q):.1f}°' if kind == 'revolute' else f'{1e3 * q:.0f} mm'
+                     for kind, q in joints)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--gallery', action='store_true',
+                        help='one held-out view of every category instead: gallery.png')
     parser.add_argument('--category', default='laptop')
     parser.add_argument('--out', type=Path, default=Path('docs/images'))
     parser.add_argument('--seed', type=int, default=0)
     arguments = parser.parse_args()
+    if arguments.gallery:
+        print(draw_gallery(arguments.out / 'gallery.png', trained_categories(), arguments.seed))
+        return
     for path in draw_latent_pictures(arguments.category, arguments.out, arguments.seed):
         print(path)
 
