@@ -1,0 +1,36 @@
+"""Pictures for the README: drawn, and of what they say they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from kinediff3d_core.evaluation.families import CELL
+from kinediff3d_core.evaluation.pictures import draw_gallery, draw_latent_pictures, told
+
+
+def colours(picture: np.ndarray) -> tuple[bool, bool]:
+    """Whether an image has anything blue, as bases are, and anything orange, as lids are."""
+    red, blue = picture[..., 0].astype(int), picture[..., 2].astype(int)
+    return bool((blue - red > 40).sum() > 300), bool((red - blue > 80).sum() > 300)
+
+
+def test_gallery_shows_points_estimate_and_truth(tmp_path: Path) -> None:
+    page = np.asarray(Image.open(draw_gallery(tmp_path / 'g.png', ['laptop'])).convert('RGB'))
+    cells = [page[30:30 + CELL[1] - 8, 4 + i * (CELL[0] + 4):][:, :CELL[0]] for i in range(3)]
+    assert [colours(cell) for cell in cells[1:]] == [(True, True)] * 2
+    assert not colours(cells[0])[1] and (cells[0].min(-1) < 200).sum() > 300
+    assert not (cells[1] == cells[2]).all()
+
+
+def test_one_code_in_many_states_and_between_two(tmp_path: Path) -> None:
+    states, way = draw_latent_pictures('laptop', tmp_path, panels=2)
+    for path in (states, way):
+        assert colours(np.asarray(Image.open(path).convert('RGB'))) == (True, True)
+    assert states != way
+
+
+def test_positions_in_words() -> None:
+    assert told([('revolute', np.pi / 4), ('prismatic', 0.012)]) == '45.0°, 12 mm'
