@@ -461,6 +461,14 @@ def draw_preview(estimate: ArticulatedEstimate, out: Path | str,
     Returns:
         The path of the PNG.
     """
+    return write_panels(draw_panels(estimate, truth_meshes, T_camera_truth), Path(out),
+                        title or f'{estimate.category}: {caption(estimate)}')
+
+
+def draw_panels(estimate: ArticulatedEstimate, truth_meshes: Sequence[Mesh] | None = None,
+                T_camera_truth: Array | None = None, width: int = 560, height: int = 460,
+                ) -> list[tuple[str, Array]]:
+    """The panels of :func:`draw_preview` with their names, (height, width, 3) uint8 each."""
     meshes = posed_meshes(estimate)
     colours = tuple(PART_COLOURS[i % len(PART_COLOURS)] for i in range(len(meshes)))
     points = np.asarray(estimate.points, dtype=np.float64)
@@ -473,8 +481,8 @@ def draw_preview(estimate: ArticulatedEstimate, out: Path | str,
     axis = estimate.joints[0].axis if estimate.joints else None
     T = np.asarray(estimate.T_camera_base, dtype=np.float64)
     tips = np.array([x for a in arrows for x in (a.start, a.end)]).reshape(-1, 3)
-    front = camera_view(everything)
-    side = side_view(np.concatenate([everything, tips]), T, axis)
+    front = camera_view(everything, width, height)
+    side = side_view(np.concatenate([everything, tips]), T, axis, width, height)
     solid = Scene(meshes, colours, arrows=arrows, ground=ground_under(meshes, T))
     panels = [
         ('depth camera: points used', render(Scene(points=points,
@@ -487,8 +495,7 @@ def draw_preview(estimate: ArticulatedEstimate, out: Path | str,
         ground = None if T_camera_truth is None else ground_under(truth, T_camera_truth)
         shown = Scene(truth, truth_colours, ground=ground)
         panels.append(('truth from the side', render(shown, side)))
-    return write_panels(panels, Path(out),
-                        title or f'{estimate.category}: {caption(estimate)}')
+    return panels
 
 
 def write_panels(panels: Sequence[tuple[str, Array]], out: Path, title: str = '') -> Path:

@@ -206,12 +206,9 @@ class Scene:
 
     def _better_of(self, one: SceneObject, tracker: Tracker, view: View) -> ArticulatedEstimate:
         """Track; where a newer full estimate waits to take over, it has to explain more."""
-        candidate = one.candidate
-        if candidate is not None:
-            if view.seconds <= candidate.seconds:
-                candidate = None
-            else:
-                one.candidate = None
+        candidate = None
+        if one.candidate is not None and view.seconds > one.candidate.seconds:
+            candidate, one.candidate = one.candidate, None
         going_on, estimate = better_of(tracker, candidate, view.cloud, view.seconds,
                                        view.T_fixed_camera)
         if going_on is candidate:

@@ -20,14 +20,18 @@ def infer(pipeline, sample):
                           mesh=False)
 
 
-def test_a_laptop_is_a_laptop_and_explains_its_cloud_better_than_another_thing_does(pipeline):
-    laptop = E.procedural_samples('laptop', seed=5, shapes=False)(2)  # flat boxes look alike
-    estimate = infer(pipeline, laptop)
+def test_a_thing_is_taken_for_what_it_is_and_what_looks_alike_is_said(pipeline):
+    scissors = infer(pipeline, E.procedural_samples('scissors', seed=5, shapes=False)(0))
+    assert scissors.category == 'scissors'
+    assert scissors.categories['scissors'] > 0.9
+    assert set(scissors.categories) == set(trained_categories())
+    assert sum(scissors.categories.values()) == pytest.approx(1)
+    assert scissors.to_dict()['categories'] == scissors.categories
+
+    # From its lid, a laptop might be a flat box; nothing else comes near.
+    estimate = infer(pipeline, E.procedural_samples('laptop', seed=5, shapes=False)(0))
     assert estimate.category == 'laptop'
-    assert set(estimate.categories) == set(trained_categories())
-    assert sum(estimate.categories.values()) == pytest.approx(1)
-    assert estimate.categories['laptop'] > 0.5
-    assert estimate.to_dict()['categories'] == estimate.categories
+    assert estimate.categories['laptop'] + estimate.categories['box'] > 0.9
 
     own = misfit(pipeline.pipelines['laptop'], estimate)
     only = AutoPipeline({'laptop': pipeline.pipelines['laptop']})

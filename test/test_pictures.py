@@ -13,8 +13,9 @@ from kinediff3d_core.evaluation.pictures import draw_gallery, draw_latent_pictur
 
 def colours(picture: np.ndarray) -> tuple[bool, bool]:
     """Whether an image has anything blue, as bases are, and anything orange, as lids are."""
-    red, blue = picture[..., 0].astype(int), picture[..., 2].astype(int)
-    return bool((blue - red > 40).sum() > 300), bool((red - blue > 80).sum() > 300)
+    red, green, blue = (picture[..., i].astype(int) for i in range(3))
+    orange = (red - blue > 80) & (red - green > 40)  # the points' yellow is not
+    return bool((blue - red > 40).sum() > 300), bool(orange.sum() > 300)
 
 
 def test_gallery_shows_points_estimate_and_truth(tmp_path: Path) -> None:

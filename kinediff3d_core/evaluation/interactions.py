@@ -17,11 +17,10 @@ from kinediff3d_core.data.families import FAMILIES, held_out_generator, sample_i
 from kinediff3d_core.data.solids import Instances
 from kinediff3d_core.estimate import ArticulatedEstimate, JointEstimate, PartEstimate
 from kinediff3d_core.evaluation.evaluate import draft_mesh
-from kinediff3d_core.evaluation.families import write_sheet
+from kinediff3d_core.evaluation.families import CELL, write_sheet
 from kinediff3d_core.interaction import contacts
 from kinediff3d_core.preview import draw_contacts
 
-CELL = (196, 146)
 OPENED = 0.45
 """Joint positions, as a share of the range."""
 

@@ -31,14 +31,9 @@ from kinediff3d_core.kinematics import forward_kinematics
 from kinediff3d_core.pipeline import Pipeline
 from kinediff3d_core.preview import (
     PART_COLOURS,
-    Arrow,
     Scene,
-    View,
-    camera_view,
-    depth_colours,
+    draw_panels,
     ground_under,
-    joint_arrows,
-    posed_meshes,
     render,
     side_view,
 )
@@ -111,24 +106,13 @@ def draw_gallery(out: Path, categories: Sequence[str], seed: int = 0, index: int
         there = torch.nonzero(one.exists[0])[:, 0].tolist()
         truth = tuple(moved_mesh(T, draft_mesh(one, k))
                       for k, T in zip(there, sample.truth.T_camera_part, strict=True))
-        found, points = posed_meshes(estimate), estimate.points
-        everything = np.concatenate([points, *(m.vertices for m in (*found, *truth))])
-        arrows = joint_arrows(estimate, 0.5 * float(np.linalg.norm(np.ptp(everything, axis=0))))
-        T = estimate.T_camera_base
-        side = side_view(everything, T, estimate.joints[0].axis, *CELL)
-
-        def solid(meshes: tuple[Mesh, ...], arrows: tuple[Arrow, ...], T: np.ndarray = T,
-                  side: View = side) -> np.ndarray:
-            colours = tuple(PART_COLOURS[i % len(PART_COLOURS)] for i in range(len(meshes)))
-            return render(Scene(meshes, colours, arrows=arrows, ground=ground_under(meshes, T)),
-                          side)
-
-        seen = Scene(points=points, point_colours=depth_colours(points))
-        cells += [(f'{name}: points', render(seen, camera_view(everything, *CELL))),
+        points, _, found, true = (image for _, image in draw_panels(
+            estimate, truth, sample.truth.T_camera_part[0], *CELL))
+        cells += [(f'{name}: points', points),
                   ('estimate: ' + told((j.joint_type, j.position) for j in estimate.joints),
-                   solid(found, arrows)),
+                   found),
                   ('truth: ' + told(zip(sample.truth.joint_types, sample.truth.positions,
-                                        strict=True)), solid(truth, ()))]
+                                        strict=True)), true)]
     return write_sheet([(f'Held-out procedural objects, test view {index} of seed {seed}', cells)],
                        out)
 
