@@ -91,6 +91,8 @@ MIN_POINTS = 100
 """Fewer observed points than this do not fix an object's pose."""
 MAX_RESIDUAL = 0.05
 """Largest mean distance of the cloud to the posed surface that is still an answer, canonical."""
+MODE = (15.0, 0.25)
+"""Hypotheses further apart, in degrees of the base or in a joint (canonical), are two modes."""
 SCORE_TEMPERATURE = 0.004
 """Difference of fit scores (canonical) that makes a mode e times less likely."""
 NETWORK_POINTS = 512
@@ -192,14 +194,15 @@ class Pipeline:
         with _stage(seconds, 'pose'):
             state = self._sample_states(few, generator)
         with _stage(seconds, 'shape'):
-            z, field, state = self.regenerate(few, state, generator, first=True)
+            z, field, drawn = self.regenerate(few, state, generator, first=True)
             surface, _ = refine.surface_samples(self.shape, field, 48, generator)
-            score, _ = refine.fit_score(self.shape, field, state, seen, surface)
-            kept = _distinct(state, score, self.preset.keep[0], 4.0)
-            z, field, state, score = z[kept], field[kept], state[kept], score[kept]
+            score, _ = refine.fit_score(self.shape, field, drawn, seen, surface)
+            kept = _distinct(drawn, score, self.preset.keep[0], 4.0)
+            z, field, state = z[kept], field[kept], drawn[kept]
         with _stage(seconds, 'refine'):
             z, field, state, information, score, residual = self._refine(
                 few, seen, z, field, state, generator)
+            score = score - SCORE_TEMPERATURE * _share(state, drawn).log()
         best = int(score.argmin())
         if float(residual[best]) > MAX_RESIDUAL:
             raise NoEstimate(
@@ -420,7 +423,7 @@ class Pipeline:
         for i in torch.argsort(score).tolist():
             if not left[i]:
                 continue
-            same = left & ~_differs(state, state[i], 15.0, 0.25)
+            same = left & ~_differs(state, state[i], *MODE)
             left &= ~same
             T = _metric(state.T_camera_base[i], scale)
             modes.append(Mode(float(weight[same].sum()), T,
@@ -450,7 +453,7 @@ class Pipeline:
         The spread of the refined hypotheses that stayed in the best one's mode, plus what the
         residual leaves open.
         """
-        near = ~_differs(state, state[best], 15.0, 0.25)
+        near = ~_differs(state, state[best], *MODE)
         T = state.T_camera_base
         turn = roma.rotmat_to_rotvec(T[near][:, :3, :3] @ T[best, :3, :3].T)
         delta = torch.cat([T[near][:, :3, 3] - T[best, :3, 3], turn,
@@ -488,19 +491,32 @@ def _differs(state: State, other: State, degrees: float, joint: float) -> Tensor
     return (torch.rad2deg(angle) > degrees) | ((state.q - other.q).abs().amax(1) > joint)
 
 
+def _share(state: State, drawn: State) -> Tensor:
+    """Share (H) of the score model's samples that lie around each hypothesis; never quite none.
+
+    Two modes that explain a view equally well are as likely as the score model draws them.
+    """
+    degrees, joint = MODE
+    near = torch.stack([~_differs(drawn, state[i], 2 * degrees, 2 * joint)
+                        for i in range(len(state.q))])
+    return (near.sum(1) + 0.5) / (near.shape[1] + 1)
+
+
 def _distinct(state: State, score: Tensor, keep: int, degrees: float) -> Tensor:
     """Indices of the best hypotheses, none within ``degrees`` (pose and joint) of a better.
 
-    A prismatic joint counts a hundredth of a canonical unit as a degree.
+    A prismatic joint counts a hundredth of a canonical unit as a degree. If all are of one mode,
+    the best of another takes the last place, so that no mode is lost before it was refined.
     """
     order = torch.argsort(score).tolist()
     chosen: list[int] = []
     for i in order:
-        if len(chosen) == keep:
-            break
-        if not chosen or bool(
-                _differs(state[torch.tensor(chosen)], state[i], degrees, 0.0125 * degrees).all()):
+        if len(chosen) < keep and (not chosen or bool(_differs(
+                state[torch.tensor(chosen)], state[i], degrees, 0.0125 * degrees).all())):
             chosen.append(i)
+    other = _differs(state, state[chosen[0]], *MODE)
+    if keep > 1 and bool(other.any()) and not bool(other[chosen].any()):
+        chosen = [*chosen[:keep - 1], next(i for i in order if bool(other[i]))]
     return torch.tensor(chosen, device=score.device)
 
 

@@ -11,6 +11,7 @@ from kinediff3d_core.estimate import (
     ArticulatedEstimate,
     JointEstimate,
     Mesh,
+    Mode,
     PartEstimate,
 )
 from kinediff3d_core.evaluation import metrics as M
@@ -167,3 +168,18 @@ def test_summary_counts_failures_and_leaves_missing_ones_out_of_means():
     assert out['rot_err_deg']['mean'] == pytest.approx(43 / 3)
     assert out['cd_w'] == {'mean': 2.0, 'median': 2.0, 'std': 0.0, 'n': 2}
     assert M.summarise([None])['failure_rate']['mean'] == 1.0
+
+
+def test_a_named_mode_that_is_right_saves_a_view_that_failed(truth):
+    e = perfect(truth)
+    turned = e.T_camera_base @ np.diag([-1.0, -1.0, 1.0, 1.0])
+    modes = [Mode(w, T, np.zeros(1), 0.0) for w, T in
+             ((0.7, turned), (0.25, e.T_camera_base), (0.05, turned))]
+    wrong = replace(e, parts=(replace(e.parts[0], T_camera_part=turned), e.parts[1]))
+    both, one = (M.mode_metrics(replace(wrong, modes=tuple(m)), [truth])
+                 for m in (modes, modes[:1]))
+    assert both['modes'] == 2 and both['rot_err_modes_deg'] == pytest.approx(0, abs=1e-5)
+    assert one['modes'] == 1 and one['rot_err_modes_deg'] == pytest.approx(180)
+    out = M.summarise([{'rot_err_deg': 90.0, **m} for m in (both, one)] + [None])
+    assert out['failure_rate']['mean'] == 1.0
+    assert out['failure_rate_modes']['mean'] == pytest.approx(2 / 3)

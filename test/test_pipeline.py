@@ -15,6 +15,7 @@ from kinediff3d_core.data.families import held_out_generator, sample_instances
 from kinediff3d_core.data.render import render_depth
 from kinediff3d_core.data.sensor import apply_sensor
 from kinediff3d_core.data.views import TEST_CAMERA, sample_views
+from kinediff3d_core.evaluation.evaluate import procedural_samples
 from kinediff3d_core.evaluation.metrics import angle_deg
 from kinediff3d_core.geometry import backproject, transform_points
 from kinediff3d_core.networks.kavae import pack_layout
@@ -86,6 +87,16 @@ def test_an_estimate_is_whole(estimates):
         # The lid's frame sits at the pivot.
         pivot = e.T_camera_base[:3, :3] @ e.joints[0].origin + e.T_camera_base[:3, 3]
         np.testing.assert_allclose(e.parts[1].T_camera_part[:3, 3], pivot, atol=1e-4)
+
+
+def test_what_looks_the_same_from_both_ends_has_two_modes():
+    cutter = Pipeline.load('cutter')
+    view = procedural_samples('cutter', seed=9, shapes=False)(13)
+    e = cutter.infer(depth=view.depth, intrinsics=view.intrinsics, mask=view.mask, mesh=False)
+    truth = view.truth.T_camera_part[0][:3, :3]
+    error = [angle_deg(m.T_camera_base[:3, :3].T @ truth) for m in e.modes]
+    assert len(e.modes) == 2 and min(error) < 5 and max(error) > 170
+    assert min(m.weight for m in e.modes) > 0.1 and e.confidence < 0.8
 
 
 def test_meshes_are_watertight_and_lie_on_the_cloud(estimates):

@@ -41,13 +41,14 @@ from kinediff3d_core.evaluation.metrics import (
     Truth,
     draw_points,
     generation_metrics,
+    mode_metrics,
     moved_mesh,
     pose_metrics,
     shape_metrics,
     statistics,
     summarise,
 )
-from kinediff3d_core.evaluation.symmetry import nearest
+from kinediff3d_core.evaluation.symmetry import equivalents, nearest
 from kinediff3d_core.evaluation.visibility import POINTS, THIRDS, thirds, visible_share
 from kinediff3d_core.geometry import Intrinsics
 from kinediff3d_core.meshing import extract_mesh
@@ -300,8 +301,10 @@ def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, s
     Of truths that are equally true (:func:`equivalents`) the nearest one counts. Beside the
     errors stands what the estimate says of them itself (:func:`predicted`).
     """
+    every = equivalents(sample.truth)
     sample = replace(sample, truth=nearest(estimate, sample.truth))
-    metrics = pose_metrics(estimate, sample.truth) | predicted(estimate)
+    metrics = (pose_metrics(estimate, sample.truth) | mode_metrics(estimate, every)
+               | predicted(estimate))
     if sample.truth.surfaces is None:
         return metrics
     rng = np.random.default_rng([seed, sample.index])

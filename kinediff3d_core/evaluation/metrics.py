@@ -22,6 +22,9 @@ SAMPLES = 30_000
 FAILED_DEG = 20.0
 """An estimate rotated by more than this counts as a failure."""
 
+NAMED = 0.1
+"""Modes with less weight are not counted as named."""
+
 PARALLEL_DEG = 5.0
 """Below this angle two axis lines are measured at the true pivot, not where they pass."""
 
@@ -432,6 +435,20 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else nan
 
 
+def mode_metrics(estimate: ArticulatedEstimate, truths: Sequence[Truth]) -> dict[str, float]:
+    """How many modes an estimate names, and how near the nearest is to one of the truths.
+
+    Returns:
+        modes (those that weigh :data:`NAMED` or more, and the best), and of them
+        rot_err_modes_deg, the smallest rotation error of the base.
+    """
+    poses = [estimate.T_camera_base,
+             *(m.T_camera_base for m in estimate.modes[1:] if m.weight >= NAMED)]
+    errors = [angle_deg(np.asarray(T, dtype=np.float64)[:3, :3].T @ t.T_camera_part[0][:3, :3])
+              for T in poses for t in truths]
+    return {'modes': float(len(poses)), 'rot_err_modes_deg': min(errors)}
+
+
 def failed(metrics: Mapping[str, float] | None) -> bool:
     """Whether a sample counts as a failure: no estimate, or rotated beyond ``FAILED_DEG``."""
     return metrics is None or not metrics['rot_err_deg'] <= FAILED_DEG
@@ -458,4 +475,7 @@ def summarise(records: Sequence[Mapping[str, float] | None]) -> dict[str, dict[s
             out[name] = statistics(values)
     if records:
         out['failure_rate'] = statistics([float(failed(r)) for r in records])
+        if 'rot_err_modes_deg' in out:
+            out['failure_rate_modes'] = statistics(
+                [float(r is None or r['rot_err_modes_deg'] > FAILED_DEG) for r in records])
     return out
