@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import roma
 import torch
 from torch import Tensor
 
@@ -59,11 +58,14 @@ def joint_transform(joint_type: str, axis: Tensor, q: Tensor) -> Tensor:
     a pure rotation (Rodrigues) and a prismatic one the pure translation q d.
     """
     d = axis / axis.norm(dim=-1, keepdim=True).clamp_min(1e-12)
-    zero = torch.zeros_like(d)
+    eye = torch.eye(3, dtype=d.dtype, device=d.device)
     if joint_type == 'prismatic':
-        return make_transform(torch.eye(3, dtype=d.dtype, device=d.device).expand(
-            *d.shape[:-1], 3, 3), q[..., None] * d)
-    return make_transform(roma.rotvec_to_rotmat(q[..., None] * d), zero)
+        return make_transform(eye.expand(*d.shape[:-1], 3, 3), q[..., None] * d)
+    x, y, z = d.unbind(-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).view(*d.shape, 3)
+    sin, cos = q.sin()[..., None, None], q.cos()[..., None, None]
+    return make_transform(eye + sin * cross + (1 - cos) * (cross @ cross), torch.zeros_like(d))
 
 
 def forward_kinematics(joints: tuple[Joint, ...], T_camera_base: Tensor, q: Tensor, origin: Tensor,

@@ -104,12 +104,9 @@ def union_distance(net: KAVAE, field: Field, poses: Tensor, points: Tensor,
         distance (H, N) to the nearest part, its gradient (H, N, 3) in the camera frame, part
         index (H, N).
     """
-    with torch.enable_grad():
-        local = to_part_frames(points, poses).detach().requires_grad_()
-        distance, part = net.query(field, local).min(dim=1)
-        (g,) = torch.autograd.grad(distance.sum(), local)
-    gradient = (poses[..., :3, :3] @ g.transpose(-1, -2)).sum(1).transpose(-1, -2)
-    return distance.detach(), gradient, part
+    distance, gradient, part = net.nearest(field, to_part_frames(points, poses))
+    R = poses[torch.arange(len(poses), device=poses.device)[:, None], part, :3, :3]
+    return distance, (R @ gradient[..., None])[..., 0], part
 
 
 def surface_samples(net: KAVAE, field: Field, n: int, generator: torch.Generator,

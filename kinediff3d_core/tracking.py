@@ -72,9 +72,9 @@ class TrackingLost(RuntimeError):
 class Table:
     """Distances to one shape's parts, tabulated: a hundredth of the network's work a query.
 
-    Stands in for :class:`KAVAE` where only distances are asked for. What the network adds to the
-    distance to each part's box lies on a grid that is fine inside the box (a thin lid has as many
-    nodes across as along) and reaches ``MARGIN`` beyond it.
+    Stands in for :class:`KAVAE` where only distances and their gradients are asked for. What the
+    network adds to the distance to each part's box lies on a grid that is fine inside the box (a
+    thin lid has as many nodes across as along) and reaches ``MARGIN`` beyond it.
 
     Args:
         field: of one object.
@@ -88,29 +88,62 @@ class Table:
         self._reach = 1 + 2 * step
         inside = axis.clamp(-1, 1) * 1.2
         beyond = (axis - axis.clamp(-1, 1)) / (2 * step) * MARGIN
-        rows = []
+        tables = []
         for k in range(net.parts):
             along = [inside * field.half[0, k, i] + beyond for i in range(3)]
             offset = torch.stack(torch.meshgrid(*along, indexing='ij'), dim=-1).flatten(0, 2)
             distance = net.query(field, (offset + field.centre[0, k])[None, None], part=k)[0, 0]
-            rows.append((distance - _box_distance(offset, field.half[0, k])).view(
-                1, *[len(axis)] * 3))
-        self._added = torch.stack(rows)
+            added = (distance - _box_distance(offset, field.half[0, k])).view(*[len(axis)] * 3)
+            tables.append(torch.stack([added, *torch.gradient(added, spacing=along)]))
+        self._slopes = torch.stack(tables)
+        """Added distance and its gradient (K, 4, X, Y, Z)."""
+        self._added = self._slopes[:, :1].contiguous()
 
     def query(self, field: Field, points: Tensor) -> Tensor:
         """Signed distances (H, K, N) of points (H, K, N, 3) in part frames."""
+        offset, half, at, _ = self._place(field, points)
+        distance = _box_distance(offset, half) + _interpolated(self._added, at)[:, 0]
+        return self._by_hypothesis(distance, points)
+
+    def nearest(self, field: Field, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As :meth:`KAVAE.nearest`; gradients are tabulated, too."""
+        offset, half, at, within = self._place(field, points)
+        added = _interpolated(self._slopes, at)
+        distance, part = self._by_hypothesis(_box_distance(offset, half) + added[:, 0],
+                                             points).min(dim=1)
+        outside = (offset.abs() - half).clamp_min(0)
+        deepest = F.one_hot((offset.abs() - half).argmax(-1), 3).to(outside)
+        length = outside.norm(dim=-1, keepdim=True)
+        normal = torch.where(length > 0, outside / length.clamp_min(1e-9), deepest)
+        gradient = offset.sign() * normal + within * added[:, 1:].transpose(1, 2)
+        H, K, N = points.shape[:3]
+        own = gradient.view(K, H, N, 3).transpose(0, 1).gather(
+            1, part[:, None, :, None].expand(-1, -1, -1, 3))[:, 0]
+        return distance, own, part
+
+    def _place(self, field: Field, points: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Points (H, K, N, 3) by part (K, H N, 3): offsets from the boxes' centres, the boxes'
+        half sizes (K, 1, 3), places in the tables, and whether those reach that far."""
         H, K, N = points.shape[:3]
         half = field.half[0, :, None]
         offset = points.transpose(0, 1).reshape(K, H * N, 3) - field.centre[0, :, None]
         reach = 1.2 * half
         inside = torch.maximum(torch.minimum(offset, reach), -reach)
-        beyond = (offset - inside).clamp(-MARGIN, MARGIN)
-        at = (inside / reach + beyond * ((self._reach - 1) / MARGIN)) / self._reach
-        added = F.grid_sample(self._added, at.flip(-1)[:, None, None], mode='bilinear',
-                              padding_mode='border', align_corners=True)[:, 0, 0, 0]
-        distance = _box_distance(offset, half) + added
+        beyond = offset - inside
+        at = (inside / reach
+              + beyond.clamp(-MARGIN, MARGIN) * ((self._reach - 1) / MARGIN)) / self._reach
+        return offset, half, at, beyond.abs() < MARGIN
+
+    def _by_hypothesis(self, distance: Tensor, points: Tensor) -> Tensor:
         distance = torch.where(self._there[:, None], distance, FAR)
+        H, K, N = points.shape[:3]
         return distance.view(K, H, N).transpose(0, 1)
+
+
+def _interpolated(table: Tensor, at: Tensor) -> Tensor:
+    """Values (K, C, N) of tables (K, C, X, Y, Z) at places (K, N, 3), -1 to 1 along each axis."""
+    return F.grid_sample(table, at.flip(-1)[:, None, None], mode='bilinear',
+                         padding_mode='border', align_corners=True)[:, :, 0, 0]
 
 
 class Tracker:

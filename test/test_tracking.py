@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from kinediff3d_core import Intrinsics, Pipeline
 from kinediff3d_core import refinement as refine
 from kinediff3d_core.estimate import ArticulatedEstimate
 from kinediff3d_core.evaluation.metrics import angle_deg
-from kinediff3d_core.geometry import backproject, transform_points
+from kinediff3d_core.geometry import backproject, to_part_frames, transform_points
 from kinediff3d_core.simulated_camera import SimulatedCamera, SimulatedScene
 from kinediff3d_core.tracking import Table, Tracker, TrackingLost
 from kinediff3d_core.uncertainty import in_frame, part_covariances
@@ -194,11 +195,22 @@ def test_table_is_near_the_network(pipeline, estimate):
                        torch.tensor([[estimate.joints[0].position]]))
     table = Table(net, field)
     surface, normals = refine.surface_samples(net, field, 300, g)
+    poses = refine.part_poses(net, pipeline.stands_for(estimate)[1])
     for away, mean in ((0.0, 0.003), (0.02, 0.003), (0.2, 0.003)):
         x = surface + away * normals
         with torch.no_grad():
             gap = (table.query(field, x) - net.query(field, x)).abs()
         assert gap.mean() < mean and gap.max() < 0.03
+        # The same points in the frames of both parts.
+        y = to_part_frames(transform_points(poses, x).flatten(1, 2), poses)
+        distance, gradient, part = table.nearest(field, y)
+        assert (distance == table.query(field, y).amin(1)).all()
+        _, slope, own = net.nearest(field, y)
+        same = part == own
+        assert same.float().mean() > 0.9
+        # Half of the samples lie on edges, where the slope of either turns.
+        along = F.cosine_similarity(gradient[same], slope[same], dim=-1)
+        assert along.median() > 0.99 and along.mean() > 0.9
 
 
 def test_covariances_follow_levers_and_joints(estimate):

@@ -249,6 +249,18 @@ class KAVAE(nn.Module):
             distance = torch.where(field.exists[:, one, None] > 0, distance, FAR)
         return distance
 
+    def nearest(self, field: Field, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Which part is nearest to each point, given in the frames of all parts (B, K, N, 3).
+
+        Returns:
+            its signed distance (B, N), the gradient (B, N, 3) in its frame, its index (B, N).
+        """
+        with torch.enable_grad():
+            local = points.detach().requires_grad_()
+            distance, part = self.query(field, local).min(dim=1)
+            (gradient,) = torch.autograd.grad(distance.sum(), local)
+        return distance.detach(), gradient.sum(1), part
+
 
 def pack_layout(centre: Tensor, half: Tensor, origin: Tensor) -> Tensor:
     """Boxes (B, K, 3) and pivots (B, K-1, 3) as one vector: centres, log half sizes, pivots."""
