@@ -50,9 +50,10 @@ POOR, HOPELESS = 0.02, 0.03
 ANOTHER_VIEW = math.radians(30.0), 0.25
 """Turn of the direction to the camera (rad), or motion of a joint (share of its range), after
 which a view may show what the full estimate could not see."""
-SECOND_LOOK = 3.0
+SECOND_LOOK = 3.0, 24.0
 """Least time between two full estimates of an object that is tracked but doubtful, or is seen from
-another side or in another state than at the last, s."""
+another side or in another state than at the last, s: at first, and at most. It doubles each time
+that the newer estimate explains no more."""
 BETTER = 0.95
 """A full estimate takes over from tracking if its score in the next frame is below this share."""
 LATE = 1.0
@@ -161,6 +162,7 @@ class Tracker:
             object counts as lost.
         seconds: when that was.
         score: how badly the newest estimate explains its frame (``refinement.fit_score``).
+        patience: how long after a full estimate another may be due, s (:data:`SECOND_LOOK`).
     """
 
     @torch.no_grad()
@@ -183,6 +185,7 @@ class Tracker:
         self.mark_view()
         self.seconds, self._T_fixed_camera = seconds, T_fixed_camera
         self.estimate, self.doubtful, self.score = estimate, False, math.inf
+        self.patience = SECOND_LOOK[0]
 
     @torch.no_grad()
     def track(self, cloud: np.ndarray, seconds: float,
@@ -339,6 +342,8 @@ def better_of(tracker: Tracker, candidate: Tracker | None, cloud: np.ndarray, se
               T_fixed_camera: np.ndarray | None = None) -> tuple[Tracker, ArticulatedEstimate]:
     """Who goes on: a tracker, or one from a newer full estimate if that explains a frame better.
 
+    A tracker that goes on is more patient from then on.
+
     Args:
         candidate: None if there is none. The others: as for :meth:`Tracker.track`.
 
@@ -350,6 +355,7 @@ def better_of(tracker: Tracker, candidate: Tracker | None, cloud: np.ndarray, se
     """
     if candidate is None:
         return tracker, tracker.track(cloud, seconds, T_fixed_camera)
+    tracker.patience = min(2 * tracker.patience, SECOND_LOOK[1])
     try:
         new = candidate.track(cloud, seconds, T_fixed_camera)
     except TrackingLost:

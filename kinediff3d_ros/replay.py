@@ -25,7 +25,7 @@ from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.geometry import backproject
 from kinediff3d_core.pipeline import Pipeline
 from kinediff3d_core.segmentation import segment_cloud, segment_object
-from kinediff3d_core.tracking import SECOND_LOOK, Tracker, TrackingLost, better_of
+from kinediff3d_core.tracking import Tracker, TrackingLost, better_of
 from kinediff3d_ros import conversions
 from kinediff3d_ros.inputs import nanoseconds
 from kinediff3d_ros.pairing import StampPairing
@@ -321,7 +321,7 @@ class Follower:
             return None, f'track left: {lost}'
         self._tracker = tracker
         unsure = tracker.doubtful or tracker.another_view
-        if not unsure or frame.seconds - self._looked <= SECOND_LOOK:
+        if not unsure or frame.seconds - self._looked <= tracker.patience:
             return estimate, ''
         tracker.mark_view()
         try:

@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 
 from kinediff3d_core.auto import AUTO
 from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
-from kinediff3d_core.tracking import SECOND_LOOK, Tracker, TrackingLost, better_of
+from kinediff3d_core.tracking import Tracker, TrackingLost, better_of
 from kinediff3d_ros.health import Health
 from kinediff3d_ros.models import Models
 from kinediff3d_ros.objects import Demand, SceneObject, View
@@ -188,7 +188,7 @@ class Scene:
             **view.spent, 'track': time.perf_counter() - start}), view)
         period, since = self._settings().estimate_period, time.monotonic() - one.looked
         unsure = tracker.doubtful or tracker.another_view
-        if one.demand is not None or (unsure and since > SECOND_LOOK) or (
+        if one.demand is not None or (unsure and since > tracker.patience) or (
                 period > 0 and since > period):
             one.looked = time.monotonic()
             tracker.mark_view()

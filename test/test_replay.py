@@ -21,7 +21,7 @@ from std_msgs.msg import Header, String  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 from visualization_msgs.msg import MarkerArray  # noqa: E402
 
-from kinediff3d_core import cli  # noqa: E402
+from kinediff3d_core import cli, tracking  # noqa: E402
 from kinediff3d_core.geometry import Intrinsics, backproject  # noqa: E402
 from kinediff3d_core.pipeline import Pipeline  # noqa: E402
 from kinediff3d_core.simulated_camera import (  # noqa: E402
@@ -150,7 +150,7 @@ def test_replay_from_the_command_line(bag: Path, views: list, tmp_path: Path, ca
 
 
 def test_what_is_seen_otherwise_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(R, 'SECOND_LOOK', 0.15)
+    monkeypatch.setattr(tracking, 'SECOND_LOOK', (0.15, 0.3))
     scene = SimulatedScene.sample('laptop', 0, 0, INTRINSICS, states=24)
     camera = SimulatedCamera(replace(scene, positions=scene.positions[7:23:2]))
     follower = R.Follower(Pipeline.load('laptop'), mesh=False)

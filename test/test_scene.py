@@ -36,7 +36,7 @@ from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate  # noqa: E4
 from kinediff3d_core.geometry import Intrinsics  # noqa: E402
 from kinediff3d_core.tracking import TrackingLost  # noqa: E402
 from kinediff3d_core.weights import trained_categories  # noqa: E402
-from kinediff3d_ros import conversions, models, perception_node, planning, scene  # noqa: E402
+from kinediff3d_ros import conversions, models, perception_node, planning  # noqa: E402
 from kinediff3d_ros.parameters import object_categories  # noqa: E402
 from kinediff3d_ros.processes import Recorder, private_graph, stamp_key  # noqa: E402
 from kinediff3d_ros.running import spin  # noqa: E402
@@ -57,6 +57,8 @@ def as_stapler(laptop: ArticulatedEstimate) -> ArticulatedEstimate:
 
 class InstantTracker:
     """Follows up to half a radian a frame."""
+
+    patience = 3.0
 
     def __init__(self, answer, seconds: float, delay: float) -> None:
         self.estimate, self.seconds, self.delay = answer, seconds, delay
@@ -322,7 +324,7 @@ def test_one_full_estimate_then_tracking_until_it_is_lost(bench: Bench) -> None:
 
 def test_what_is_seen_otherwise_is_estimated_beside_the_tracking(
         bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scene, 'SECOND_LOOK', 0.0)
+    monkeypatch.setattr(InstantTracker, 'patience', 0.0)
     bench.start()
     for angle in (1.0, 1.4, 1.8):
         bench.joint(bench.show({1: angle}))

@@ -10,13 +10,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from kinediff3d_core import Intrinsics, Pipeline
+from kinediff3d_core import Intrinsics, Pipeline, tracking
 from kinediff3d_core import refinement as refine
 from kinediff3d_core.estimate import ArticulatedEstimate
 from kinediff3d_core.evaluation.metrics import angle_deg
 from kinediff3d_core.geometry import backproject, to_part_frames, transform_points
 from kinediff3d_core.simulated_camera import SimulatedCamera, SimulatedScene
-from kinediff3d_core.tracking import Table, Tracker, TrackingLost
+from kinediff3d_core.tracking import Table, Tracker, TrackingLost, better_of
 from kinediff3d_core.uncertainty import in_frame, part_covariances
 
 CAMERA = Intrinsics(300.0, 300.0, 159.5, 119.5, 320, 240)
@@ -165,6 +165,20 @@ def test_another_view_is_noticed_once(pipeline, camera, estimate):
     for i in range(1, 9):
         tracker.track(moved(cloud, rotation(2, 5.0 * i), about=np.zeros(3)), 1.0 + 0.1 * i)
     assert not tracker.another_view  # a turn about the line of sight shows nothing else
+
+
+def test_a_look_that_shows_nothing_new_makes_patient(pipeline, camera, estimate, monkeypatch):
+    cloud = cloud_of(camera, 0)
+    tracker, asked = Tracker(pipeline, estimate, 0.0), []
+    monkeypatch.setattr(tracking, 'BETTER', 0.0)
+    for i in range(1, 6):
+        asked.append(tracker.patience)
+        candidate = Tracker(pipeline, estimate, 0.1 * i - 0.05)
+        assert better_of(tracker, candidate, cloud, 0.1 * i)[0] is tracker
+    assert asked == [3.0, 6.0, 12.0, 24.0, 24.0]
+    monkeypatch.setattr(tracking, 'BETTER', 10.0)
+    candidate = Tracker(pipeline, estimate, 0.55)
+    assert better_of(tracker, candidate, cloud, 0.6)[0] is candidate and candidate.patience == 3.0
 
 
 def test_velocity_of_a_joint_that_turns_evenly(pipeline, estimate):

@@ -138,9 +138,12 @@ def true_mesh(instances: Instances, part: int) -> Mesh:
 
 
 def draft_mesh(instances: Instances, part: int) -> Mesh:
-    """The same for pictures: cells are a 150th of the diagonal, less in thin parts."""
+    """The same for pictures: cells are a 300th of the diagonal, less in thin parts.
+
+    Walls that are thinner than a cell have holes.
+    """
     size = instances.bounds[0, part, 1] - instances.bounds[0, part, 0]
-    voxel = torch.minimum(size.norm() / 150, size / 8).clamp_min(2e-4)
+    voxel = torch.minimum(size.norm() / 300, size / 8).clamp_min(2e-4)
     return _marched(instances, part, voxel, 2 * voxel)
 
 
