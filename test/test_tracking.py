@@ -168,7 +168,7 @@ def test_another_view_is_noticed_once(pipeline, camera, estimate):
 
 
 def test_a_look_that_shows_nothing_new_makes_patient(pipeline, camera, estimate, monkeypatch):
-    cloud = cloud_of(camera, 0)
+    cloud = cloud_of(camera, START)
     tracker, asked = Tracker(pipeline, estimate, 0.0), []
     monkeypatch.setattr(tracking, 'BETTER', 0.0)
     for i in range(1, 6):
