@@ -42,7 +42,7 @@ WIDTH = 0.03
 MAX_MOTION = math.radians(50.0), 0.6, math.radians(60.0), 0.4
 """Motion between two frames that is no tracking any more: rotation (rad), translation (canonical),
 revolute joint (rad), prismatic joint (canonical)."""
-GROWN = 1.6, 0.008
+GROWN = 2.2, 0.012
 """A score above the first times this plus this (canonical) is a lost object; half of the growth is
 a doubtful one."""
 POOR, HOPELESS = 0.02, 0.03
@@ -50,7 +50,7 @@ POOR, HOPELESS = 0.02, 0.03
 ANOTHER_VIEW = math.radians(30.0), 0.25
 """Turn of the direction to the camera (rad), or motion of a joint (share of its range), after
 which a view may show what the full estimate could not see."""
-SECOND_LOOK = 3.0, 24.0
+SECOND_LOOK = 2.0, 24.0
 """Least time between two full estimates of an object that is tracked but doubtful, or is seen from
 another side or in another state than at the last, s: at first, and at most. It doubles each time
 that the newer estimate explains no more."""
@@ -342,7 +342,7 @@ def better_of(tracker: Tracker, candidate: Tracker | None, cloud: np.ndarray, se
               T_fixed_camera: np.ndarray | None = None) -> tuple[Tracker, ArticulatedEstimate]:
     """Who goes on: a tracker, or one from a newer full estimate if that explains a frame better.
 
-    A tracker that goes on is more patient from then on.
+    A tracker that goes on is more patient from then on; a new one is as patient as the old.
 
     Args:
         candidate: None if there is none. The others: as for :meth:`Tracker.track`.
@@ -355,7 +355,8 @@ def better_of(tracker: Tracker, candidate: Tracker | None, cloud: np.ndarray, se
     """
     if candidate is None:
         return tracker, tracker.track(cloud, seconds, T_fixed_camera)
-    tracker.patience = min(2 * tracker.patience, SECOND_LOOK[1])
+    before = tracker.patience
+    tracker.patience = min(2 * before, SECOND_LOOK[1])
     try:
         new = candidate.track(cloud, seconds, T_fixed_camera)
     except TrackingLost:
@@ -364,7 +365,10 @@ def better_of(tracker: Tracker, candidate: Tracker | None, cloud: np.ndarray, se
         old = tracker.track(cloud, seconds, T_fixed_camera)
     except TrackingLost:
         return candidate, new
-    return (candidate, new) if candidate.score <= BETTER * tracker.score else (tracker, old)
+    if candidate.score > BETTER * tracker.score:
+        return tracker, old
+    candidate.patience = before
+    return candidate, new
 
 
 def _box_distance(offset: Tensor, half: Tensor) -> Tensor:

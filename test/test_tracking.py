@@ -175,10 +175,10 @@ def test_a_look_that_shows_nothing_new_makes_patient(pipeline, camera, estimate,
         asked.append(tracker.patience)
         candidate = Tracker(pipeline, estimate, 0.1 * i - 0.05)
         assert better_of(tracker, candidate, cloud, 0.1 * i)[0] is tracker
-    assert asked == [3.0, 6.0, 12.0, 24.0, 24.0]
+    assert asked == [2.0, 4.0, 8.0, 16.0, 24.0]
     monkeypatch.setattr(tracking, 'BETTER', 10.0)
     candidate = Tracker(pipeline, estimate, 0.55)
-    assert better_of(tracker, candidate, cloud, 0.6)[0] is candidate and candidate.patience == 3.0
+    assert better_of(tracker, candidate, cloud, 0.6)[0] is candidate and candidate.patience == 24.0
 
 
 def test_velocity_of_a_joint_that_turns_evenly(pipeline, estimate):
