@@ -45,7 +45,7 @@ from kinediff3d_core.networks.score import ScoreModel, State, unpack_state
 from kinediff3d_core.refinement import Observation
 from kinediff3d_core.segmentation import segment_object
 from kinediff3d_core.uncertainty import within_reach
-from kinediff3d_core.weights import load_network
+from kinediff3d_core.weights import Inflation, load_inflation, load_network
 
 MAX_POINTS = 4_000_000
 
@@ -134,10 +134,12 @@ class Pipeline:
     """The three networks of one category on one device. Not thread-safe: one call at a time."""
 
     def __init__(self, category: Category, shape: KAVAE, pose: ScoreModel, latent: LatentDenoiser,
-                 preset: Preset, device: torch.device) -> None:
+                 preset: Preset, device: torch.device,
+                 inflation: Inflation | None = None) -> None:
         self.category, self.preset, self.device = category, preset, device
         self.shape, self.pose, self.latent = shape, pose, latent
         self.units = joint_units(category.joints, category.scale).to(device)
+        self.inflation = (inflation or Inflation()).factors(len(category.joints)).to(device)
 
     @classmethod
     def load(cls, category: str, preset: str = 'fast', device: str = 'cpu',
@@ -166,7 +168,7 @@ class Pipeline:
         return cls(spec, cast(KAVAE, load_network('shape', category, weights, target)),
                    cast(ScoreModel, load_network('pose', category, weights, target)),
                    cast(LatentDenoiser, load_network('latent', category, weights, target)),
-                   PRESETS[preset], target)
+                   PRESETS[preset], target, load_inflation(category, weights))
 
     @torch.no_grad()
     def infer(self, points: np.ndarray | None = None, *, depth: np.ndarray | None = None,
@@ -250,6 +252,10 @@ class Pipeline:
         T = torch.from_numpy(estimate.T_camera_base).to(q)
         T[:3, 3] /= self.category.scale
         return field, State(T[None], q[None], field.origin, self.shape.axis[None])
+
+    def inflated(self, covariance: Tensor) -> Tensor:
+        """A covariance of pose and joints (6 + J, 6 + J), made as wide as errors are."""
+        return covariance * self.inflation[:, None] * self.inflation
 
     def _same_category(self, estimate: ArticulatedEstimate) -> None:
         if estimate.category != self.category.name:
@@ -451,7 +457,7 @@ class Pipeline:
         """Covariance (6, 6) of the base pose in metres and radians, and q's deviation (J).
 
         The spread of the refined hypotheses that stayed in the best one's mode, plus what the
-        residual leaves open.
+        residual leaves open, both times the category's inflation.
         """
         near = ~_differs(state, state[best], *MODE)
         T = state.T_camera_base
@@ -459,7 +465,7 @@ class Pipeline:
         delta = torch.cat([T[near][:, :3, 3] - T[best, :3, 3], turn,
                            state.q[near] - state.q[best]], dim=1)
         spread = delta.T @ delta / max(int(near.sum()), 1)
-        total = spread + refine.left_open(information[best], residual[best])
+        total = self.inflated(spread + refine.left_open(information[best], residual[best]))
         unit = torch.ones(6, device=total.device)
         unit[:3] = self.category.scale
         covariance = (total[:6, :6] * unit[:, None] * unit).double().cpu().numpy()

@@ -169,7 +169,7 @@ class Tracker:
     def __init__(self, pipeline: Pipeline, estimate: ArticulatedEstimate, seconds: float,
                  T_fixed_camera: np.ndarray | None = None, seed: int = 0) -> None:
         device, self._category = pipeline.device, pipeline.category
-        self._units = pipeline.units
+        self._units, self._inflated = pipeline.units, pipeline.inflated
         self._generator = torch.Generator(device).manual_seed(seed)
         names = [j.name for j in self._category.joints]
         self._index = [names.index(j.name) for j in estimate.joints]
@@ -319,7 +319,7 @@ class Tracker:
         state, units = self._state, self._units.double().cpu()
         poses = refine.part_poses(self._net, state)[0].double().cpu().numpy()
         poses[:, :3, 3] *= scale
-        open_ = refine.left_open(information[0], residual).double().cpu()
+        open_ = self._inflated(refine.left_open(information[0], residual)).double().cpu()
         metric = torch.tensor([scale] * 3 + [1.0] * 3)
         covariance = (open_[:6, :6] * metric[:, None] * metric).numpy()
         deviations = open_.diagonal()[6:].clamp_min(0).sqrt()

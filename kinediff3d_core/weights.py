@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
@@ -22,11 +23,31 @@ NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
     'pose': (ScoreModel, ScoreConfig),
     'latent': (LatentDenoiser, LatentConfig),
 }
+INFLATION = 'inflation.json'
+"""Beside the networks; see :class:`Inflation`."""
 SHIPPED = Path(__file__).parent / 'weights'
 LARGE = 16384
 """Entries from which on a matrix is stored in 8 bits, with one scale a row."""
 SCALE = ':scale'
 """Ends the name of the scales (rows, 1) of a matrix in 8 bits."""
+
+
+@dataclass(frozen=True)
+class Inflation:
+    """How many times larger errors are than what a view and the fit leave open.
+
+    A covariance from residuals knows nothing of what the networks get wrong the same way in all
+    hypotheses, such as a size that no pixel shows. Measured on views of their own by
+    :mod:`kinediff3d_core.evaluation.calibration`; deviations are multiplied by it.
+    """
+
+    translation: float = 1.0
+    rotation: float = 1.0
+    joint: float = 1.0
+
+    def factors(self, joints: int) -> Tensor:
+        """(6 + J,) for x, y, z, the rotation vector, and the joints."""
+        return torch.tensor([self.translation] * 3 + [self.rotation] * 3 + [self.joint] * joints)
 
 
 def trained_categories(root: Path | None = None) -> list[str]:
@@ -58,6 +79,38 @@ def save_network(network: nn.Module, stage: str, category: str, path: Path,
     os.replace(partial, path)
 
 
+def folder_of(category: str, folder: Path | None = None) -> Path:
+    """Where a category's networks are: the folder, or the one of its name in there.
+
+    Raises:
+        ValueError: no such folder.
+    """
+    folder = folder or SHIPPED
+    if not folder.is_dir():
+        raise ValueError(f'weights {folder} is not a folder')
+    own = folder / category
+    return own if own.is_dir() or folder == SHIPPED else folder
+
+
+def load_inflation(category: str, folder: Path | None = None) -> Inflation:
+    """What deviations of a category's estimates are multiplied by; ones where it is not known.
+
+    Raises:
+        ValueError: the file is not a JSON object of positive numbers; the message names it.
+    """
+    path = folder_of(category, folder) / INFLATION
+    if not path.is_file():
+        return Inflation()
+    try:
+        found = Inflation(**{k: float(v) for k, v in json.loads(path.read_text()).items()})
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f'{path} cannot be used ({error}); it has to be like '
+                         f'{json.dumps(asdict(Inflation()))}') from error
+    if not all(math.isfinite(x) and x > 0 for x in asdict(found).values()):
+        raise ValueError(f'{path} has to hold positive numbers, it has {asdict(found)}')
+    return found
+
+
 def load_network(stage: str, category: str, folder: Path | None = None,
                  device: torch.device | str = 'cpu') -> nn.Module:
     """A trained network of a category, float32, in evaluation mode.
@@ -73,11 +126,7 @@ def load_network(stage: str, category: str, folder: Path | None = None,
     """
     network_class, config_class = NETWORKS[stage]
     spec = get_category(category)
-    folder = folder or SHIPPED
-    if not folder.is_dir():
-        raise ValueError(f'weights {folder} is not a folder')
-    own = folder / category
-    path = (own if own.is_dir() or folder == SHIPPED else folder) / f'{stage}.safetensors'
+    path = folder_of(category, folder) / f'{stage}.safetensors'
     if not path.is_file():
         raise ValueError(f'no weights at {path}; train them with '
                          f'`kinediff3d train {stage} --category {category}`')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import signal
 from collections.abc import Callable
 from types import FrameType
@@ -15,9 +14,7 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 
-
-M_ARENA_MAX = -8
-"""Of glibc's mallopt."""
+from kinediff3d_ros import memory
 
 
 class ClosingNode(Protocol):
@@ -47,18 +44,6 @@ class StopRequest:
             raise KeyboardInterrupt
 
 
-def hold_memory() -> None:
-    """One heap for all threads, where the C library is glibc.
-
-    With one a thread, which is its default, what tracking and full estimates free in turn is kept
-    twice, and a node that runs for minutes goes on growing.
-    """
-    try:
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
-    except (OSError, AttributeError):
-        pass
-
-
 def spin(executor: Executor, going: Callable[[], bool]) -> None:
     """Spin while ``going()``; a request that rcl refuses does not end the node.
 
@@ -79,7 +64,7 @@ def run_node(make: Callable[[], Any], args: list[str] | None) -> int:
         exit status: 0 after a signal, 2 with one line if the configuration cannot be used.
     """
     stop = StopRequest()
-    hold_memory()
+    memory.share_one_heap()
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node: ClosingNode = make()

@@ -2,6 +2,9 @@
 
     kinediff3d evaluate --category laptop --count 200 --no-mesh --records laptop.jsonl
     python -m kinediff3d_core.evaluation.calibration laptop.jsonl --out docs/images/calibration.png
+
+With ``--inflate`` what is measured goes into the weights, from views of another seed than the test
+views.
 """
 
 from __future__ import annotations
@@ -9,13 +12,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kinediff3d_core.estimate import ArticulatedEstimate
+from kinediff3d_core.urdf import write_text
+from kinediff3d_core.weights import INFLATION, SHIPPED, Inflation, folder_of, load_inflation
 
 Array = np.ndarray[Any, Any]
 
@@ -23,6 +28,9 @@ PAIRS = {'rot_std_deg': ('rot_err_deg', 'rotation [°]'),
          'trans_std_m': ('trans_err_m', 'translation [m]'),
          'joint_state_std': ('joint_state_err', 'joint state [° or m]')}
 """Predicted deviation -> the error that it foretells, and the title of both."""
+
+RIGHT = {'rot_std_deg': 0.8, 'trans_std_m': 0.8, 'joint_state_std': 0.67}
+"""Median of error / deviation where deviations are right: of a few dimensions, and of one."""
 
 GOOD = (5.0, 0.05)
 """An estimate is right within this rotation (deg) and translation (m)."""
@@ -76,6 +84,19 @@ def calibration(deviation: Array, error: Array) -> Calibration:
     return Calibration(len(error), float(rank), float(np.median(ratio)),
                        (float((ratio <= 1).mean()), float((ratio <= 2).mean()),
                         float((ratio <= 3).mean())))
+
+
+def inflation(columns: dict[str, Array], before: Inflation) -> Inflation:
+    """The inflation with which the median error / deviation would have been right.
+
+    Args:
+        columns: of estimates that were made with the inflation ``before``.
+    """
+    trans, rot, joint = (
+        round(old * calibration(columns[name], columns[PAIRS[name][0]]).ratio / RIGHT[name], 2)
+        for name, old in (('trans_std_m', before.translation), ('rot_std_deg', before.rotation),
+                          ('joint_state_std', before.joint)))
+    return Inflation(trans, rot, joint)
 
 
 def reliability(confidence: Array, right: Array, bins: int = 5) -> list[tuple[float, float, int]]:
@@ -165,9 +186,20 @@ def main() -> int:
     parser.add_argument('--category', help='only its views; default: all')
     parser.add_argument('--out', type=Path, help='write the plot here (PNG)')
     parser.add_argument('--title', default='')
+    parser.add_argument('--inflate', action='store_true',
+                        help='write what deviations have to be multiplied by beside the weights')
+    parser.add_argument('--weights', type=Path, default=SHIPPED, metavar='DIR',
+                        help='that made the records (default: the shipped ones)')
     options = parser.parse_args()
     try:
         columns = read_records(options.records, options.category)
+        if options.inflate:
+            if options.category is None:
+                raise ValueError('--inflate needs --category')
+            found = inflation(columns, load_inflation(options.category, options.weights))
+            path = folder_of(options.category, options.weights) / INFLATION
+            write_text(path, json.dumps(asdict(found)) + '\n')
+            print(f'{path}: {asdict(found)}')
     except ValueError as error:
         print(f'error: {error}', file=sys.stderr)
         return 2
