@@ -18,9 +18,3 @@ def share_one_heap() -> None:
     """
     if hasattr(_libc, 'mallopt'):
         _libc.mallopt(M_ARENA_MAX, 1)
-
-
-def give_back() -> None:
-    """Give freed memory back to the system, which glibc does at the heap's end only."""
-    if hasattr(_libc, 'malloc_trim'):
-        _libc.malloc_trim(0)

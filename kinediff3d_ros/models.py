@@ -13,7 +13,6 @@ from kinediff3d_core.auto import AUTO, AutoPipeline, load_pipeline
 from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.pipeline import Pipeline
 from kinediff3d_core.tracking import Tracker
-from kinediff3d_ros import memory
 
 Answer = TypeVar('Answer')
 
@@ -53,12 +52,9 @@ class Models:
 
         With category ``auto`` the estimate says what the object is, too.
         """
-        try:
-            return self._on_device(lambda: (
-                self._auto if category == AUTO else self._pipelines[category]
-            ).infer(cloud, mesh=mesh, seed=seed))
-        finally:
-            memory.give_back()
+        return self._on_device(lambda: (
+            self._auto if category == AUTO else self._pipelines[category]
+        ).infer(cloud, mesh=mesh, seed=seed))
 
     def tracker(self, category: str, estimate: ArticulatedEstimate, seconds: float,
                 T_fixed_camera: np.ndarray | None) -> Tracker:
