@@ -27,7 +27,7 @@ from visualization_msgs.msg import MarkerArray
 
 from kinediff3d_core.auto import AUTO
 from kinediff3d_core.estimate import NoEstimate
-from kinediff3d_ros import conversions, endpoints, parameters
+from kinediff3d_ros import conversions, endpoints, memory, parameters
 from kinediff3d_ros.health import LEVELS, Health, Throttle
 from kinediff3d_ros.inputs import PATIENCE, Inputs
 from kinediff3d_ros.models import Models
@@ -340,6 +340,7 @@ def _make() -> PerceptionNode:
 
 def main(args: list[str] | None = None) -> int:
     """Entry point of ``perception_node``."""
+    memory.settle_heap()
     return run_node(_make, args)
 
 

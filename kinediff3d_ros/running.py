@@ -14,8 +14,6 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 
-from kinediff3d_ros import memory
-
 
 class ClosingNode(Protocol):
     """A node with something to end before it is destroyed."""
@@ -64,7 +62,6 @@ def run_node(make: Callable[[], Any], args: list[str] | None) -> int:
         exit status: 0 after a signal, 2 with one line if the configuration cannot be used.
     """
     stop = StopRequest()
-    memory.share_one_heap()
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node: ClosingNode = make()

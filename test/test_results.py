@@ -5,7 +5,12 @@ import json
 import pytest
 
 from kinediff3d_core.evaluation import results
-from kinediff3d_core.evaluation.evaluate import write_origin, write_summaries
+from kinediff3d_core.evaluation.evaluate import (
+    Record,
+    write_origin,
+    write_records,
+    write_summaries,
+)
 
 
 def stats(mean, std=0.5, n=20, median=None):
@@ -66,6 +71,22 @@ def test_the_page_has_the_numbers(folder, capsys):
                 lines[i - 1].replace('\\|', '').count('|'), lines[j]
             j += 1
 
+
+
+def test_peers_on_fewer_views_stand_beside_ours_on_the_same(folder):
+    write_summaries(folder / 'peer_score.json', {'laptop': {
+        'rot_err_deg': stats(9.0, n=2), 'failure_rate': stats(0.0, n=2)}})
+    write_records(folder / 'procedural.jsonl', [
+        Record(i, 'procedural', {'rot_err_deg': error}, '', 0.3, 'laptop')
+        for i, error in enumerate((1.5, 3.5, 30.0))])
+    results.main(['--from', str(folder), '--out', str(folder / 'results.md')])
+    line = next(x for x in (folder / 'results.md').read_text().splitlines() if 'first 2 |' in x)
+    assert line.startswith('| laptop | ours, first 2 |') and '2.5 ± 1 \\| 2.5' in line
+    assert '0 % of 2' in line
+    with (folder / 'procedural.jsonl').open('a') as file:
+        file.write('{"index": 3}\n')
+    with pytest.raises(ValueError, match='line 4: not a record'):
+        results.page(folder, results.commands(folder))
 
 
 def test_missing_inputs_are_named_with_their_commands(folder, capsys):

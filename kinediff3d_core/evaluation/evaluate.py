@@ -442,6 +442,25 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
          'reason': r.reason, 'visibility': r.visibility}) + '\n' for r in records))
 
 
+def read_all_records(path: Path) -> dict[str, list[Record]]:
+    """What :func:`write_records` wrote, in order, by category.
+
+    Raises:
+        ValueError: a line that is not a record.
+    """
+    out: dict[str, list[Record]] = {}
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        try:
+            told = json.loads(line)
+            record = Record(told['index'], told['object'], told['metrics'], told['reason'],
+                            told['visibility'], told['category'])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f'{path}, line {number}: not a record of "kinediff3d evaluate '
+                             '--records"') from error
+        out.setdefault(record.category, []).append(record)
+    return out
+
+
 def summary_of(records: Sequence[Record]) -> Summary:
     """Mean, median, standard deviation and count of every metric.
 

@@ -6,7 +6,8 @@
 The first line prints the commands whose results are not in the folder yet; the second one writes
 the page from those that are. Inputs go by their names: ``procedural.json``, ``objects.json``,
 ``paper.json``, ``peer_<name>.json``, ``rounds_<n>.json``, each with a ``.meta.json`` beside it,
-and ``auto.json`` by the confusion command.
+and ``auto.json`` by the confusion command. Where a peer has fewer views than ``procedural.json``,
+``procedural.jsonl`` (its records) tells what ours is on as many.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kinediff3d_core.evaluation.evaluate import origin_path
+from kinediff3d_core.evaluation.evaluate import origin_path, read_all_records, summary_of
 from kinediff3d_core.evaluation.visibility import THIRDS
 from kinediff3d_core.urdf import write_text
 
@@ -88,7 +89,7 @@ def commands(folder: Path, count: int = 200, paper_count: int = 20, objects: Pat
         return shlex.join(['kinediff3d', 'evaluate', *map(str, arguments), '--count', str(views),
                            '--json', str(folder / f'{name}.json'), *extra])
 
-    out = {'procedural': line('procedural'),
+    out = {'procedural': line('procedural', '--records', folder / 'procedural.jsonl'),
            'objects': line('objects', '--objects', objects or 'DIR'),
            'paper': line('paper', '--preset', 'paper', views=paper_count)}
     out.update({f'peer_{p}': line(f'peer_{p}', '--peer', p) for p in PEERS})
@@ -155,10 +156,13 @@ def page(folder: Path, makers: Mapping[str, str]) -> str:
     rounds = {n: inputs[f'rounds_{n}'] for n in ROUNDS if f'rounds_{n}' in inputs}
     section('Table 3, IV to VIII: rounds of optimisation', 'The same views, estimated with so '
             'many rounds.', [f'rounds_{n}' for n in ROUNDS], _rounds_table(rounds))
-    methods = [('ours', procedural), ('ours, preset `paper`', inputs.get('paper', {})),
-               *((title, inputs.get(f'peer_{p}', {})) for p, title in PEERS.items())]
-    section('Peers', 'Other ways to answer with the same networks, decoder and views; mind the '
-            'number of views.', ['procedural', 'paper', *(f'peer_{p}' for p in PEERS)],
+    others = [('ours, preset `paper`', inputs.get('paper', {})),
+              *((title, inputs.get(f'peer_{p}', {})) for p, title in PEERS.items())]
+    methods = [('ours', procedural), *_ours_on_fewer(folder / 'procedural.jsonl', procedural,
+                                                     [peer for _, peer in others]), *others]
+    section('Peers', 'Other ways to answer with the same networks, decoder and views. Where they '
+            'have fewer of them, *ours, first N* is on the same ones.',
+            ['procedural', 'paper', *(f'peer_{p}' for p in PEERS)],
             _peer_table(methods))
     auto = folder / 'auto.json'
     parts.append('\n\n'.join([
@@ -254,6 +258,25 @@ def _peer_table(methods: Sequence[tuple[str, Summaries]]) -> str:
         for category in categories for title, summaries in methods if category in summaries])
 
 
+def _ours_on_fewer(records: Path, ours: Summaries, others: Sequence[Summaries],
+                   ) -> list[tuple[str, Summaries]]:
+    """Ours on the first views of a category, by every number of views below ours in others."""
+    if not records.is_file():
+        return []
+    every = read_all_records(records)
+    out: dict[int, dict[str, Any]] = {}
+    for other in others:
+        for category, summary in other.items():
+            n = _views(summary)
+            if category in every and n < _views(ours.get(category, {})):
+                out.setdefault(n, {})[category] = summary_of(every[category][:n])
+    return [(f'ours, first {n}', out[n]) for n in sorted(out, reverse=True)]
+
+
+def _views(summary: Mapping[str, Mapping[str, float]]) -> int:
+    return int(summary['failure_rate']['n']) if 'failure_rate' in summary else 0
+
+
 def _confusion_table(path: Path) -> str:
     from kinediff3d_core.evaluation.confusion import table
 
@@ -265,8 +288,7 @@ def _confusion_table(path: Path) -> str:
 
 def _origin(folder: Path, name: str, summaries: Summaries) -> str:
     """How an input was made, in one line."""
-    views = sorted({int(s['failure_rate']['n']) for s in summaries.values()
-                    if 'failure_rate' in s})
+    views = sorted({_views(s) for s in summaries.values()} - {0})
     path = origin_path(folder / f'{name}.json')
     meta: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     machine = ', '.join(str(meta[k]) for k in ('gpu', 'device', 'processor') if k in meta)
