@@ -88,12 +88,18 @@ class SimulatedScene:
         return cls(objects, positions, _in_view(objects, view, positions, intrinsics), intrinsics,
                    seed)
 
+    @property
+    def joints(self) -> tuple[int, ...]:
+        """Those of the category that this object has: not every cabinet has four drawers."""
+        return tuple(i for i, joint in enumerate(self.instances.category.joints)
+                     if self.instances.exists[0, joint.child])
+
     def meshes(self, positions: Array, voxel: float = 0.002) -> tuple[Mesh, ...]:
-        """The true parts at joint positions (K-1,), in the camera's frame, m."""
+        """The true parts that it has at joint positions (K-1,), in the camera's frame, m."""
         poses = self.instances.part_poses(
             torch.as_tensor(positions, dtype=torch.float32)[None], self.T_camera_base)[0]
         meshes = []
-        for k in range(self.instances.num_parts):
+        for k in torch.nonzero(self.instances.exists[0])[:, 0].tolist():
             def sdf(p: Tensor, part: int = k) -> Tensor:
                 return self.instances.part_sdf(part, p[None])[0]
 

@@ -35,7 +35,7 @@ class CameraSimNode(Node):
                                       (p.height - 1) / 2, p.width, p.height)
         scene = SimulatedScene.sample(p.category, p.seed, p.instance, self._intrinsics, p.states)
         self._camera = SimulatedCamera(scene, p.table, p.noise, self._say_progress)
-        self._joint_names = [j.name for j in scene.instances.category.joints]
+        self._joints_there = {scene.instances.category.joints[i].name: i for i in scene.joints}
 
         qos = QoSProfile(depth=2)
         self._depth = endpoints.publisher(self, Image, 'depth/image_rect', qos)
@@ -69,8 +69,8 @@ class CameraSimNode(Node):
         if self._mask is not None:
             self._mask.publish(conversions.image_from_pixels(
                 frame.mask.astype(np.uint8), 'mono8', header))
-        self._joints.publish(JointState(header=header, name=self._joint_names,
-                                        position=[float(q) for q in frame.positions]))
+        self._joints.publish(JointState(header=header, name=list(self._joints_there), position=[
+            float(frame.positions[i]) for i in self._joints_there.values()]))
         self._pose.publish(PoseStamped(header=header, pose=conversions.pose_from_matrix(
             frame.T_camera_base)))
         self._depth.publish(conversions.image_from_pixels(pixels, self._settings.encoding,

@@ -69,7 +69,7 @@ class Sample:
 
     Attributes:
         stamp: s since the epoch.
-        positions, true_positions: (K-1,) rad or m.
+        positions, true_positions: (K-1,) rad or m, NaN of joints that it does not have.
         T_camera_base, true_T_camera_base: (4, 4).
         latency: s from the stamp to the arrival of the joint state.
     """
@@ -110,7 +110,7 @@ class Listener:
 
     def samples(self) -> list[Sample]:
         """Estimates whose truth was heard."""
-        true_positions = {stamp_key(m): np.array(m.position) for m in self.true_joints.messages}
+        true_positions = {stamp_key(m): self._in_order(m) for m in self.true_joints.messages}
         true_poses = {stamp_key(m): conversions.matrix_from_pose(m.pose)
                       for m in self.true_pose.messages}
         poses = self._base_poses()
@@ -119,9 +119,16 @@ class Listener:
             key = stamp_key(message)
             if key in true_positions and key in true_poses and key in poses:
                 stamp = key[0] + 1e-9 * key[1]
-                samples.append(Sample(stamp, np.array(message.position), true_positions[key],
+                samples.append(Sample(stamp, self._in_order(message), true_positions[key],
                                       poses[key], true_poses[key], arrival - stamp))
         return samples
+
+    def truth(self) -> tuple[np.ndarray, np.ndarray]:
+        """Stamps (N,), s since the epoch, in order, and true positions (N, K-1) as in samples."""
+        every = {stamp_key(m): self._in_order(m) for m in self.true_joints.messages}
+        keys = sorted(every)
+        return (np.array([key[0] + 1e-9 * key[1] for key in keys]),
+                np.array([every[key] for key in keys]))
 
     def complete_frames(self) -> list[Stamp]:
         """Stamps of estimates of which everything is still held."""
@@ -136,7 +143,7 @@ class Listener:
         return conversions.mask_from_image(_at(self.mask.messages, stamp))
 
     def true_positions_at(self, stamp: Stamp) -> np.ndarray:
-        return np.array(_at(self.true_joints.messages, stamp).position)
+        return self._in_order(_at(self.true_joints.messages, stamp))
 
     def estimate_at(self, stamp: Stamp) -> ArticulatedEstimate:
         """The estimate, put together again from the messages alone."""
@@ -165,6 +172,11 @@ class Listener:
         return ArticulatedEstimate(
             category.name, parts, tuple(joints), np.zeros((6, 6)), 0.0, 1.0, (), np.zeros(0),
             conversions.points_from_cloud(_at(self.points.messages, stamp)))
+
+    def _in_order(self, message: JointState) -> np.ndarray:
+        """Positions (K-1,) in the category's order, NaN of joints that the message has not."""
+        told = dict(zip(message.name, message.position, strict=True))
+        return np.array([told.get(j.name, np.nan) for j in self.category.joints])
 
     def _base_poses(self) -> dict[Stamp, np.ndarray]:
         base = conversions.part_frame(self.category.name, self.category.parts[0])
@@ -331,11 +343,17 @@ def summarise(listener: Listener, status: dict[str, str], answered: float, secon
         return summary
     summary['latency_ms'] = _spread(1e3 * np.array([s.latency for s in samples]), 1)
     turning = [j.joint_type == 'revolute' for j in category.joints]
+    there = np.isfinite([s.positions for s in samples])
+    truly = np.isfinite([s.true_positions for s in samples])
+    if len(turning) > 1:
+        summary['joints_missed'] = round(float((truly & ~there).sum(1).mean()), 2)
+        summary['joints_invented'] = round(float((there & ~truly).sum(1).mean()), 2)
     errors = np.array([np.abs(s.positions - s.true_positions) for s in samples])
-    if any(turning):
-        summary['joint_error_deg'] = _spread(np.degrees(errors[:, turning]).ravel(), 2)
-    if not all(turning):
-        summary['joint_error_m'] = _spread(errors[:, ~np.array(turning)].ravel(), 4)
+    for kind, name, factor, digits in ((turning, 'joint_error_deg', 180 / np.pi, 2),
+                                       (~np.array(turning), 'joint_error_m', 1.0, 4)):
+        of_kind = factor * errors[:, kind]
+        if np.isfinite(of_kind).any():
+            summary[name] = _spread(of_kind[np.isfinite(of_kind)], digits)
     summary['rotation_error_deg'] = _spread(np.array(
         [_angle(s.T_camera_base, s.true_T_camera_base) for s in samples]), 2)
     summary['translation_error_m'] = _spread(np.array(
@@ -349,7 +367,7 @@ def draw_story(listener: Listener, out: Path) -> None:
     frames = listener.complete_frames()
     if frames:
         # The frame in which the joints are the furthest out shows the most.
-        stamp = max(frames, key=lambda s: float(listener.true_positions_at(s).sum()))
+        stamp = max(frames, key=lambda s: float(np.nansum(listener.true_positions_at(s))))
         depth, estimate = listener.depth_at(stamp), listener.estimate_at(stamp)
         _write_input(depth, listener.mask_at(stamp), out / 'input')
         _draw_depth(depth, out / '1_depth.png')
@@ -364,7 +382,8 @@ def draw_story(listener: Listener, out: Path) -> None:
         truth = listener.true_positions_at(stamp)
         scene = SimulatedScene.sample(estimate.category, SCENE.seed, SCENE.instance, INTRINSICS,
                                       SCENE.states)
-        draw_preview(estimate, out / '3_estimate.png', truth_meshes=scene.meshes(truth),
+        draw_preview(estimate, out / '3_estimate.png',
+                     truth_meshes=scene.meshes(np.nan_to_num(truth)),
                      title=_title(listener.category, estimate, truth))
     _draw_joints(listener, out / '4_joint.png')
 
@@ -393,17 +412,18 @@ def _draw_depth(depth: np.ndarray, path: Path) -> None:
 
 def _draw_joints(listener: Listener, path: Path) -> None:
     """Joint positions over time; a gap is where no estimate was published."""
-    figure = Figure(figsize=(10, 2.2 + 1.8 * len(listener.category.joints)), layout='constrained')
-    FigureCanvasAgg(figure)
-    rows = figure.subplots(len(listener.category.joints), squeeze=False)[:, 0]
-    truth = sorted((key[0] + 1e-9 * key[1], m.position) for key, m in
-                   ((stamp_key(m), m) for m in listener.true_joints.messages))
+    stamps, truth = listener.truth()
     samples = listener.samples()
-    first = min(samples[0].stamp, truth[0][0])
-    for i, (axes, joint) in enumerate(zip(rows, listener.category.joints, strict=True)):
+    known = np.isfinite([s.positions for s in samples]).any(0) | np.isfinite(truth).any(0)
+    shown = np.flatnonzero(known)
+    figure = Figure(figsize=(10, 2.2 + 1.8 * len(shown)), layout='constrained')
+    FigureCanvasAgg(figure)
+    rows = figure.subplots(len(shown), squeeze=False)[:, 0]
+    first = min(samples[0].stamp, stamps[0])
+    for i, axes in zip(shown, rows, strict=True):
+        joint = listener.category.joints[i]
         unit, factor = ('°', 180 / np.pi) if joint.joint_type == 'revolute' else ('m', 1.0)
-        axes.plot([t - first for t, _ in truth], [q[i] * factor for _, q in truth],
-                  color='0.6', linewidth=2, label='truth')
+        axes.plot(stamps - first, truth[:, i] * factor, color='0.6', linewidth=2, label='truth')
         axes.plot([s.stamp - first for s in samples],
                   [s.positions[i] * factor for s in samples], 'o', color='#c8102e',
                   markersize=4, label='estimate, at the stamp of its image')
@@ -418,11 +438,11 @@ def _title(category: Category, estimate: ArticulatedEstimate, truth: np.ndarray)
     told = []
     for joint in estimate.joints:
         true = truth[[j.name for j in category.joints].index(joint.name)]
-        if joint.joint_type == 'revolute':
-            told.append(f'{joint.name} {np.degrees(joint.position):.1f}° '
-                        f'(truth {np.degrees(true):.1f}°)')
-        else:
-            told.append(f'{joint.name} {1e3 * joint.position:.0f} mm (truth {1e3 * true:.0f} mm)')
+        turning = joint.joint_type == 'revolute'
+        estimated, really = (f'{np.degrees(q):.1f}°' if turning else f'{1e3 * q:.0f} mm'
+                             for q in (joint.position, true))
+        told.append(f'{joint.name} {estimated} '
+                    f'({f"truth {really}" if np.isfinite(true) else "not there"})')
     return f'{category.name}: ' + ', '.join(told)
 
 

@@ -123,3 +123,39 @@ def test_nodes_end_with_it_and_leave_their_words(run: Run) -> None:
     assert 'publishing a laptop' in logs['camera_sim.log']
     assert 'Traceback' not in ''.join(logs.values())
     assert not (run.out / 'description').exists()
+
+
+def test_cabinets_have_the_drawers_that_they_have() -> None:
+    from sensor_msgs.msg import JointState
+
+    from kinediff3d_core.categories import get_category
+    from kinediff3d_core.simulated_camera import SimulatedScene
+    from kinediff3d_ros import demo
+
+    scenes = (SimulatedScene.sample('drawer', 0, i, demo.INTRINSICS, 2) for i in range(20))
+    scene = next(s for s in scenes if len(s.joints) == 2)
+    assert scene.joints == (0, 1)
+    assert len(scene.meshes(np.zeros(4), voxel=0.02)) == 3
+
+    listener = demo.Listener.__new__(demo.Listener)
+    listener.category = get_category('drawer')
+    told = listener._in_order(JointState(name=['drawer_2_joint', 'drawer_0_joint'],
+                                         position=[0.25, 0.5]))
+    np.testing.assert_equal(told, [0.5, np.nan, 0.25, np.nan])
+
+
+def test_errors_are_of_the_joints_that_both_have() -> None:
+    from kinediff3d_core.categories import get_category
+    from kinediff3d_ros import demo
+
+    class Heard:
+        def samples(self) -> list[demo.Sample]:
+            return [demo.Sample(0.0, np.array([0.1, np.nan, 0.3, 0.4]),
+                                np.array([0.2, 0.2, 0.3, np.nan]), np.eye(4), np.eye(4), 0.1)]
+
+        true_joints = joints = type('Nothing', (), {'messages': (), 'entries': ()})
+
+    summary = demo.summarise(Heard(), {}, 1.0, 1.0, get_category('drawer'), 5.0)
+    assert summary['joints_missed'] == summary['joints_invented'] == 1
+    assert summary['joint_error_m'] == {'median': 0.05, 'p95': 0.095}
+    assert 'joint_error_deg' not in summary
