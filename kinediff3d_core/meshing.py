@@ -29,6 +29,9 @@ COARSE = 8
 LINEAR = 0.15
 """A block is linear if its centre is off the mean of its corners by less, in smallest cells."""
 
+SMALL = 0.1
+"""Connected surfaces with less than this of the largest one's area are floaters."""
+
 MAX_SAMPLES = 512**3
 """Largest grid that is laid out in memory."""
 
@@ -36,7 +39,7 @@ MAX_SAMPLES = 512**3
 def extract_mesh(sdf: Sdf, lower: Tensor | Sequence[float], upper: Tensor | Sequence[float],
                  voxel: float | Tensor | Sequence[float], *, dense: bool = False,
                  band: float = 1.1, chunk: int = 1 << 18,
-                 keep: Literal['largest', 'all'] = 'largest') -> Mesh:
+                 keep: Literal['large', 'all'] = 'large') -> Mesh:
     """The zero level of a signed distance function as a closed, outward mesh.
 
     Args:
@@ -49,7 +52,8 @@ def extract_mesh(sdf: Sdf, lower: Tensor | Sequence[float], upper: Tensor | Sequ
         band: blocks are refined while |sdf(centre)| <= band * reach. One is exact for a true
             distance; learned ones overshoot a little.
         chunk: most points in one call of ``sdf``.
-        keep: ``largest`` drops all but the biggest connected surface (floaters, closed cavities).
+        keep: ``large`` drops floaters (less than a tenth of the area of the largest surface) and
+            closed cavities. Walls thinner than a cell may fall apart into several large ones.
 
     Returns:
         Mesh in the unit and frame of ``sdf``.
@@ -211,7 +215,7 @@ def _beside_sign_change(inside: Tensor) -> Tensor:
     return out
 
 
-def _march(values: Tensor, low: Tensor, step: Tensor, keep: Literal['largest', 'all']) -> Mesh:
+def _march(values: Tensor, low: Tensor, step: Tensor, keep: Literal['large', 'all']) -> Mesh:
     """Marching cubes over samples (X, Y, Z) from ``low``, closed at the walls of the grid."""
     from skimage.measure import marching_cubes
 
@@ -226,23 +230,25 @@ def _march(values: Tensor, low: Tensor, step: Tensor, keep: Literal['largest', '
         grid.cpu().numpy(), 0.0, gradient_direction='descent')
     spacing, origin = step.double().cpu().numpy(), (low - step).double().cpu().numpy()
     vertices = vertices.astype(np.float64) * spacing + origin
-    if keep == 'largest':
-        vertices, faces = _largest_component(vertices, faces)
+    if keep == 'large':
+        vertices, faces = _large_components(vertices, faces)
     return Mesh(vertices.astype(np.float32), faces.astype(np.int64))
 
 
-def _largest_component(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The connected surface with the largest area."""
+def _large_components(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The connected surfaces that are not small beside the largest and have an inside."""
     ends = np.concatenate([faces[:, :2], faces[:, 1:]])
     graph = coo_matrix((np.ones(len(ends), dtype=bool), (ends[:, 0], ends[:, 1])),
                        shape=(len(vertices), len(vertices)))
     count, label = connected_components(graph, directed=False)
     if count > 1:
         corner = vertices[faces]
-        area = np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]),
-                              axis=-1)
-        best = np.bincount(label[faces[:, 0]], weights=area, minlength=count).argmax()
-        faces = faces[label[faces[:, 0]] == best]
+        normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+        mine = label[faces[:, 0]]
+        area = np.bincount(mine, weights=np.linalg.norm(normal, axis=-1), minlength=count)
+        volume = np.bincount(mine, weights=(corner[:, 0] * normal).sum(-1), minlength=count)
+        area[volume <= 0] = 0
+        faces = faces[(area >= SMALL * area.max())[mine]]
     used = np.zeros(len(vertices), dtype=bool)
     used[faces] = True
     renumber = np.cumsum(used) - 1

@@ -78,6 +78,8 @@ class Preset:
     """Surface samples of each part that residuals use."""
     voxel: float = 0.012
     """Mesh resolution, canonical; a quarter of it across thin parts."""
+    cells: int = 80
+    """Cells along the longest side of a part, at most: large parts have larger cells."""
     dense: bool = False
     """Fill the whole mesh grid instead of refining near the surface."""
 
@@ -411,7 +413,8 @@ class Pipeline:
             def sdf(p: Tensor, k: int = k) -> Tensor:
                 return self.shape.query(field, p[None, None], part=k)[0, 0]
 
-            voxel = (half / 4).clamp(0.25 * self.preset.voxel, self.preset.voxel)
+            largest = max(self.preset.voxel, 2 * float(half.max()) / self.preset.cells)
+            voxel = (half / 4).clamp(0.25 * self.preset.voxel, largest)
             mesh = extract_mesh(sdf, centre - 1.15 * half - voxel, centre + 1.15 * half + voxel,
                                 voxel, dense=self.preset.dense)
             meshes.append(Mesh(mesh.vertices * scale, mesh.faces))

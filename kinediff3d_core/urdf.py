@@ -79,10 +79,10 @@ def write_urdf(estimate: ArticulatedEstimate, out_dir: Path | str) -> Path:
 
 def write_obj(mesh: Mesh, path: Path) -> None:
     """Write a mesh as Wavefront OBJ, metres."""
-    text = [f'# {len(mesh.vertices)} vertices, {len(mesh.faces)} faces, metres']
-    text += [f'v {x:.6f} {y:.6f} {z:.6f}' for x, y, z in np.asarray(mesh.vertices).tolist()]
-    text += [f'f {a} {b} {c}' for a, b, c in (np.asarray(mesh.faces) + 1).tolist()]
-    write_text(path, '\n'.join(text) + '\n')
+    vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.faces) + 1
+    write_text(path, f'# {len(vertices)} vertices, {len(faces)} faces, metres\n'
+               + 'v %.6f %.6f %.6f\n' * len(vertices) % tuple(vertices.ravel().tolist())
+               + 'f %d %d %d\n' * len(faces) % tuple(faces.ravel().tolist()))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -28,6 +28,10 @@ from kinediff3d_ros.worker import NewestItemWorker
 STRIDE = 2
 """Tracking without a mask looks for the object in every so many pixels."""
 
+GLANCE = 0.2
+"""Seconds between the frames that are looked at while the first full estimates are made: looking
+at more of them only takes time from the estimate."""
+
 
 class Scene:
     """All objects of a perception node.
@@ -57,7 +61,7 @@ class Scene:
         self._epoch, self._newest = 0, -float('inf')
         self._tracking: NewestItemWorker[DepthFrame | CloudFrame] = NewestItemWorker(
             self._follow, self._on_error, 'tracking')
-        self._overtaken = 0
+        self._overtaken, self._looked = 0, -float('inf')
         self._estimating: NewestItemWorker[tuple[SceneObject, View, bool]] = NewestItemWorker(
             self._estimate, self._on_error, 'estimating')
 
@@ -106,8 +110,14 @@ class Scene:
 
     def _follow(self, frame: DepthFrame | CloudFrame) -> None:
         begin = time.perf_counter()
+        tracked = any(o.tracker for o in self.objects.values())
+        if self._settings().tracking and self._estimating.busy and not tracked and (
+                self._demand is None and begin - self._looked < GLANCE):
+            self._overtaken += 1
+            return
+        self._looked = begin
         demand, self._demand = self._demand, None
-        stride = STRIDE if any(o.tracker for o in self.objects.values()) else 1
+        stride = STRIDE if tracked else 1
         try:
             sight = observe(frame, self._settings(), self._listed, stride)
             T_fixed_camera = self._camera_pose(frame.header)

@@ -16,6 +16,9 @@ class NewestItemWorker(Generic[Item]):
     The mailbox has one slot a key: an item that is still waiting when the next of its key arrives
     is dropped and counted; the newer one takes its turn. An exception in ``work`` goes to
     ``on_error`` and the thread lives on.
+
+    Attributes:
+        busy: whether an item is in work. min_period: s from the start of one to that of the next.
     """
 
     def __init__(self, work: Callable[[Item], None],
@@ -25,6 +28,7 @@ class NewestItemWorker(Generic[Item]):
         self._slots: dict[Hashable, Item] = {}
         self._stopping = False
         self._dropped = 0
+        self.busy = False
         self.min_period = 0.0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -69,8 +73,10 @@ class NewestItemWorker(Generic[Item]):
                 if self._stopping:
                     return
                 item = self._slots.pop(next(iter(self._slots)))
+                self.busy = True
             earliest = time.monotonic() + self.min_period
             try:
                 self._work(item)
             except Exception as error:
                 self._on_error(error)
+            self.busy = False

@@ -112,6 +112,22 @@ def test_floaters_go_unless_asked_for():
     assert extract_mesh(*arguments).vertices[:, 0].max() < 0.11
 
 
+def test_pieces_of_one_size_stay_and_closed_cavities_go():
+    def piece(y):
+        return lambda p: sphere(0.06, (0.0, y, 0.0))(p)
+
+    def pieces(p):
+        return torch.minimum(piece(-0.1)(p), piece(0.1)(p))
+
+    def hollow(p):
+        return torch.maximum(pieces(p), -sphere(0.04, (0.0, 0.1, 0.0))(p))
+
+    for sdf, every in ((pieces, 2), (hollow, 3)):
+        arguments = (sdf, (-0.2,) * 3, (0.2,) * 3, 0.005)
+        assert as_trimesh(extract_mesh(*arguments)).body_count == 2
+        assert as_trimesh(extract_mesh(*arguments, keep='all')).body_count == every
+
+
 def test_samples_exactly_on_the_surface():
     tm = as_trimesh(extract_mesh(box(0.1, 0.05, 0.01), (-0.12,) * 3, (0.12,) * 3, 0.01))
     assert tm.is_watertight and tm.volume == pytest.approx(8 * 0.1 * 0.05 * 0.01, rel=0.1)

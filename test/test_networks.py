@@ -4,13 +4,15 @@ import pytest
 import torch
 
 from kinediff3d_core.categories import get_category
-from kinediff3d_core.geometry import rotation_from_6d, transform_points
+from kinediff3d_core.geometry import rotation_angle, rotation_from_6d, transform_points
 from kinediff3d_core.kinematics import forward_kinematics
 from kinediff3d_core.networks.kavae import KAVAE, PRIOR_STD, kl_to_prior, segmentation_logits
 from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.pointnet import PointTokens, farthest_points
 from kinediff3d_core.networks.score import ScoreModel, State, pack_state, unpack_state
+from kinediff3d_core.training.pool import Pool
 from kinediff3d_core.training.run import train
+from kinediff3d_core.training.stages import LatentStage
 from kinediff3d_core.weights import LARGE, load_network, save_network
 
 LAPTOP = get_category('laptop')
@@ -148,3 +150,15 @@ def _same(folder, stage):
     one, two = (load_network(stage, 'laptop', folder / run / 'laptop').state_dict()
                 for run in 'ab')
     return all(torch.equal(one[k], two[k]) for k in one)
+
+
+def test_predicted_states_are_those_that_inference_starts_from():
+    pool = Pool('laptop', torch.device('cpu'), 5, False, 2, 32)
+    pool.refresh(32)
+    _, cloud, T, q = pool.draw_views(64, 512)
+    stage = LatentStage(LAPTOP, load_network('shape', 'laptop'))
+    state = stage.predicted(load_network('pose', 'laptop'), cloud, pool.generator)
+    angle = rotation_angle(state.T_camera_base[:, :3, :3], T[:, :3, :3])
+    for half in (slice(0, None, 2), slice(1, None, 2)):  # regressed, sampled
+        assert torch.rad2deg(angle[half].median()) < 8
+        assert torch.rad2deg((state.q - q)[half].abs().median()) < 8

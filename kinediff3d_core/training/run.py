@@ -24,10 +24,11 @@ from kinediff3d_core.category_file import FILE_NAME, read_category, write_catego
 from kinediff3d_core.data.families import FAMILIES, TEST_SEED_OFFSET
 from kinediff3d_core.data.object_files import ImportedObjects
 from kinediff3d_core.networks.kavae import KAVAE
+from kinediff3d_core.networks.score import ScoreModel
 from kinediff3d_core.training.pool import Pool
 from kinediff3d_core.training.ranks import Ranks, joined
 from kinediff3d_core.training.stages import STAGES, LatentStage, PoseStage, ShapeStage
-from kinediff3d_core.weights import load_network, save_network
+from kinediff3d_core.weights import SHIPPED, load_network, save_network
 
 EMA_DECAY = 0.999
 WARM_UP = 200
@@ -45,7 +46,8 @@ def train(stages: Sequence[str], categories: Sequence[str], out: Path, steps: in
     own batch and its own data, and rank 0 writes.
 
     Args:
-        stages: of ``shape``, ``pose`` and ``latent`` (needs a shape stage in ``out`` or shipped).
+        stages: of ``shape``, ``pose`` and ``latent`` (needs a shape stage in ``out`` or
+            shipped, and is better after a pose stage).
         steps: a stage; None takes the stage's own number.
         seconds: wall time a stage may take; the learning rate then follows the clock.
         batch, refresh, fill: override the stage's batch, its new instances every ten steps, and
@@ -83,6 +85,17 @@ def _keep_category(category: Category, path: Path, ranks: Ranks) -> None:
         write_category(category, path)
 
 
+def _made_before(stage: str, name: str, folder: Path, device: torch.device) -> nn.Module | None:
+    """The network of an earlier stage in ``folder``, or the shipped one.
+
+    A latent stage can do without a score model, but not without a shape.
+    """
+    own = folder if (folder / f'{stage}.safetensors').is_file() else None
+    if stage == 'pose' and own is None and not (SHIPPED / name / 'pose.safetensors').is_file():
+        return None
+    return load_network(stage, name, own, device)
+
+
 def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: int,
                  ranks: Ranks, seconds: float | None, batch: int | None,
                  refresh: int | None, fill: int | None, imported: ImportedObjects | None,
@@ -99,9 +112,9 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
     elif stage == 'pose':
         module = PoseStage(category)
     else:
-        shape_folder = folder if (folder / 'shape.safetensors').is_file() else None
-        module = LatentStage(category, cast(KAVAE, load_network('shape', name, shape_folder,
-                                                                device)))
+        module = LatentStage(category, cast(KAVAE, _made_before('shape', name, folder, device)),
+                             cast(ScoreModel | None,
+                                  _made_before('pose', name, folder, device)))
         annotate = module.annotate
     module.to(device)
     ranks.copy_from_first(module)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from kinediff3d_core.categories import Category
 from kinediff3d_core.data.views import joint_range
 from kinediff3d_core.diffusion.ddpm import diffuse
-from kinediff3d_core.diffusion.ve_sde import DELTA, dsm_loss
+from kinediff3d_core.diffusion.ve_sde import DELTA, dsm_loss, sample_fixed
 from kinediff3d_core.geometry import (
     make_transform,
     rotation_angle,
@@ -29,7 +29,8 @@ from kinediff3d_core.networks.kavae import (
     segmentation_logits,
 )
 from kinediff3d_core.networks.latent import LatentDenoiser
-from kinediff3d_core.networks.score import ScoreModel, State, pack_state
+from kinediff3d_core.networks.score import ScoreModel, State, joined, pack_state, unpack_state
+from kinediff3d_core.refinement import limit_joints
 from kinediff3d_core.training.pool import Pool
 
 
@@ -194,16 +195,21 @@ ENCODED = ('surface', 'centre', 'half', 'origin', 'exists')
 
 
 class LatentStage(nn.Module):
-    """Latent denoiser with eq. 7, on clouds canonicalised with true and with noisy estimates.
+    """Latent denoiser with eq. 7, on clouds canonicalised with true, noisy and predicted states.
 
-    Beside eq. 7's error of the code, that of the boxes and pivots decoded from it.
+    Beside eq. 7's error of the code, that of the boxes and pivots decoded from it. Predicted
+    states are those that inference starts from: without them the denoiser trusts positions of
+    joints far more than the score model knows them.
+
+    Args:
+        shape: the trained KA-VAE. pose: the trained score model; None goes without its states.
     """
 
-    def __init__(self, category: Category, shape: KAVAE) -> None:
+    def __init__(self, category: Category, shape: KAVAE, pose: ScoreModel | None = None) -> None:
         super().__init__()
         self.network = LatentDenoiser(category)
         self.category = category
-        self.shape = [shape]  # in a list: frozen, not a submodule
+        self.shape, self.pose = [shape], [pose]  # in lists: frozen, not submodules
         self.points = 512
         self.ready = False
 
@@ -213,6 +219,18 @@ class LatentStage(nn.Module):
             fresh['z'], _ = self.shape[0].encode(*(fresh[k] for k in ENCODED))
         return {k: fresh[k] for k in ('origin', 'axis', 'exists', 'z', 'points', 'T', 'q',
                                       'valid')}
+
+    @torch.no_grad()
+    def predicted(self, pose: ScoreModel, cloud: Tensor, g: torch.Generator) -> State:
+        """Hypotheses that inference would start from on clouds (n, P, 3): half regressed, half
+        sampled."""
+        centroid = cloud.mean(1)
+        feature = pose.encode(cloud - centroid[:, None])
+        noise = torch.randn(len(cloud), pose.size, generator=g, device=cloud.device)
+        drawn = sample_fixed(lambda x, sigma: pose.denoise(x, sigma, feature), noise, steps=14)
+        pick = torch.arange(len(cloud), device=cloud.device) % 2 == 0
+        x = torch.where(pick[:, None], pose.regress(feature), drawn)
+        return limit_joints(self.shape[0], unpack_state(pose.unwhiten(x), centroid))
 
     def forward(self, pool: Pool, batch: int) -> dict[str, Tensor]:
         net, g, device = self.network, pool.generator, pool.device
@@ -237,10 +255,13 @@ class LatentStage(nn.Module):
         level = (torch.rand(batch, generator=g, device=device) * 3 - 1).clamp_min(0)
         turn = make_transform(roma.rotvec_to_rotmat(0.04 * level[:, None] * noise(3)),
                               0.02 * level[:, None] * noise(3))
-        poses = forward_kinematics(self.category.joints, T @ turn,
-                                   q + 0.04 * level[:, None] * noise(q.shape[1]),
-                                   origin + 0.012 * level[:, None, None] * noise(q.shape[1], 3),
-                                   axis)
+        state = State(T @ turn, q + 0.04 * level[:, None] * noise(q.shape[1]),
+                      origin + 0.012 * level[:, None, None] * noise(q.shape[1], 3), axis)
+        if self.pose[0] is not None:
+            n = batch // 2
+            state = joined(self.predicted(self.pose[0], cloud[:n], g), state[n:])
+        poses = forward_kinematics(self.category.joints, state.T_camera_base, state.q,
+                                   state.origin, state.axis)
         condition = net.condition(to_part_frames(cloud, poses))
         z0 = net.whiten(pool.store['z'][row])
         draws = 4
