@@ -2,14 +2,14 @@
 # make test   lint, then every test
 # make venv   only create .venv with all that both need
 # make lint   ruff and mypy
-# make results  run the evaluations that are not in results/ yet, then write docs/results.md (hours)
+# make results  run the evaluations that are not in docs/results/ yet, then write docs/results.md (hours)
 # make clean  remove everything that make created
 #
 # Nothing here needs root, ROS 2 or a GPU. Another Python: make PYTHON=python3.12 demo
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
-RESULTS ?= results
+RESULTS ?= docs/results
 # For make results: --count N, --objects DIR, --extra '--weights DIR --device cuda'.
 RESULTS_ARGS ?=
 VENV := .venv
@@ -83,7 +83,7 @@ $(STAMPS)/ros: constraints.txt requirements-ros.txt $(STAMPS)/torch $(STAMPS)/tf
 
 $(STAMPS)/project: constraints.txt setup.py setup.cfg pyproject.toml $(STAMPS)/ros
 	@echo '== 5/5 Installing KineDiff3D and its requirements'
-	@$(INSTALL) --editable '.[bags,test,view]'
+	@$(INSTALL) --editable '.[bags,libusb,test,view]'
 	@touch $@
 	@echo '== $(VENV) is ready'
 

@@ -40,6 +40,8 @@ setup(
     ],
     extras_require={
         'bags': ['rosbags'],
+        # What Open3D needs of the system, where libusb-1.0-0 is not installed.
+        'libusb': ['libusb-package'],
         'view': ['viser'],
         'test': ['mypy', 'pytest', 'pytest-timeout', 'ruff', 'types-PyYAML', 'types-tqdm'],
     },

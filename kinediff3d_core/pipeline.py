@@ -360,9 +360,8 @@ class Pipeline:
             z = sample_ddim(denoise, 0.3 * noise.expand(shape), steps)
         z = self.latent.unwhiten(z)
         field = self.shape.decode(z, state.q)
-        # Joints that are not there stay where the networks met them in training.
-        q = torch.where(field.exists[:, 1:] > 0, state.q, self.pose.mean[9::7])
-        return z, field, replace(state, q=q, origin=field.origin,
+        there = field.exists[:, 1:, None] > 0
+        return z, field, replace(state, origin=torch.where(there, field.origin, state.origin),
                                  axis=self.shape.axis.expand_as(state.axis))
 
     def _refine(self, points: Tensor, seen: Observation, z: Tensor, field: Field, state: State,

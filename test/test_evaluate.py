@@ -136,7 +136,7 @@ def test_true_meshes_lie_on_the_exact_surface():
 
 
 def test_mesh_objects_in_turn(tmp_path):
-    pytest.importorskip('open3d')
+    pytest.importorskip('open3d', exc_type=ImportError)
     for name in ('laptop_a', 'laptop_b'):
         write_urdf(laptop_estimate(), tmp_path / name)
     oracle = Oracle(E.object_samples(tmp_path, 'laptop', seed=1))

@@ -80,7 +80,7 @@ def test_missing_parts_are_neither_measured_nor_drawn():
 
 
 def test_the_page_and_its_sheet(tmp_path, monkeypatch, capsys):
-    pytest.importorskip('open3d')
+    pytest.importorskip('open3d', exc_type=ImportError)
     for name, small in (('SAMPLES', 2000), ('HELD_OUT', 2), ('CELL', (98, 73))):
         monkeypatch.setattr(F, name, small)
     objects = tmp_path / 'objects'

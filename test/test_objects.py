@@ -14,7 +14,7 @@ from kinediff3d_core.estimate import Mesh
 from kinediff3d_core.geometry import Intrinsics
 from kinediff3d_core.urdf import write_urdf
 
-pytest.importorskip('open3d')
+pytest.importorskip('open3d', exc_type=ImportError)
 
 CAMERA = Intrinsics(150.0, 150.0, 79.5, 59.5, 160, 120)
 

@@ -123,7 +123,7 @@ def test_roll_pitch_and_yaw_are_those_of_urdf():
 
 def test_turned_scaled_reversed_and_rezeroed(folder):
     """One object as others may write it: inches, seen from behind, joint reversed and open."""
-    pytest.importorskip('open3d')
+    pytest.importorskip('open3d', exc_type=ImportError)
     want = load_object(folder)
     turn = np.diag([-1.0, -1.0, 1.0]) / 0.0254
     opened = 0.4
@@ -198,7 +198,7 @@ def test_joints_that_fit_no_way_or_several_say_so(tmp_path):
 
 
 def test_signed_distances_of_solids_with_holes_and_of_sheets():
-    pytest.importorskip('open3d')
+    pytest.importorskip('open3d', exc_type=ImportError)
     g = torch.Generator().manual_seed(0)
     solid = box_mesh((0.3, 0.2, 0.1))
     got = importing.part_samples(solid, LAPTOP, g)
@@ -240,7 +240,7 @@ def test_fast_winding_numbers_are_nearly_the_exact_ones():
 
 @pytest.fixture
 def imported(folder):
-    pytest.importorskip('open3d')
+    pytest.importorskip('open3d', exc_type=ImportError)
     obj = load_object(folder)
     return obj, importing.import_object(obj, 3, torch.Generator().manual_seed(1))
 
@@ -333,7 +333,7 @@ def refused(capsys, *arguments):
 
 @pytest.mark.slow
 def test_import_train_infer(folder, tmp_path, capsys):
-    pytest.importorskip('open3d')
+    pytest.importorskip('open3d', exc_type=ImportError)
     from kinediff3d_core.training.run import train
 
     data, out = tmp_path / 'data', tmp_path / 'runs'
@@ -353,7 +353,7 @@ def test_import_train_infer(folder, tmp_path, capsys):
 
 
 def test_bad_objects_can_be_skipped(folder, tmp_path, capsys):
-    pytest.importorskip('open3d')
+    pytest.importorskip('open3d', exc_type=ImportError)
     bad = tmp_path / 'laptop_bad'
     bad.mkdir()
     (bad / 'object.urdf').write_text('<robot')

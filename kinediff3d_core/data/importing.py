@@ -14,10 +14,10 @@ from kinediff3d_core.data.object_files import POINTS
 from kinediff3d_core.data.objects import (
     MeshObject,
     cast_object,
-    raycasting_scene,
     sample_object_views,
     visible_surface,
 )
+from kinediff3d_core.data.raycasting import raycasting_scene
 from kinediff3d_core.data.samples import noisy_clouds, query_points, view_rays
 from kinediff3d_core.data.views import box_corners
 from kinediff3d_core.data.winding import fast_winding_number

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from kinediff3d_core.categories import CATEGORIES, Category
 from kinediff3d_core.data.placement import AS_WRITTEN, Placement, match_joints, sense
+from kinediff3d_core.data.raycasting import raycasting_scene
 from kinediff3d_core.data.render import pixel_rays
 from kinediff3d_core.data.solids import Instances
 from kinediff3d_core.data.views import sample_views
@@ -355,31 +356,6 @@ def _merged(meshes: Sequence[Mesh]) -> Mesh:
     start = np.cumsum([0] + [len(m.vertices) for m in meshes[:-1]])
     return Mesh(np.concatenate([m.vertices for m in meshes]),
                 np.concatenate([m.faces + s for m, s in zip(meshes, start, strict=True)]))
-
-
-def import_open3d() -> Any:
-    """Open3D, or one line that says what to install.
-
-    Raises:
-        ValueError: it is not installed, or system libraries that it needs are missing.
-    """
-    try:
-        import open3d
-    except (ImportError, OSError) as error:
-        raise ValueError(
-            f'mesh objects are rendered with Open3D, which cannot be imported ({error}); '
-            'install it with "pip install open3d" and, on Debian or Ubuntu, '
-            '"apt-get install libgl1 libgomp1 libx11-6 libusb-1.0-0"') from error
-    return open3d
-
-
-def raycasting_scene(meshes: Sequence[Mesh]) -> Any:
-    """Open3D's scene of meshes in one frame; geometry ids are their places in the list."""
-    scene = import_open3d().t.geometry.RaycastingScene()
-    for mesh in meshes:
-        scene.add_triangles(np.ascontiguousarray(mesh.vertices, dtype=np.float32),
-                            np.ascontiguousarray(mesh.faces, dtype=np.uint32))
-    return scene
 
 
 def render_object(obj: MeshObject, q: Tensor, T_camera_base: Tensor, intrinsics: Intrinsics,

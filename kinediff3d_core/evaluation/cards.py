@@ -1,8 +1,8 @@
 """The model card of each category with weights, from the weights and from what was measured.
 
-    kinediff3d evaluate --category all --count 200 --json results/procedural.json
-    kinediff3d evaluate --category all --objects DIR --count 48 --json results/objects.json
-    python -m kinediff3d_core.evaluation.cards --from results
+    kinediff3d evaluate --category all --count 200 --json docs/results/procedural.json
+    kinediff3d evaluate --category all --objects DIR --count 48 --json docs/results/objects.json
+    python -m kinediff3d_core.evaluation.cards
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the cards; returns the exit status."""
     parser = argparse.ArgumentParser(prog='python -m kinediff3d_core.evaluation.cards',
                                      description='Model cards of the categories with weights.')
-    parser.add_argument('--from', dest='folder', type=Path, default=Path('results'),
+    parser.add_argument('--from', dest='folder', type=Path, default=Path('docs/results'),
                         metavar='DIR', help='folder with procedural.json and objects.json')
     parser.add_argument('--weights', type=Path, default=SHIPPED, metavar='DIR',
                         help='one folder a category (default: the shipped weights)')

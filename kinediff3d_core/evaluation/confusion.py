@@ -1,6 +1,6 @@
 """Which category ``auto`` takes held-out procedural objects for, and how sure it is.
 
-    python -m kinediff3d_core.evaluation.confusion --count 20 --json results/auto.json
+    python -m kinediff3d_core.evaluation.confusion --count 20 --json docs/results/auto.json
 """
 
 from __future__ import annotations

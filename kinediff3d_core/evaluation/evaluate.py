@@ -436,10 +436,14 @@ def write_origin(summaries: Path, origin: Mapping[str, Any]) -> None:
 
 
 def write_records(path: Path, records: Sequence[Record]) -> None:
-    """Write one JSON line a sample."""
+    """Write one JSON line a sample; figures have six digits."""
+    def short(metrics: dict[str, float] | None) -> dict[str, float] | None:
+        return metrics and {name: float(f'{value:.6g}') for name, value in metrics.items()}
+
     write_text(path, ''.join(json.dumps(
-        {'category': r.category, 'index': r.index, 'object': r.name, 'metrics': r.metrics,
-         'reason': r.reason, 'visibility': r.visibility}) + '\n' for r in records))
+        {'category': r.category, 'index': r.index, 'object': r.name, 'metrics': short(r.metrics),
+         'reason': r.reason, 'visibility': float(f'{r.visibility:.6g}')}) + '\n'
+        for r in records))
 
 
 def read_all_records(path: Path) -> dict[str, list[Record]]:

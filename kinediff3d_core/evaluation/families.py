@@ -30,11 +30,11 @@ from kinediff3d_core.data.families import (
 from kinediff3d_core.data.objects import (
     MeshObject,
     category_of,
-    import_open3d,
     list_objects,
     load_object,
     visible_surface,
 )
+from kinediff3d_core.data.raycasting import import_open3d
 from kinediff3d_core.data.solids import FAR, Instances, slab_distance
 from kinediff3d_core.estimate import Mesh
 from kinediff3d_core.evaluation.evaluate import draft_mesh

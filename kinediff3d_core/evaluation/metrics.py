@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 
+from kinediff3d_core.data.raycasting import raycasting_scene
 from kinediff3d_core.estimate import ArticulatedEstimate, Mesh
 
 SAMPLES = 30_000
@@ -167,8 +168,8 @@ class MeshDistance:
         self.mesh = mesh
         self.scene: Any = None
         try:
-            import open3d
-        except (ImportError, OSError):
+            self.scene = raycasting_scene([mesh])
+        except ValueError:
             rng = np.random.default_rng(0)
             area = triangle_areas(mesh)
             count = 10 * SAMPLES
@@ -180,11 +181,6 @@ class MeshDistance:
             self.index = np.concatenate([index, np.arange(len(corner))])
             self.tree = cKDTree(np.concatenate([points, corner.mean(1)]))
             self.corner = corner
-        else:
-            self.scene = open3d.t.geometry.RaycastingScene()
-            self.scene.add_triangles(
-                np.ascontiguousarray(mesh.vertices, dtype=np.float32),
-                np.ascontiguousarray(mesh.faces, dtype=np.uint32))
 
     def __call__(self, p: Array) -> Array:
         """Distances (N,) of points (N, 3)."""

@@ -1,7 +1,7 @@
 """docs/results.md from what ``kinediff3d evaluate --json`` wrote: the paper's tables, and ours.
 
-    python -m kinediff3d_core.evaluation.results --from results --missing | sh -e
-    python -m kinediff3d_core.evaluation.results --from results --out docs/results.md
+    python -m kinediff3d_core.evaluation.results --missing | sh -e
+    python -m kinediff3d_core.evaluation.results
 
 The first line prints the commands whose results are not in the folder yet; the second one writes
 the page from those that are. Inputs go by their names: ``procedural.json``, ``objects.json``,
@@ -302,8 +302,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page, or tell what is missing; returns the exit status."""
     parser = argparse.ArgumentParser(prog='python -m kinediff3d_core.evaluation.results',
                                      description='docs/results.md from summaries of evaluate.')
-    parser.add_argument('--from', dest='folder', type=Path, default=Path('results'),
-                        metavar='DIR', help='folder of the summaries (default results)')
+    parser.add_argument('--from', dest='folder', type=Path, default=Path('docs/results'),
+                        metavar='DIR', help='folder of the summaries (default docs/results)')
     parser.add_argument('--out', type=Path, default=Path('docs/results.md'), metavar='F',
                         help='page to write (default docs/results.md)')
     parser.add_argument('--missing', action='store_true',

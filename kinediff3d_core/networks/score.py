@@ -7,7 +7,7 @@ in the parent's frame; canonical units. It is whitened by the training set's mea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -50,11 +50,6 @@ class State:
     def __getitem__(self, index: int | slice | Tensor) -> State:
         return State(self.T_camera_base[index], self.q[index], self.origin[index],
                      self.axis[index])
-
-
-def joined(*states: State) -> State:
-    """Batches of hypotheses, one after the other."""
-    return State(*(torch.cat([getattr(s, f.name) for s in states]) for f in fields(State)))
 
 
 def pack_state(state: State, centroid: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ from kinediff3d_core.networks.kavae import (
     segmentation_logits,
 )
 from kinediff3d_core.networks.latent import LatentDenoiser
-from kinediff3d_core.networks.score import ScoreModel, State, joined, pack_state, unpack_state
+from kinediff3d_core.networks.score import ScoreModel, State, pack_state, unpack_state
 from kinediff3d_core.refinement import limit_joints
 from kinediff3d_core.training.pool import Pool
 
@@ -242,11 +242,10 @@ class LatentStage(nn.Module):
         self.ready = True
         row, cloud, T, q = pool.draw_views(batch, self.points)
         origin, axis, exists = (pool.store[k][row] for k in ('origin', 'axis', 'exists'))
-        if self.category.optional_parts:
-            # Joints that are not there stand at the mean, where the score model puts them, too.
-            there = exists[:, 1:, None]
-            q = torch.where(there[..., 0], q, over_rows(q, there[..., 0]))
-            origin = torch.where(there, origin, over_rows(origin, there))
+        there = exists[:, 1:]
+        if self.category.optional_parts and self.pose[0] is None:
+            q = torch.where(there, q, over_rows(q, there))
+            origin = torch.where(there[..., None], origin, over_rows(origin, there[..., None]))
 
         def noise(*shape: int) -> Tensor:
             return torch.randn(batch, *shape, generator=g, device=device)
@@ -258,8 +257,15 @@ class LatentStage(nn.Module):
         state = State(T @ turn, q + 0.04 * level[:, None] * noise(q.shape[1]),
                       origin + 0.012 * level[:, None, None] * noise(q.shape[1], 3), axis)
         if self.pose[0] is not None:
-            n = batch // 2
-            state = joined(self.predicted(self.pose[0], cloud[:n], g), state[n:])
+            # Half as predicted. Joints that are not there always are: were they at a place of
+            # their own, that would say how many there are.
+            seen = self.predicted(self.pose[0], cloud, g)
+            first = (torch.arange(batch, device=device) < batch // 2)[:, None]
+            lost = first | ~there
+            state = State(torch.where(first[..., None], seen.T_camera_base, state.T_camera_base),
+                          torch.where(lost, seen.q, state.q),
+                          torch.where(lost[..., None], seen.origin, state.origin),
+                          torch.where(lost[..., None], seen.axis, state.axis))
         poses = forward_kinematics(self.category.joints, state.T_camera_base, state.q,
                                    state.origin, state.axis)
         condition = net.condition(to_part_frames(cloud, poses))
@@ -278,11 +284,15 @@ class LatentStage(nn.Module):
                 net.error.lerp_(late.T @ late / len(late), 0.02)
         # What a dimension of the code does to the shape differs from one to the next: compare the
         # boxes and pivots that the decoder makes of both codes, too.
-        shape, state = self.shape[0], q.repeat_interleave(draws, dim=0)
-        made, wanted = (shape.layout_head(shape.feature(net.unwhiten(z), state))
-                        for z in (guess, z0))
-        geometry = (made - wanted).abs().mean(-1)
-        return {'code': error.mean(), 'late': error[t > 0.8].mean().nan_to_num(),
-                'geometry': geometry.mean(),
-                'geometry_late': geometry[t > 0.8].mean().nan_to_num(),
-                'total': error.mean() + 2 * geometry.mean()}
+        shape, at = self.shape[0], q.repeat_interleave(draws, dim=0)
+        made, wanted = (shape.feature(net.unwhiten(z), at) for z in (guess, z0))
+        geometry = (shape.layout_head(made) - shape.layout_head(wanted)).abs().mean(-1)
+        losses = {'code': error.mean(), 'late': error[t > 0.8].mean().nan_to_num(),
+                  'geometry': geometry.mean(),
+                  'geometry_late': geometry[t > 0.8].mean().nan_to_num(),
+                  'total': error.mean() + 2 * geometry.mean()}
+        if self.category.optional_parts:
+            losses['exists'] = F.binary_cross_entropy_with_logits(
+                shape.exists_head(made)[:, 2:], exists[:, 2:].float().repeat_interleave(draws, 0))
+            losses['total'] = losses['total'] + 0.2 * losses['exists']
+        return losses
