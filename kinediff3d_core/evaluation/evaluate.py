@@ -67,7 +67,7 @@ TRUE_VOXEL = (0.0015, 0.0015, 0.0006)
 """Cells of the true meshes, m, at most a quarter of the part; their vertices are then moved onto
 the exact surface."""
 
-LARGE = 0.5
+LARGE = 0.25
 """Diagonal of a part, m, from which on the cells grow with it."""
 
 BY_VISIBILITY = ('cd_w', 'rot_err_deg', 'trans_err_m', 'joint_state_err')
