@@ -249,11 +249,18 @@ class Pipeline:
         q = self.pose.mean[9::7].clone()
         q[index] = torch.tensor([j.position for j in estimate.joints], device=self.device,
                                 dtype=q.dtype) / self.units[index]
-        z = torch.from_numpy(estimate.latent).to(q)[None]
-        field = self.shape.decode(z, q[None])
+        field = self._decoded(estimate, q)
         T = torch.from_numpy(estimate.T_camera_base).to(q)
         T[:3, 3] /= self.category.scale
         return field, State(T[None], q[None], field.origin, self.shape.axis[None])
+
+    def _decoded(self, estimate: ArticulatedEstimate, q: Tensor) -> Field:
+        """The shape of an estimate at joint positions (J), canonical: the parts that it has."""
+        z = torch.from_numpy(estimate.latent).to(q)[None]
+        field = self.shape.decode(z, q[None])
+        has = [p.name for p in estimate.parts]
+        odds = [torch.inf if name in has else -torch.inf for name in self.category.parts]
+        return replace(field, exists=torch.tensor([odds], device=self.device))
 
     def inflated(self, covariance: Tensor) -> Tensor:
         """A covariance of pose and joints (6 + J, 6 + J), made as wide as errors are."""
@@ -280,8 +287,7 @@ class Pipeline:
         index = [names.index(j.name) for j in estimate.joints]
         q = self.pose.mean[9::7] * self.units
         q[index] = torch.from_numpy(given).to(q)
-        z = torch.from_numpy(estimate.latent).float().to(self.device)[None]
-        decoded = self.meshes(self.shape.decode(z, q[None] / self.units))
+        decoded = self.meshes(self._decoded(estimate, q / self.units))
         at = estimate.part_poses_at(given)
         poses = [at[p.name] for p in estimate.parts]
         held = [p.mesh for p in estimate.parts]
@@ -340,10 +346,16 @@ class Pipeline:
         return refine.limit_joints(self.shape, unpack_state(x, centroid))
 
     def regenerate(self, points: Tensor, state: State, generator: torch.Generator,
-                   first: bool = False) -> tuple[Tensor, Field, State]:
+                   exists: Tensor | None = None, first: bool = False,
+                   ) -> tuple[Tensor, Field, State]:
         """Z of every hypothesis from the cloud canonicalised with it, decoded; the pivots follow.
 
         The pivot and the moving part's shape belong together, so both come from Z.
+
+        Args:
+            exists: (1, K) log-odds of the parts, where that is decided. None takes what the
+                hypotheses say together: more parts always explain a cloud a little better, so
+                that each by itself, or the best fit, would find too many.
         """
         poses = refine.part_poses(self.shape, state)
         condition = self.latent.condition(to_part_frames(points, poses))
@@ -360,6 +372,9 @@ class Pipeline:
             z = sample_ddim(denoise, 0.3 * noise.expand(shape), steps)
         z = self.latent.unwhiten(z)
         field = self.shape.decode(z, state.q)
+        if exists is None:
+            exists = torch.sigmoid(field.exists).mean(0, keepdim=True).logit()
+        field = replace(field, exists=exists.expand_as(field.exists))
         there = field.exists[:, 1:, None] > 0
         return z, field, replace(state, origin=torch.where(there, field.origin, state.origin),
                                  axis=self.shape.axis.expand_as(state.axis))
@@ -375,7 +390,7 @@ class Pipeline:
         p, net = self.preset, self.shape
         for i in range(p.rounds):
             if i:
-                z, field, state = self.regenerate(points, state, generator)
+                z, field, state = self.regenerate(points, state, generator, field.exists[:1])
             surface, normals = refine.surface_samples(net, field, p.surface, generator)
             width = (0.08, 0.05, 0.03, 0.02)[min(i, 3)]
             last = i + 1 == p.rounds
@@ -392,7 +407,7 @@ class Pipeline:
                         net, field, state, seen, surface, p.iterations, width,
                         refine.Codes(z, self.latent.spread()))
                 if last:
-                    field = net.decode(z, state.q)
+                    field = replace(net.decode(z, state.q), exists=field.exists)
                     state, _ = refine.descend_sdf(net, field, state, seen, surface, 2, width)
             score, residual = refine.fit_score(net, field, state, seen, surface)
             if not last:
