@@ -575,6 +575,9 @@ def _add_train(commands: Any) -> None:
     command.add_argument('--device', default='cpu', help='cpu (default), cuda or cuda:N')
     command.add_argument('--out', type=Path, default=Path('runs'), metavar='DIR',
                          help='weights go to DIR/<category> (default runs)')
+    command.add_argument('--start', metavar='DIR',
+                         help='weights to start from, "shipped" for those that come with this '
+                              'package (default: random ones)')
     command.add_argument('--resume', action='store_true',
                          help='go on from the checkpoint in --out, if there is one')
 
@@ -605,10 +608,13 @@ def _train(options: argparse.Namespace) -> int:
                     raise ValueError(f'{checkpoint} is there already: add --resume to go on, or '
                                      'choose another --out')
     from kinediff3d_core.training.run import train
+    from kinediff3d_core.weights import SHIPPED
 
+    start = SHIPPED if options.start == 'shipped' else options.start and Path(options.start)
     train(stages, names, options.out, steps=options.steps, seed=options.seed,
           device=options.device, seconds=options.seconds, batch=options.batch,
-          refresh=options.refresh, data=options.data, procedural=options.procedural)
+          refresh=options.refresh, data=options.data, procedural=options.procedural,
+          start=start)
     if not first_rank():
         return DONE
     print(f'weights are in {", ".join(str(options.out / name) for name in names)}; use them with '

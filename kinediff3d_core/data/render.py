@@ -38,6 +38,10 @@ def trace(instances: Instances, T_camera_part: Tensor, rays: Tensor) -> tuple[Te
     Returns:
         depth (B, N), m, 0 where nothing is hit; part (B, N) int64, -1 where nothing is hit.
     """
+    if rays.is_cuda:
+        from kinediff3d_core.data import trace_gpu  # needs Triton, which torch has with CUDA
+
+        return trace_gpu.trace(instances, T_camera_part, rays, MAX_STEPS, TOLERANCE)
     B, N = rays.shape[:2]
     depth = torch.full((B, N), FAR, device=rays.device)
     part_id = torch.full((B, N), -1, device=rays.device)

@@ -36,8 +36,8 @@ class KAVAEConfig:
     """Width of the MLPs Theta_enc and Theta_dec."""
     plane_channels: int = 16
     """Features a texel of the planes carries."""
-    plane_size: int = 16
-    """Texels along a plane's side; a multiple of 4."""
+    plane_size: int = 32
+    """Texels along a plane's side: 4 times a power of two."""
     sdf_width: int = 64
     """Width of the SDF network of Omega."""
 
@@ -49,6 +49,7 @@ class Field:
     Attributes:
         centre, half: (B, K, 3) boxes of the parts in their frames.
         planes: (B, K, 3, C, R, R) features on the xy, xz and yz planes of each box.
+        bias: (B, K, 2, W) of the two hidden layers of the SDF network.
         positions: (B, K-1) joint positions read back from F_kg.
         origin: (B, K-1, 3) pivots in the parents' frames.
         exists: (B, K) log-odds that the object has that part; infinite where it always has.
@@ -57,6 +58,7 @@ class Field:
     centre: Tensor
     half: Tensor
     planes: Tensor
+    bias: Tensor
     positions: Tensor
     origin: Tensor
     exists: Tensor
@@ -66,22 +68,28 @@ class Field:
 
 
 class PlaneDecoder(nn.Module):
-    """Feature planes of every part from F_kg: a linear layer and two upsampling convolutions."""
+    """Feature planes of every part from F_kg: a linear layer for 4 x 4 texels, then convolutions
+    that double the side each."""
+
+    START, CHANNELS = 4, 24
 
     def __init__(self, parts: int, config: KAVAEConfig) -> None:
         super().__init__()
-        self.parts, self.start, channels = parts, config.plane_size // 4, 24
-        self.channels = channels
-        self.linear = nn.Linear(config.width, parts * 3 * channels * self.start ** 2)
-        self.up = nn.Sequential(
-            nn.GELU(approximate='tanh'), nn.Upsample(scale_factor=2, mode='bilinear'),
-            nn.Conv2d(channels, channels, 3, padding=1), nn.GELU(approximate='tanh'),
-            nn.Upsample(scale_factor=2, mode='bilinear'),
-            nn.Conv2d(channels, config.plane_channels, 3, padding=1))
+        self.parts = parts
+        self.linear = nn.Linear(config.width, parts * 3 * self.CHANNELS * self.START ** 2)
+        layers: list[nn.Module] = []
+        size = self.START
+        while size < config.plane_size:
+            size *= 2
+            out = config.plane_channels if size >= config.plane_size else self.CHANNELS
+            layers += [nn.GELU(approximate='tanh'), nn.Upsample(scale_factor=2, mode='bilinear'),
+                       nn.Conv2d(self.CHANNELS, out, 3, padding=1)]
+        self.up = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.linear(x).view(-1, self.channels, self.start, self.start)
-        y = self.up(y)
+        y = self.linear(x).view(-1, self.CHANNELS, self.START, self.START)
+        # Channels last: upsampling small planes is many times quicker that way on a GPU.
+        y = self.up(y.contiguous(memory_format=torch.channels_last)).contiguous()
         out: Tensor = y.view(x.shape[0], self.parts, 3, *y.shape[1:])
         return out
 
@@ -112,12 +120,11 @@ class KAVAE(nn.Module):
         if category.optional_parts:
             self.exists_head = nn.Linear(c.width, parts)
         self.plane_decoder = PlaneDecoder(parts, c)
+        self.bias_head = nn.Linear(c.width, parts * 2 * c.sdf_width)
         self.sdf_in = nn.Parameter(torch.randn(parts, 3 * c.plane_channels + 4, c.sdf_width)
                                    / (3 * c.plane_channels + 4) ** 0.5)
-        self.sdf_in_bias = nn.Parameter(torch.zeros(parts, 1, c.sdf_width))
         self.sdf_mid = nn.Parameter(torch.randn(parts, c.sdf_width, c.sdf_width)
                                     / c.sdf_width ** 0.5)
-        self.sdf_mid_bias = nn.Parameter(torch.zeros(parts, 1, c.sdf_width))
         self.sdf_out = nn.Parameter(torch.zeros(parts, c.sdf_width, 1))
         axis = torch.tensor([j.axis for j in category.joints]).view(joints, 3)
         self.axis: Tensor
@@ -183,7 +190,9 @@ class KAVAE(nn.Module):
         """Psi and Theta_dec: F_kg of codes z (B, D_z) at joint positions q (B, K-1)."""
         f_kg = self.feature(z, q)
         centre, half, origin, exists = self._boxes(f_kg)
-        return Field(centre, half, self.plane_decoder(f_kg), self.joint_head(f_kg), origin, exists)
+        bias = self.bias_head(f_kg).view(len(z), self.parts, 2, -1)
+        return Field(centre, half, self.plane_decoder(f_kg), bias, self.joint_head(f_kg), origin,
+                     exists)
 
     def rebox(self, field: Field, z: Tensor, q: Tensor) -> Field:
         """A field with the boxes and pivots of other codes z (B, D_z), its planes stretched."""
@@ -224,7 +233,8 @@ class KAVAE(nn.Module):
     def query(self, field: Field, points: Tensor, part: int | None = None) -> Tensor:
         """Omega's SDF head: signed distances (B, K, N) of points (B, K, N, 3) in part frames.
 
-        The distance to the part's box plus what the feature planes and a small MLP add to it.
+        The distance to the part's box plus what the feature planes and a small MLP, whose biases
+        are the object's own, add to it.
         With ``part``, points (B, 1, N, 3) and distances (B, 1, N) are of that part alone.
         Parts that do not exist are far from everything.
         """
@@ -242,8 +252,9 @@ class KAVAE(nn.Module):
                                 mode='bilinear', padding_mode='border', align_corners=True)
         features = sampled.view(B, K, -1, N).transpose(2, 3)
         x = torch.cat([features, u, box[..., None].clamp(-0.2, 0.2) * 5], dim=-1)
-        x = F.relu(x @ self.sdf_in[one] + self.sdf_in_bias[one])
-        x = F.relu(x @ self.sdf_mid[one] + self.sdf_mid_bias[one])
+        first, second = field.bias[:, one, :, None].unbind(2)
+        x = F.relu(x @ self.sdf_in[one] + first)
+        x = F.relu(x @ self.sdf_mid[one] + second)
         distance: Tensor = box + 0.1 * (x @ self.sdf_out[one])[..., 0]
         if self.category.optional_parts:
             distance = torch.where(field.exists[:, one, None] > 0, distance, FAR)

@@ -26,6 +26,10 @@ class PointNet(nn.Module):
 
 def farthest_points(p: Tensor, n: int) -> Tensor:
     """Indices (B, n) of farthest point sampling on p (B, N, 3), starting at point 0."""
+    if p.is_cuda:
+        from kinediff3d_core.networks import farthest_gpu  # needs Triton: torch has it with CUDA
+
+        return farthest_gpu.farthest_points(p, n)
     index = torch.zeros(p.shape[0], n, dtype=torch.long, device=p.device)
     distance = torch.full(p.shape[:2], torch.inf, device=p.device)
     rows = torch.arange(p.shape[0], device=p.device)

@@ -113,6 +113,7 @@ class Pool:
         self.rows = 0
         self.cursor = 0
         self.store: dict[str, Tensor] = {}
+        self.choices = torch.empty(0, 2, dtype=torch.int64)  # (n, 2) instance, view: valid ones
 
     def refresh(self, n: int) -> None:
         """Make n new instances (and their views); the oldest make way."""
@@ -136,6 +137,8 @@ class Pool:
             self.store[name][slots] = value
         self.cursor = (self.cursor + n) % self.capacity
         self.rows = min(self.rows + n, self.capacity)
+        if self.views_per_instance:
+            self.choices = torch.nonzero(self.store['valid'][:self.rows])
 
     def _from_family(self, n: int) -> dict[str, Tensor]:
         """What is kept of n procedural instances."""
@@ -165,8 +168,7 @@ class Pool:
         Points are drawn again from the cloud, and the whole view is turned about the camera by a
         small random rotation, which is exact for a cloud.
         """
-        valid = self.store['valid'][:self.rows]
-        choices = torch.nonzero(valid)
+        choices = self.choices
         pick = choices[torch.randint(len(choices), (n,), generator=self.generator,
                                      device=self.device)]
         row, view = pick[:, 0], pick[:, 1]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from kinediff3d_core.categories import Category, get_category
@@ -24,7 +24,9 @@ from kinediff3d_core.category_file import FILE_NAME, read_category, write_catego
 from kinediff3d_core.data.families import FAMILIES, TEST_SEED_OFFSET
 from kinediff3d_core.data.object_files import ImportedObjects
 from kinediff3d_core.networks.kavae import KAVAE
+from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import ScoreModel
+from kinediff3d_core.training.fast import fast_matmul
 from kinediff3d_core.training.pool import Pool
 from kinediff3d_core.training.ranks import Ranks, joined
 from kinediff3d_core.training.stages import STAGES, LatentStage, PoseStage, ShapeStage
@@ -32,12 +34,15 @@ from kinediff3d_core.weights import SHIPPED, load_network, save_network
 
 EMA_DECAY = 0.999
 WARM_UP = 200
+GPU_LUMP = 256
+"""On a GPU so many new instances are made at once."""
 
 
 def train(stages: Sequence[str], categories: Sequence[str], out: Path, steps: int | None = None,
           seed: int = 0, device: str = 'cpu', seconds: float | None = None,
           batch: int | None = None, refresh: int | None = None, fill: int | None = None,
-          data: Path | None = None, procedural: float = 0.0) -> None:
+          data: Path | None = None, procedural: float = 0.0,
+          start: Path | None = None) -> None:
     """Train stages of categories one after the other and write ``<out>/<category>/<stage>``.
 
     Each run leaves ``<stage>.safetensors`` (averaged weights), ``<stage>.checkpoint`` (to resume
@@ -54,6 +59,7 @@ def train(stages: Sequence[str], categories: Sequence[str], out: Path, steps: in
             how many instances are made before the first.
         data: folder of imported objects, of the one category; None takes the procedural family.
         procedural: share of procedural objects among imported ones.
+        start: folder of weights to start from where there is no checkpoint; None starts at random.
 
     Raises:
         ValueError: unknown stage or category, or a latent stage without a trained shape stage.
@@ -71,7 +77,7 @@ def train(stages: Sequence[str], categories: Sequence[str], out: Path, steps: in
                 _keep_category(get_category(name), out / name / FILE_NAME, ranks)
             for stage in stages:
                 _train_stage(stage, name, out / name, steps, seed, ranks, seconds, batch, refresh,
-                             fill, imported, procedural)
+                             fill, imported, procedural, start)
                 ranks.wait()  # the next stage reads what rank 0 wrote
 
 
@@ -96,10 +102,22 @@ def _made_before(stage: str, name: str, folder: Path, device: torch.device) -> n
     return load_network(stage, name, own, device)
 
 
+def _start_from(network: nn.Module, given: nn.Module, folder: Path) -> None:
+    """Copy the weights of a trained network. Codes of another shape stage have a scale of their
+    own, which a latent stage then measures anew."""
+    try:
+        network.load_state_dict(given.state_dict())
+    except RuntimeError as error:
+        raise ValueError(f'the networks in {folder} have other sizes: '
+                         f'{str(error).splitlines()[1].strip()}') from error
+    if isinstance(network, LatentDenoiser):
+        network.mean.zero_()
+
+
 def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: int,
                  ranks: Ranks, seconds: float | None, batch: int | None,
                  refresh: int | None, fill: int | None, imported: ImportedObjects | None,
-                 procedural: float) -> None:
+                 procedural: float, start: Path | None) -> None:
     category, config, device = get_category(name), STAGES[stage], ranks.device
     config = replace(config, steps=steps or config.steps, batch=batch or config.batch,
                      refresh=config.refresh if refresh is None else refresh,
@@ -117,8 +135,10 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
                                   _made_before('pose', name, folder, device)))
         annotate = module.annotate
     module.to(device)
-    ranks.copy_from_first(module)
     network = cast(nn.Module, module.network)
+    if start is not None:
+        _start_from(network, load_network(stage, name, start, device), start)
+    ranks.copy_from_first(module)
     average = {k: v.clone() for k, v in network.state_dict().items()}
     learned = [p for p in module.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(learned, lr=config.lr, weight_decay=1e-4,
@@ -145,10 +165,12 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
                 imported, procedural)
     bar = tqdm(total=config.steps, initial=step, desc=f'{name} {stage}', mininterval=2.0,
                disable=not ranks.first)
-    filled = 0
+    # A GPU makes many as quickly as one.
+    lump = GPU_LUMP if device.type == 'cuda' else 1
+    filled, due = 0, 0
     while filled < config.fill:
-        pool.refresh(min(64, config.fill - filled))
-        filled += 64
+        pool.refresh(min(max(64, lump), config.fill - filled))
+        filled += max(64, lump)
     last_save = tick = time.monotonic()
 
     def save() -> None:
@@ -165,36 +187,45 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
         network.load_state_dict(raw)
 
     buffers = [b for b in module.buffers() if b.is_floating_point()]
-    sums: dict[str, float] = {}
+    # The averages, and what they follow: both are changed in place alone.
+    averaged, current = list(average.values()), list(network.state_dict().values())
+    zero = torch.zeros((), device=device)
+    sums: dict[str, Tensor] = {}
     with (folder / f'{stage}.jsonl').open('a') if ranks.first else nullcontext() as log:
         while progress() < 1.0:
-            if step % 10 == 0 and config.refresh:
-                pool.refresh(config.refresh)
+            if step % 10 == 0:
+                due += config.refresh
+                if due >= lump:
+                    pool.refresh(due)
+                    due = 0
             warm = min(1.0, (step + 1) / WARM_UP)
             for group in optimizer.param_groups:
                 group['lr'] = config.lr * warm * (0.01 + 0.99 * 0.5
                                                   * (1 + math.cos(math.pi * progress())))
             losses = module(pool, config.batch)
             optimizer.zero_grad(set_to_none=True)
-            losses['total'].backward()
+            with fast_matmul():
+                losses['total'].backward()
             now = time.monotonic()
-            passed = torch.tensor(now - tick, device=device)
+            spent += now - tick
             tick = now
-            # The clock goes round, too: all ranks follow one learning rate and stop together.
-            ranks.average([p.grad for p in learned if p.grad is not None] + buffers + [passed])
-            spent += float(passed)
+            if ranks.size > 1:
+                # The clock goes round, too: all ranks follow one learning rate and stop together.
+                clock = torch.tensor(spent, device=device)
+                ranks.average([p.grad for p in learned if p.grad is not None] + buffers + [clock])
+                spent = float(clock)
             torch.nn.utils.clip_grad_norm_(learned, 1.0)
             optimizer.step()
             step += 1
             decay = min(EMA_DECAY, (1 + step) / (10 + step))
             with torch.no_grad():
-                for key, value in network.state_dict().items():
-                    average[key].lerp_(value, 1 - decay)
+                torch._foreach_lerp_(averaged, current, 1 - decay)
             bar.update()
+            # Nothing here waits for the device but every fiftieth step.
             for key, loss in losses.items():
-                sums[key] = sums.get(key, 0.0) + float(loss.detach())
+                sums[key] = sums.get(key, zero) + loss.detach()
             if step % 50 == 0:
-                means = torch.tensor(list(sums.values()), device=device) / 50
+                means = torch.stack(list(sums.values())) / 50
                 ranks.average([means])
                 line = dict(zip(sums, means.tolist(), strict=True))
                 if not math.isfinite(line['total']):

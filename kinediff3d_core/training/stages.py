@@ -31,6 +31,7 @@ from kinediff3d_core.networks.kavae import (
 from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import ScoreModel, State, pack_state, unpack_state
 from kinediff3d_core.refinement import limit_joints
+from kinediff3d_core.training.fast import fast_matmul
 from kinediff3d_core.training.pool import Pool
 
 
@@ -76,6 +77,7 @@ class ShapeStage(nn.Module):
         super().__init__()
         self.network = KAVAE(category)
         self.category, self.beta = category, beta
+        self.ready = False
 
     def forward(self, pool: Pool, batch: int) -> dict[str, Tensor]:
         g, device = pool.generator, pool.device
@@ -84,9 +86,10 @@ class ShapeStage(nn.Module):
             pool.store[k][rows] for k in ('surface', 'query', 'distance', 'centre', 'half',
                                           'origin', 'exists'))
         net = self.network
-        if bool((net.layout_std == 1).all()):
+        if not self.ready and bool((net.layout_std == 1).all()):
             net.set_usual(*(pool.store[k][:pool.rows]
                             for k in ('centre', 'half', 'origin', 'exists')))
+        self.ready = True
 
         def some(total: int, n: int) -> Tensor:
             return torch.randint(total, (n,), generator=g, device=device)
@@ -94,13 +97,15 @@ class ShapeStage(nn.Module):
         def over(x: Tensor, mask: Tensor) -> Tensor:
             return (x * mask).sum() / mask.expand_as(x).sum().clamp_min(1)
 
-        mu, log_var = net.encode(surface[:, :, some(surface.shape[2], 512)], centre, half, origin,
-                                 exists)
+        with fast_matmul():
+            mu, log_var = net.encode(surface[:, :, some(surface.shape[2], 512)], centre, half,
+                                     origin, exists)
         z = mu + (0.5 * log_var).exp() * torch.randn(mu.shape, generator=g, device=device)
         unit = joint_units(self.category.joints, self.category.scale)
         low, high = ((x / unit).to(device) for x in joint_range(self.category, train=True))
         q = low + (high - low) * torch.rand(batch, len(low), generator=g, device=device)
-        field = net.decode(z, q)
+        with fast_matmul():
+            field = net.decode(z, q)
         log_odds, field = field.exists, replace(field, exists=exists.float() - 0.5)
 
         pick = some(query.shape[2], 512)
@@ -112,7 +117,9 @@ class ShapeStage(nn.Module):
                                    net.axis.expand(batch, -1, 3))
         in_base = transform_points(poses, seen).flatten(1, 2)
         labels = torch.arange(net.parts, device=device).repeat_interleave(96).expand(batch, -1)
-        sdf = net.query(field, torch.cat([points, to_part_frames(in_base, poses)], dim=2))
+        asked = torch.cat([points, to_part_frames(in_base, poses)], dim=2)
+        with fast_matmul():
+            sdf = net.query(field, asked)
         there = exists[..., None].float()
         near = (truth.abs() < 0.03) & exists[..., None]
         error = (sdf[:, :, :512] - truth).abs()
@@ -122,7 +129,7 @@ class ShapeStage(nn.Module):
                   - pack_layout(centre, half, origin)) / net.layout_std
         losses = {
             'sdf': over(error * torch.where(near, 2.0, 0.5), there),
-            'surface_mm': error.detach()[near].mean() * self.category.scale * 1e3,
+            'surface_mm': over(error.detach(), near.float()) * self.category.scale * 1e3,
             'part': over(wrong_part, exists.repeat_interleave(96, dim=1).float()),
             'joint': over((field.positions - q).abs(), there[:, 1:, 0]),
             'layout': over(layout.abs(), layout_mask(exists)),
@@ -172,14 +179,16 @@ class PoseStage(nn.Module):
         cloud, x, mask = self.state(pool, batch)
         # What does not exist is at its mean: no distance, and nothing to learn about.
         x0 = net.whiten(x) * mask
-        feature = net.encode(cloud)
+        with fast_matmul():
+            feature = net.encode(cloud)
         repeated = feature[:, None].expand(-1, self.draws, -1)
         t = DELTA + (1 - DELTA) * torch.rand(batch, self.draws, generator=g, device=pool.device)
         target = x0[:, None].expand(-1, self.draws, -1)
         noise = torch.randn(target.shape, generator=g, device=pool.device)
-        score = dsm_loss(lambda xt, s: net.denoise(xt, s, repeated), target, t, noise,
-                         net.config.sigma_data)
-        guess = net.regress(feature)
+        with fast_matmul():
+            score = dsm_loss(lambda xt, s: net.denoise(xt, s, repeated), target, t, noise,
+                             net.config.sigma_data)
+            guess = net.regress(feature)
         regression = F.smooth_l1_loss(guess, x0, beta=0.1)
         with torch.no_grad():
             y = net.unwhiten(guess)
@@ -225,11 +234,11 @@ class LatentStage(nn.Module):
         """Hypotheses that inference would start from on clouds (n, P, 3): half regressed, half
         sampled."""
         centroid = cloud.mean(1)
-        feature = pose.encode(cloud - centroid[:, None])
-        noise = torch.randn(len(cloud), pose.size, generator=g, device=cloud.device)
-        drawn = sample_fixed(lambda x, sigma: pose.denoise(x, sigma, feature), noise, steps=14)
-        pick = torch.arange(len(cloud), device=cloud.device) % 2 == 0
-        x = torch.where(pick[:, None], pose.regress(feature), drawn)
+        with fast_matmul():
+            feature = pose.encode(cloud - centroid[:, None])
+            x, given = pose.regress(feature), feature[1::2]
+            noise = torch.randn(len(given), pose.size, generator=g, device=cloud.device)
+            x[1::2] = sample_fixed(lambda x, sigma: pose.denoise(x, sigma, given), noise, steps=14)
         return limit_joints(self.shape[0], unpack_state(pose.unwhiten(x), centroid))
 
     def forward(self, pool: Pool, batch: int) -> dict[str, Tensor]:
@@ -259,37 +268,43 @@ class LatentStage(nn.Module):
         if self.pose[0] is not None:
             # Half as predicted. Joints that are not there always are: were they at a place of
             # their own, that would say how many there are.
-            seen = self.predicted(self.pose[0], cloud, g)
-            first = (torch.arange(batch, device=device) < batch // 2)[:, None]
-            lost = first | ~there
-            state = State(torch.where(first[..., None], seen.T_camera_base, state.T_camera_base),
-                          torch.where(lost, seen.q, state.q),
+            half = batch // 2
+            n = batch if self.category.optional_parts else half
+            seen = self.predicted(self.pose[0], cloud[:n], g)
+            lost = (torch.arange(batch, device=device) < half)[:, None] | ~there
+            T = torch.cat([seen.T_camera_base[:half], state.T_camera_base[half:]])
+            if n < batch:
+                seen = State(T, *(torch.cat([a, b[half:]]) for a, b in (
+                    (seen.q, state.q), (seen.origin, state.origin), (seen.axis, state.axis))))
+            state = State(T, torch.where(lost, seen.q, state.q),
                           torch.where(lost[..., None], seen.origin, state.origin),
                           torch.where(lost[..., None], seen.axis, state.axis))
         poses = forward_kinematics(self.category.joints, state.T_camera_base, state.q,
                                    state.origin, state.axis)
-        condition = net.condition(to_part_frames(cloud, poses))
+        local = to_part_frames(cloud, poses)
+        with fast_matmul():
+            condition = net.condition(local)
         z0 = net.whiten(pool.store['z'][row])
         draws = 4
         z0 = z0.repeat_interleave(draws, dim=0)
         # Few-step sampling lives on what is said of almost pure noise: more of the steps go there.
         t = torch.rand(len(z0), generator=g, device=device).sqrt()
         eps = torch.randn(z0.shape, generator=g, device=device)
-        guess = net.denoise(diffuse(z0, t, eps), t, condition)
+        with fast_matmul():
+            guess = net.denoise(diffuse(z0, t, eps), t, condition)
         off = guess - z0
         error = off.square().mean(-1)
+        late = (t > 0.8).float()
         with torch.no_grad():
-            late = off[t > 0.8]
-            if len(late):
-                net.error.lerp_(late.T @ late / len(late), 0.02)
+            count = late.sum().clamp_min(1)
+            net.error.lerp_((off * late[:, None]).T @ off / count, 0.02)
         # What a dimension of the code does to the shape differs from one to the next: compare the
         # boxes and pivots that the decoder makes of both codes, too.
         shape, at = self.shape[0], q.repeat_interleave(draws, dim=0)
         made, wanted = (shape.feature(net.unwhiten(z), at) for z in (guess, z0))
         geometry = (shape.layout_head(made) - shape.layout_head(wanted)).abs().mean(-1)
-        losses = {'code': error.mean(), 'late': error[t > 0.8].mean().nan_to_num(),
-                  'geometry': geometry.mean(),
-                  'geometry_late': geometry[t > 0.8].mean().nan_to_num(),
+        losses = {'code': error.mean(), 'late': (error * late).sum() / count,
+                  'geometry': geometry.mean(), 'geometry_late': (geometry * late).sum() / count,
                   'total': error.mean() + 2 * geometry.mean()}
         if self.category.optional_parts:
             losses['exists'] = F.binary_cross_entropy_with_logits(
