@@ -11,9 +11,9 @@ from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.pointnet import PointTokens, farthest_points
 from kinediff3d_core.networks.score import ScoreModel, State, pack_state, unpack_state
 from kinediff3d_core.training.pool import Pool
-from kinediff3d_core.training.run import train
+from kinediff3d_core.training.run import _start_from, train
 from kinediff3d_core.training.stages import LatentStage
-from kinediff3d_core.weights import LARGE, load_network, save_network
+from kinediff3d_core.weights import LARGE, SHIPPED, load_network, save_network
 
 LAPTOP = get_category('laptop')
 
@@ -144,6 +144,23 @@ def test_training_learns_resumes_and_repeats(tmp_path):
     assert saved['step'] == 5
     with pytest.raises(ValueError, match="unknown stage 'pise'"):
         train(['pise'], ['laptop'], tmp_path)
+
+
+def test_training_starts_from_given_weights(tmp_path):
+    """One step at a warm-up's rate moves trained weights by almost nothing."""
+    train(['pose'], ['laptop'], tmp_path, steps=1, batch=4, refresh=0, fill=8, start=SHIPPED)
+    given, made = (load_network('pose', 'laptop', folder).state_dict()
+                   for folder in (None, tmp_path))
+    for name, value in given.items():
+        torch.testing.assert_close(made[name], value, atol=2e-4, rtol=2e-2)
+
+
+def test_a_latent_stage_that_starts_from_given_weights_measures_its_codes_anew():
+    network = LatentDenoiser(LAPTOP)
+    _start_from(network, load_network('latent', 'laptop'), SHIPPED)
+    assert not network.mean.any() and network.std.any()
+    with pytest.raises(ValueError, match='other sizes'):
+        _start_from(ScoreModel(LAPTOP), load_network('pose', 'drawer'), SHIPPED)
 
 
 def _same(folder, stage):

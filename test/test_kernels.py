@@ -1,0 +1,48 @@
+"""GPU kernels do what their references do on a CPU.
+
+They run on a GPU, or without one in Triton's interpreter: ``pip install triton``, then
+``TRITON_INTERPRET=1 python -m pytest test/test_kernels.py``.
+"""
+
+import os
+
+import pytest
+import torch
+
+from kinediff3d_core.data.families import FAMILIES, held_out_generator, sample_instances
+from kinediff3d_core.data.render import MAX_STEPS, TOLERANCE, trace
+from kinediff3d_core.data.samples import view_rays
+from kinediff3d_core.data.views import posed_corners, sample_views
+from kinediff3d_core.networks.pointnet import farthest_points
+
+pytest.importorskip('triton', reason='Triton comes with torch where it has CUDA')
+GPU = torch.cuda.is_available()
+DEVICE = 'cuda' if GPU else 'cpu'
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(
+    not GPU and not os.environ.get('TRITON_INTERPRET'), reason='no GPU, no TRITON_INTERPRET=1')]
+
+
+@pytest.mark.parametrize('category', sorted(FAMILIES))
+def test_rays_meet_what_they_meet_on_a_cpu(category):
+    from kinediff3d_core.data import trace_gpu
+
+    g = held_out_generator(3)
+    instances = sample_instances(category, 3, g)
+    q, T = sample_views(instances, g, train=True)
+    rays = view_rays(posed_corners(instances, q, T), 48 if GPU else 10)
+    poses = instances.part_poses(q, T)
+    depth, part = trace(instances, poses, rays)
+    on_gpu, part_on_gpu = trace_gpu.trace(instances.to(DEVICE), poses.to(DEVICE), rays.to(DEVICE),
+                                          MAX_STEPS, TOLERANCE)
+    same = part_on_gpu.cpu() == part
+    assert same.float().mean() > 0.998 and (part >= 0).any()
+    # A grazing ray may stop a step earlier or later.
+    assert (on_gpu.cpu() - depth)[same].abs().max() < 2 * TOLERANCE
+
+
+def test_farthest_points_are_those_of_a_cpu():
+    from kinediff3d_core.networks import farthest_gpu
+
+    points = torch.randn(5, 100, 3, generator=torch.Generator().manual_seed(0))
+    found = farthest_gpu.farthest_points(points.to(DEVICE), 12).cpu()
+    assert torch.equal(found, farthest_points(points, 12))
