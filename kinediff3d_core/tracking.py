@@ -62,7 +62,7 @@ MAX_PREDICTION = 0.3
 """Seconds for which velocities are thought to hold."""
 SMOOTHING = 0.25
 """Time constant of the velocity filter, s."""
-NODES, MARGIN = 21, 0.1
+NODES, MARGIN = 25, 0.1
 """The table's nodes along each axis of a part's box, and how far it reaches beyond it."""
 
 

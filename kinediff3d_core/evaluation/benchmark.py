@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import resource
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from kinediff3d_core.data.views import TEST_CAMERA
 from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.evaluation.evaluate import (
     Record,
@@ -20,7 +22,10 @@ from kinediff3d_core.evaluation.evaluate import (
     procedural_samples,
     summary_of,
 )
+from kinediff3d_core.geometry import backproject
 from kinediff3d_core.pipeline import Pipeline
+from kinediff3d_core.simulated_camera import SimulatedCamera, SimulatedScene
+from kinediff3d_core.tracking import Tracker, TrackingLost
 
 SHOWN = ('rot_err_deg', 'trans_err_m', 'joint_state_err', 'axis_err_deg', 'axis_pos_err_m',
          'cd_w', 'cd_w_surface', 'gen_cd_w', 'failure_rate')
@@ -41,8 +46,9 @@ def benchmark(category: str, presets: Sequence[str], count: int, seed: int = 0,
 
     Returns:
         ``{'machine': ..., 'presets': {name: {'seconds': {stage: {'p50', 'p95', 'mean'}},
-        'frames_per_s', 'resident_mib', 'accuracy': summary}}, 'speedup': {name: ...}}``; the
-        stage ``total`` is the wall time of ``infer``.
+        'frames_per_s', 'resident_mib', 'accuracy': summary}}, 'speedup': {name: ...},
+        'tracking': ...}``; the stage ``total`` is the wall time of ``infer``, tracking is that
+        of :func:`tracking` by the first preset.
     """
     if count < 1:
         raise ValueError(f'the number of views must be positive, got {count}')
@@ -69,15 +75,15 @@ def benchmark(category: str, presets: Sequence[str], count: int, seed: int = 0,
             if progress is not None:
                 progress(preset, i + 1)
         result: dict[str, Any] = {
-            'seconds': {stage: {'p50': float(np.percentile(t, 50)),
-                                'p95': float(np.percentile(t, 95)), 'mean': float(np.mean(t))}
-                        for stage, t in times.items()},
+            'seconds': {stage: _points(t) for stage, t in times.items()},
             'frames_per_s': float(1 / np.median(times['total'])),
             'resident_mib': resident_mib()}
         if pipeline.device.type == 'cuda':
             result['device_mib'] = torch.cuda.max_memory_allocated(pipeline.device) / 2**20
         out['presets'][preset] = result
         answers[preset] = pipeline, estimates
+        if preset == presets[0]:
+            out['tracking'] = tracking(pipeline, seed)
     shaped = procedural_samples(category, seed, shapes=mesh)
     records: dict[str, list[Record]] = {preset: [] for preset in presets}
     for i in range(count):
@@ -92,6 +98,55 @@ def benchmark(category: str, presets: Sequence[str], count: int, seed: int = 0,
     out['speedup'] = {f'{presets[0]} over {name}': r['seconds']['total']['p50'] / first
                       for name, r in list(out['presets'].items())[1:]}
     return out
+
+
+def tracking(pipeline: Pipeline, seed: int = 0, frames: int = 60) -> dict[str, Any]:
+    """Time the tracker on the first test object, whose joints open and close before the camera.
+
+    The sequence has 30 frames a second. A frame's time is that of its cloud and its fit; a lost
+    object gets a full estimate, which is not timed, and is counted.
+
+    Returns:
+        ``{'seconds': {'p50', 'p95', 'mean'}, 'frames_per_s', 'lost', 'joint_state_err'}``, the
+        last the median over frames and joints, deg or m; None where
+        nothing was tracked.
+    """
+    camera = SimulatedCamera(SimulatedScene.sample(pipeline.category.name, seed, 0, TEST_CAMERA))
+    times, errors = [], []
+    tracker: Tracker | None = None
+    lost = 0
+    for i in range(frames):
+        frame, now = camera.frame(0.5 + i / frames), i / 30
+        started = time.perf_counter()
+        cloud = backproject(frame.depth, TEST_CAMERA, frame.mask)
+        try:
+            if tracker is None:
+                raise TrackingLost('nothing to track yet')
+            estimate = tracker.track(cloud, now)
+            times.append(time.perf_counter() - started)
+        except TrackingLost:
+            lost += tracker is not None
+            try:
+                estimate = pipeline.infer(cloud, mesh=False, seed=seed)
+            except NoEstimate:
+                tracker = None
+                continue
+            tracker = Tracker(pipeline, estimate, now)
+        truth = dict(zip((j.name for j in pipeline.category.joints), frame.positions,
+                         strict=True))
+        errors += [abs(j.position - truth[j.name])
+                   * (180 / math.pi if j.joint_type == 'revolute' else 1.0)
+                   for j in estimate.joints]
+    return {'seconds': _points(times), 'lost': lost,
+            'frames_per_s': float(1 / np.median(times)) if times else None,
+            'joint_state_err': float(np.median(errors)) if errors else None}
+
+
+def _points(seconds: Sequence[float]) -> dict[str, float]:
+    if not seconds:
+        return {}
+    return {'p50': float(np.percentile(seconds, 50)), 'p95': float(np.percentile(seconds, 95)),
+            'mean': float(np.mean(seconds))}
 
 
 def answer(pipeline: Pipeline, view: Any, mesh: bool, seed: int) -> ArticulatedEstimate | None:
@@ -146,4 +201,9 @@ def table(result: Mapping[str, Any]) -> str:
              f'{"":<{wide}}' + ''.join(f'{name:>12}' for name in presets)]
     lines += [f'{name:<{wide}}' + ''.join(f'{c:>12}' for c in cells) for name, cells in rows]
     lines += [f'{name}: {ratio:.1f} times quicker' for name, ratio in result['speedup'].items()]
+    t = result['tracking']
+    if t['seconds']:
+        lines.append(f'tracking: {1000 * t["seconds"]["p50"]:.1f} ms a frame (p95 '
+                     f'{1000 * t["seconds"]["p95"]:.1f}), {t["frames_per_s"]:.0f} frames/s, lost '
+                     f'{t["lost"]} times, joint error {t["joint_state_err"]:.3g} (median)')
     return '\n'.join(lines)
