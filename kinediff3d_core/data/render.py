@@ -11,6 +11,7 @@ from torch import Tensor
 from kinediff3d_core.data.solids import FAR, Instances
 from kinediff3d_core.data.views import posed_corners
 from kinediff3d_core.geometry import Intrinsics, invert_transform
+from kinediff3d_core.kernels import TRITON
 
 MAX_STEPS = 96
 TOLERANCE = 1e-4
@@ -38,8 +39,8 @@ def trace(instances: Instances, T_camera_part: Tensor, rays: Tensor) -> tuple[Te
     Returns:
         depth (B, N), m, 0 where nothing is hit; part (B, N) int64, -1 where nothing is hit.
     """
-    if rays.is_cuda:
-        from kinediff3d_core.data import trace_gpu  # needs Triton, which torch has with CUDA
+    if rays.is_cuda and TRITON:
+        from kinediff3d_core.data import trace_gpu
 
         return trace_gpu.trace(instances, T_camera_part, rays, MAX_STEPS, TOLERANCE)
     B, N = rays.shape[:2]

@@ -1,7 +1,7 @@
 """Sphere tracing as one GPU kernel: each ray keeps all of its walk in registers.
 
 The algorithm is that of :func:`kinediff3d_core.data.render.trace`, which is its reference and does
-the same on a CPU. Triton comes with torch where torch has CUDA.
+the same on a CPU, and on a GPU without Triton.
 """
 
 from __future__ import annotations

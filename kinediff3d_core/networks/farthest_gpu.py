@@ -1,7 +1,7 @@
 """Farthest point sampling as one GPU kernel: a cloud a program, all of its points in registers.
 
 :func:`kinediff3d_core.networks.pointnet.farthest_points` is the reference and does the same on a
-CPU. Triton comes with torch where torch has CUDA.
+CPU, and on a GPU without Triton.
 """
 
 from __future__ import annotations

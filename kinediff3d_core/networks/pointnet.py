@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from kinediff3d_core.kernels import TRITON
+
 
 class PointNet(nn.Module):
     """Shared MLP and max-pool (Qi et al. 2017).
@@ -26,8 +28,8 @@ class PointNet(nn.Module):
 
 def farthest_points(p: Tensor, n: int) -> Tensor:
     """Indices (B, n) of farthest point sampling on p (B, N, 3), starting at point 0."""
-    if p.is_cuda:
-        from kinediff3d_core.networks import farthest_gpu  # needs Triton: torch has it with CUDA
+    if p.is_cuda and TRITON:
+        from kinediff3d_core.networks import farthest_gpu
 
         return farthest_gpu.farthest_points(p, n)
     index = torch.zeros(p.shape[0], n, dtype=torch.long, device=p.device)
