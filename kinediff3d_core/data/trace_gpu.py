@@ -16,8 +16,6 @@ from kinediff3d_core.geometry import invert_transform
 
 BLOCK = 128
 """Rays that walk together: a block goes on until its last ray has arrived."""
-NUMBERS = 18
-"""A slab as a row: rotation into its frame (9), centre (3), half sizes (3), corner, edge, kind."""
 
 
 def trace(instances: Instances, T_camera_part: Tensor, rays: Tensor, steps: int, tolerance: float,
@@ -36,7 +34,11 @@ def trace(instances: Instances, T_camera_part: Tensor, rays: Tensor, steps: int,
 
 
 def _slabs(instances: Instances) -> tuple[Tensor, Tensor]:
-    """Slabs (B, S, NUMBERS), extruded along z, part by part; first (K + 1) of each part."""
+    """Slabs (B, S, 18), extruded along z, part by part; first (K + 1) of each part.
+
+    A row: rotation into the slab's frame (9), centre (3), half sizes (3), corner, edge, kind (0
+    absent, 1 added, 2 cut).
+    """
     slots, device = instances.slots, instances.centre.device
     order = sorted(range(len(slots)), key=lambda s: slots[s].part)
     axes = torch.tensor([[i for i in range(3) if i != slots[s].axis] + [slots[s].axis]
