@@ -88,7 +88,7 @@ def render_depth(instances: Instances, q: Tensor, T_camera_base: Tensor, intrins
     Returns:
         depth (B, H, W), m along z, 0 where nothing is hit; part (B, H, W) int64, -1 likewise.
     """
-    instances = _with_used_slots(instances)
+    instances = with_used_slots(instances)
     poses = instances.part_poses(q, T_camera_base)
     rows, columns = _image_box(posed_corners(instances, q, T_camera_base), intrinsics)
     rays = pixel_rays(intrinsics, q.device)[rows, columns]
@@ -101,7 +101,7 @@ def render_depth(instances: Instances, q: Tensor, T_camera_base: Tensor, intrins
     return depth, part
 
 
-def _with_used_slots(instances: Instances) -> Instances:
+def with_used_slots(instances: Instances) -> Instances:
     """The same objects without the slots that none has: to ask those is as dear as the others."""
     used = instances.present.any(0)
     return replace(instances, slots=tuple(

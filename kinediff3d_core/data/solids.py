@@ -107,6 +107,8 @@ class Instances:
 
     def sdf_at(self, part: int, index: Tensor, p: Tensor) -> Tensor:
         """Signed distance (R,) of points p (R, 3) to the part of instance index (R,)."""
+        if len(self) == 1:  # Nothing to gather.
+            return self.part_sdf(part, p[None])[0]
         return self._sdf(part, p, index, expand=False)
 
     def _sdf(self, part: int, p: Tensor, index: Tensor | slice, expand: bool) -> Tensor:

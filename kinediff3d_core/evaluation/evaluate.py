@@ -29,7 +29,7 @@ from kinediff3d_core.data.objects import (
     sample_object_view,
     visible_surface,
 )
-from kinediff3d_core.data.render import render_depth
+from kinediff3d_core.data.render import render_depth, with_used_slots
 from kinediff3d_core.data.sensor import SensorModel, apply_sensor
 from kinediff3d_core.data.solids import Instances
 from kinediff3d_core.data.views import TEST_CAMERA, sample_views, state_range
@@ -126,15 +126,18 @@ def true_mesh(instances: Instances, part: int) -> Mesh:
     """
     if len(instances) != 1:
         raise ValueError(f'one object wanted, got {len(instances)}')
+    instances = with_used_slots(instances)
     size = instances.bounds[0, part, 1] - instances.bounds[0, part, 0]
     voxel = torch.minimum(torch.tensor(TRUE_VOXEL) * (size.norm() / LARGE).clamp_min(1), size / 4)
     mesh = _marched(instances, part, voxel, 0.003)
-    p = torch.from_numpy(mesh.vertices).float()[None]
+    p = torch.from_numpy(mesh.vertices).float()
     reach = 0.5 * float(voxel.min())
     for _ in range(2):
-        d, normal = instances.sdf_gradient(part, p)
-        p = p - d.clamp(-reach, reach)[..., None] * normal
-    return Mesh(p[0].double().numpy(), mesh.faces)
+        # On flat faces many vertices are on the surface already, and gradients are dear.
+        off = torch.nonzero(instances.part_sdf(part, p[None])[0])[:, 0]
+        d, normal = instances.sdf_gradient(part, p[None, off])
+        p[off] -= d[0].clamp(-reach, reach)[:, None] * normal[0]
+    return Mesh(p.double().numpy(), mesh.faces)
 
 
 def draft_mesh(instances: Instances, part: int) -> Mesh:

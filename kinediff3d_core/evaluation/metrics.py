@@ -58,6 +58,11 @@ class Surface:
         return _hull(np.asarray(self.mesh.vertices, dtype=np.float64))
 
     @cached_property
+    def box(self) -> tuple[Array, Array]:
+        """Lower and upper corner (3,) of the mesh."""
+        return self.mesh.vertices.min(0), self.mesh.vertices.max(0)
+
+    @cached_property
     def areas(self) -> Array:
         """(F,) of the triangles."""
         return triangle_areas(self.mesh)
@@ -105,9 +110,12 @@ class Truth:
 
 def triangle_areas(mesh: Mesh) -> Array:
     """Area (F,) of each triangle."""
-    corner = np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces]
-    return np.asarray(np.linalg.norm(
-        np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=-1) / 2)
+    # Coordinate by coordinate: (F, 3, 3) corners and numpy's cross take five times as long.
+    x, y, z = (column[mesh.faces.T] for column in
+               np.ascontiguousarray(np.asarray(mesh.vertices, dtype=np.float64).T))
+    (ux, uy, uz), (vx, vy, vz) = ([c[i] - c[0] for c in (x, y, z)] for i in (1, 2))
+    return np.asarray(np.sqrt((uy * vz - uz * vy) ** 2 + (uz * vx - ux * vz) ** 2
+                              + (ux * vy - uy * vx) ** 2) / 2)
 
 
 def sample_mesh(mesh: Mesh, n: int, rng: np.random.Generator, areas: Array | None = None,
@@ -121,21 +129,24 @@ def sample_mesh(mesh: Mesh, n: int, rng: np.random.Generator, areas: Array | Non
     total = area.sum()
     if not total > 0:
         raise ValueError(f'mesh with {len(mesh.faces)} faces has no area to sample')
-    index = np.searchsorted(np.cumsum(area), rng.random(n) * total).clip(0, len(area) - 1)
-    corner = np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces[index]]
-    u, v = rng.random((2, n, 1))
+    at, u, v = rng.random((3, n))
+    order = np.argsort(at)  # In the order of the triangles memory is read in turn.
+    at, u, v = at[order], u[order, None], v[order, None]
+    index = np.searchsorted(np.cumsum(area), at * total).clip(0, len(area) - 1)
+    a, b, c = (np.asarray(mesh.vertices[corner], dtype=np.float64)
+               for corner in mesh.faces[index].T)
     flip = u + v > 1
     u, v = np.where(flip, 1 - u, u), np.where(flip, 1 - v, v)
-    return np.asarray(corner[:, 0] + u * (corner[:, 1] - corner[:, 0])
-                      + v * (corner[:, 2] - corner[:, 0]))
+    return np.asarray(a + u * (b - a) + v * (c - a))
 
 
 def bounding_radius(points: Array) -> float:
     """Radius of the smallest sphere around points (N, 3), by Badoiu and Clarkson (2003)."""
     hull = _hull(points)
     centre = hull.mean(0)
+    square = (hull ** 2).sum(-1)
     for i in range(1, 1000):
-        far = np.argmax(((hull - centre) ** 2).sum(-1))
+        far = (square - hull @ (2 * centre)).argmax()  # Of |h - c|^2 less |c|^2.
         centre = centre + (hull[far] - centre) / (i + 1)
     return float(np.sqrt(((hull - centre) ** 2).sum(-1).max()))
 
@@ -152,9 +163,24 @@ def chamfer(a: Array, b: Array, radius: float) -> float:
 
     The mean of both directions' mean nearest distance (not squared).
     """
-    there = cKDTree(b).query(a)[0].mean()
-    back = cKDTree(a).query(b)[0].mean()
-    return float((there + back) / 2 * 1000 / radius)
+    _, there, _, back = _both_ways(a, b)
+    return _mean_of(there, back, radius)
+
+
+def _mean_of(there: Array, back: Array, radius: float) -> float:
+    """A Chamfer distance of both directions' distances (N,) and (M,)."""
+    return float((there.mean() + back.mean()) / 2 * 1000 / radius)
+
+
+def _both_ways(a: Array, b: Array) -> tuple[Array, Array, Array, Array]:
+    """Points (N, 3), their distances (N,) to the nearest of (M, 3), and the same the other way.
+
+    Both sets come back with neighbours in space side by side: asking for their distances in that
+    order takes half the time, here and of meshes.
+    """
+    trees = [cKDTree(p, leafsize=48, balanced_tree=False, compact_nodes=False) for p in (a, b)]
+    a, b = (p[tree.indices] for p, tree in zip((a, b), trees, strict=True))
+    return a, trees[1].query(a)[0], b, trees[0].query(b)[0]
 
 
 class MeshDistance:
@@ -333,10 +359,10 @@ def shape_metrics(estimate: ArticulatedEstimate, truth: Truth, rng: np.random.Ge
     positions = dict(zip(truth.joint_names, truth.positions.tolist(), strict=True))
     placed = dict(zip([p.name for p in estimate.parts],
                       estimated_part_poses(estimate, positions), strict=True))
-    out = _compare(truth, truth.positions, surfaces, placed, rng, samples)
+    radius = _radius(truth, truth.positions)
+    out = _compare(truth, truth.positions, radius, surfaces, placed, rng, samples)
     posed = [np.asarray(p.T_camera_part, dtype=np.float64) for p in estimate.parts
              if p.mesh is not None]
-    radius = _radius(truth, truth.positions)
     a = draw_points(list(surfaces.values()), posed, samples, rng)
     b = draw_points(truth.surfaces, list(truth.T_camera_part), samples, rng)
     out['cd_posed'] = chamfer(a, b, radius)
@@ -369,24 +395,24 @@ def generation_metrics(meshes_in_base: Sequence[Mesh], names: Sequence[str],
                       estimated_part_poses(estimate, by_name), strict=True))
     surfaces = {name: Surface(moved_mesh(np.linalg.inv(placed[name]), mesh))
                 for name, mesh in zip(names, meshes_in_base, strict=True)}
-    return _compare(truth, positions, surfaces, placed, rng, samples, parts)
+    return _compare(truth, positions, _radius(truth, positions), surfaces, placed, rng, samples,
+                    parts)
 
 
-def _compare(truth: Truth, positions: Array, surfaces: Mapping[str, Surface],
+def _compare(truth: Truth, positions: Array, radius: float, surfaces: Mapping[str, Surface],
              placed: Mapping[str, Array], rng: np.random.Generator, samples: int,
              parts: bool = True) -> dict[str, float]:
     """Both kinds of Chamfer distance, part by part in part frames and whole in the base frame."""
     assert truth.surfaces is not None
-    radius = _radius(truth, positions)
     out: dict[str, float] = {}
     moving: list[tuple[float, float]] = []
     for k, name in enumerate(truth.part_names if parts else ()):
         if name not in surfaces:
             continue
         mine, true = surfaces[name], truth.surfaces[k]
-        a, b = mine.sample(samples, rng), true.sample(samples, rng)
-        point = chamfer(a, b, radius)
-        surface = float(true.distance(a).mean() + mine.distance(b).mean()) * 500 / radius
+        a, there, b, back = _both_ways(mine.sample(samples, rng), true.sample(samples, rng))
+        point = _mean_of(there, back, radius)
+        surface = _mean_of(true.distance(a), mine.distance(b), radius)
         if k == 0:
             out['cd_s'], out['cd_s_surface'] = point, surface
         else:
@@ -397,18 +423,30 @@ def _compare(truth: Truth, positions: Array, surfaces: Mapping[str, Surface],
 
     whole, at = list(surfaces.values()), [placed[name] for name in surfaces]
     true_at = part_poses(truth, positions)
-    a = draw_points(whole, at, samples, rng)
-    b = draw_points(truth.surfaces, true_at, samples, rng)
-    out['cd_w'] = chamfer(a, b, radius)
-    out['cd_w_surface'] = float(_distance(truth.surfaces, true_at, a).mean()
-                                + _distance(whole, at, b).mean()) * 500 / radius
+    a, there, b, back = _both_ways(draw_points(whole, at, samples, rng),
+                                   draw_points(truth.surfaces, true_at, samples, rng))
+    out['cd_w'] = _mean_of(there, back, radius)
+    out['cd_w_surface'] = _mean_of(_distance(truth.surfaces, true_at, a, there),
+                                   _distance(whole, at, b, back), radius)
     return out
 
 
-def _distance(surfaces: Sequence[Surface], poses: Sequence[Array], p: Array) -> Array:
-    """Distance (N,) of points (N, 3) to the nearest of several posed surfaces."""
-    return np.asarray(np.min([s.distance(move(np.linalg.inv(T), p))
-                              for s, T in zip(surfaces, poses, strict=True)], axis=0))
+def _distance(surfaces: Sequence[Surface], poses: Sequence[Array], p: Array, most: Array,
+              ) -> Array:
+    """Distance (N,) of points (N, 3) to the nearest of several posed surfaces.
+
+    Args:
+        most: (N,) it is no larger than this: a surface whose box is further off is not asked.
+    """
+    best = np.full(len(p), np.inf)
+    for surface, T in zip(surfaces, poses, strict=True):
+        local = move(np.linalg.inv(T), p)
+        low, high = surface.box
+        apart = np.maximum(np.maximum(low - local, local - high), 0)
+        near = np.linalg.norm(apart, axis=-1) <= np.minimum(most, best) + 1e-6
+        if near.any():
+            best[near] = np.minimum(best[near], surface.distance(local[near]))
+    return best
 
 
 def _radius(truth: Truth, positions: Array) -> float:
