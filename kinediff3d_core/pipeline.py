@@ -34,6 +34,7 @@ from kinediff3d_core.estimate import (
 from kinediff3d_core.geometry import (
     Intrinsics,
     backproject,
+    make_transform,
     rotation_angle,
     to_part_frames,
 )
@@ -44,7 +45,7 @@ from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import ScoreModel, State, unpack_state
 from kinediff3d_core.refinement import Observation
 from kinediff3d_core.segmentation import segment_object
-from kinediff3d_core.uncertainty import within_reach
+from kinediff3d_core.uncertainty import fit, within_reach
 from kinediff3d_core.weights import Inflation, load_inflation, load_network
 
 MAX_POINTS = 4_000_000
@@ -97,6 +98,11 @@ MODE = (15.0, 0.25)
 """Hypotheses further apart, in degrees of the base or in a joint (canonical), are two modes."""
 SCORE_TEMPERATURE = 0.004
 """Difference of fit scores (canonical) that makes a mode e times less likely."""
+PRIOR_FLOOR = 0.02, 0.04, 0.02
+"""Least deviations that the score model is believed to have: translation (canonical), rotation
+(rad), joint (rad or canonical)."""
+DRAWN_SHARE = 0.1
+"""Share of the variance of the score model's samples that an estimate's covariance takes over."""
 NETWORK_POINTS = 512
 SHOWN_POINTS = 4096
 """Points that the estimate carries along."""
@@ -205,7 +211,7 @@ class Pipeline:
             z, field, state = z[kept], field[kept], drawn[kept]
         with _stage(seconds, 'refine'):
             z, field, state, information, score, residual = self._refine(
-                few, seen, z, field, state, generator)
+                few, seen, z, field, state, generator, drawn)
             score = score - SCORE_TEMPERATURE * _share(state, drawn).log()
         best = int(score.argmin())
         if float(residual[best]) > MAX_RESIDUAL:
@@ -215,8 +221,9 @@ class Pipeline:
                 'and the mask')
         with _stage(seconds, 'mesh'):
             meshes = self.meshes(field[best:best + 1]) if mesh else None
+        spread = DRAWN_SHARE * _scatter(state[best:best + 1], drawn, 2.0, seen.centroid)[0]
         return self._estimate(best, z, field, state, score, residual, information, meshes,
-                              view.shown, seconds)
+                              view.shown, seconds, spread)
 
     def look(self, generator: torch.Generator, points: np.ndarray | None = None,
              depth: np.ndarray | None = None, intrinsics: Intrinsics | None = None,
@@ -380,12 +387,13 @@ class Pipeline:
                                  axis=self.shape.axis.expand_as(state.axis))
 
     def _refine(self, points: Tensor, seen: Observation, z: Tensor, field: Field, state: State,
-                generator: torch.Generator,
+                generator: torch.Generator, drawn: State,
                 ) -> tuple[Tensor, Field, State, Tensor, Tensor, Tensor]:
         """Alternate pose descent and regeneration of Z (section 3.4), ending with a descent.
 
         After each round the worse hypotheses, and those that have met a better one, are dropped.
-        In the last two rounds the codes move along once the poses stand.
+        In the last two rounds the codes move along once the poses stand. What the cloud leaves
+        open the score model's samples hold.
         """
         p, net = self.preset, self.shape
         for i in range(p.rounds):
@@ -394,6 +402,7 @@ class Pipeline:
             surface, normals = refine.surface_samples(net, field, p.surface, generator)
             width = (0.08, 0.05, 0.03, 0.02)[min(i, 3)]
             last = i + 1 == p.rounds
+            prior = _prior(state, drawn, seen.centroid)
             if p.residual == 'chamfer':
                 state = refine.descend_chamfer(net, field, state, seen, surface, normals,
                                                p.iterations)
@@ -401,14 +410,15 @@ class Pipeline:
                     _, information = refine.descend_sdf(net, field, state, seen, surface, 0, width)
             else:
                 state, information = refine.descend_sdf(net, field, state, seen, surface,
-                                                        p.iterations, width)
+                                                        p.iterations, width, prior)
                 if i and i + 2 >= p.rounds:
                     state, field, information, z = refine.descend_codes(
                         net, field, state, seen, surface, p.iterations, width,
-                        refine.Codes(z, self.latent.spread()))
+                        refine.Codes(z, self.latent.spread()), prior)
                 if last:
                     field = replace(net.decode(z, state.q), exists=field.exists)
-                    state, _ = refine.descend_sdf(net, field, state, seen, surface, 2, width)
+                    state, _ = refine.descend_sdf(net, field, state, seen, surface, 2, width,
+                                                  prior)
             score, residual = refine.fit_score(net, field, state, seen, surface)
             if not last:
                 kept = _distinct(state, score, p.keep[min(i + 1, len(p.keep) - 1)], 1.0)
@@ -436,7 +446,8 @@ class Pipeline:
 
     def _estimate(self, best: int, z: Tensor, field: Field, state: State, score: Tensor,
                   residual: Tensor, information: Tensor, meshes: tuple[Mesh, ...] | None,
-                  points: Tensor, seconds: dict[str, float]) -> ArticulatedEstimate:
+                  points: Tensor, seconds: dict[str, float], drawn: Tensor | float = 0.0,
+                  ) -> ArticulatedEstimate:
         c, scale, unit = self.category, self.category.scale, self.units
         there = torch.sigmoid(field.exists[best]).tolist()
         part_index = [k for k in range(len(c.parts)) if there[k] > 0.5]
@@ -452,7 +463,7 @@ class Pipeline:
             modes.append(Mode(float(weight[same].sum()), T,
                               (state.q[i] * unit)[joint_index].double().cpu().numpy(),
                               float(residual[i]) * scale))
-        covariance, q_std = self._spread(best, state, residual, information)
+        covariance, q_std = self._spread(best, state, residual, information, drawn)
         poses = refine.part_poses(self.shape, state[best:best + 1])[0]
         parts = tuple(PartEstimate(c.parts[k], _metric(poses[k], scale),
                                    meshes[n] if meshes is not None else None)
@@ -463,18 +474,19 @@ class Pipeline:
             torch.nn.functional.normalize(state.axis[best, i].double(), dim=-1).cpu().numpy(),
             float(state.q[best, i] * unit[i]), j.lower, j.upper, float(q_std[i] * unit[i]),
             there[j.child]) for i, j in ((i, c.joints[i]) for i in joint_index))
-        fit = float(torch.exp(-residual[best] / 0.03))
         return ArticulatedEstimate(
             c.name, parts, joints, covariance, float(residual[best]) * scale,
-            modes[0].weight * fit * within_reach(covariance, joints), tuple(modes),
+            modes[0].weight * fit(float(residual[best])) * within_reach(covariance, joints),
+            tuple(modes),
             z[best].double().cpu().numpy(), points.double().cpu().numpy() * scale, seconds)
 
     def _spread(self, best: int, state: State, residual: Tensor, information: Tensor,
-                ) -> tuple[np.ndarray, Tensor]:
+                drawn: Tensor | float) -> tuple[np.ndarray, Tensor]:
         """Covariance (6, 6) of the base pose in metres and radians, and q's deviation (J).
 
-        The spread of the refined hypotheses that stayed in the best one's mode, plus what the
-        residual leaves open, both times the category's inflation.
+        The spread of the refined hypotheses that stayed in the best one's mode, what the residual
+        leaves open, and a share of the score model's own spread (``drawn``, 6 + J squared), all
+        times the category's inflation.
         """
         near = ~_differs(state, state[best], *MODE)
         T = state.T_camera_base
@@ -482,7 +494,8 @@ class Pipeline:
         delta = torch.cat([T[near][:, :3, 3] - T[best, :3, 3], turn,
                            state.q[near] - state.q[best]], dim=1)
         spread = delta.T @ delta / max(int(near.sum()), 1)
-        total = self.inflated(spread + refine.left_open(information[best], residual[best]))
+        total = self.inflated(spread + drawn
+                              + refine.left_open(information[best], residual[best]))
         unit = torch.ones(6, device=total.device)
         unit[:3] = self.category.scale
         covariance = (total[:6, :6] * unit[:, None] * unit).double().cpu().numpy()
@@ -519,10 +532,50 @@ def _share(state: State, drawn: State) -> Tensor:
 
     Two modes that explain a view equally well are as likely as the score model draws them.
     """
-    degrees, joint = MODE
-    near = torch.stack([~_differs(drawn, state[i], 2 * degrees, 2 * joint)
-                        for i in range(len(state.q))])
+    near = _near(state, drawn, 2.0)
     return (near.sum(1) + 0.5) / (near.shape[1] + 1)
+
+
+def _near(state: State, drawn: State, modes: float) -> Tensor:
+    """Which samples lie around each hypothesis, within so many :data:`MODE`: (H, D)."""
+    degrees, joint = MODE
+    return torch.stack([~_differs(drawn, state[i], modes * degrees, modes * joint)
+                        for i in range(len(state.q))])
+
+
+def _scatter(state: State, drawn: State, modes: float, centre: Tensor) -> Tensor:
+    """Second moment (H, 6 + J, 6 + J) of the motions from each hypothesis to samples around it."""
+    near = _near(state, drawn, modes)
+    steps = refine.motion(state[:, None], drawn[None], centre) * near[..., None]
+    return steps.transpose(1, 2) @ steps / near.sum(1).clamp_min(1)[:, None, None]
+
+
+def _prior(state: State, drawn: State, centre: Tensor) -> refine.Prior:
+    """Mean and spread of the score model's samples in each hypothesis's mode.
+
+    The fewer of them lie there, the less they say. A hypothesis that has left them all behind is
+    held by nothing.
+    """
+    near = _near(state, drawn, 1.0)
+    alone = near.sum(1) == 0
+    share = near / near.sum(1, keepdim=True).clamp_min(1)
+
+    def mean(of: Tensor, own: Tensor) -> Tensor:
+        flat = (share @ of.flatten(1)).view(own.shape)
+        return torch.where(alone.view(-1, *[1] * (own.dim() - 1)), own, flat)
+
+    T = mean(drawn.T_camera_base, state.T_camera_base)
+    T = make_transform(roma.special_procrustes(T[:, :3, :3]), T[:, :3, 3])
+    middle = replace(state, T_camera_base=T, q=mean(drawn.q, state.q))
+    steps = refine.motion(middle[:, None], drawn[None], centre) * share.sqrt()[..., None]
+    scatter = steps.transpose(1, 2) @ steps
+    # Two dozen samples tell correlations badly.
+    covariance = 0.7 * scatter + 0.3 * torch.diag_embed(scatter.diagonal(dim1=1, dim2=2))
+    translation, rotation, joint = PRIOR_FLOOR
+    floor = torch.tensor([translation] * 3 + [rotation] * 3 + [joint] * state.q.shape[1])
+    covariance = covariance + torch.diag(floor.square()).to(covariance)
+    weight = near.float().mean(1)[:, None, None]
+    return refine.Prior(middle, weight * torch.linalg.inv(covariance))
 
 
 def _distinct(state: State, score: Tensor, keep: int, degrees: float) -> Tensor:

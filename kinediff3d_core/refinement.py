@@ -213,6 +213,14 @@ def move(state: State, step: Tensor, centre: Tensor) -> State:
                    q=state.q + step[:, 6:])
 
 
+def motion(start: State, end: State, centre: Tensor) -> Tensor:
+    """The step (..., 6 + J) by which :func:`move` leads from one state to another."""
+    T, T0 = end.T_camera_base, start.T_camera_base
+    R = T[..., :3, :3] @ T0[..., :3, :3].transpose(-1, -2)
+    rho = T[..., :3, 3] - centre - (R @ (T0[..., :3, 3] - centre)[..., None])[..., 0]
+    return torch.cat([rho, roma.rotmat_to_rotvec(R), end.q - start.q], dim=-1)
+
+
 def limit_joints(net: KAVAE, state: State) -> State:
     """Positions inside the category's limits (revolute; canonical units for prismatic)."""
     scale = net.category.scale
@@ -263,12 +271,27 @@ class Codes:
     spread: Tensor
 
 
+@dataclass(frozen=True)
+class Prior:
+    """What the score model says of poses and joints by itself: a Gaussian for each hypothesis.
+
+    Attributes:
+        mean: (H) states.
+        precision: (H, 6 + J, 6 + J) inverse covariance of the :func:`motion` from there.
+    """
+
+    mean: State
+    precision: Tensor
+
+
 POINT_VARIANCE = 2e-6
-"""Variance of one residual over how many of them count when codes are told apart."""
+"""Variance of one residual over how many of them count, when codes and the score model's states
+are weighed against them."""
 
 
 def descend_sdf(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,
-                iterations: int, width: float) -> tuple[State, Tensor]:
+                iterations: int, width: float, prior: Prior | None = None,
+                ) -> tuple[State, Tensor]:
     """Levenberg-Marquardt on the signed distances of the observed points.
 
     Residuals: distance of each observed point; intrusion of the object into points known to be
@@ -276,17 +299,19 @@ def descend_sdf(net: KAVAE, field: Field, state: State, seen: Observation, surfa
 
     Args:
         surface: (H, K, S, 3) surface samples in part frames.
+        prior: holds what the residuals leave open.
 
     Returns:
         the moved hypotheses, and the information matrix (H, 6 + J, 6 + J) at the end, for one
         point's variance of one: divide by the residuals' variance to get the inverse covariance.
     """
-    state, _, information, _ = _descend(net, field, state, seen, surface, iterations, width, None)
+    state, _, information, _ = _descend(net, field, state, seen, surface, iterations, width, None,
+                                        prior)
     return state, information
 
 
 def descend_codes(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,
-                  iterations: int, width: float, codes: Codes,
+                  iterations: int, width: float, codes: Codes, prior: Prior | None = None,
                   ) -> tuple[State, Field, Tensor, Tensor]:
     """:func:`descend_sdf` in which the shape moves along with the pose.
 
@@ -299,12 +324,12 @@ def descend_codes(net: KAVAE, field: Field, state: State, seen: Observation, sur
         the shape being open; the moved codes (H, D).
     """
     state, field, information, y = _descend(net, field, state, seen, surface, iterations, width,
-                                            codes)
+                                            codes, prior)
     return state, field, information, codes.z + y @ codes.spread.T
 
 
 def _descend(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,
-             iterations: int, width: float, codes: Codes | None,
+             iterations: int, width: float, codes: Codes | None, prior: Prior | None,
              ) -> tuple[State, Field, Tensor, Tensor]:
     H, size = state.q.shape[0], 6 + state.q.shape[1]
     device = state.q.device
@@ -345,6 +370,12 @@ def _descend(net: KAVAE, field: Field, state: State, seen: Observation, surface:
             A[:, size:, size:] += POINT_VARIANCE * torch.eye(dims, device=device)
             b[:, size:] += POINT_VARIANCE * y
             cost = cost + POINT_VARIANCE * y.square().sum(1)
+        if prior is not None:
+            away = motion(prior.mean, x, seen.centroid)
+            pull = POINT_VARIANCE * (prior.precision @ away[..., None])[..., 0]
+            A[:, :size, :size] += POINT_VARIANCE * prior.precision
+            b[:, :size] += pull
+            cost = cost + (pull * away).sum(1)
         return cost, A, b
 
     if codes is not None:

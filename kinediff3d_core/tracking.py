@@ -25,7 +25,7 @@ from kinediff3d_core.estimate import ArticulatedEstimate, Mode
 from kinediff3d_core.networks.kavae import FAR, KAVAE, Field
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.pipeline import MIN_POINTS, Pipeline
-from kinediff3d_core.uncertainty import within_reach
+from kinediff3d_core.uncertainty import fit, within_reach
 
 POINTS = 320
 """Observed points that residuals use."""
@@ -329,7 +329,7 @@ class Tracker:
         joints = tuple(replace(joint, position=float(q[i]), velocity=float(v[i]),
                                std=float(deviations[i] * units[i]))
                        for joint, i in zip(before.joints, self._index, strict=True))
-        sure = (before.confidence * math.exp((before.residual / scale - mean) / 0.03)
+        sure = (before.confidence * fit(mean) / fit(before.residual / scale)
                 * within_reach(covariance, joints)
                 / within_reach(before.covariance, before.joints))
         mode = Mode(1.0, poses[0], q[self._index].numpy(), mean * scale)

@@ -10,12 +10,19 @@ import numpy as np
 
 from kinediff3d_core.estimate import ArticulatedEstimate, JointEstimate
 
-FAILURE = math.radians(20.0)
-"""A rotation that is further off than this counts as a failure in evaluation, rad."""
+RIGHT = math.radians(5.0)
+"""An estimate is right if no rotation is further off than this, rad."""
+NO_FIT = 0.03
+"""Mean distance of the cloud to the surface that speaks against an estimate, canonical units."""
+
+
+def fit(residual: float) -> float:
+    """How well the cloud's mean distance to the surface (canonical units) speaks for it, 0..1."""
+    return math.exp(-(residual / NO_FIT) ** 2)
 
 
 def within_reach(covariance: np.ndarray, joints: Sequence[JointEstimate]) -> float:
-    """Probability that no rotation, of the base or of a revolute joint, is a failure.
+    """Probability that all rotations, of the base and of revolute joints, are right.
 
     It is that of the worst one, taken as normal about its worst axis: a base that is hidden behind
     the lid fits in any position.
@@ -25,7 +32,7 @@ def within_reach(covariance: np.ndarray, joints: Sequence[JointEstimate]) -> flo
     """
     worst = max([float(np.linalg.eigvalsh(covariance[3:, 3:])[-1]),
                  *(j.std ** 2 for j in joints if j.joint_type == 'revolute')])
-    return math.erf(FAILURE / math.sqrt(2 * max(worst, 1e-12)))
+    return math.erf(RIGHT / math.sqrt(2 * max(worst, 1e-12)))
 
 
 def in_frame(estimate: ArticulatedEstimate, T_frame_camera: np.ndarray) -> ArticulatedEstimate:

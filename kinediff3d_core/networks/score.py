@@ -47,7 +47,7 @@ class State:
     origin: Tensor
     axis: Tensor
 
-    def __getitem__(self, index: int | slice | Tensor) -> State:
+    def __getitem__(self, index: int | slice | Tensor | tuple[slice, None] | None) -> State:
         return State(self.T_camera_base[index], self.q[index], self.origin[index],
                      self.axis[index])
 
