@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kinediff3d_core import refinement as refine
+from kinediff3d_core.categories import Category
 from kinediff3d_core.estimate import ArticulatedEstimate, Mode
 from kinediff3d_core.networks.kavae import FAR, KAVAE, Field
 from kinediff3d_core.networks.score import State
@@ -47,6 +48,9 @@ GROWN = 2.2, 0.012
 a doubtful one."""
 POOR, HOPELESS = 0.02, 0.03
 """Scores (canonical) above which an object is doubtful, or lost, whatever the first one was."""
+SEARCH = 0.15, 4
+"""Share of the growth that loses an object from which on each so-manieth frame is also tried with
+other joint positions: descents do not find a joint that has jumped, or turned back fast."""
 ANOTHER_VIEW = math.radians(30.0), 0.25
 """Turn of the direction to the camera (rad), or motion of a joint (share of its range), after
 which a view may show what the full estimate could not see."""
@@ -62,6 +66,13 @@ MAX_PREDICTION = 0.3
 """Seconds for which velocities are thought to hold."""
 SMOOTHING = 0.25
 """Time constant of the velocity filter, s."""
+SLACK = 0.03
+"""How far a sliding part may be seen beyond the end of its joint in one frame, canonical units."""
+LEARNT, FIRM = 0.5, 1.0
+"""Share of it by which the end is then moved, where the joint is as sure as this (deviation,
+canonical units)."""
+NEWS = 0.005
+"""An end that has moved by this is told, m."""
 NODES, MARGIN = 25, 0.1
 """The table's nodes along each axis of a part's box, and how far it reaches beyond it."""
 
@@ -82,7 +93,7 @@ class Table:
     """
 
     def __init__(self, net: KAVAE, field: Field) -> None:
-        self.category, self.parts = net.category, net.parts
+        self.category, self.parts = _with_slack(net.category), net.parts
         self._there = field.exists[0] > 0
         step = 2 / (NODES - 1)
         axis = torch.linspace(-1 - 2 * step, 1 + 2 * step, NODES + 4, device=field.centre.device)
@@ -179,7 +190,13 @@ class Tracker:
                                                   self._generator)
         # The descent asks it for distances and for the tree alone.
         self._net = cast(KAVAE, Table(pipeline.shape, self._field))
+        self._frames = 0
         self._velocity = torch.zeros(1, 6 + len(names), device=device)
+        low = [j.lower for j in self._category.joints]
+        self._ends = torch.tensor(low).to(self._units) / self._units
+        slides = [j.joint_type == 'prismatic' for j in self._category.joints]
+        self._slides = torch.tensor(slides).to(device)
+        self._told = self._state.origin
         self._middle = self._surface[0, 0].mean(0)
         self._first_score: float | None = None
         self.mark_view()
@@ -215,16 +232,26 @@ class Tracker:
         prior = self._carried(T_fixed_camera)
         late = not self._started or gap > LATE
         start = self._catch_up(prior, seen) if late else self._predict(prior, gap)
-        state, information = refine.descend_sdf(
-            self._net, self._field, start, seen, self._surface,
-            STEPS[late], WIDTH)
-        score, residual = refine.fit_score(self._net, self._field, state, seen, self._surface)
+        state, information, score, residual = self._fitted(start, seen, STEPS[late])
+        self._frames += 1
+        if not late and self._growth(float(score)) > SEARCH[0] and self._frames % SEARCH[1] == 0:
+            other = self._fitted(self._catch_up(state, seen), seen, STEPS[1])
+            if other[2] < score:
+                state, information, score, residual = other
+        state = self._with_ends(state, refine.left_open(information[0], residual[0]))
         self._judge(start if late else prior, state, float(score))
         self._learn_velocity(prior, state, gap)
         self._state, self.seconds, self.score = state, seconds, float(score)
         self._T_fixed_camera = T_fixed_camera
         self.estimate = self._estimate(information, residual[0], cloud)
         return self.estimate
+
+    def news(self) -> bool:
+        """Whether an end of a joint has moved since this was last true: the URDF is another one."""
+        moved = (self._state.origin - self._told).norm(dim=-1).max() * self._category.scale
+        if moved > NEWS:
+            self._told = self._state.origin
+        return bool(moved > NEWS)
 
     @property
     def another_view(self) -> bool:
@@ -280,6 +307,37 @@ class Tracker:
             state = replace(state, q=q[int(score.argmin())][None])
         return state
 
+    def _fitted(self, start: State, seen: refine.Observation, steps: int,
+                ) -> tuple[State, Tensor, Tensor, Tensor]:
+        """State, information, score and residual after so many steps of the descent."""
+        state, information = refine.descend_sdf(self._net, self._field, start, seen,
+                                                self._surface, steps, WIDTH)
+        score, residual = refine.fit_score(self._net, self._field, state, seen, self._surface)
+        return state, information, score, residual
+
+    def _growth(self, score: float) -> float:
+        """How far a score has grown, 1 where the object counts as lost."""
+        first = self._first_score
+        if first is None:  # The first fit is measured against what the full estimate says.
+            first = min(score, 2 * self.estimate.residual / self._category.scale)
+        return (score - first) / ((GROWN[0] - 1) * first + GROWN[1])
+
+    def _with_ends(self, state: State, open_: Tensor) -> State:
+        """Joints within their ends; the ends of those that slide learn.
+
+        Where a drawer is closed no single view of an open one shows well. One that is seen further
+        in than that shows that it is further in: the joint's origin moves along.
+
+        Args:
+            open_: (6 + J, 6 + J) covariance of the pose and the joints, not inflated.
+        """
+        beyond = (self._ends - state.q).clamp_min(0) * self._slides
+        firm = open_.diagonal()[6:].sqrt() < FIRM
+        step = LEARNT * beyond * firm
+        return replace(state, origin=state.origin - step[..., None] * state.axis,
+                       q=torch.where(self._slides, (state.q + step).clamp_min(self._ends),
+                                     state.q))
+
     def _judge(self, prior: State, state: State, score: float) -> None:
         """Whether this is still the object; remembers the first score."""
         motion = _motion(prior, state, self._centre(prior), self._centre(state))[0]
@@ -290,18 +348,13 @@ class Tracker:
         for joint, step in zip(self._category.joints, motion[6:].abs().tolist(), strict=True):
             if step > MAX_MOTION[2 if joint.joint_type == 'revolute' else 3]:
                 raise TrackingLost(f'{joint.name} jumped between two frames')
-        first = score if self._first_score is None else self._first_score
-        # The first fit is measured against what the full estimate said of itself.
-        if self._first_score is None:
-            first = min(first, 2 * self.estimate.residual / self._category.scale)
-        growth = score - first
-        allowed = (GROWN[0] - 1) * first + GROWN[1]
-        if growth > allowed or score > HOPELESS:
-            raise TrackingLost(f'residual grown from {1e3 * self._category.scale * first:.1f} to '
+        growth = self._growth(score)
+        if growth > 1 or score > HOPELESS:
+            raise TrackingLost('the cloud is no longer explained: residual of '
                                f'{1e3 * self._category.scale * score:.1f} mm')
-        self.doubtful = growth > 0.5 * allowed or score > POOR
+        self.doubtful = growth > 0.5 or score > POOR
         # Better views show what the shape can do.
-        self._first_score = min(first, score) if self._started else score
+        self._first_score = score if self._first_score is None else min(self._first_score, score)
 
     def _learn_velocity(self, prior: State, state: State, gap: float) -> None:
         motion = _motion(prior, state, self._centre(prior), self._centre(state)) / gap
@@ -323,11 +376,12 @@ class Tracker:
         metric = torch.tensor([scale] * 3 + [1.0] * 3)
         covariance = (open_[:6, :6] * metric[:, None] * metric).numpy()
         deviations = open_.diagonal()[6:].clamp_min(0).sqrt()
+        origin = state.origin[0].double().cpu().numpy() * scale
         q, v = (x[0].double().cpu() * units for x in (state.q, self._velocity[:, 6:]))
         parts = tuple(replace(part, T_camera_part=poses[k])
                       for part, k in zip(before.parts, self._parts, strict=True))
         joints = tuple(replace(joint, position=float(q[i]), velocity=float(v[i]),
-                               std=float(deviations[i] * units[i]))
+                               std=float(deviations[i] * units[i]), origin=origin[i])
                        for joint, i in zip(before.joints, self._index, strict=True))
         sure = (before.confidence * fit(mean) / fit(before.residual / scale)
                 * within_reach(covariance, joints)
@@ -336,6 +390,13 @@ class Tracker:
         return replace(before, parts=parts, joints=joints, covariance=covariance,
                        residual=mean * scale, confidence=min(1.0, sure),
                        modes=(mode,), points=cloud, seconds={})
+
+
+def _with_slack(category: Category) -> Category:
+    """The category with sliding joints that reach beyond their lower end."""
+    return replace(category, joints=tuple(
+        replace(j, lower=j.lower - SLACK * category.scale) if j.joint_type == 'prismatic' else j
+        for j in category.joints))
 
 
 def better_of(tracker: Tracker, candidate: Tracker | None, cloud: np.ndarray, seconds: float,

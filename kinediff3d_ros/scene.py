@@ -193,6 +193,7 @@ class Scene:
                 self._models.fall_back(error)
                 self._estimate_anew(one, view)
                 return
+            one.new_shape |= one.tracker is tracker and tracker.news()
         one.health.count('tracked')
         self._publish(one, replace(estimate, seconds={
             **view.spent, 'track': time.perf_counter() - start}), view)
