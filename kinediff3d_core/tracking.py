@@ -49,8 +49,8 @@ a doubtful one."""
 POOR, HOPELESS = 0.02, 0.03
 """Scores (canonical) above which an object is doubtful, or lost, whatever the first one was."""
 SEARCH = 0.15, 4
-"""Share of the growth that loses an object from which on each so-manieth frame is also tried with
-other joint positions: descents do not find a joint that has jumped, or turned back fast."""
+"""From this share of the growth that loses an object on, each so-manieth frame is tried with other
+joint positions, too: descents do not find a joint that has jumped, or turned back fast."""
 ANOTHER_VIEW = math.radians(30.0), 0.25
 """Turn of the direction to the camera (rad), or motion of a joint (share of its range), after
 which a view may show what the full estimate could not see."""
@@ -64,11 +64,14 @@ LATE = 1.0
 """Seconds without a frame after which joints may be anywhere in their range."""
 MAX_PREDICTION = 0.3
 """Seconds for which velocities are thought to hold."""
+AGILE = 0.15, 0.3, 3.0
+"""How unsure a predicted motion is for each second: translation (canonical units) and rotation
+(rad) of the base, joints (rad or canonical units)."""
 SMOOTHING = 0.25
 """Time constant of the velocity filter, s."""
 SLACK = 0.03
 """How far a sliding part may be seen beyond the end of its joint in one frame, canonical units."""
-LEARNT, FIRM = 0.5, 1.0
+LEARNT, FIRM = 0.5, 0.1
 """Share of it by which the end is then moved, where the joint is as sure as this (deviation,
 canonical units)."""
 NEWS = 0.005
@@ -194,7 +197,8 @@ class Tracker:
         self._velocity = torch.zeros(1, 6 + len(names), device=device)
         low = [j.lower for j in self._category.joints]
         self._ends = torch.tensor(low).to(self._units) / self._units
-        slides = [j.joint_type == 'prismatic' for j in self._category.joints]
+        slides = [i in self._index and j.joint_type == 'prismatic'
+                  for i, j in enumerate(self._category.joints)]
         self._slides = torch.tensor(slides).to(device)
         self._told = self._state.origin
         self._middle = self._surface[0, 0].mean(0)
@@ -232,10 +236,12 @@ class Tracker:
         prior = self._carried(T_fixed_camera)
         late = not self._started or gap > LATE
         start = self._catch_up(prior, seen) if late else self._predict(prior, gap)
-        state, information, score, residual = self._fitted(start, seen, STEPS[late])
+        hold = self._inertia(start, gap)
+        state, information, score, residual = self._fitted(start, seen, STEPS[late], hold)
         self._frames += 1
-        if not late and self._growth(float(score)) > SEARCH[0] and self._frames % SEARCH[1] == 0:
-            other = self._fitted(self._catch_up(state, seen), seen, STEPS[1])
+        growth = self._growth(float(score))
+        if not late and (growth > 1 or growth > SEARCH[0] and self._frames % SEARCH[1] == 0):
+            other = self._fitted(self._catch_up(start, seen), seen, STEPS[1], hold)
             if other[2] < score:
                 state, information, score, residual = other
         state = self._with_ends(state, refine.left_open(information[0], residual[0]))
@@ -247,7 +253,7 @@ class Tracker:
         return self.estimate
 
     def news(self) -> bool:
-        """Whether an end of a joint has moved since this was last true: the URDF is another one."""
+        """Whether an end of a joint has moved since this was last true: the URDF changes."""
         moved = (self._state.origin - self._told).norm(dim=-1).max() * self._category.scale
         if moved > NEWS:
             self._told = self._state.origin
@@ -307,11 +313,22 @@ class Tracker:
             state = replace(state, q=q[int(score.argmin())][None])
         return state
 
-    def _fitted(self, start: State, seen: refine.Observation, steps: int,
+    def _inertia(self, state: State, gap: float) -> refine.Prior:
+        """Where the object is thought to be after a gap (s), and how sure that is.
+
+        Joints move faster than what they hang on: a drawer that opens looks much like a cabinet
+        that comes nearer.
+        """
+        time = min(max(gap, 1 / 30), MAX_PREDICTION)
+        size = self._velocity.shape[1]
+        deviation = time * torch.tensor([AGILE[0]] * 3 + [AGILE[1]] * 3 + [AGILE[2]] * (size - 6))
+        return refine.Prior(state, torch.diag(deviation ** -2)[None].to(self._velocity))
+
+    def _fitted(self, start: State, seen: refine.Observation, steps: int, hold: refine.Prior,
                 ) -> tuple[State, Tensor, Tensor, Tensor]:
         """State, information, score and residual after so many steps of the descent."""
         state, information = refine.descend_sdf(self._net, self._field, start, seen,
-                                                self._surface, steps, WIDTH)
+                                                self._surface, steps, WIDTH, hold)
         score, residual = refine.fit_score(self._net, self._field, state, seen, self._surface)
         return state, information, score, residual
 
