@@ -228,7 +228,7 @@ def run_demo(category: str, seconds: float, headless: bool, out_dir: Path,
 
 
 def _run(category: Category, seconds: float, headless: bool, out: Path, rate: float) -> int:
-    domain, start = private_graph(), time.monotonic()
+    domain, start = private_graph(), time.time()
     inputs = ('depth/image_rect', 'depth/camera_info', 'mask')
     description = out / 'description'
     shutil.rmtree(description, ignore_errors=True)
@@ -249,14 +249,16 @@ def _run(category: Category, seconds: float, headless: bool, out: Path, rate: fl
                   f'  ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST '
                   f'rviz2 -d {config}')
         _wait_for_first_answer(listener, (camera_sim, perception))
-        first = time.monotonic() - start
+        first_answer = time.time() - start
+        first_image = listener.true_joints.entries[0][0] - start
         begin, before = time.time(), len(listener.joints.entries)
         memory = _record(listener, seconds, (camera_sim, perception))
         elapsed = time.time() - begin
         status = listener.status()
         answered = (len(listener.joints.entries) - before) / elapsed
     summary = summarise(listener, status, answered, seconds, category, rate)
-    summary.update(first_answer_s=round(first, 1), **memory)
+    summary.update(first_image_s=round(first_image, 1), first_answer_s=round(first_answer, 1),
+                   **memory)
     (out / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
     if not summary['estimates']:
         raise DemoError(f'no estimate came; last state: {status.get("message", "unknown")} '
@@ -461,7 +463,8 @@ def _in_words(summary: dict[str, object]) -> str:
     lines = [f'{summary["estimates"]} estimates of {summary["frames"]} frames '
              f'({summary["dropped"]} dropped for newer ones, {summary["no_estimates"]} without '
              f'an answer), {summary["rate_hz"]} per second',
-             f'first answer {summary["first_answer_s"]} s after the start'
+             f'first image {summary["first_image_s"]} s, first answer '
+             f'{summary["first_answer_s"]} s after the start'
              + (f'; resident memory of the node {memory["early"]:.0f} MiB early, '
                 f'{memory["late"]:.0f} MiB late' if memory else '')]
     for key, name, unit in (
