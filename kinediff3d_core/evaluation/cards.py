@@ -83,6 +83,9 @@ def card(category: str, folder: Path, summaries: Mapping[str, Summary]) -> str:
                      f'{n.get("steps", "?")} steps of {n.get("batch", "?")} {BATCH_OF[stage]}, '
                      f'{n.get("seconds", "?")} s on one {n.get("device", "?")}, '
                      f'seed {n.get("seed", "?")}'])
+    if folder.parent == SHIPPED:
+        rows.append(['what came before', 'pose and latent stages went on from earlier weights; '
+                     'sixteen stages shared the GPU (docs/training.md, "The shipped weights")'])
     rows.append(['made with', '`kinediff3d train {shape,pose,latent} --category ' + category
                  + ' --seconds …`, resumable: a rerun gives other numbers'])
     measured = scores(category, summaries) if summaries else 'Not measured yet.'

@@ -2,8 +2,10 @@
 
     python -m kinediff3d_core.evaluation.pictures --category laptop --out docs/images
     python -m kinediff3d_core.evaluation.pictures --gallery --out docs/images
+    python -m kinediff3d_core.evaluation.pictures --worst docs/results/procedural.jsonl
 
-The second line draws one held-out view of every category that has weights.
+The second line draws one held-out view of every category that has weights, the third one the worst
+three of each.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from kinediff3d_core.evaluation.evaluate import (
     draft_mesh,
     ours,
     procedural_samples,
+    read_all_records,
 )
 from kinediff3d_core.evaluation.families import CELL, write_sheet
 from kinediff3d_core.evaluation.metrics import moved_mesh
@@ -98,23 +101,45 @@ def draw_latent_pictures(category: str, out: Path, seed: int = 0, panels: int = 
 
 def draw_gallery(out: Path, categories: Sequence[str], seed: int = 0, index: int = 0) -> Path:
     """Write one test view of each category as a PNG: points, estimate with its axes, truth."""
-    cells = []
-    for name in categories:
-        sample = procedural_samples(name, seed, shapes=False)(index)
-        estimate = ours(Pipeline.load(name), sample, True, 0)
-        one = sample_instances(name, 1, held_out_generator(seed * SAMPLES_A_SEED + index))
-        there = torch.nonzero(one.exists[0])[:, 0].tolist()
-        truth = tuple(moved_mesh(T, draft_mesh(one, k))
-                      for k, T in zip(there, sample.truth.T_camera_part, strict=True))
-        points, _, found, true = (image for _, image in draw_panels(
-            estimate, truth, sample.truth.T_camera_part[0], *CELL))
-        cells += [(f'{name}: points', points),
-                  ('estimate: ' + told((j.joint_type, j.position) for j in estimate.joints),
-                   found),
-                  ('truth: ' + told(zip(sample.truth.joint_types, sample.truth.positions,
-                                        strict=True)), true)]
+    cells = [cell for name in categories
+             for cell in draw_view(Pipeline.load(name), index, seed, f'{name}: points')]
     return write_sheet([(f'Held-out procedural objects, test view {index} of seed {seed}', cells)],
                        out)
+
+
+def draw_worst(records: Path, out: Path, count: int = 3, seed: int = 0) -> Path:
+    """Write the ``count`` views of each category with the largest rotation errors as a PNG.
+
+    Args:
+        records: of ``kinediff3d evaluate --records`` on procedural objects, with that seed.
+    """
+    sections = []
+    for name, told_of in read_all_records(records).items():
+        pipeline = Pipeline.load(name)
+        errors = {r.index: r.metrics['rot_err_deg'] for r in told_of if r.metrics}
+        worst = sorted(errors, key=lambda index: -errors[index])[:count]
+        sections.append((f'{name}: the largest rotation errors of {len(told_of)} views', [
+            cell for index in worst for cell in draw_view(
+                pipeline, index, seed, f'view {index}: {errors[index]:.1f}° off')]))
+    return write_sheet(sections, out)
+
+
+def draw_view(pipeline: Pipeline, index: int, seed: int, title: str,
+              ) -> list[tuple[str, np.ndarray]]:
+    """Points, estimate with its axes, and truth of a procedural test view, with captions."""
+    name = pipeline.category.name
+    sample = procedural_samples(name, seed, shapes=False)(index)
+    estimate = ours(pipeline, sample, True, seed)
+    one = sample_instances(name, 1, held_out_generator(seed * SAMPLES_A_SEED + index))
+    there = torch.nonzero(one.exists[0])[:, 0].tolist()
+    truth = tuple(moved_mesh(T, draft_mesh(one, k))
+                  for k, T in zip(there, sample.truth.T_camera_part, strict=True))
+    points, _, found, true = (image for _, image in draw_panels(
+        estimate, truth, sample.truth.T_camera_part[0], *CELL))
+    return [(title, points),
+            ('estimate: ' + told((j.joint_type, j.position) for j in estimate.joints), found),
+            ('truth: ' + told(zip(sample.truth.joint_types, sample.truth.positions, strict=True)),
+             true)]
 
 
 def told(joints: Iterable[tuple[str, float]]) -> str:
@@ -127,12 +152,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--gallery', action='store_true',
                         help='one held-out view of every category instead: gallery.png')
+    parser.add_argument('--worst', type=Path, metavar='RECORDS',
+                        help='the three worst views of every category instead: worst.png; '
+                        'RECORDS are of "kinediff3d evaluate --records"')
     parser.add_argument('--category', default='laptop')
     parser.add_argument('--out', type=Path, default=Path('docs/images'))
     parser.add_argument('--seed', type=int, default=0)
     arguments = parser.parse_args()
     if arguments.gallery:
         print(draw_gallery(arguments.out / 'gallery.png', trained_categories(), arguments.seed))
+        return
+    if arguments.worst:
+        try:
+            print(draw_worst(arguments.worst, arguments.out / 'worst.png', seed=arguments.seed))
+        except (ValueError, OSError) as error:
+            parser.error(str(error))
         return
     for path in draw_latent_pictures(arguments.category, arguments.out, arguments.seed):
         print(path)
