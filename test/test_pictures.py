@@ -38,7 +38,7 @@ def test_worst_views_are_those_with_the_largest_errors(tmp_path: Path, monkeypat
     monkeypatch.setattr(pictures, 'draw_view', draw_view)
     errors = (1.0, 9.0, None, 30.0)
     write_records(tmp_path / 'r.jsonl', [
-        Record(i, f'procedural/0/{i}', None if e is None else {'rot_err_deg': e}, '', 0.3, 'cutter')
+        Record(i, '', None if e is None else {'rot_err_deg': e}, '', 0.3, 'cutter')
         for i, e in enumerate(errors)])
     page = pictures.draw_worst(tmp_path / 'r.jsonl', tmp_path / 'w.png', count=2)
     assert drawn == [('cutter', 3, 'view 3: 30.0° off'), ('cutter', 1, 'view 1: 9.0° off')]
