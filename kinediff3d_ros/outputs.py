@@ -111,7 +111,7 @@ class ObjectOutputs:
             header: of the input.
             cloud: (N, 3) measured points on the object, camera frame.
             T_fixed_camera: (4, 4) pose of the camera under ``fixed_frame``, if that is set.
-            new_shape: the estimate's meshes are not those of the last one.
+            new_shape: the estimate's meshes or joints' origins are not those of the last one.
         """
         now, fixed = self._settings(), header
         if T_fixed_camera is not None:
@@ -134,7 +134,8 @@ class ObjectOutputs:
         self._show(header, new_shape)
         if self._points.get_subscription_count():
             self._points.publish(conversions.cloud_from_points(cloud, header))
-        if new_shape and now.publish_meshes:
+        self._undescribed |= new_shape
+        if self._undescribed and now.publish_meshes:
             self._describe(estimate, header)
 
     def take_back(self) -> None:
@@ -147,6 +148,7 @@ class ObjectOutputs:
         self._shown: dict[tuple[str, int], str] = {}
         self._array, self._contacts = MarkerArray(), dict[str, np.ndarray]()
         self._markers_due = self._description_due = 0.0
+        self._undescribed = False
 
     def _show(self, header: Header, new_shape: bool) -> None:
         """Markers when the shape is new and now and then; they follow their frames by TF."""
@@ -173,6 +175,7 @@ class ObjectOutputs:
         if now < self._description_due:
             return
         self._description_due = now + period if period > 0 else float('inf')
+        self._undescribed = False
         stamp = header.stamp
         self._description.publish(String(data=self._files.write(
             estimate, f'{stamp.sec}-{stamp.nanosec:09d}')))

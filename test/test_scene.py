@@ -27,7 +27,7 @@ from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
-from std_msgs.msg import Header  # noqa: E402
+from std_msgs.msg import Header, String  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
@@ -59,6 +59,7 @@ class InstantTracker:
     """Follows up to half a radian a frame."""
 
     patience = 3.0
+    moved_ends = 0
 
     def __init__(self, answer, seconds: float, delay: float) -> None:
         self.estimate, self.seconds, self.delay = answer, seconds, delay
@@ -78,6 +79,9 @@ class InstantTracker:
                                 categories=self.estimate.categories)
         return self.estimate
 
+    def news(self) -> bool:
+        moved, InstantTracker.moved_ends = InstantTracker.moved_ends > 0, 0
+        return moved
 
     @property
     def another_view(self) -> bool:
@@ -320,6 +324,26 @@ def test_one_full_estimate_then_tracking_until_it_is_lost(bench: Bench) -> None:
     meshes = [m for a in bench.markers.messages for m in a.markers
               if m.type == Marker.TRIANGLE_LIST and m.action == Marker.ADD]
     assert meshes and all(m.frame_locked for m in meshes)
+
+
+def test_a_joint_whose_end_has_moved_is_described_anew_when_that_is_due(bench: Bench) -> None:
+    heard = bench.recorder.listen(String, '/robot_description')
+    bench.start(description_period=1.0)
+    try:
+        bench.joint(bench.show({1: 1.0}))
+        bench.wait(lambda: len(heard.messages) == 1, 'first description')
+        InstantTracker.moved_ends = 1
+        bench.joint(bench.show({1: 1.1}))
+        time.sleep(0.2)
+        assert len(heard.messages) == 1
+        time.sleep(1.0)
+        for count, angle in ((2, 1.2), (2, 1.3)):
+            bench.joint(bench.show({1: angle}))
+            bench.wait(lambda count=count: len(heard.messages) == count, 'description')
+            time.sleep(1.1)
+    finally:
+        InstantTracker.moved_ends = 0
+        bench.node.set_parameters([Parameter('description_period', value=10.0)])
 
 
 def test_what_is_seen_otherwise_is_estimated_beside_the_tracking(
