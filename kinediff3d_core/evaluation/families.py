@@ -466,9 +466,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--seed', type=int, default=0)
     options = parser.parse_args(arguments)
     given = sys.argv[1:] if arguments is None else list(arguments)
+    # Where the objects lie on this machine is nobody's business.
+    command = ' '.join([parser.prog, *given]).replace(str(options.objects), 'DIR')
     try:
         run(options.objects, options.out, options.category, options.samples, options.seed,
-            ' '.join([parser.prog, *given]))
+            command)
     except (ValueError, OSError) as error:
         print(f'kinediff3d: error: {" ".join(str(error).split())}', file=sys.stderr)
         return UNUSABLE
