@@ -221,7 +221,8 @@ class Pipeline:
                 'and the mask')
         with _stage(seconds, 'mesh'):
             meshes = self.meshes(field[best:best + 1]) if mesh else None
-        spread = DRAWN_SHARE * _scatter(state[best:best + 1], drawn, 2.0, seen.centroid)[0]
+        chosen = state[best:best + 1]
+        spread = DRAWN_SHARE * _scatter(chosen, drawn, _near(chosen, drawn, 2.0), seen.centroid)[0]
         return self._estimate(best, z, field, state, score, residual, information, meshes,
                               view.shown, seconds, spread)
 
@@ -402,13 +403,13 @@ class Pipeline:
             surface, normals = refine.surface_samples(net, field, p.surface, generator)
             width = (0.08, 0.05, 0.03, 0.02)[min(i, 3)]
             last = i + 1 == p.rounds
-            prior = _prior(state, drawn, seen.centroid)
             if p.residual == 'chamfer':
                 state = refine.descend_chamfer(net, field, state, seen, surface, normals,
                                                p.iterations)
                 if last:
                     _, information = refine.descend_sdf(net, field, state, seen, surface, 0, width)
             else:
+                prior = _prior(state, drawn, seen.centroid)
                 state, information = refine.descend_sdf(net, field, state, seen, surface,
                                                         p.iterations, width, prior)
                 if i and i + 2 >= p.rounds:
@@ -543,9 +544,12 @@ def _near(state: State, drawn: State, modes: float) -> Tensor:
                         for i in range(len(state.q))])
 
 
-def _scatter(state: State, drawn: State, modes: float, centre: Tensor) -> Tensor:
-    """Second moment (H, 6 + J, 6 + J) of the motions from each hypothesis to samples around it."""
-    near = _near(state, drawn, modes)
+def _scatter(state: State, drawn: State, near: Tensor, centre: Tensor) -> Tensor:
+    """Second moment (H, 6 + J, 6 + J) of the motions from each hypothesis to its samples.
+
+    Args:
+        near: (H, D) which those are.
+    """
     steps = refine.motion(state[:, None], drawn[None], centre) * near[..., None]
     return steps.transpose(1, 2) @ steps / near.sum(1).clamp_min(1)[:, None, None]
 
@@ -567,8 +571,7 @@ def _prior(state: State, drawn: State, centre: Tensor) -> refine.Prior:
     T = mean(drawn.T_camera_base, state.T_camera_base)
     T = make_transform(roma.special_procrustes(T[:, :3, :3]), T[:, :3, 3])
     middle = replace(state, T_camera_base=T, q=mean(drawn.q, state.q))
-    steps = refine.motion(middle[:, None], drawn[None], centre) * share.sqrt()[..., None]
-    scatter = steps.transpose(1, 2) @ steps
+    scatter = _scatter(middle, drawn, near, centre)
     # Two dozen samples tell correlations badly.
     covariance = 0.7 * scatter + 0.3 * torch.diag_embed(scatter.diagonal(dim1=1, dim2=2))
     translation, rotation, joint = PRIOR_FLOOR

@@ -278,7 +278,7 @@ class Codes:
 
 @dataclass(frozen=True)
 class Prior:
-    """What the score model says of poses and joints by itself: a Gaussian for each hypothesis.
+    """What is known of poses and joints before the cloud is: a Gaussian for each hypothesis.
 
     Attributes:
         mean: (H) states.
@@ -290,8 +290,8 @@ class Prior:
 
 
 POINT_VARIANCE = 2e-6
-"""Variance of one residual over how many of them count, when codes and the score model's states
-are weighed against them."""
+"""Variance of one residual over how many of them count, when codes and priors are weighed against
+them."""
 
 
 def descend_sdf(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,

@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
-import roma
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -195,6 +194,8 @@ class Tracker:
         self._net = cast(KAVAE, Table(pipeline.shape, self._field))
         self._frames = 0
         self._velocity = torch.zeros(1, 6 + len(names), device=device)
+        self._agile = torch.tensor([AGILE[0]] * 3 + [AGILE[1]] * 3 + [AGILE[2]] * len(names),
+                                   device=device)
         low = [j.lower for j in self._category.joints]
         self._ends = torch.tensor(low).to(self._units) / self._units
         slides = [i in self._index and j.joint_type == 'prismatic'
@@ -244,12 +245,13 @@ class Tracker:
             other = self._fitted(self._catch_up(start, seen), seen, STEPS[1], hold)
             if other[2] < score:
                 state, information, score, residual = other
-        state = self._with_ends(state, refine.left_open(information[0], residual[0]))
+        open_ = refine.left_open(information[0], residual[0])
+        state = self._with_ends(state, open_)
         self._judge(start if late else prior, state, float(score))
         self._learn_velocity(prior, state, gap)
         self._state, self.seconds, self.score = state, seconds, float(score)
         self._T_fixed_camera = T_fixed_camera
-        self.estimate = self._estimate(information, residual[0], cloud)
+        self.estimate = self._estimate(open_, residual[0], cloud)
         return self.estimate
 
     def news(self) -> bool:
@@ -320,9 +322,7 @@ class Tracker:
         that comes nearer.
         """
         time = min(max(gap, 1 / 30), MAX_PREDICTION)
-        size = self._velocity.shape[1]
-        deviation = time * torch.tensor([AGILE[0]] * 3 + [AGILE[1]] * 3 + [AGILE[2]] * (size - 6))
-        return refine.Prior(state, torch.diag(deviation ** -2)[None].to(self._velocity))
+        return refine.Prior(state, torch.diag((time * self._agile) ** -2)[None])
 
     def _fitted(self, start: State, seen: refine.Observation, steps: int, hold: refine.Prior,
                 ) -> tuple[State, Tensor, Tensor, Tensor]:
@@ -357,7 +357,7 @@ class Tracker:
 
     def _judge(self, prior: State, state: State, score: float) -> None:
         """Whether this is still the object; remembers the first score."""
-        motion = _motion(prior, state, self._centre(prior), self._centre(state))[0]
+        motion = refine.motion(prior, state, self._centre(prior))[0]
         turn, shift = float(motion[3:6].norm()), float(motion[:3].norm())
         if turn > MAX_MOTION[0] or shift > MAX_MOTION[1]:
             raise TrackingLost(f'moved by {math.degrees(turn):.0f} degrees and '
@@ -374,7 +374,7 @@ class Tracker:
         self._first_score = score if self._first_score is None else min(self._first_score, score)
 
     def _learn_velocity(self, prior: State, state: State, gap: float) -> None:
-        motion = _motion(prior, state, self._centre(prior), self._centre(state)) / gap
+        motion = refine.motion(prior, state, self._centre(prior)) / gap
         share = 1 - math.exp(-gap / SMOOTHING)
         self._velocity = self._velocity + share * (motion - self._velocity)
 
@@ -383,13 +383,13 @@ class Tracker:
         T = state.T_camera_base[0]
         return T[:3, :3] @ self._middle + T[:3, 3]
 
-    def _estimate(self, information: Tensor, residual: Tensor,
+    def _estimate(self, open_: Tensor, residual: Tensor,
                   cloud: np.ndarray) -> ArticulatedEstimate:
         scale, before, mean = self._category.scale, self.estimate, float(residual)
         state, units = self._state, self._units.double().cpu()
         poses = refine.part_poses(self._net, state)[0].double().cpu().numpy()
         poses[:, :3, 3] *= scale
-        open_ = self._inflated(refine.left_open(information[0], residual)).double().cpu()
+        open_ = self._inflated(open_).double().cpu()
         metric = torch.tensor([scale] * 3 + [1.0] * 3)
         covariance = (open_[:6, :6] * metric[:, None] * metric).numpy()
         deviations = open_.diagonal()[6:].clamp_min(0).sqrt()
@@ -454,10 +454,3 @@ def _box_distance(offset: Tensor, half: Tensor) -> Tensor:
     outside = offset.abs() - half
     return (outside.clamp_min(0).square().sum(-1).add(1e-12).sqrt()
             + outside.amax(-1).clamp_max(0))
-
-
-def _motion(before: State, after: State, old: Tensor, new: Tensor) -> Tensor:
-    """(1, 6 + J) shift of the object's middle, rotation about it, joint steps."""
-    turn = roma.rotmat_to_rotvec(after.T_camera_base[:, :3, :3]
-                                 @ before.T_camera_base[:, :3, :3].transpose(1, 2))
-    return torch.cat([(new - old)[None], turn, after.q - before.q], dim=1)
