@@ -55,14 +55,17 @@ MAX_POINTS = 4_000_000
 class Preset:
     """How much work an estimate is given."""
 
+    clouds: int = 4
+    """Choices of points that the score model is given: what one hides another may show."""
     hypotheses: int = 24
-    """Samples of the score model for one cloud."""
+    """Samples of the score model for each of them, and of all those how many are decoded."""
     sampler: str = 'fixed'
     """``fixed`` (log-spaced steps) or ``rk45`` (Dormand-Prince at 1e-5)."""
     sampler_steps: int = 14
     """Steps of the fixed sampler."""
     keep: tuple[int, ...] = (6, 4, 3, 2)
-    """Hypotheses that are refined, by round; the last number holds for further rounds."""
+    """Hypotheses that are refined, by round; the last number holds for further rounds. More of
+    them where more modes explain the view."""
     latent_sampler: str = 'ddim'
     """``ddim`` or ``ancestral``."""
     latent_steps: int = 4
@@ -87,8 +90,8 @@ class Preset:
 
 PRESETS = {
     'fast': Preset(),
-    'paper': Preset(hypotheses=50, sampler='rk45', latent_sampler='ancestral', latent_steps=1000,
-                    iterations=40, residual='chamfer', surface=384, dense=True),
+    'paper': Preset(clouds=1, hypotheses=50, sampler='rk45', latent_sampler='ancestral',
+                    latent_steps=1000, iterations=40, residual='chamfer', surface=384, dense=True),
 }
 MIN_POINTS = 100
 """Fewer observed points than this do not fix an object's pose."""
@@ -96,8 +99,12 @@ MAX_RESIDUAL = 0.05
 """Largest mean distance of the cloud to the posed surface that is still an answer, canonical."""
 MODE = (15.0, 0.25)
 """Hypotheses further apart, in degrees of the base or in a joint (canonical), are two modes."""
-SCORE_TEMPERATURE = 0.004
+SCORE_TEMPERATURE = 0.005
 """Difference of fit scores (canonical) that makes a mode e times less likely."""
+MODES = 4
+"""Modes that are refined side by side, at most."""
+PLAUSIBLE = 0.012
+"""Modes whose fit scores (canonical) are worse than the best by more than this are dropped."""
 PRIOR_FLOOR = 0.02, 0.04, 0.02
 """Least deviations that the score model is believed to have: translation (canonical), rotation
 (rad), joint (rad or canonical)."""
@@ -113,7 +120,7 @@ class View:
     """One cloud as it is used, canonical units, camera frame.
 
     Attributes:
-        few: (NETWORK_POINTS, 3) that the networks are given.
+        few: (clouds, NETWORK_POINTS, 3) that the networks are given.
         seen: what residuals are measured on.
         shown: (SHOWN_POINTS, 3) that the estimate carries along.
     """
@@ -202,13 +209,14 @@ class Pipeline:
             view = self.look(generator, points, depth, intrinsics, mask)
             few, seen = view.few, view.seen
         with _stage(seconds, 'pose'):
-            state = self._sample_states(few, generator)
+            drawn = self._sample_states(few, generator)
         with _stage(seconds, 'shape'):
-            z, field, drawn = self.regenerate(few, state, generator, first=True)
+            state = drawn[_of_every_mode(drawn, self.preset.hypotheses + 1)]
+            z, field, state = self.regenerate(few[:1], state, generator, first=True)
             surface, _ = refine.surface_samples(self.shape, field, 48, generator)
-            score, _ = refine.fit_score(self.shape, field, drawn, seen, surface)
-            kept = _distinct(drawn, score, self.preset.keep[0], 4.0)
-            z, field, state = z[kept], field[kept], drawn[kept]
+            score, _ = refine.fit_score(self.shape, field, state, seen, surface)
+            kept = _distinct(state, score, self.preset.keep[0], 4.0)
+            z, field, state = z[kept], field[kept], state[kept]
         with _stage(seconds, 'refine'):
             z, field, state, information, score, residual = self._refine(
                 few, seen, z, field, state, generator, drawn)
@@ -221,19 +229,19 @@ class Pipeline:
                 'and the mask')
         with _stage(seconds, 'mesh'):
             meshes = self.meshes(field[best:best + 1]) if mesh else None
-        chosen = state[best:best + 1]
-        spread = DRAWN_SHARE * _scatter(chosen, drawn, _near(chosen, drawn, 2.0), seen.centroid)[0]
-        return self._estimate(best, z, field, state, score, residual, information, meshes,
-                              view.shown, seconds, spread)
+        return self._estimate(best, z, field, state, score, residual, information, meshes, view,
+                              seconds, drawn)
 
     def look(self, generator: torch.Generator, points: np.ndarray | None = None,
              depth: np.ndarray | None = None, intrinsics: Intrinsics | None = None,
              mask: np.ndarray | None = None) -> View:
         """What :meth:`infer` uses of its input; arguments and errors are the same."""
-        cloud = self._cloud(points, depth, intrinsics, mask)
-        few, shown = (self._some(cloud, n, generator) for n in (NETWORK_POINTS, SHOWN_POINTS))
-        seen = refine.observe(cloud / self.category.scale, self.preset.points, generator)
-        return View(few, seen, shown)
+        cloud = self._cloud(points, depth, intrinsics, mask) / self.category.scale
+        shown = torch.from_numpy(cloud).to(self.device)
+        few = torch.stack([_some(shown, NETWORK_POINTS, generator)
+                           for _ in range(self.preset.clouds)])
+        shown = _some(shown, SHOWN_POINTS, generator)
+        return View(few, refine.observe(cloud, self.preset.points, generator), shown)
 
     def as_it_stands(self, z: Tensor, field: Field, state: State, view: View,
                      generator: torch.Generator, mesh: bool) -> ArticulatedEstimate:
@@ -245,8 +253,8 @@ class Pipeline:
         _, information = refine.descend_sdf(net, field, state, seen, surface, 0, 0.02)
         with _stage(seconds, 'mesh'):
             meshes = self.meshes(field) if mesh else None
-        return self._estimate(0, z, field, state, score, residual, information, meshes,
-                              view.shown, seconds)
+        return self._estimate(0, z, field, state, score, residual, information, meshes, view,
+                              seconds)
 
     @torch.no_grad()
     def stands_for(self, estimate: ArticulatedEstimate) -> tuple[Field, State]:
@@ -269,10 +277,6 @@ class Pipeline:
         has = [p.name for p in estimate.parts]
         odds = [torch.inf if name in has else -torch.inf for name in self.category.parts]
         return replace(field, exists=torch.tensor([odds], device=self.device))
-
-    def inflated(self, covariance: Tensor) -> Tensor:
-        """A covariance of pose and joints (6 + J, 6 + J), made as wide as errors are."""
-        return covariance * self.inflation[:, None] * self.inflation
 
     def _same_category(self, estimate: ArticulatedEstimate) -> None:
         if estimate.category != self.category.name:
@@ -326,22 +330,13 @@ class Pipeline:
                              'needed; move closer or check the mask')
         return cloud
 
-    def _some(self, cloud: np.ndarray, n: int, generator: torch.Generator) -> Tensor:
-        """Random n points of a cloud, in canonical units; repeated where there are fewer."""
-        device = generator.device
-        if len(cloud) >= n:
-            pick = torch.randperm(len(cloud), generator=generator, device=device)[:n]
-        else:
-            pick = torch.randint(len(cloud), (n,), generator=generator, device=device)
-        return torch.from_numpy(cloud).to(device)[pick] / self.category.scale
-
-    def _sample_states(self, points: Tensor, generator: torch.Generator) -> State:
-        """Hypotheses (H + 1) from the score model, and the regressed one."""
+    def _sample_states(self, clouds: Tensor, generator: torch.Generator) -> State:
+        """Regressed states of each choice of points, then samples of the score model, in turn."""
         p, net = self.preset, self.pose
-        centroid = points.mean(0)
-        feature = net.encode((points - centroid)[None])
-        noise = torch.randn(p.hypotheses, net.size, generator=generator, device=self.device)
-        context = feature.expand(p.hypotheses, -1)
+        centroid = clouds.mean(1)
+        feature = net.encode(clouds - centroid[:, None])
+        context, count = feature.repeat(p.hypotheses, 1), p.hypotheses * p.clouds
+        noise = torch.randn(count, net.size, generator=generator, device=self.device)
 
         def denoise(x: Tensor, sigma: Tensor) -> Tensor:
             return net.denoise(x, sigma, context)
@@ -350,13 +345,16 @@ class Pipeline:
             x = sample_rk45(denoise, noise)
         else:
             x = sample_fixed(denoise, noise, p.sampler_steps)
-        x = net.unwhiten(torch.cat([x, net.regress(feature)]))
-        return refine.limit_joints(self.shape, unpack_state(x, centroid))
+        x = net.unwhiten(torch.cat([net.regress(feature), x]))
+        return refine.limit_joints(self.shape,
+                                   unpack_state(x, centroid.repeat(p.hypotheses + 1, 1)))
 
-    def regenerate(self, points: Tensor, state: State, generator: torch.Generator,
+    def regenerate(self, clouds: Tensor, state: State, generator: torch.Generator,
                    exists: Tensor | None = None, first: bool = False,
                    ) -> tuple[Tensor, Field, State]:
         """Z of every hypothesis from the cloud canonicalised with it, decoded; the pivots follow.
+
+        Z is the mean over ``clouds`` (C, P, 3), which are choices of the view's points.
 
         The pivot and the moving part's shape belong together, so both come from Z.
 
@@ -366,19 +364,19 @@ class Pipeline:
                 that each by itself, or the best fit, would find too many.
         """
         poses = refine.part_poses(self.shape, state)
-        condition = self.latent.condition(to_part_frames(points, poses))
+        condition = self.latent.condition(torch.cat([to_part_frames(c, poses) for c in clouds]))
 
         def denoise(z: Tensor, t: Tensor) -> Tensor:
             return self.latent.denoise(z, t, condition)
 
-        shape = (len(state.q), self.latent.config.latent)
+        shape = (len(clouds) * len(state.q), self.latent.config.latent)
         if self.preset.latent_sampler == 'ancestral' and not first:
             z = sample_ancestral(denoise, shape, generator, self.preset.latent_steps, self.device)
         else:
             noise = torch.randn(1, shape[1], generator=generator, device=self.device)
             steps = self.preset.latent_steps if self.preset.latent_sampler == 'ddim' else 4
             z = sample_ddim(denoise, 0.3 * noise.expand(shape), steps)
-        z = self.latent.unwhiten(z)
+        z = self.latent.unwhiten(z.view(len(clouds), len(state.q), -1).mean(0))
         field = self.shape.decode(z, state.q)
         if exists is None:
             exists = torch.sigmoid(field.exists).mean(0, keepdim=True).logit()
@@ -387,7 +385,7 @@ class Pipeline:
         return z, field, replace(state, origin=torch.where(there, field.origin, state.origin),
                                  axis=self.shape.axis.expand_as(state.axis))
 
-    def _refine(self, points: Tensor, seen: Observation, z: Tensor, field: Field, state: State,
+    def _refine(self, clouds: Tensor, seen: Observation, z: Tensor, field: Field, state: State,
                 generator: torch.Generator, drawn: State,
                 ) -> tuple[Tensor, Field, State, Tensor, Tensor, Tensor]:
         """Alternate pose descent and regeneration of Z (section 3.4), ending with a descent.
@@ -399,7 +397,7 @@ class Pipeline:
         p, net = self.preset, self.shape
         for i in range(p.rounds):
             if i:
-                z, field, state = self.regenerate(points, state, generator, field.exists[:1])
+                z, field, state = self.regenerate(clouds, state, generator, field.exists[:1])
             surface, normals = refine.surface_samples(net, field, p.surface, generator)
             width = (0.08, 0.05, 0.03, 0.02)[min(i, 3)]
             last = i + 1 == p.rounds
@@ -447,7 +445,7 @@ class Pipeline:
 
     def _estimate(self, best: int, z: Tensor, field: Field, state: State, score: Tensor,
                   residual: Tensor, information: Tensor, meshes: tuple[Mesh, ...] | None,
-                  points: Tensor, seconds: dict[str, float], drawn: Tensor | float = 0.0,
+                  view: View, seconds: dict[str, float], drawn: State | None = None,
                   ) -> ArticulatedEstimate:
         c, scale, unit = self.category, self.category.scale, self.units
         there = torch.sigmoid(field.exists[best]).tolist()
@@ -464,7 +462,8 @@ class Pipeline:
             modes.append(Mode(float(weight[same].sum()), T,
                               (state.q[i] * unit)[joint_index].double().cpu().numpy(),
                               float(residual[i]) * scale))
-        covariance, q_std = self._spread(best, state, residual, information, drawn)
+        covariance, q_std = self._spread(best, state, residual, information, drawn,
+                                         view.seen.centroid)
         poses = refine.part_poses(self.shape, state[best:best + 1])[0]
         parts = tuple(PartEstimate(c.parts[k], _metric(poses[k], scale),
                                    meshes[n] if meshes is not None else None)
@@ -475,28 +474,38 @@ class Pipeline:
             torch.nn.functional.normalize(state.axis[best, i].double(), dim=-1).cpu().numpy(),
             float(state.q[best, i] * unit[i]), j.lower, j.upper, float(q_std[i] * unit[i]),
             there[j.child]) for i, j in ((i, c.joints[i]) for i in joint_index))
-        return ArticulatedEstimate(
-            c.name, parts, joints, covariance, float(residual[best]) * scale,
-            modes[0].weight * fit(float(residual[best])) * within_reach(covariance, joints),
-            tuple(modes),
-            z[best].double().cpu().numpy(), points.double().cpu().numpy() * scale, seconds)
+        estimate = ArticulatedEstimate(
+            c.name, parts, joints, covariance, float(residual[best]) * scale, 0.0, tuple(modes),
+            z[best].double().cpu().numpy(), view.shown.double().cpu().numpy() * scale, seconds)
+        return replace(estimate, confidence=(
+            modes[0].weight * fit(float(residual[best])) * within_reach(estimate)))
 
     def _spread(self, best: int, state: State, residual: Tensor, information: Tensor,
-                drawn: Tensor | float) -> tuple[np.ndarray, Tensor]:
+                drawn: State | None, centre: Tensor) -> tuple[np.ndarray, Tensor]:
         """Covariance (6, 6) of the base pose in metres and radians, and q's deviation (J).
 
         The spread of the refined hypotheses that stayed in the best one's mode, what the residual
-        leaves open, and a share of the score model's own spread (``drawn``, 6 + J squared), all
-        times the category's inflation.
+        leaves open, and a share of the score model's own spread (``drawn``), all times the
+        category's inflation.
         """
-        near = ~_differs(state, state[best], *MODE)
-        T = state.T_camera_base
-        turn = roma.rotmat_to_rotvec(T[near][:, :3, :3] @ T[best, :3, :3].T)
-        delta = torch.cat([T[near][:, :3, 3] - T[best, :3, 3], turn,
-                           state.q[near] - state.q[best]], dim=1)
-        spread = delta.T @ delta / max(int(near.sum()), 1)
-        total = self.inflated(spread + drawn
-                              + refine.left_open(information[best], residual[best]))
+        chosen = state[best:best + 1]
+        total = (_scatter(chosen, state, _near(chosen, state, 1.0), centre)[0]
+                 + refine.left_open(information[best], residual[best]))
+        if drawn is not None:
+            total = total + DRAWN_SHARE * _scatter(chosen, drawn, _near(chosen, drawn, 2.0),
+                                                   centre)[0]
+        return self.pose_covariance(total, state.T_camera_base[best], centre)
+
+    def pose_covariance(self, motions: Tensor, T_camera_base: Tensor, centre: Tensor,
+                        ) -> tuple[np.ndarray, Tensor]:
+        """Covariance (6, 6) of the base pose, m and rad, and q's deviation (J), canonical.
+
+        Args:
+            motions: (6 + J, 6 + J) covariance of motions about ``centre``, canonical units.
+            T_camera_base: (4, 4), canonical units.
+        """
+        total = refine.about_base(motions, T_camera_base, centre)
+        total = total * self.inflation[:, None] * self.inflation
         unit = torch.ones(6, device=total.device)
         unit[:3] = self.category.scale
         covariance = (total[:6, :6] * unit[:, None] * unit).double().cpu().numpy()
@@ -520,6 +529,15 @@ def _without_strays(cloud: np.ndarray) -> np.ndarray:
     reach = 1.5 * max(high - low, 0.05)
     kept: np.ndarray = cloud[np.abs(cloud[:, 2] - middle) < reach]
     return kept
+
+
+def _some(cloud: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """Random n points of a cloud; repeated where there are fewer."""
+    if len(cloud) >= n:
+        pick = torch.randperm(len(cloud), generator=generator, device=cloud.device)[:n]
+    else:
+        pick = torch.randint(len(cloud), (n,), generator=generator, device=cloud.device)
+    return cloud[pick]
 
 
 def _differs(state: State, other: State, degrees: float, joint: float) -> Tensor:
@@ -581,22 +599,42 @@ def _prior(state: State, drawn: State, centre: Tensor) -> refine.Prior:
     return refine.Prior(middle, weight * torch.linalg.inv(covariance))
 
 
+def _modes(state: State) -> list[list[int]]:
+    """Indices of the states by mode, the modes by their first state."""
+    modes: list[list[int]] = []
+    left = list(range(len(state.q)))
+    while left:
+        apart = _differs(state, state[left[0]], *MODE).tolist()
+        modes.append([i for i in left if not apart[i]])
+        left = [i for i in left if apart[i]]
+    return modes
+
+
+def _of_every_mode(drawn: State, count: int) -> Tensor:
+    """Indices of ``count`` samples: the first of each of the larger modes, and others in order."""
+    modes = sorted(_modes(drawn), key=len, reverse=True)
+    first = [m[0] for m in modes[:count // 2]]
+    others = [i for i in range(len(drawn.q)) if i not in first]
+    return torch.tensor([*first, *others][:count], device=drawn.q.device)
+
+
 def _distinct(state: State, score: Tensor, keep: int, degrees: float) -> Tensor:
     """Indices of the best hypotheses, none within ``degrees`` (pose and joint) of a better.
 
-    A prismatic joint counts a hundredth of a canonical unit as a degree. If all are of one mode,
-    the best of another takes the last place, so that no mode is lost before it was refined.
+    A prismatic joint counts a hundredth of a canonical unit as a degree. The best of each mode
+    that may be right is among them, so that none is lost before it was refined.
     """
-    order = torch.argsort(score).tolist()
-    chosen: list[int] = []
-    for i in order:
-        if len(chosen) < keep and (not chosen or bool(_differs(
-                state[torch.tensor(chosen)], state[i], degrees, 0.0125 * degrees).all())):
+    order = torch.argsort(score)
+    ranked, best = state[order], float(score.min())
+    leaders = [m[0] for m in _modes(ranked)][:MODES]
+    chosen = [i for i in leaders if float(score[order[i]]) < best + PLAUSIBLE or i == leaders[0]]
+    for i in range(len(order)):
+        if len(chosen) >= keep:
+            break
+        if bool(_differs(ranked[torch.tensor(chosen)], ranked[i], degrees,
+                         0.0125 * degrees).all()):
             chosen.append(i)
-    other = _differs(state, state[chosen[0]], *MODE)
-    if keep > 1 and bool(other.any()) and not bool(other[chosen].any()):
-        chosen = [*chosen[:keep - 1], next(i for i in order if bool(other[i]))]
-    return torch.tensor(chosen, device=score.device)
+    return order[torch.tensor(sorted(chosen), device=score.device)]
 
 
 def _metric(T: Tensor, scale: float) -> np.ndarray:

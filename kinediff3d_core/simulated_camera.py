@@ -25,7 +25,7 @@ Array = np.ndarray[Any, Any]
 TAKES = 2
 """Noisy images of each joint state, shown in turn."""
 
-TOGETHER = 8
+TOGETHER = 4
 """Joint states that are rendered at once: much of the work on each is the same."""
 
 TABLE_MARGIN = 0.35
@@ -129,9 +129,9 @@ class SimulatedCamera:
         plane = _table_depth(scene)
         states = len(scene.positions)
         for positions in torch.split(scene.positions, TOGETHER):
-            same = torch.zeros(len(positions), dtype=torch.int64)
-            depth, part = render_depth(scene.instances[same], positions,
-                                       scene.T_camera_base[same], scene.intrinsics)
+            depth, part = render_depth(scene.instances, positions,
+                                       scene.T_camera_base.expand(len(positions), -1, -1),
+                                       scene.intrinsics)
             if table:
                 front = (plane > 0) & ((depth == 0) | (plane < depth))
                 depth = torch.where(front, plane, depth)

@@ -182,7 +182,7 @@ class Tracker:
     def __init__(self, pipeline: Pipeline, estimate: ArticulatedEstimate, seconds: float,
                  T_fixed_camera: np.ndarray | None = None, seed: int = 0) -> None:
         device, self._category = pipeline.device, pipeline.category
-        self._units, self._inflated = pipeline.units, pipeline.inflated
+        self._units, self._pose_covariance = pipeline.units, pipeline.pose_covariance
         self._generator = torch.Generator(device).manual_seed(seed)
         names = [j.name for j in self._category.joints]
         self._index = [names.index(j.name) for j in estimate.joints]
@@ -251,7 +251,7 @@ class Tracker:
         self._learn_velocity(prior, state, gap)
         self._state, self.seconds, self.score = state, seconds, float(score)
         self._T_fixed_camera = T_fixed_camera
-        self.estimate = self._estimate(open_, residual[0], cloud)
+        self.estimate = self._estimate(open_, residual[0], cloud, seen.centroid)
         return self.estimate
 
     def news(self) -> bool:
@@ -383,16 +383,13 @@ class Tracker:
         T = state.T_camera_base[0]
         return T[:3, :3] @ self._middle + T[:3, 3]
 
-    def _estimate(self, open_: Tensor, residual: Tensor,
-                  cloud: np.ndarray) -> ArticulatedEstimate:
+    def _estimate(self, open_: Tensor, residual: Tensor, cloud: np.ndarray, centre: Tensor,
+                  ) -> ArticulatedEstimate:
         scale, before, mean = self._category.scale, self.estimate, float(residual)
         state, units = self._state, self._units.double().cpu()
         poses = refine.part_poses(self._net, state)[0].double().cpu().numpy()
         poses[:, :3, 3] *= scale
-        open_ = self._inflated(open_).double().cpu()
-        metric = torch.tensor([scale] * 3 + [1.0] * 3)
-        covariance = (open_[:6, :6] * metric[:, None] * metric).numpy()
-        deviations = open_.diagonal()[6:].clamp_min(0).sqrt()
+        covariance, deviations = self._pose_covariance(open_, state.T_camera_base[0], centre)
         origin = state.origin[0].double().cpu().numpy() * scale
         q, v = (x[0].double().cpu() * units for x in (state.q, self._velocity[:, 6:]))
         parts = tuple(replace(part, T_camera_part=poses[k])
@@ -400,13 +397,12 @@ class Tracker:
         joints = tuple(replace(joint, position=float(q[i]), velocity=float(v[i]),
                                std=float(deviations[i] * units[i]), origin=origin[i])
                        for joint, i in zip(before.joints, self._index, strict=True))
-        sure = (before.confidence * fit(mean) / fit(before.residual / scale)
-                * within_reach(covariance, joints)
-                / within_reach(before.covariance, before.joints))
         mode = Mode(1.0, poses[0], q[self._index].numpy(), mean * scale)
-        return replace(before, parts=parts, joints=joints, covariance=covariance,
-                       residual=mean * scale, confidence=min(1.0, sure),
-                       modes=(mode,), points=cloud, seconds={})
+        estimate = replace(before, parts=parts, joints=joints, covariance=covariance,
+                           residual=mean * scale, modes=(mode,), points=cloud, seconds={})
+        sure = (before.confidence * fit(mean) / fit(before.residual / scale)
+                * within_reach(estimate) / within_reach(before))
+        return replace(estimate, confidence=min(1.0, sure))
 
 
 def _with_slack(category: Category) -> Category:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from kinediff3d_core.estimate import ArticulatedEstimate, JointEstimate
+from kinediff3d_core.estimate import ArticulatedEstimate
 
-RIGHT = math.radians(5.0)
-"""An estimate is right if no rotation is further off than this, rad."""
+RIGHT = 0.05, math.radians(5.0)
+"""An estimate is right if no part is further off than this: translation (m), rotation (rad)."""
 NO_FIT = 0.03
 """Mean distance of the cloud to the surface that speaks against an estimate, canonical units."""
 
@@ -21,18 +20,16 @@ def fit(residual: float) -> float:
     return math.exp(-(residual / NO_FIT) ** 2)
 
 
-def within_reach(covariance: np.ndarray, joints: Sequence[JointEstimate]) -> float:
-    """Probability that all rotations, of the base and of revolute joints, are right.
+def within_reach(estimate: ArticulatedEstimate) -> float:
+    """Probability that all parts are right (:data:`RIGHT`), by what the estimate leaves open.
 
     It is that of the worst one, taken as normal about its worst axis: a base that is hidden behind
     the lid fits in any position.
-
-    Args:
-        covariance: (6, 6) of the base pose, as :class:`ArticulatedEstimate` has it.
     """
-    worst = max([float(np.linalg.eigvalsh(covariance[3:, 3:])[-1]),
-                 *(j.std ** 2 for j in joints if j.joint_type == 'revolute')])
-    return math.erf(RIGHT / math.sqrt(2 * max(worst, 1e-12)))
+    sigmas = [math.sqrt(max(float(np.linalg.eigvalsh(block)[-1]), 1e-12)) / limit
+              for c in part_covariances(estimate).values()
+              for block, limit in ((c[:3, :3], RIGHT[0]), (c[3:, 3:], RIGHT[1]))]
+    return math.erf(1 / (math.sqrt(2) * max(sigmas)))
 
 
 def in_frame(estimate: ArticulatedEstimate, T_frame_camera: np.ndarray) -> ArticulatedEstimate:

@@ -7,6 +7,7 @@ import math
 import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -90,6 +91,12 @@ def folder_of(category: str, folder: Path | None = None) -> Path:
         raise ValueError(f'weights {folder} is not a folder')
     own = folder / category
     return own if own.is_dir() or folder == SHIPPED else folder
+
+
+def read_notes(path: Path) -> dict[str, Any]:
+    """What training wrote down in the header of a file of weights."""
+    with safe_open(str(path), framework='pt') as file:
+        return dict(json.loads((file.metadata() or {}).get('notes', '{}')))
 
 
 def load_inflation(category: str, folder: Path | None = None) -> Inflation:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -19,8 +21,14 @@ from kinediff3d_ros.parameters import CameraSimParameters
 from kinediff3d_ros.running import run_node
 
 
+class _Closed(Exception):
+    """The node ends before all states are rendered."""
+
+
 class CameraSimNode(Node):
     """Publishes depth, camera_info, mask and the truth, all with the same stamp (docs/ros.md).
+
+    The object stands still in its first state until the others are rendered.
 
     Raises:
         ValueError: a parameter's value cannot be used; the message names it.
@@ -34,7 +42,7 @@ class CameraSimNode(Node):
         self._intrinsics = Intrinsics(p.focal_length, p.focal_length, (p.width - 1) / 2,
                                       (p.height - 1) / 2, p.width, p.height)
         scene = SimulatedScene.sample(p.category, p.seed, p.instance, self._intrinsics, p.states)
-        self._camera = SimulatedCamera(scene, p.table, p.noise, self._say_progress)
+        still = SimulatedCamera(replace(scene, positions=scene.positions[:1]), p.table, p.noise)
         self._joints_there = {scene.instances.category.joints[i].name: i for i in scene.joints}
 
         qos = QoSProfile(depth=2)
@@ -43,22 +51,35 @@ class CameraSimNode(Node):
         self._mask = endpoints.publisher(self, Image, 'mask', qos) if p.publish_mask else None
         self._joints = endpoints.publisher(self, JointState, 'truth/joint_states', qos)
         self._pose = endpoints.publisher(self, PoseStamped, 'truth/pose', qos)
-        self._begin = self.get_clock().now()
+        self._shown = still, self.get_clock().now()
+        self._closed = threading.Event()
+        self._renderer = threading.Thread(target=self._render, args=(scene,))
+        self._renderer.start()
         self._timer = self.create_timer(1.0 / p.rate, self._publish)
         self.add_post_set_parameters_callback(lambda _: self._take_rate())
         self.get_logger().info(f'publishing a {p.category} on {self._depth.topic_name} at '
                                f'{p.rate:g} Hz')
 
+    def _render(self, scene: SimulatedScene) -> None:
+        p = self._settings
+        try:
+            camera = SimulatedCamera(scene, p.table, p.noise, self._say_progress)
+        except _Closed:
+            return
+        self._shown = camera, self.get_clock().now()
+
     def _say_progress(self, done: int, total: int) -> None:
+        if self._closed.is_set():
+            raise _Closed
         self.get_logger().info(f'rendered {done} of {total} joint states')
 
     def _take_rate(self) -> None:
         self._timer.timer_period_ns = int(1e9 / self.get_parameter('rate').value)
 
     def _publish(self) -> None:
-        now = self.get_clock().now()
-        phase = (now - self._begin).nanoseconds * 1e-9 / self._settings.sweep_period
-        frame = self._camera.frame(phase)
+        now, (camera, begin) = self.get_clock().now(), self._shown
+        phase = (now - begin).nanoseconds * 1e-9 / self._settings.sweep_period
+        frame = camera.frame(phase)
         header = Header(stamp=now.to_msg(), frame_id=self._settings.frame_id)
         if self._settings.encoding == '16UC1':
             pixels = np.round(frame.depth * 1000.0).astype(np.uint16)
@@ -77,7 +98,9 @@ class CameraSimNode(Node):
                                                           header))
 
     def close(self) -> None:
-        """Nothing outlives the node."""
+        """Wait until the renderer has noticed."""
+        self._closed.set()
+        self._renderer.join()
 
 
 def main(args: list[str] | None = None) -> int:

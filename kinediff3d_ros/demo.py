@@ -109,15 +109,18 @@ class Listener:
         return sum(int(self.status().get(k, 0)) for k in ('estimates', 'no_estimates'))
 
     def samples(self) -> list[Sample]:
-        """Estimates whose truth was heard."""
+        """Estimates whose truth was heard, from when the joints began to move."""
         true_positions = {stamp_key(m): self._in_order(m) for m in self.true_joints.messages}
         true_poses = {stamp_key(m): conversions.matrix_from_pose(m.pose)
                       for m in self.true_pose.messages}
         poses = self._base_poses()
+        still = next(iter(true_positions.values()), None)
+        begin = min((key for key, q in true_positions.items()
+                     if not np.array_equal(q, still, equal_nan=True)), default=(0, 0))
         samples = []
         for arrival, message in list(self.joints.entries):
             key = stamp_key(message)
-            if key in true_positions and key in true_poses and key in poses:
+            if begin <= key in true_positions and key in true_poses and key in poses:
                 stamp = key[0] + 1e-9 * key[1]
                 samples.append(Sample(stamp, self._in_order(message), true_positions[key],
                                       poses[key], true_poses[key], arrival - stamp))
@@ -251,6 +254,7 @@ def _run(category: Category, seconds: float, headless: bool, out: Path, rate: fl
         _wait_for_first_answer(listener, (camera_sim, perception))
         first_answer = time.time() - start
         first_image = listener.true_joints.entries[0][0] - start
+        _wait_for_motion(listener, (camera_sim, perception))
         begin, before = time.time(), len(listener.joints.entries)
         memory = _record(listener, seconds, (camera_sim, perception))
         elapsed = time.time() - begin
@@ -278,6 +282,18 @@ def _wait_for_first_answer(listener: Listener, processes: Sequence[NodeProcess])
             if time.monotonic() > end:
                 state = listener.status().get('message', 'the perception node says nothing')
                 raise DemoError(f'no answer within {START_LIMIT:.0f} s: {state}')
+            time.sleep(0.25)
+            bar.refresh()
+
+
+def _wait_for_motion(listener: Listener, processes: Sequence[NodeProcess]) -> None:
+    """The camera renders most of the states while it shows the first."""
+    with _progress('rendering the other states', START_LIMIT, '{desc}: {elapsed}') as bar:
+        end = time.monotonic() + START_LIMIT
+        while time.monotonic() < end:
+            if len(np.unique(np.nan_to_num(listener.truth()[1]), axis=0)) > 1:
+                break
+            _require_running(processes)
             time.sleep(0.25)
             bar.refresh()
 

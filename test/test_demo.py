@@ -62,7 +62,8 @@ def test_it_ends_well_and_says_a_few_lines(run: Run) -> None:
     assert lines[-1] == f'summary.json, pictures, meshes and URDF are in {run.out}'
     # No terminal, so no bars: they would be a line for each time that they are drawn.
     assert '\r' not in run.complained
-    assert run.complained.splitlines() == ['starting the nodes …', 'watching …']
+    assert run.complained.splitlines() == ['starting the nodes …', 'rendering the other states …',
+                                           'watching …']
 
 
 def test_summary(run: Run) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import roma
 import torch
 from scipy.spatial import cKDTree
 
@@ -17,7 +18,7 @@ from kinediff3d_core.data.sensor import apply_sensor
 from kinediff3d_core.data.views import TEST_CAMERA, sample_views
 from kinediff3d_core.evaluation.evaluate import procedural_samples
 from kinediff3d_core.evaluation.metrics import angle_deg
-from kinediff3d_core.geometry import backproject, transform_points
+from kinediff3d_core.geometry import backproject, make_transform, transform_points
 from kinediff3d_core.networks.kavae import pack_layout
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.uncertainty import fit, within_reach
@@ -70,12 +71,17 @@ def test_held_out_laptops_are_found(estimates, views):
 def test_an_estimate_says_how_sure_it_is(estimates, views):
     # One of the views shows no base but its back edge, one none at all.
     T, shares = views[3:]
-    error = np.array([angle_deg(e.T_camera_base[:3, :3].T @ T[i, :3, :3].double().numpy())
-                      for i, e in enumerate(estimates)])
+
+    def off(T_camera_base, i):
+        return angle_deg(T_camera_base[:3, :3].T @ T[i, :3, :3].double().numpy())
+
+    error = np.array([off(e.T_camera_base, i) for i, e in enumerate(estimates)])
+    nearest = np.array([min(off(m.T_camera_base, i) for m in e.modes)
+                        for i, e in enumerate(estimates)])
     told = np.array([math.degrees(math.sqrt(np.trace(e.covariance[3:, 3:]))) for e in estimates])
-    assert (error < 3 * told + 1.0).all()
+    assert (nearest < 3 * told + 1.0).all()
     sure = np.array([e.confidence for e in estimates])
-    assert sure[error > 10].max(initial=0.0) < 0.8 and sure[shares.min(1) > 0.2].min() > 0.9
+    assert sure[error > 10].max(initial=0.0) < 0.6 and sure[shares.min(1) > 0.2].min() > 0.9
     assert sure[shares.min(1) == 0].max() < 0.6
 
 
@@ -98,7 +104,7 @@ def test_what_looks_the_same_from_both_ends_has_two_modes():
     truth = view.truth.T_camera_part[0][:3, :3]
     error = [angle_deg(m.T_camera_base[:3, :3].T @ truth) for m in e.modes]
     assert len(e.modes) == 2 and min(error) < 5 and max(error) > 170
-    assert min(m.weight for m in e.modes) > 0.1 and e.confidence < 0.8
+    assert min(m.weight for m in e.modes) > 0.1 and e.confidence < 0.9
 
 
 def test_meshes_are_watertight_and_lie_on_the_cloud(estimates):
@@ -298,15 +304,37 @@ def test_a_prior_holds_what_the_points_leave_open(pipeline):
     assert max(away(held)[0]) < 0.004 and away(held)[1] < 0.02
 
 
-def test_confidence_is_the_chance_that_no_rotation_is_off_by_five_degrees(estimates):
+def test_confidence_is_the_chance_that_no_part_is_off_by_5_degrees_or_5_cm(estimates):
     joint = estimates[0].joints[0]
-    for degrees, chance in ((0.1, 1.0), (5.0, 0.683), (2.5, 0.954), (50.0, 0.08)):
-        covariance = np.eye(6) * math.radians(degrees) ** 2
-        assert within_reach(covariance, [replace(joint, std=0.0)]) == pytest.approx(chance,
-                                                                                   abs=0.003)
-        assert within_reach(np.eye(6) * 1e-9, [replace(joint, std=math.radians(degrees))]) == (
-            pytest.approx(chance, abs=0.003))
+
+    def chance(metres, radians, joint_std):
+        covariance = np.diag([metres ** 2] * 3 + [radians ** 2] * 3)
+        return within_reach(replace(estimates[0], covariance=covariance,
+                                    joints=(replace(joint, std=joint_std),)))
+
+    for share, expected in ((0.02, 1.0), (1.0, 0.683), (0.5, 0.954), (10.0, 0.08)):
+        turned = share * math.radians(5)
+        for told in ((share * 0.05, 1e-6, 0.0), (1e-6, turned, 0.0), (1e-6, 1e-6, turned)):
+            assert chance(*told) == pytest.approx(expected, abs=0.003)
     assert fit(0.0) == 1.0 and fit(0.004) > 0.97 and fit(0.05) < 0.1
+
+
+def test_covariance_about_the_base_is_that_of_its_origin():
+    """Against many small motions about another point."""
+    g = torch.Generator().manual_seed(0)
+    turn = roma.rotvec_to_rotmat(torch.tensor([[1.0, -2.0, 0.5]]))
+    base = State(make_transform(turn, torch.tensor([[0.2, -0.1, 1.3]])),
+                 torch.zeros(1, 1), torch.zeros(1, 1, 3), torch.tensor([[[0.0, -1.0, 0.0]]]))
+    centre = torch.tensor([0.0, 0.1, 1.5])
+    root = 0.01 * torch.randn(7, 7, generator=g)
+    steps = torch.randn(20_000, 7, generator=g) @ root.T
+    moved = refine.move(State(*(getattr(base, f).expand(len(steps), *getattr(base, f).shape[1:])
+                                for f in ('T_camera_base', 'q', 'origin', 'axis'))), steps, centre)
+    drift = moved.T_camera_base[:, :3, 3] - base.T_camera_base[0, :3, 3]
+    found = refine.about_base(root @ root.T, base.T_camera_base[0], centre)[:3, :3]
+    measured = drift.T @ drift / len(steps)
+    assert (found - measured).norm() < 0.05 * measured.norm()
+    assert (found - (root @ root.T)[:3, :3]).norm() > 0.2 * measured.norm()
 
 
 @pytest.mark.parametrize('way', ['sdf', 'chamfer'])

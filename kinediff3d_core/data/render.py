@@ -33,6 +33,7 @@ def trace(instances: Instances, T_camera_part: Tensor, rays: Tensor) -> tuple[Te
     enter by the part's signed distance until they are within 0.1 mm or leave the box.
 
     Args:
+        instances: B, or one that is seen B times, which is far less work.
         T_camera_part: (B, K, 4, 4).
         rays: (B, N, 3) with z = 1, from the camera's centre.
 
@@ -42,6 +43,8 @@ def trace(instances: Instances, T_camera_part: Tensor, rays: Tensor) -> tuple[Te
     if rays.is_cuda and TRITON:
         from kinediff3d_core.data import trace_gpu
 
+        instances = instances[torch.zeros(len(rays), dtype=torch.int64, device=rays.device)
+                              ] if len(instances) == 1 else instances
         return trace_gpu.trace(instances, T_camera_part, rays, MAX_STEPS, TOLERANCE)
     B, N = rays.shape[:2]
     depth = torch.full((B, N), FAR, device=rays.device)
@@ -82,6 +85,7 @@ def render_depth(instances: Instances, q: Tensor, T_camera_base: Tensor, intrins
     """Exact depth images.
 
     Args:
+        instances: B, or one in B states.
         q: (B, K-1) joint positions, rad or m.
         T_camera_base: (B, 4, 4), m.
 
@@ -92,12 +96,12 @@ def render_depth(instances: Instances, q: Tensor, T_camera_base: Tensor, intrins
     poses = instances.part_poses(q, T_camera_base)
     rows, columns = _image_box(posed_corners(instances, q, T_camera_base), intrinsics)
     rays = pixel_rays(intrinsics, q.device)[rows, columns]
-    near = trace(instances, poses, rays.reshape(1, -1, 3).expand(len(instances), -1, -1))
-    shape = (len(instances), intrinsics.height, intrinsics.width)
+    near = trace(instances, poses, rays.reshape(1, -1, 3).expand(len(q), -1, -1))
+    shape = (len(q), intrinsics.height, intrinsics.width)
     depth = torch.zeros(shape, device=q.device)
     part = torch.full(shape, -1, device=q.device)
     for image, seen in zip((depth, part), near, strict=True):
-        image[:, rows, columns] = seen.view(len(instances), *rays.shape[:2])
+        image[:, rows, columns] = seen.view(len(q), *rays.shape[:2])
     return depth, part
 
 

@@ -98,8 +98,9 @@ class Instances:
         return len(self.category.parts)
 
     def part_poses(self, q: Tensor, T_camera_base: Tensor) -> Tensor:
-        """T_camera_part (B, K, 4, 4) at joint positions q (B, K-1)."""
-        return forward_kinematics(self.category.joints, T_camera_base, q, self.origin, self.axis)
+        """T_camera_part (B, K, 4, 4) at joint positions q (B, K-1), of B objects or of one."""
+        origin, axis = (x.expand(len(q), -1, -1) for x in (self.origin, self.axis))
+        return forward_kinematics(self.category.joints, T_camera_base, q, origin, axis)
 
     def part_sdf(self, part: int, p: Tensor) -> Tensor:
         """Signed distance (B, N), m, of points p (B, N, 3) to a part, all in the part's frame."""

@@ -8,20 +8,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import degrees
 from pathlib import Path
 from typing import Any
-
-from safetensors import safe_open
 
 from kinediff3d_core.categories import get_category
 from kinediff3d_core.evaluation.evaluate import units
 from kinediff3d_core.evaluation.results import markdown, read
 from kinediff3d_core.urdf import write_text
-from kinediff3d_core.weights import NETWORKS, SHIPPED, trained_categories
+from kinediff3d_core.weights import NETWORKS, SHIPPED, read_notes, trained_categories
 
 Summary = Mapping[str, Mapping[str, float]]
 
@@ -36,10 +33,10 @@ ROWS = {'rot_err_deg': 'rotation', 'trans_err_m': 'translation', 'joint_state_er
 SOURCES = {'procedural': 'procedural, unseen', 'objects': 'third-party'}
 
 
-def notes(path: Path) -> dict[str, Any]:
-    """What training wrote down in the header of a file of weights."""
-    with safe_open(str(path), framework='pt') as file:
-        return dict(json.loads((file.metadata() or {}).get('notes', '{}')))
+def before(noted: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Notes of the weights that training started from, and of those before them."""
+    while noted := noted.get('before') or {}:
+        yield noted
 
 
 def scores(category: str, summaries: Mapping[str, Summary]) -> str:
@@ -78,12 +75,14 @@ def card(category: str, folder: Path, summaries: Mapping[str, Summary]) -> str:
             ['joints', ', '.join(j.name for j in spec.joints)
              + f': {seen}, as far as the instance goes']]
     for stage in NETWORKS:
-        n = notes(folder / f'{stage}.safetensors')
+        n = read_notes(folder / f'{stage}.safetensors')
         rows.append([f'`{stage}` ({WHAT[stage]})',
                      f'{n.get("steps", "?")} steps of {n.get("batch", "?")} {BATCH_OF[stage]}, '
                      f'{n.get("seconds", "?")} s on one {n.get("device", "?")}, '
-                     f'seed {n.get("seed", "?")}'])
-    if folder.parent == SHIPPED:
+                     f'seed {n.get("seed", "?")}'
+                     + ''.join(f', after {b.get("steps", "?")} steps of {b.get("batch", "?")}'
+                               for b in before(n))])
+    if folder.parent == SHIPPED and 'before' not in n:
         rows.append(['what came before', 'pose and latent stages went on from earlier weights; '
                      'sixteen stages shared the GPU (docs/training.md, "The shipped weights")'])
     rows.append(['made with', '`kinediff3d train {shape,pose,latent} --category ' + category

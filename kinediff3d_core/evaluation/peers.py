@@ -51,13 +51,14 @@ def regression(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int 
     says of pure noise (t = 1), its conditional mean.
     """
     generator, view = _look(pipeline, sample, seed)
-    net, centroid = pipeline.pose, view.few.mean(0)
-    x = net.unwhiten(net.regress(net.encode((view.few - centroid)[None])))
+    net, cloud = pipeline.pose, view.few[:1]
+    centroid = cloud[0].mean(0)
+    x = net.unwhiten(net.regress(net.encode(cloud - centroid)))
     state = refine.limit_joints(pipeline.shape, unpack_state(x, centroid))
     once = Pipeline(pipeline.category, pipeline.shape, net, pipeline.latent,
                     replace(pipeline.preset, latent_sampler='ddim', latent_steps=1),
                     pipeline.device)
-    z, field, state = once.regenerate(view.few, state, generator)
+    z, field, state = once.regenerate(cloud, state, generator)
     return pipeline.as_it_stands(z, field, state, view, generator, mesh)
 
 
@@ -71,8 +72,9 @@ def score(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int = 0,
     from the latent denoiser at that average; no descent.
     """
     generator, view = _look(pipeline, sample, seed)
-    preset, net, centroid = pipeline.preset, pipeline.pose, view.few.mean(0)
-    feature = net.encode((view.few - centroid)[None])
+    preset, net, cloud = pipeline.preset, pipeline.pose, view.few[:1]
+    centroid = cloud[0].mean(0)
+    feature = net.encode(cloud - centroid)
     noise = torch.randn(HYPOTHESES, net.size, generator=generator, device=pipeline.device)
 
     def denoise(x: Tensor, sigma: Tensor) -> Tensor:
@@ -83,7 +85,7 @@ def score(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int = 0,
     best = energy(net, x, feature, generator).argsort()[:round(KEPT * HYPOTHESES)]
     state = mean_state(unpack_state(net.unwhiten(x[best]), centroid))
     state = refine.limit_joints(pipeline.shape, state)
-    z, field, state = pipeline.regenerate(view.few, state, generator)
+    z, field, state = pipeline.regenerate(cloud, state, generator)
     return pipeline.as_it_stands(z, field, state, view, generator, mesh)
 
 

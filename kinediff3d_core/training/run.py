@@ -30,7 +30,13 @@ from kinediff3d_core.training.fast import fast_matmul
 from kinediff3d_core.training.pool import Pool
 from kinediff3d_core.training.ranks import Ranks, joined
 from kinediff3d_core.training.stages import STAGES, LatentStage, PoseStage, ShapeStage
-from kinediff3d_core.weights import SHIPPED, load_network, save_network
+from kinediff3d_core.weights import (
+    SHIPPED,
+    folder_of,
+    load_network,
+    read_notes,
+    save_network,
+)
 
 EMA_DECAY = 0.999
 WARM_UP = 200
@@ -136,8 +142,10 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
         annotate = module.annotate
     module.to(device)
     network = cast(nn.Module, module.network)
+    before = None
     if start is not None:
         _start_from(network, load_network(stage, name, start, device), start)
+        before = read_notes(folder_of(name, start) / f'{stage}.safetensors')
     ranks.copy_from_first(module)
     average = {k: v.clone() for k, v in network.state_dict().items()}
     learned = [p for p in module.parameters() if p.requires_grad]
@@ -183,7 +191,7 @@ def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: i
         save_network(network, stage, name, folder / f'{stage}.safetensors',
                      {'steps': step, 'seconds': round(spent),
                       'device': device.type, 'seed': seed, 'batch': config.batch,
-                      'processes': ranks.size})
+                      'processes': ranks.size, 'before': before})
         network.load_state_dict(raw)
 
     buffers = [b for b in module.buffers() if b.is_floating_point()]
