@@ -451,17 +451,14 @@ class Pipeline:
         there = torch.sigmoid(field.exists[best]).tolist()
         part_index = [k for k in range(len(c.parts)) if there[k] > 0.5]
         joint_index = [i for i, j in enumerate(c.joints) if there[j.child] > 0.5]
-        weight = torch.softmax(-score / SCORE_TEMPERATURE, dim=0)
-        modes, left = [], torch.ones_like(weight, dtype=torch.bool)
-        for i in torch.argsort(score).tolist():
-            if not left[i]:
-                continue
-            same = left & ~_differs(state, state[i], *MODE)
-            left &= ~same
-            T = _metric(state.T_camera_base[i], scale)
-            modes.append(Mode(float(weight[same].sum()), T,
-                              (state.q[i] * unit)[joint_index].double().cpu().numpy(),
-                              float(residual[i]) * scale))
+        order = torch.argsort(score)
+        # Neighbours are no further evidence: the best of each mode stands for it.
+        leaders = [int(order[m[0]]) for m in _modes(state[order])]
+        weight = torch.softmax(-score[leaders] / SCORE_TEMPERATURE, dim=0).tolist()
+        modes = tuple(Mode(w, _metric(state.T_camera_base[i], scale),
+                           (state.q[i] * unit)[joint_index].double().cpu().numpy(),
+                           float(residual[i]) * scale)
+                      for w, i in zip(weight, leaders, strict=True))
         covariance, q_std = self._spread(best, state, residual, information, drawn,
                                          view.seen.centroid)
         poses = refine.part_poses(self.shape, state[best:best + 1])[0]
@@ -475,7 +472,7 @@ class Pipeline:
             float(state.q[best, i] * unit[i]), j.lower, j.upper, float(q_std[i] * unit[i]),
             there[j.child]) for i, j in ((i, c.joints[i]) for i in joint_index))
         estimate = ArticulatedEstimate(
-            c.name, parts, joints, covariance, float(residual[best]) * scale, 0.0, tuple(modes),
+            c.name, parts, joints, covariance, float(residual[best]) * scale, 0.0, modes,
             z[best].double().cpu().numpy(), view.shown.double().cpu().numpy() * scale, seconds)
         return replace(estimate, confidence=(
             modes[0].weight * fit(float(residual[best])) * within_reach(estimate)))
