@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from kinediff3d_core.categories import get_category
+from kinediff3d_core.evaluation.cards import card
 from kinediff3d_core.geometry import rotation_angle, rotation_from_6d, transform_points
 from kinediff3d_core.kinematics import forward_kinematics
 from kinediff3d_core.networks.kavae import KAVAE, PRIOR_STD, kl_to_prior, segmentation_logits
@@ -13,7 +14,7 @@ from kinediff3d_core.networks.score import ScoreModel, State, pack_state, unpack
 from kinediff3d_core.training.pool import Pool
 from kinediff3d_core.training.run import _start_from, train
 from kinediff3d_core.training.stages import LatentStage
-from kinediff3d_core.weights import LARGE, SHIPPED, load_network, save_network
+from kinediff3d_core.weights import LARGE, SHIPPED, load_network, read_notes, save_network
 
 LAPTOP = get_category('laptop')
 
@@ -153,6 +154,10 @@ def test_training_starts_from_given_weights(tmp_path):
                    for folder in (None, tmp_path))
     for name, value in given.items():
         torch.testing.assert_close(made[name], value, atol=2e-4, rtol=2e-2)
+    told = read_notes(tmp_path / 'laptop' / 'pose.safetensors')
+    assert told['steps'] == 1
+    assert told['before'] == read_notes(SHIPPED / 'laptop' / 'pose.safetensors')
+    assert f', after {told["before"]["steps"]} steps of ' in card('laptop', tmp_path / 'laptop', {})
 
 
 def test_a_latent_stage_that_starts_from_given_weights_measures_its_codes_anew():

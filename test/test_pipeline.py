@@ -21,6 +21,7 @@ from kinediff3d_core.evaluation.metrics import angle_deg
 from kinediff3d_core.geometry import backproject, make_transform, transform_points
 from kinediff3d_core.networks.kavae import pack_layout
 from kinediff3d_core.networks.score import State
+from kinediff3d_core.pipeline import PLAUSIBLE, _distinct, _modes, _of_every_mode
 from kinediff3d_core.uncertainty import fit, within_reach
 
 VIEWS = 6
@@ -95,6 +96,33 @@ def test_an_estimate_is_whole(estimates):
         # The lid's frame sits at the pivot.
         pivot = e.T_camera_base[:3, :3] @ e.joints[0].origin + e.T_camera_base[:3, 3]
         np.testing.assert_allclose(e.parts[1].T_camera_part[:3, 3], pivot, atol=1e-4)
+
+
+def states_about(degrees, positions):
+    """Laptops turned about the camera's axis by ``degrees``, at joint ``positions``."""
+    turn = torch.zeros(len(degrees), 3)
+    turn[:, 2] = torch.deg2rad(torch.tensor(degrees))
+    return State(make_transform(roma.rotvec_to_rotmat(turn), torch.zeros(len(degrees), 3)),
+                 torch.tensor(positions)[:, None], torch.zeros(len(degrees), 1, 3),
+                 torch.tensor([0.0, -1.0, 0.0]).expand(len(degrees), 1, 3))
+
+
+def test_every_mode_that_may_be_right_goes_on():
+    # Two of one mode; a half turn; another joint state; a quarter turn that explains too little.
+    state = states_about([0.0, 6.0, 180.0, 0.0, 90.0], [1.0, 1.0, 1.0, 2.0, 1.0])
+    score = torch.tensor([0.004, 0.003, 0.009, 0.010, 0.003 + 1.1 * PLAUSIBLE])
+    assert _modes(state) == [[0, 1], [2], [3], [4]]
+    assert _distinct(state, score, 2, 4.0).tolist() == [1, 2, 3]
+    # More places than modes: the next best that differ, however badly they fit.
+    assert _distinct(state, score, 4, 4.0).tolist() == [1, 0, 2, 3]
+    assert _distinct(state, score, 5, 8.0).tolist() == [1, 2, 3, 4]
+
+
+def test_what_is_decoded_has_all_of_the_larger_modes():
+    state = states_about([0.0, 1.0, 2.0, 3.0, 180.0, 90.0, 181.0], [1.0] * 7)
+    assert _of_every_mode(state, 4).tolist() == [0, 4, 1, 2]
+    assert sorted(_of_every_mode(state, 7).tolist()) == list(range(7))
+    assert _of_every_mode(state, 30).shape == (7,)
 
 
 def test_what_looks_the_same_from_both_ends_has_two_modes():

@@ -143,6 +143,15 @@ def test_rays_that_are_left_out_meet_nothing(laptops, right, nearer):
     assert ((part >= 0).any() == (right < 5)).all()
 
 
+def test_one_object_in_several_states_is_rendered_as_several_objects(laptops):
+    q, T = sample_views(laptops[:3], torch.Generator().manual_seed(4))
+    one = torch.zeros(3, dtype=torch.int64)
+    together = render_depth(laptops[:1], q, T, CAMERA)
+    for found, expected in zip(together, render_depth(laptops[one], q, T, CAMERA), strict=True):
+        assert torch.equal(found, expected)
+    assert (together[1] >= 0).flatten(1).any(1).all()
+
+
 def test_largest_neighbour_is_that_of_pooling():
     image = torch.randn(3, 17, 2, generator=torch.Generator().manual_seed(0))
     pooled = torch.nn.functional.max_pool2d(image[:, None], 3, 1, 1)[:, 0]
