@@ -305,6 +305,18 @@ def test_simulated_camera_says_the_truth_with_one_stamp(film: list, processes: d
         assert np.linalg.norm(points.mean(axis=0) - T[:3, 3]) < 0.3
 
 
+def test_simulated_camera_shows_the_first_state_while_it_renders_the_others(
+        recorder: Recorder, tmp_path: Path) -> None:
+    """Hundreds of states are minutes of work; it does not wait for them, nor at its end."""
+    told = recorder.listen(JointState, '/early/truth/joint_states')
+    with NodeProcess('camera_sim_node', tmp_path / 'camera.log', namespace='early', parameters={
+            'category': 'drawer', 'states': 360, 'rate': 5.0}) as camera:
+        recorder.wait_for(lambda: len(told.messages) >= 5, START, 'first images')
+        assert len({tuple(m.position) for m in told.messages}) == 1
+        assert camera.stop(timeout=10.0) == 0
+        assert 'rendered 360 of 360' not in camera.output()
+
+
 # --- the way it should be ------------------------------------------------------------------------
 
 def test_missing_camera_info_is_named_and_waited_for(bench: Bench, frames: list) -> None:
