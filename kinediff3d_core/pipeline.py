@@ -45,7 +45,7 @@ from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import ScoreModel, State, unpack_state
 from kinediff3d_core.refinement import Observation
 from kinediff3d_core.segmentation import segment_object
-from kinediff3d_core.uncertainty import fit, within_reach
+from kinediff3d_core.uncertainty import carried, fit, within_reach
 from kinediff3d_core.weights import Inflation, load_inflation, load_network
 
 MAX_POINTS = 4_000_000
@@ -58,7 +58,7 @@ class Preset:
     clouds: int = 4
     """Choices of points that the score model is given: what one hides another may show."""
     hypotheses: int = 24
-    """Samples of the score model for each of them, and of all those how many are decoded."""
+    """Samples of the score model for each of them. As many of all those, and one, are decoded."""
     sampler: str = 'fixed'
     """``fixed`` (log-spaced steps) or ``rk45`` (Dormand-Prince at 1e-5)."""
     sampler_steps: int = 14
@@ -469,7 +469,7 @@ class Pipeline:
             j.name, j.joint_type, c.parts[j.parent], c.parts[j.child],
             state.origin[best, i].double().cpu().numpy() * scale,
             torch.nn.functional.normalize(state.axis[best, i].double(), dim=-1).cpu().numpy(),
-            float(state.q[best, i] * unit[i]), j.lower, j.upper, float(q_std[i] * unit[i]),
+            float(state.q[best, i] * unit[i]), j.lower, j.upper, float(q_std[i]) * float(unit[i]),
             there[j.child]) for i, j in ((i, c.joints[i]) for i in joint_index))
         estimate = ArticulatedEstimate(
             c.name, parts, joints, covariance, float(residual[best]) * scale, 0.0, modes,
@@ -478,7 +478,7 @@ class Pipeline:
             modes[0].weight * fit(float(residual[best])) * within_reach(estimate)))
 
     def _spread(self, best: int, state: State, residual: Tensor, information: Tensor,
-                drawn: State | None, centre: Tensor) -> tuple[np.ndarray, Tensor]:
+                drawn: State | None, centre: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Covariance (6, 6) of the base pose in metres and radians, and q's deviation (J).
 
         The spread of the refined hypotheses that stayed in the best one's mode, what the residual
@@ -494,19 +494,20 @@ class Pipeline:
         return self.pose_covariance(total, state.T_camera_base[best], centre)
 
     def pose_covariance(self, motions: Tensor, T_camera_base: Tensor, centre: Tensor,
-                        ) -> tuple[np.ndarray, Tensor]:
+                        ) -> tuple[np.ndarray, np.ndarray]:
         """Covariance (6, 6) of the base pose, m and rad, and q's deviation (J), canonical.
 
         Args:
             motions: (6 + J, 6 + J) covariance of motions about ``centre``, canonical units.
             T_camera_base: (4, 4), canonical units.
         """
-        total = refine.about_base(motions, T_camera_base, centre)
-        total = total * self.inflation[:, None] * self.inflation
-        unit = torch.ones(6, device=total.device)
-        unit[:3] = self.category.scale
-        covariance = (total[:6, :6] * unit[:, None] * unit).double().cpu().numpy()
-        return (covariance + covariance.T) / 2, total.diagonal()[6:].clamp_min(0).sqrt()
+        arm = T_camera_base[:3, 3] - centre
+        total = carried(*(x.double().cpu().numpy() for x in (motions, arm)))
+        factor = self.inflation.double().cpu().numpy()
+        factor[:3] *= self.category.scale
+        covariance = total[:6, :6] * factor[:6, None] * factor[:6]
+        deviations: np.ndarray = np.sqrt(total.diagonal()[6:].clip(0)) * factor[6:]
+        return (covariance + covariance.T) / 2, deviations
 
 
 @contextmanager
@@ -624,7 +625,7 @@ def _distinct(state: State, score: Tensor, keep: int, degrees: float) -> Tensor:
     order = torch.argsort(score)
     ranked, best = state[order], float(score.min())
     leaders = [m[0] for m in _modes(ranked)][:MODES]
-    chosen = [i for i in leaders if float(score[order[i]]) < best + PLAUSIBLE or i == leaders[0]]
+    chosen = [i for i in leaders if float(score[order[i]]) < best + PLAUSIBLE]
     for i in range(len(order)):
         if len(chosen) >= keep:
             break

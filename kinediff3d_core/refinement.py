@@ -436,22 +436,6 @@ def left_open(information: Tensor, residual: Tensor) -> Tensor:
     return out
 
 
-def about_base(covariance: Tensor, T_camera_base: Tensor, centre: Tensor) -> Tensor:
-    """A covariance (6 + J, 6 + J) of motions about ``centre`` as one of the base's pose.
-
-    Turned about another point the base's origin moves along: its translation is that of the origin
-    itself, as poses with covariance have it.
-
-    Args:
-        T_camera_base: (4, 4).
-    """
-    x, y, z = T_camera_base[:3, 3] - centre
-    o = torch.zeros_like(x)
-    carry = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
-    carry[:3, 3:6] = torch.stack([o, z, -y, -z, o, x, y, -x, o]).view(3, 3)
-    return carry @ covariance @ carry.T
-
-
 def descend_chamfer(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,
                     normals: Tensor, iterations: int, lr: float = 0.01) -> State:
     """Gradient descent on eq. 9 with the surface that the camera can see.

@@ -207,6 +207,9 @@ class Tracker:
         self.mark_view()
         self.seconds, self._T_fixed_camera = seconds, T_fixed_camera
         self.estimate, self.doubtful, self.score = estimate, False, math.inf
+        # That it is the right mode: what of the confidence stays while the object is tracked.
+        self._sure = estimate.confidence / (fit(estimate.residual / self._category.scale)
+                                            * within_reach(estimate))
         self.patience = SECOND_LOOK[0]
 
     @torch.no_grad()
@@ -395,13 +398,12 @@ class Tracker:
         parts = tuple(replace(part, T_camera_part=poses[k])
                       for part, k in zip(before.parts, self._parts, strict=True))
         joints = tuple(replace(joint, position=float(q[i]), velocity=float(v[i]),
-                               std=float(deviations[i] * units[i]), origin=origin[i])
+                               std=float(deviations[i]) * float(units[i]), origin=origin[i])
                        for joint, i in zip(before.joints, self._index, strict=True))
         mode = Mode(1.0, poses[0], q[self._index].numpy(), mean * scale)
         estimate = replace(before, parts=parts, joints=joints, covariance=covariance,
                            residual=mean * scale, modes=(mode,), points=cloud, seconds={})
-        sure = (before.confidence * fit(mean) / fit(before.residual / scale)
-                * within_reach(estimate) / within_reach(before))
+        sure = self._sure * fit(mean) * within_reach(estimate)
         return replace(estimate, confidence=min(1.0, sure))
 
 

@@ -56,14 +56,25 @@ def part_covariances(estimate: ArticulatedEstimate) -> dict[str, np.ndarray]:
     found = {estimate.parts[0].name: np.asarray(estimate.covariance, np.float64)}
     for joint in estimate.joints:
         parent, child = poses[joint.parent], poses[joint.child]
-        carry = np.eye(6)
-        carry[:3, 3:] = -_cross(child[:3, 3] - parent[:3, 3])
         own = np.zeros(6)
         axis = parent[:3, :3] @ np.asarray(joint.axis)
         own[slice(3, 6) if joint.joint_type == 'revolute' else slice(0, 3)] = axis
-        found[joint.child] = (carry @ found[joint.parent] @ carry.T
+        found[joint.child] = (carried(found[joint.parent], child[:3, 3] - parent[:3, 3])
                               + joint.std ** 2 * np.outer(own, own))
     return found
+
+
+def carried(covariance: np.ndarray, arm: np.ndarray) -> np.ndarray:
+    """A covariance of motions about one point as one about another: a turn moves that along.
+
+    Args:
+        covariance: (6 + J, 6 + J), translation and rotation first.
+        arm: (3,) from the one point to the other.
+    """
+    carry = np.eye(len(covariance))
+    carry[:3, 3:6] = -_cross(arm)
+    out: np.ndarray = carry @ covariance @ carry.T
+    return out
 
 
 def _cross(v: np.ndarray) -> np.ndarray:

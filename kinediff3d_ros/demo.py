@@ -114,9 +114,7 @@ class Listener:
         true_poses = {stamp_key(m): conversions.matrix_from_pose(m.pose)
                       for m in self.true_pose.messages}
         poses = self._base_poses()
-        still = next(iter(true_positions.values()), None)
-        begin = min((key for key, q in true_positions.items()
-                     if not np.array_equal(q, still, equal_nan=True)), default=(0, 0))
+        begin = self.motion_begin() or (0, 0)
         samples = []
         for arrival, message in list(self.joints.entries):
             key = stamp_key(message)
@@ -125,6 +123,11 @@ class Listener:
                 samples.append(Sample(stamp, self._in_order(message), true_positions[key],
                                       poses[key], true_poses[key], arrival - stamp))
         return samples
+
+    def motion_begin(self) -> Stamp | None:
+        """Stamp of the first state that is not the one at the start; None before."""
+        messages = self.true_joints.messages
+        return next((stamp_key(m) for m in messages if m.position != messages[0].position), None)
 
     def truth(self) -> tuple[np.ndarray, np.ndarray]:
         """Stamps (N,), s since the epoch, in order, and true positions (N, K-1) as in samples."""
@@ -290,9 +293,7 @@ def _wait_for_motion(listener: Listener, processes: Sequence[NodeProcess]) -> No
     """The camera renders most of the states while it shows the first."""
     with _progress('rendering the other states', START_LIMIT, '{desc}: {elapsed}') as bar:
         end = time.monotonic() + START_LIMIT
-        while time.monotonic() < end:
-            if len(np.unique(np.nan_to_num(listener.truth()[1]), axis=0)) > 1:
-                break
+        while listener.motion_begin() is None and time.monotonic() < end:
             _require_running(processes)
             time.sleep(0.25)
             bar.refresh()
