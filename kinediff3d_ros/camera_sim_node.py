@@ -49,8 +49,9 @@ class CameraSimNode(Node):
         self._depth = endpoints.publisher(self, Image, 'depth/image_rect', qos)
         self._info = endpoints.publisher(self, CameraInfo, 'depth/camera_info', qos)
         self._mask = endpoints.publisher(self, Image, 'mask', qos) if p.publish_mask else None
-        self._joints = endpoints.publisher(self, JointState, 'truth/joint_states', qos)
-        self._pose = endpoints.publisher(self, PoseStamped, 'truth/pose', qos)
+        # Whoever compares needs the truth of every frame, and it is small.
+        self._joints = endpoints.publisher(self, JointState, 'truth/joint_states', 100)
+        self._pose = endpoints.publisher(self, PoseStamped, 'truth/pose', 100)
         self._shown = still, self.get_clock().now()
         self._closed = threading.Event()
         self._renderer = threading.Thread(target=self._render, args=(scene,))

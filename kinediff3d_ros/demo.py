@@ -89,9 +89,9 @@ class Listener:
         self.category = category
         self.depth = recorder.listen(Image, '/camera/depth/image_rect', keep=300)
         self.mask = recorder.listen(Image, '/camera/mask', keep=300)
-        self.true_joints = recorder.listen(JointState, '/camera/truth/joint_states')
-        self.true_pose = recorder.listen(PoseStamped, '/camera/truth/pose')
-        self.joints = recorder.listen(JointState, '/joint_states')
+        self.true_joints = recorder.listen(JointState, '/camera/truth/joint_states', 100)
+        self.true_pose = recorder.listen(PoseStamped, '/camera/truth/pose', 100)
+        self.joints = recorder.listen(JointState, '/joint_states', 100)
         self.tf = recorder.listen(TFMessage, '/tf', 100)
         self.points = recorder.listen(PointCloud2, '/points_used', keep=15)
         self.markers = recorder.listen(MarkerArray, '/markers', keep=15, raw=True)
@@ -301,8 +301,8 @@ def _wait_for_motion(listener: Listener, processes: Sequence[NodeProcess]) -> No
 
 def _record(listener: Listener, seconds: float, processes: Sequence[NodeProcess],
             ) -> dict[str, object]:
-    """Watch; the last process's resident memory after a tenth of the time and at the end."""
-    early = None
+    """Watch; the last process's resident memory, medians of the second and the last tenth."""
+    resident: list[float] = []
     with _progress('watching', seconds,
                    '{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s{postfix}') as bar:
         begin = time.monotonic()
@@ -310,14 +310,15 @@ def _record(listener: Listener, seconds: float, processes: Sequence[NodeProcess]
             _require_running(processes)
             bar.n = passed
             bar.set_postfix_str(f'{len(listener.joints.entries)} estimates')
-            if early is None and passed > seconds / 10:
-                early = processes[-1].resident_mib()
+            resident.append(processes[-1].resident_mib() or np.nan)
             time.sleep(0.2)
         bar.n = seconds
         bar.refresh()
-    late = processes[-1].resident_mib()
-    return {} if early is None or late is None else {
-        'resident_mib': {'early': round(early, 1), 'late': round(late, 1)}}
+    tenth = len(resident) // 10
+    early, late = (float(np.median(resident[i * tenth:(i + 1) * tenth] or [np.nan]))
+                   for i in (1, 9))
+    return {'resident_mib': {'early': round(early, 1), 'late': round(late, 1)}
+            } if np.isfinite(early + late) else {}
 
 
 def _progress(text: str, seconds: float, bar_format: str) -> tqdm:
@@ -350,7 +351,8 @@ def summarise(listener: Listener, status: dict[str, str], answered: float, secon
         'seed': SCENE.seed,
         'instance': SCENE.instance,
         'seconds': seconds,
-        'frames': len({stamp_key(m) for m in listener.true_joints.messages}),
+        'frames': len({stamp_key(m) for heard in (listener.true_joints, listener.joints)
+                       for m in heard.messages}),
         'estimates': len(listener.joints.entries),
         'compared': len(samples),
         'no_estimates': int(status.get('no_estimates', 0)),
