@@ -12,9 +12,8 @@ import torch
 from kinediff3d_core import refinement as refine
 from kinediff3d_core.category_file import add_own_categories
 from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
-from kinediff3d_core.geometry import Intrinsics
-from kinediff3d_core.pipeline import Generated, Pipeline
-from kinediff3d_core.segmentation import segment_object
+from kinediff3d_core.geometry import Intrinsics, ObjectCloud
+from kinediff3d_core.pipeline import Generated, Pipeline, cloud_of
 from kinediff3d_core.weights import trained_categories
 
 AUTO = 'auto'
@@ -53,9 +52,10 @@ class AutoPipeline:
                              'category')
         return cls({name: Pipeline.load(name, preset, device, weights) for name in names})
 
-    def infer(self, points: np.ndarray | None = None, *, depth: np.ndarray | None = None,
-              intrinsics: Intrinsics | None = None, mask: np.ndarray | None = None,
-              mesh: bool = True, seed: int = 0) -> ArticulatedEstimate:
+    def infer(self, points: np.ndarray | ObjectCloud | None = None, *,
+              depth: np.ndarray | None = None, intrinsics: Intrinsics | None = None,
+              mask: np.ndarray | None = None, mesh: bool = True,
+              seed: int = 0) -> ArticulatedEstimate:
         """Estimate the object in one view, and what it is; as :meth:`Pipeline.infer`.
 
         Returns:
@@ -66,16 +66,14 @@ class AutoPipeline:
             ValueError: input of a wrong shape or kind.
             NoEstimate: no category explains the view; the message has the reason of the last.
         """
-        if depth is not None and intrinsics is not None and points is None and mask is None:
-            mask = segment_object(depth, intrinsics)  # once, not for every category
+        cloud = cloud_of(points, depth, intrinsics, mask)  # once, not for every category
         first, reasons = [], []
         for name, pipeline in self.pipelines.items():
             usual = pipeline.preset
             pipeline.preset = replace(usual, rounds=1)
             try:
-                quick = pipeline.infer(points, depth=depth, intrinsics=intrinsics, mask=mask,
-                                       mesh=False, seed=seed)
-                first.append((misfit(pipeline, quick), name))
+                quick = pipeline.infer(cloud, mesh=False, seed=seed)
+                first.append((misfit(pipeline, quick, cloud.others), name))
             except NoEstimate as reason:
                 reasons.append(reason)
             finally:
@@ -83,9 +81,8 @@ class AutoPipeline:
         found: dict[str, tuple[float, ArticulatedEstimate]] = {}
         for _, name in sorted(first)[:FINALISTS]:
             try:
-                estimate = self.pipelines[name].infer(points, depth=depth, intrinsics=intrinsics,
-                                                      mask=mask, mesh=mesh, seed=seed)
-                found[name] = misfit(self.pipelines[name], estimate), estimate
+                estimate = self.pipelines[name].infer(cloud, mesh=mesh, seed=seed)
+                found[name] = misfit(self.pipelines[name], estimate, cloud.others), estimate
             except NoEstimate as reason:
                 reasons.append(reason)
         if not found:
@@ -122,17 +119,20 @@ def load_pipeline(category: str, preset: str = 'fast', device: str = 'cpu',
 
 
 @torch.no_grad()
-def misfit(pipeline: Pipeline, estimate: ArticulatedEstimate) -> float:
+def misfit(pipeline: Pipeline, estimate: ArticulatedEstimate, others: np.ndarray) -> float:
     """How badly an estimate explains its points, as a share of their extent.
 
     :func:`refinement.fit_score` at one reach for all categories, whatever their scales.
+
+    Args:
+        others: (M, 3) points off the object (:class:`ObjectCloud`), m.
     """
     points = np.asarray(estimate.points, dtype=np.float64)
     extent = float(np.linalg.norm(np.subtract(*np.percentile(points, (97, 3), axis=0))))
     extent /= pipeline.category.scale
     generator = torch.Generator(pipeline.device).manual_seed(0)
     field, state = pipeline.stands_for(estimate)
-    view = pipeline.look(generator, points)
+    view = pipeline.look(generator, ObjectCloud(points, others))
     surface, _ = refine.surface_samples(pipeline.shape, field, pipeline.preset.surface, generator)
     score, _ = refine.fit_score(pipeline.shape, field, state, view.seen, surface, REACH * extent)
     return float(score[0]) / extent

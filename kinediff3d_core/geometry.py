@@ -6,7 +6,7 @@ The camera frame is optical (z forward, x right, y down); metres and radians thr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import roma
@@ -30,6 +30,27 @@ class Intrinsics:
                 and self.fx > 0 and self.fy > 0 and self.width > 0 and self.height > 0):
             raise ValueError(
                 f'camera intrinsics need positive, finite fx, fy, width and height, got {self}')
+
+
+@dataclass(frozen=True)
+class ObjectCloud:
+    """What one view shows of an object and beside it, camera frame, m.
+
+    Attributes:
+        points: (N, 3) on the object.
+        others: (M, 3) off it: what may hide it, or be what its mask has missed.
+    """
+
+    points: np.ndarray
+    others: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), dtype=np.float32))
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @classmethod
+    def of(cls, cloud: np.ndarray | ObjectCloud) -> ObjectCloud:
+        """A cloud as it is, or one that shows nothing but the object's points (N, 3)."""
+        return cloud if isinstance(cloud, cls) else cls(np.asarray(cloud))
 
 
 def rotation_from_6d(a: Tensor) -> Tensor:
@@ -117,3 +138,21 @@ def backproject(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | No
     z = depth[v, u].astype(np.float32)
     return np.stack([(u - intrinsics.cx) / intrinsics.fx * z,
                      (v - intrinsics.cy) / intrinsics.fy * z, z], axis=-1).astype(np.float32)
+
+
+def object_cloud(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray) -> ObjectCloud:
+    """The points (:func:`backproject`) on an object, and some of those off it that are near in the
+    image: every third pixel both ways, within the object's larger extent of its middle.
+
+    Args:
+        mask: (H, W), true where the object is.
+    """
+    points = backproject(depth, intrinsics, mask)
+    beside = np.zeros(depth.shape, dtype=bool)
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    if len(points):
+        reach = max(np.ptp(rows), np.ptp(columns))
+        window = tuple(slice(max(0, (i[0] + i[-1]) // 2 - reach), (i[0] + i[-1]) // 2 + reach + 1)
+                       for i in (rows, columns))
+        beside[window][::3, ::3] = ~mask[window][::3, ::3].astype(bool)
+    return ObjectCloud(points, backproject(depth, intrinsics, beside))

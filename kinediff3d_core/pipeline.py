@@ -33,8 +33,9 @@ from kinediff3d_core.estimate import (
 )
 from kinediff3d_core.geometry import (
     Intrinsics,
-    backproject,
+    ObjectCloud,
     make_transform,
+    object_cloud,
     rotation_angle,
     to_part_frames,
 )
@@ -186,13 +187,15 @@ class Pipeline:
                    PRESETS[preset], target, load_inflation(category, weights))
 
     @torch.no_grad()
-    def infer(self, points: np.ndarray | None = None, *, depth: np.ndarray | None = None,
-              intrinsics: Intrinsics | None = None, mask: np.ndarray | None = None,
-              mesh: bool = True, seed: int = 0) -> ArticulatedEstimate:
+    def infer(self, points: np.ndarray | ObjectCloud | None = None, *,
+              depth: np.ndarray | None = None, intrinsics: Intrinsics | None = None,
+              mask: np.ndarray | None = None, mesh: bool = True,
+              seed: int = 0) -> ArticulatedEstimate:
         """Estimate the object in one view.
 
         Args:
-            points: (N, 3) cloud of the object in the camera frame, m; or give ``depth``.
+            points: (N, 3) cloud of the object in the camera frame, m, alone or with what is
+                beside it; or give ``depth``.
             depth: (H, W) z-depth, m, with ``intrinsics``; pixels without depth are 0 or NaN.
             mask: (H, W), true on the object; None removes the support plane and keeps the
                 largest cluster.
@@ -232,16 +235,17 @@ class Pipeline:
         return self._estimate(best, z, field, state, score, residual, information, meshes, view,
                               seconds, drawn)
 
-    def look(self, generator: torch.Generator, points: np.ndarray | None = None,
+    def look(self, generator: torch.Generator, points: np.ndarray | ObjectCloud | None = None,
              depth: np.ndarray | None = None, intrinsics: Intrinsics | None = None,
              mask: np.ndarray | None = None) -> View:
         """What :meth:`infer` uses of its input; arguments and errors are the same."""
-        cloud = self._cloud(points, depth, intrinsics, mask) / self.category.scale
+        found = cloud_of(points, depth, intrinsics, mask)
+        cloud, others = (x / self.category.scale for x in (found.points, found.others))
         shown = torch.from_numpy(cloud).to(self.device)
         few = torch.stack([_some(shown, NETWORK_POINTS, generator)
                            for _ in range(self.preset.clouds)])
         shown = _some(shown, SHOWN_POINTS, generator)
-        return View(few, refine.observe(cloud, self.preset.points, generator), shown)
+        return View(few, refine.observe(cloud, self.preset.points, generator, others), shown)
 
     def as_it_stands(self, z: Tensor, field: Field, state: State, view: View,
                      generator: torch.Generator, mesh: bool) -> ArticulatedEstimate:
@@ -306,29 +310,6 @@ class Pipeline:
         chain = [m if m is not None else d for m, d in zip(held, decoded, strict=True)]
         return Generated(given, tuple(_posed(m, T) for m, T in zip(decoded, poses, strict=True)),
                          tuple(_posed(m, T) for m, T in zip(chain, poses, strict=True)))
-
-    def _cloud(self, points: np.ndarray | None, depth: np.ndarray | None,
-               intrinsics: Intrinsics | None, mask: np.ndarray | None) -> np.ndarray:
-        if (points is None) == (depth is None):
-            raise ValueError('give either points or depth with intrinsics')
-        if depth is not None:
-            if intrinsics is None:
-                raise ValueError('depth needs intrinsics (fx, fy, cx, cy, width, height)')
-            if mask is None:
-                mask = segment_object(depth, intrinsics)
-            cloud = backproject(depth, intrinsics, mask)
-        else:
-            cloud = np.asarray(points, dtype=np.float32)
-            if cloud.ndim != 2 or cloud.shape[1] != 3:
-                raise ValueError(f'points must be (N, 3), got {cloud.shape}')
-            if len(cloud) > MAX_POINTS:
-                raise ValueError(f'{len(cloud)} points are more than {MAX_POINTS}; downsample')
-            cloud = cloud[np.isfinite(cloud).all(1) & (cloud[:, 2] > 0)]
-        cloud = _without_strays(cloud)
-        if len(cloud) < MIN_POINTS:
-            raise NoEstimate(f'{len(cloud)} points on the object, at least {MIN_POINTS} are '
-                             'needed; move closer or check the mask')
-        return cloud
 
     def _sample_states(self, clouds: Tensor, generator: torch.Generator) -> State:
         """Regressed states of each choice of points, then samples of the score model, in turn."""
@@ -517,6 +498,33 @@ def _stage(seconds: dict[str, float], name: str) -> Iterator[None]:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     seconds[name] = time.perf_counter() - start
+
+
+def cloud_of(points: np.ndarray | ObjectCloud | None, depth: np.ndarray | None,
+             intrinsics: Intrinsics | None, mask: np.ndarray | None) -> ObjectCloud:
+    """The cloud that the input of :meth:`Pipeline.infer` amounts to; errors are the same."""
+    if (points is None) == (depth is None):
+        raise ValueError('give either points or depth with intrinsics')
+    if depth is not None:
+        if intrinsics is None:
+            raise ValueError('depth needs intrinsics (fx, fy, cx, cy, width, height)')
+        if mask is None:
+            mask = segment_object(depth, intrinsics)
+        found = object_cloud(depth, intrinsics, np.asarray(mask))
+        cloud = found.points
+    else:
+        found = ObjectCloud.of(cast(np.ndarray | ObjectCloud, points))
+        cloud = np.asarray(found.points, dtype=np.float32)
+        if cloud.ndim != 2 or cloud.shape[1] != 3:
+            raise ValueError(f'points must be (N, 3), got {cloud.shape}')
+        if len(cloud) > MAX_POINTS:
+            raise ValueError(f'{len(cloud)} points are more than {MAX_POINTS}; downsample')
+        cloud = cloud[np.isfinite(cloud).all(1) & (cloud[:, 2] > 0)]
+    cloud = _without_strays(cloud)
+    if len(cloud) < MIN_POINTS:
+        raise NoEstimate(f'{len(cloud)} points on the object, at least {MIN_POINTS} are '
+                         'needed; move closer or check the mask')
+    return ObjectCloud(cloud, found.others)
 
 
 def _without_strays(cloud: np.ndarray) -> np.ndarray:

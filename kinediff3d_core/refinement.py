@@ -32,6 +32,9 @@ BAND = 2.5
 """Width of the band along the outline, cells."""
 STANDOFFS = (0.02, 0.06)
 """How far in front of each observed point space is known to be empty, canonical units."""
+HIDDEN = 0.02
+"""Surface that is no further than this in front of what else was measured there, canonical units,
+may be that, or behind it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Observation:
         points: (N, 3) observed surface. empty: (M, 3) points known to be in free space.
         centroid: (3,) of the points.
         silhouette: (G, G) distance to the object's outline in the image, tangent units.
+        others: (G, G) smallest depth that was measured off the object; inf where nothing was.
         corner: (2,) tangent coordinates x/z, y/z of the first cell's centre; cell: cell size.
     """
 
@@ -49,11 +53,13 @@ class Observation:
     empty: Tensor
     centroid: Tensor
     silhouette: Tensor
+    others: Tensor
     corner: Tensor
     cell: float
 
 
-def observe(cloud: np.ndarray, n: int, generator: torch.Generator) -> Observation:
+def observe(cloud: np.ndarray, n: int, generator: torch.Generator,
+            others: np.ndarray | None = None) -> Observation:
     """Observation of a camera-frame cloud.
 
     Half of the points that residuals use are drawn from a band along the object's outline: where
@@ -61,6 +67,7 @@ def observe(cloud: np.ndarray, n: int, generator: torch.Generator) -> Observatio
 
     Args:
         cloud: (P, 3) all points, canonical units. n: how many points residuals use.
+        others: (M, 3) points off the object: what may hide it, or be what its mask has missed.
     """
     tangent = cloud[:, :2] / cloud[:, 2:]
     low, high = tangent.min(0), tangent.max(0)
@@ -68,13 +75,25 @@ def observe(cloud: np.ndarray, n: int, generator: torch.Generator) -> Observatio
     cells = int(np.clip(0.9 * np.sqrt(len(cloud)), 24, 96))
     cell = size / cells
     corner = (low + high) / 2 - size / 2 + cell / 2
-    index = np.clip(np.floor((tangent - corner) / cell + 0.5).astype(int), 0, cells - 1)
+
+    def cells_of(tangent: np.ndarray) -> np.ndarray:
+        at: np.ndarray = np.floor((tangent - corner) / cell + 0.5).astype(int)
+        return at
+
+    index = np.clip(cells_of(tangent), 0, cells - 1)
     seen = np.zeros((cells, cells), dtype=bool)
     seen[index[:, 1], index[:, 0]] = True
     seen = scipy.ndimage.binary_fill_holes(scipy.ndimage.binary_closing(
         np.pad(seen, 2), iterations=2))[2:-2, 2:-2]
     distance = scipy.ndimage.distance_transform_edt(~seen) * cell
     inside = scipy.ndimage.distance_transform_edt(np.pad(seen, 1))[1:-1, 1:-1]
+    measured = np.full((cells, cells), np.inf, dtype=np.float32)
+    if others is not None:
+        others = others[np.isfinite(others).all(1) & (others[:, 2] > 0)]
+        at = cells_of(others[:, :2] / others[:, 2:])
+        within = ((at > 0) & (at < cells - 1)).all(1)
+        np.minimum.at(measured, (at[within, 1], at[within, 0]), others[within, 2])
+        measured = scipy.ndimage.minimum_filter(measured, 3)
     band = torch.from_numpy(inside[index[:, 1], index[:, 0]] < BAND)
     device = generator.device
     lot = torch.rand(2, len(cloud), generator=generator, device=device)
@@ -87,6 +106,7 @@ def observe(cloud: np.ndarray, n: int, generator: torch.Generator) -> Observatio
     empty = torch.cat([half[0] - s * half[1] for s in STANDOFFS])
     return Observation(points, empty, points.mean(0),
                        torch.from_numpy(distance).float().to(device),
+                       torch.from_numpy(measured).to(device),
                        torch.from_numpy(corner).float().to(device), cell)
 
 
@@ -141,7 +161,10 @@ def surface_samples(net: KAVAE, field: Field, n: int, generator: torch.Generator
 
 
 def outline_distance(seen: Observation, points: Tensor) -> tuple[Tensor, Tensor]:
-    """How far points (..., 3) lie outside the observed outline, and the gradient (..., 3)."""
+    """How far points (..., 3) lie outside the observed outline, and the gradient (..., 3).
+
+    Zero where something else was measured at or in front of a point: it could not be seen.
+    """
     z = points[..., 2:].clamp_min(0.05)
     tangent = points[..., :2] / z
     cells = seen.silhouette.shape[0]
@@ -158,9 +181,11 @@ def outline_distance(seen: Observation, points: Tensor) -> tuple[Tensor, Tensor]
     value = (d00 * (1 - fx) + d10 * fx) * (1 - fy) + (d01 * (1 - fx) + d11 * fx) * fy
     du = ((d10 - d00) * (1 - fy) + (d11 - d01) * fy) / seen.cell
     dv = ((d01 - d00) * (1 - fx) + (d11 - d10) * fx) / seen.cell
+    j = (inside + 0.5).long()
+    open_ = z[..., 0] < seen.others[j[..., 1], j[..., 0]] - HIDDEN
     distance = value * z[..., 0]
     gradient = torch.stack([du, dv, value - du * tangent[..., 0] - dv * tangent[..., 1]], dim=-1)
-    return distance, gradient
+    return distance * open_, gradient * open_[..., None]
 
 
 def fit_score(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,

@@ -22,6 +22,7 @@ from torch import Tensor
 from kinediff3d_core import refinement as refine
 from kinediff3d_core.categories import Category
 from kinediff3d_core.estimate import ArticulatedEstimate, Mode
+from kinediff3d_core.geometry import ObjectCloud
 from kinediff3d_core.networks.kavae import FAR, KAVAE, Field
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.pipeline import MIN_POINTS, Pipeline
@@ -213,12 +214,12 @@ class Tracker:
         self.patience = SECOND_LOOK[0]
 
     @torch.no_grad()
-    def track(self, cloud: np.ndarray, seconds: float,
+    def track(self, cloud: np.ndarray | ObjectCloud, seconds: float,
               T_fixed_camera: np.ndarray | None = None) -> ArticulatedEstimate:
         """Where the object is in the next frame.
 
         Args:
-            cloud: (N, 3) points on the object, camera frame, m.
+            cloud: (N, 3) points on the object, camera frame, m, alone or with what is beside it.
             seconds: when the frame was taken, on the clock of the other frames.
             T_fixed_camera: (4, 4) where the camera is, in a frame that does not move; None if
                 the camera stands still.
@@ -235,8 +236,9 @@ class Tracker:
             raise TrackingLost(f'{gap:.2f} s between two frames')
         if len(cloud) < MIN_POINTS:
             raise TrackingLost(f'{len(cloud)} points on the object')
-        some = cloud[::max(1, len(cloud) // CLOUD)] / self._category.scale
-        seen = refine.observe(some, POINTS, self._generator)
+        cloud, scale = ObjectCloud.of(cloud), self._category.scale
+        some = cloud.points[::max(1, len(cloud) // CLOUD)] / scale
+        seen = refine.observe(some, POINTS, self._generator, cloud.others / scale)
         prior = self._carried(T_fixed_camera)
         late = not self._started or gap > LATE
         start = self._catch_up(prior, seen) if late else self._predict(prior, gap)
@@ -254,7 +256,7 @@ class Tracker:
         self._learn_velocity(prior, state, gap)
         self._state, self.seconds, self.score = state, seconds, float(score)
         self._T_fixed_camera = T_fixed_camera
-        self.estimate = self._estimate(open_, residual[0], cloud, seen.centroid)
+        self.estimate = self._estimate(open_, residual[0], cloud.points, seen.centroid)
         return self.estimate
 
     def news(self) -> bool:
@@ -414,8 +416,9 @@ def _with_slack(category: Category) -> Category:
         for j in category.joints))
 
 
-def better_of(tracker: Tracker, candidate: Tracker | None, cloud: np.ndarray, seconds: float,
-              T_fixed_camera: np.ndarray | None = None) -> tuple[Tracker, ArticulatedEstimate]:
+def better_of(tracker: Tracker, candidate: Tracker | None, cloud: np.ndarray | ObjectCloud,
+              seconds: float, T_fixed_camera: np.ndarray | None = None,
+              ) -> tuple[Tracker, ArticulatedEstimate]:
     """Who goes on: a tracker, or one from a newer full estimate if that explains a frame better.
 
     A tracker that goes on is more patient from then on; a new one is as patient as the old.

@@ -11,6 +11,7 @@ import torch
 
 from kinediff3d_core.auto import AUTO, AutoPipeline, load_pipeline
 from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
+from kinediff3d_core.geometry import ObjectCloud
 from kinediff3d_core.pipeline import Pipeline
 from kinediff3d_core.tracking import Tracker
 
@@ -46,9 +47,9 @@ class Models:
         if self.device != 'cpu':
             self._on_device(self._warm_up)
 
-    def infer(self, category: str, cloud: np.ndarray, mesh: bool,
+    def infer(self, category: str, cloud: ObjectCloud, mesh: bool,
               seed: int) -> ArticulatedEstimate:
-        """A full estimate of the object that a cloud (N, 3) shows; see ``Pipeline.infer``.
+        """A full estimate of the object that a cloud shows; see ``Pipeline.infer``.
 
         With category ``auto`` the estimate says what the object is, too.
         """

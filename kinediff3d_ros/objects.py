@@ -10,6 +10,7 @@ import numpy as np
 from std_msgs.msg import Header
 
 from kinediff3d_core.estimate import Mesh
+from kinediff3d_core.geometry import ObjectCloud
 from kinediff3d_core.tracking import Tracker
 from kinediff3d_ros.health import Health
 from kinediff3d_ros.outputs import ObjectOutputs
@@ -27,7 +28,7 @@ class View:
 
     header: Header
     seconds: float
-    cloud: np.ndarray
+    cloud: ObjectCloud
     T_fixed_camera: np.ndarray | None
     begin: float
     epoch: int

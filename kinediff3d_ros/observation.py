@@ -12,7 +12,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
 from kinediff3d_core.estimate import NoEstimate
-from kinediff3d_core.geometry import Intrinsics, backproject
+from kinediff3d_core.geometry import Intrinsics, ObjectCloud, object_cloud
 from kinediff3d_core.segmentation import segment_cloud, segment_object
 from kinediff3d_ros.conversions import (
     depth_from_image,
@@ -55,13 +55,13 @@ class Sight:
 
     Attributes:
         header: of the input.
-        clouds: mask id to the measured points (N, 3) on that object, camera frame, m, or why
-            there are none; the only object of a frame without ids has id 0.
+        clouds: mask id to the measured points on that object and beside it, or why there are
+            none; the only object of a frame without ids has id 0.
         seconds: wall time of the stages ``convert`` and ``segment``.
     """
 
     header: Header
-    clouds: dict[int, np.ndarray | NoEstimate]
+    clouds: dict[int, ObjectCloud | NoEstimate]
     seconds: dict[str, float]
 
 
@@ -102,7 +102,7 @@ def observe(frame: DepthFrame | CloudFrame, parameters: PerceptionParameters,
         'convert': converted - begin, 'segment': time.perf_counter() - converted})
 
 
-def _or_reason(find: Callable[[], np.ndarray]) -> np.ndarray | NoEstimate:
+def _or_reason(find: Callable[[], ObjectCloud]) -> ObjectCloud | NoEstimate:
     try:
         return find()
     except NoEstimate as reason:
@@ -137,41 +137,40 @@ def _measured(depth: np.ndarray, parameters: PerceptionParameters) -> np.ndarray
 
 
 def _masked_points(depth: np.ndarray, mask: np.ndarray, intrinsics: Intrinsics,
-                   parameters: PerceptionParameters) -> np.ndarray:
+                   parameters: PerceptionParameters) -> ObjectCloud:
     measured = _measured(depth, parameters)
     if not mask.any():
         raise NoEstimate(f'the mask has no pixel of id {parameters.mask_id}'
                          if parameters.mask_id else 'the mask is empty')
-    return _require_points(backproject(depth, intrinsics, mask & measured), parameters)
+    return _require_points(object_cloud(depth, intrinsics, mask & measured), parameters)
 
 
 def _found_points(depth: np.ndarray, intrinsics: Intrinsics, parameters: PerceptionParameters,
-                  stride: int) -> np.ndarray:
+                  stride: int) -> ObjectCloud:
     """Points of the object that stands on a support, or in front of nothing."""
     depth = np.where(_measured(depth, parameters), depth, np.float32(0))[::stride, ::stride]
     if stride > 1:
         i = intrinsics
         intrinsics = Intrinsics(i.fx / stride, i.fy / stride, i.cx / stride, i.cy / stride,
                                 depth.shape[1], depth.shape[0])
-    cloud = backproject(depth, intrinsics, segment_object(depth, intrinsics))
+    cloud = object_cloud(depth, intrinsics, segment_object(depth, intrinsics))
     return _require_points(cloud, parameters)
 
 
-def _object_points(points: np.ndarray, parameters: PerceptionParameters) -> np.ndarray:
+def _object_points(points: np.ndarray, parameters: PerceptionParameters) -> ObjectCloud:
     if parameters.max_depth > 0:
         points = points[points[:, 2] <= parameters.max_depth]
     if not len(points):
         raise NoEstimate('the point cloud holds no finite point within max_depth')
-    if parameters.segment_points:
-        points = points[segment_cloud(points)]
-    return _require_points(points, parameters)
+    own = segment_cloud(points) if parameters.segment_points else np.ones(len(points), dtype=bool)
+    return _require_points(ObjectCloud(points[own], points[~own]), parameters)
 
 
-def _require_points(points: np.ndarray, parameters: PerceptionParameters) -> np.ndarray:
-    if len(points) < parameters.min_points:
-        raise NoEstimate(f'only {len(points)} valid points on the object; need '
+def _require_points(cloud: ObjectCloud, parameters: PerceptionParameters) -> ObjectCloud:
+    if len(cloud) < parameters.min_points:
+        raise NoEstimate(f'only {len(cloud)} valid points on the object; need '
                          f'{parameters.min_points} (parameter min_points)')
-    return points
+    return cloud
 
 
 def _size(shape: tuple[int, ...]) -> str:

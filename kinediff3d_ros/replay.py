@@ -22,7 +22,7 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
-from kinediff3d_core.geometry import backproject
+from kinediff3d_core.geometry import ObjectCloud, object_cloud
 from kinediff3d_core.pipeline import Pipeline
 from kinediff3d_core.segmentation import segment_cloud, segment_object
 from kinediff3d_core.tracking import Tracker, TrackingLost, better_of
@@ -54,11 +54,11 @@ class Topics:
 
 @dataclass(frozen=True)
 class Frame:
-    """One view: ``points`` (N, 3) on the object, m, or ``reason`` why there are none."""
+    """One view: the object's ``cloud``, or ``reason`` why there is none."""
 
     header: Header
     recorded: int
-    points: np.ndarray | None
+    cloud: ObjectCloud | None
     reason: str = ''
 
     @property
@@ -253,7 +253,7 @@ def _of_images(recorded: int, image: Image, info: CameraInfo, mask: Image | None
         if pixels.shape != depth.shape:
             raise ValueError(f'mask is {pixels.shape[1]} x {pixels.shape[0]} pixels but the depth '
                              f'image is {depth.shape[1]} x {depth.shape[0]}')
-        return Frame(header, recorded, backproject(depth, intrinsics, pixels & (depth > 0)))
+        return Frame(header, recorded, object_cloud(depth, intrinsics, pixels & (depth > 0)))
     except (NoEstimate, ValueError) as reason:
         return Frame(header, recorded, None, str(reason))
 
@@ -261,7 +261,8 @@ def _of_images(recorded: int, image: Image, info: CameraInfo, mask: Image | None
 def _of_cloud(recorded: int, cloud: PointCloud2, segment: bool) -> Frame:
     try:
         points = conversions.points_from_cloud(cloud)
-        return Frame(cloud.header, recorded, points[segment_cloud(points)] if segment else points)
+        own = segment_cloud(points) if segment else np.ones(len(points), dtype=bool)
+        return Frame(cloud.header, recorded, ObjectCloud(points[own], points[~own]))
     except (NoEstimate, ValueError) as reason:
         return Frame(cloud.header, recorded, None, str(reason))
 
@@ -290,33 +291,33 @@ class Follower:
         """The estimate of the next frame."""
         begin = time.perf_counter()
         estimate, reason, kind = None, frame.reason, 'none'
-        if frame.points is not None:
-            estimate, reason = self._track(frame, frame.points)
+        if frame.cloud is not None:
+            estimate, reason = self._track(frame, frame.cloud)
             kind = 'tracked'
             if estimate is None:
                 try:
-                    estimate = self._look(frame, frame.points)
+                    estimate = self._look(frame, frame.cloud)
                     kind = 'full'
                     self._tracker = self._tracker_of(frame, estimate)
                 except (NoEstimate, ValueError) as error:
                     reason, kind = str(error), 'none'
         return Record(frame, kind, estimate, reason, 1e3 * (time.perf_counter() - begin))
 
-    def _look(self, frame: Frame, points: np.ndarray) -> ArticulatedEstimate:
+    def _look(self, frame: Frame, cloud: ObjectCloud) -> ArticulatedEstimate:
         self._looked = frame.seconds
-        return self._pipeline.infer(points, mesh=self._mesh, seed=self._seed)
+        return self._pipeline.infer(cloud, mesh=self._mesh, seed=self._seed)
 
     def _tracker_of(self, frame: Frame, estimate: ArticulatedEstimate) -> Tracker | None:
         return Tracker(self._pipeline, estimate, frame.seconds) if self._tracking else None
 
-    def _track(self, frame: Frame, points: np.ndarray) -> tuple[ArticulatedEstimate | None, str]:
+    def _track(self, frame: Frame, cloud: ObjectCloud) -> tuple[ArticulatedEstimate | None, str]:
         """The estimate by tracking, or None and why there is none; prepares a second look."""
         tracker, candidate = self._tracker, self._candidate
         self._tracker = self._candidate = None
         if tracker is None:
             return None, ''
         try:
-            tracker, estimate = better_of(tracker, candidate, points, frame.seconds)
+            tracker, estimate = better_of(tracker, candidate, cloud, frame.seconds)
         except TrackingLost as lost:
             return None, f'track left: {lost}'
         self._tracker = tracker
@@ -325,7 +326,7 @@ class Follower:
             return estimate, ''
         tracker.mark_view()
         try:
-            self._candidate = self._tracker_of(frame, self._look(frame, points))
+            self._candidate = self._tracker_of(frame, self._look(frame, cloud))
         except (NoEstimate, ValueError) as error:
             return estimate, f'second look: {error}'
         return estimate, 'second look'
@@ -491,4 +492,4 @@ def _slim(record: Record) -> Record:
     if estimate is not None:
         estimate = replace(estimate, points=np.zeros((0, 3)), latent=np.zeros(0), modes=(),
                            parts=tuple(replace(p, mesh=None) for p in estimate.parts))
-    return replace(record, frame=replace(record.frame, points=None), estimate=estimate)
+    return replace(record, frame=replace(record.frame, cloud=None), estimate=estimate)

@@ -307,7 +307,7 @@ class Scene:
                     replace(part, mesh=None) for part in estimate.parts))
             one.new_shape |= bare != one.bare
             one.bare = bare
-            one.outputs.publish(estimate, view.header, view.cloud, view.T_fixed_camera,
+            one.outputs.publish(estimate, view.header, view.cloud.points, view.T_fixed_camera,
                                 one.new_shape)
             one.new_shape = False
             one.health.count('estimates')

@@ -8,9 +8,11 @@ import torch
 
 from kinediff3d_core.geometry import (
     Intrinsics,
+    ObjectCloud,
     backproject,
     invert_transform,
     make_transform,
+    object_cloud,
     rotation_from_6d,
     rotation_to_6d,
     transform_points,
@@ -108,6 +110,26 @@ def test_backprojection_projects_back():
     v = p[:, 1] / p[:, 2] * camera.fy + camera.cy
     np.testing.assert_allclose(depth[v.round().astype(int), u.round().astype(int)], p[:, 2])
     np.testing.assert_allclose(u, u.round(), atol=1e-3)
+
+
+def test_object_cloud_is_the_object_and_what_is_beside_it():
+    camera = Intrinsics(50.0, 50.0, 39.5, 29.5, 80, 60)
+    depth, mask = np.full((60, 80), 2.0, np.float32), np.zeros((60, 80), bool)
+    mask[10:22, 10:26] = True
+    depth[10:22, 10:26] = 1.0
+    depth[::2, :5] = np.nan
+    cloud = object_cloud(depth, camera, mask)
+    np.testing.assert_array_equal(cloud.points, backproject(depth, camera, mask))
+    assert len(cloud) == 12 * 16 and (cloud.others[:, 2] == 2.0).all()
+    u = cloud.others[:, 0] / cloud.others[:, 2] * 50 + 39.5
+    v = cloud.others[:, 1] / cloud.others[:, 2] * 50 + 29.5
+    # To the image's edge, and as far as the mask is wide from its middle.
+    assert u.min() < 4 and v.min() < 3 and 29 <= u.max() <= 32 and 27 <= v.max() <= 30
+    assert len(cloud.others) > 60
+    nothing = object_cloud(depth, camera, np.zeros_like(mask))
+    assert len(nothing) == len(nothing.others) == 0
+    bare = ObjectCloud.of(cloud.points)
+    assert bare.points is cloud.points and len(bare.others) == 0 and ObjectCloud.of(bare) is bare
 
 
 @pytest.mark.parametrize('shape', [(16, 10), (9, 16)])

@@ -18,7 +18,12 @@ from kinediff3d_core.data.sensor import apply_sensor
 from kinediff3d_core.data.views import TEST_CAMERA, sample_views
 from kinediff3d_core.evaluation.evaluate import procedural_samples
 from kinediff3d_core.evaluation.metrics import angle_deg
-from kinediff3d_core.geometry import backproject, make_transform, transform_points
+from kinediff3d_core.geometry import (
+    backproject,
+    make_transform,
+    object_cloud,
+    transform_points,
+)
 from kinediff3d_core.networks.kavae import pack_layout
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.pipeline import PLAUSIBLE, _distinct, _modes, _of_every_mode
@@ -296,6 +301,42 @@ def test_outline_gradient_is_that_of_finite_differences():
                    - refine.outline_distance(seen, p - step)[0]) / 2e-3
         error = (numeric - gradient[:, axis]).abs()
         assert error.median() < 2e-3  # cells' borders have kinks
+
+
+def test_what_could_not_be_seen_is_not_missed():
+    """Something stands before the space at the right of a plate: there the plate may go on, but
+    not before it, and not where nothing was measured."""
+    g = torch.Generator().manual_seed(0)
+    x = torch.rand(9000, 3, generator=g) * torch.tensor([0.4, 0.4, 0.0])
+    plate, screen = x + torch.tensor([-0.4, -0.2, 2.0]), x + torch.tensor([0.01, -0.2, 1.9])
+    seen = refine.observe(plate.numpy(), 100, g, screen.numpy())
+    alone = refine.observe(plate.numpy(), 100, g)
+
+    def outside(seen, *at):
+        distance, gradient = refine.outline_distance(seen, torch.tensor([at]))
+        assert (distance > 0) == (gradient.abs().amax() > 0)
+        return float(distance)
+
+    behind, before, aside = (0.15, 0.0, 2.0), (0.14, 0.0, 1.85), (-0.2, 0.3, 2.0)
+    assert outside(seen, *behind) == 0 and outside(alone, *behind) > 0.1
+    assert outside(seen, *before) == outside(alone, *before) > 0.1
+    assert outside(seen, *aside) == outside(alone, *aside) > 0.05
+    # What the mask has missed is not in front of itself.
+    missed = refine.observe(plate.numpy(), 100, g, (plate + torch.tensor([0.4, 0.0, 0.0])).numpy())
+    assert outside(missed, *behind) == 0
+
+
+def test_a_leg_that_the_mask_has_missed_is_found():
+    """The masks of these eyeglasses have lost a leg; the depth images have it."""
+    pipeline, errors = Pipeline.load('eyeglasses'), {True: [], False: []}
+    sample = procedural_samples('eyeglasses', 0, shapes=False)
+    for view in (sample(98), sample(124)):
+        for others, found in errors.items():
+            cloud = object_cloud(view.depth, view.intrinsics, view.mask)
+            e = pipeline.infer(cloud if others else cloud.points, mesh=False)
+            found.append(max(abs(j.position - q) for j, q in zip(
+                e.joints, view.truth.positions, strict=True)))
+    assert np.degrees(errors[True]).max() < 15 < 25 < np.degrees(errors[False]).min()
 
 
 def test_a_motion_is_the_step_that_leads_there(pipeline):

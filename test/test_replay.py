@@ -102,11 +102,11 @@ def test_frames_are_what_was_recorded(bag: Path, views: list[SimulatedFrame]) ->
             assert topics == R.Topics(DEPTH, INFO, MASK, '', TRUTH)
             found = list(R.frames(reader, topics, truth=truth))
             other = next(R.frames(reader, topics, mask_id=2))
-            assert other.points is not None and not len(other.points)
+            assert other.cloud is not None and not len(other.cloud)
         assert [f.header.stamp.nanosec for f in found] == [100_000_000 * i for i in range(4)]
         for frame, view in zip(found, views, strict=True):
             depth = np.round(view.depth * 1000).astype(np.float32) * np.float32(0.001)
-            np.testing.assert_allclose(frame.points, backproject(
+            np.testing.assert_allclose(frame.cloud.points, backproject(
                 depth, INTRINSICS, view.mask & (depth > 0)), atol=1e-6)
             assert frame.header.frame_id == CAMERA and frame.seconds > 100 - 1e-6
     assert [m.position[0] for m in truth[:4]] == [float(v.positions[0]) for v in views]
@@ -118,7 +118,7 @@ def test_clouds_are_taken_where_there_is_no_depth(views: list, tmp_path: Path) -
         topics = R.choose_topics(reader, R.Topics())
         assert topics == R.Topics(points=POINTS)
         found = list(R.frames(reader, topics))
-    assert [len(f.points) for f in found] == [
+    assert [len(f.cloud) for f in found] == [
         len(backproject(v.depth, INTRINSICS, v.mask)) for v in views]
 
 

@@ -68,7 +68,7 @@ class InstantTracker:
 
     def track(self, cloud, seconds, T_fixed_camera=None):
         time.sleep(self.delay)
-        position, before = float(cloud[:, 2].mean()), self.estimate.joints[0].position
+        position, before = float(cloud.points[:, 2].mean()), self.estimate.joints[0].position
         if abs(position - before) > 0.5:
             raise TrackingLost('jumped')
         self.seconds = seconds
@@ -107,9 +107,9 @@ class InstantModels:
         time.sleep(self.delay)
         InstantModels.calls += 1
         InstantModels.sought.append(category)
-        if cloud[:, 2].mean() > 3.0:
+        if cloud.points[:, 2].mean() > 3.0:
             raise NoEstimate('too far')
-        estimate = laptop_estimate(float(cloud[:, 2].mean()))
+        estimate = laptop_estimate(float(cloud.points[:, 2].mean()))
         if category != 'auto':
             return estimate
         estimate = replace(estimate, categories={'laptop': 0.9, 'stapler': 0.1})
@@ -643,7 +643,7 @@ def test_out_of_gpu_memory_goes_on_with_the_cpu(monkeypatch: pytest.MonkeyPatch)
 def test_auto_loads_all_categories_with_weights() -> None:
     value = models.Models(['auto'], 'fast', 'cpu', '', print)
     assert value.categories == tuple(trained_categories()) and len(value.categories) > 1
-    with pytest.raises(NoEstimate, match='no category explains the cloud'):
+    with pytest.raises(NoEstimate, match='20 points on the object, at least 100'):
         value.infer('auto', np.full((20, 3), 0.5, dtype=np.float32), False, 0)
 
 

