@@ -51,9 +51,9 @@ POOR, HOPELESS = 0.02, 0.03
 SEARCH = 0.3, 6
 """From this share of the growth that loses an object on, each so-manieth frame is tried with other
 joint positions, too: descents do not find a joint that has jumped, or turned back fast."""
-ANOTHER_VIEW = math.radians(30.0), 0.25
-"""Turn of the direction to the camera (rad), or motion of a joint (share of its range), after
-which a view may show what the full estimate could not see."""
+ANOTHER_VIEW = math.radians(30.0), 0.25, 0.12
+"""Turn of the direction to the camera (rad), or motion of a revolute or a prismatic joint (share
+of its range), after which a view may show what the full estimate could not see."""
 SECOND_LOOK = 2.0, 24.0
 """Least time between two full estimates of an object that is tracked but doubtful, or is seen from
 another side or in another state than at the last, s: at first, and at most. It doubles each time
@@ -212,6 +212,7 @@ class Tracker:
         self._sure = estimate.confidence / (fit(estimate.residual / self._category.scale)
                                             * within_reach(estimate))
         self.patience = SECOND_LOOK[0]
+        self._looks = 1
 
     @torch.no_grad()
     def track(self, cloud: np.ndarray | ObjectCloud, seconds: float,
@@ -266,13 +267,39 @@ class Tracker:
             self._told = self._state.origin
         return bool(moved > NEWS)
 
+    @torch.no_grad()
+    def agree(self, other: Tracker) -> ArticulatedEstimate:
+        """Take the mean of both trackers' full estimates of where sliding joints end.
+
+        Both have followed the same frame. What one view says of where a drawer is closed tends
+        towards what is usual, the wrong way once it is open and the other way once it is closed.
+
+        Returns:
+            the estimate with the joints' new positions and origins; the poses stay.
+        """
+        share = other._looks / (self._looks + other._looks)
+        both = [i for i in self._index if i in other._index and bool(self._slides[i])]
+        step = torch.zeros_like(self._state.q)
+        step[:, both] = share * (other._state.q - self._state.q)[:, both]
+        self._state = replace(self._state, q=self._state.q + step,
+                              origin=self._state.origin - step[..., None] * self._state.axis)
+        self._looks += other._looks
+        scale, units = self._category.scale, self._units.double().cpu()
+        origin = self._state.origin[0].double().cpu().numpy() * scale
+        q = self._state.q[0].double().cpu() * units
+        self.estimate = replace(self.estimate, joints=tuple(
+            replace(joint, position=float(q[i]), origin=origin[i])
+            for joint, i in zip(self.estimate.joints, self._index, strict=True)))
+        return self.estimate
+
     @property
     def another_view(self) -> bool:
         """Whether the object is seen otherwise than at the start, or when it was last marked."""
         towards, q = self._seen_from()
         turn = math.acos(min(1.0, max(-1.0, float(towards @ self._marked[0]))))
         moved = (q - self._marked[1]).abs()
-        return turn > ANOTHER_VIEW[0] or bool((moved > ANOTHER_VIEW[1])[self._index].any())
+        far = moved > torch.where(self._slides, ANOTHER_VIEW[2], ANOTHER_VIEW[1])
+        return turn > ANOTHER_VIEW[0] or bool(far[self._index].any())
 
     def mark_view(self) -> None:
         """Take this view as one that a full estimate has been made of, or is being made of."""
@@ -421,7 +448,8 @@ def better_of(tracker: Tracker, candidate: Tracker | None, cloud: np.ndarray | O
               ) -> tuple[Tracker, ArticulatedEstimate]:
     """Who goes on: a tracker, or one from a newer full estimate if that explains a frame better.
 
-    A tracker that goes on is more patient from then on; a new one is as patient as the old.
+    A tracker that goes on is more patient from then on; a new one is as patient as the old. Both
+    have a say in where sliding joints end.
 
     Args:
         candidate: None if there is none. The others: as for :meth:`Tracker.track`.
@@ -441,13 +469,13 @@ def better_of(tracker: Tracker, candidate: Tracker | None, cloud: np.ndarray | O
     except TrackingLost:
         return tracker, tracker.track(cloud, seconds, T_fixed_camera)
     try:
-        old = tracker.track(cloud, seconds, T_fixed_camera)
+        tracker.track(cloud, seconds, T_fixed_camera)
     except TrackingLost:
         return candidate, new
     if candidate.score > BETTER * tracker.score:
-        return tracker, old
+        return tracker, tracker.agree(candidate)
     candidate.patience = before
-    return candidate, new
+    return candidate, candidate.agree(tracker)
 
 
 def _box_distance(offset: Tensor, half: Tensor) -> Tensor:

@@ -22,10 +22,10 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
+from kinediff3d_core.following import Follower
 from kinediff3d_core.geometry import ObjectCloud, object_cloud
 from kinediff3d_core.pipeline import Pipeline
 from kinediff3d_core.segmentation import segment_cloud, segment_object
-from kinediff3d_core.tracking import Tracker, TrackingLost, better_of
 from kinediff3d_ros import conversions
 from kinediff3d_ros.inputs import nanoseconds
 from kinediff3d_ros.pairing import StampPairing
@@ -71,9 +71,7 @@ class Record:
     """What became of one frame.
 
     Attributes:
-        kind: ``full``, ``tracked`` or ``none``.
-        reason: why there is no estimate, or why the track was left; ``second look`` where a full
-            estimate was made beside the tracked one.
+        kind, estimate, reason: as in :class:`kinediff3d_core.following.Followed`.
         milliseconds: that it took.
     """
 
@@ -267,71 +265,6 @@ def _of_cloud(recorded: int, cloud: PointCloud2, segment: bool) -> Frame:
         return Frame(cloud.header, recorded, None, str(reason))
 
 
-# --- estimating ---------------------------------------------------------------------------------
-
-class Follower:
-    """Full estimates where they are needed, tracking between them, as the node has it.
-
-    An object in doubt, or seen from another side or in another state than at its last full
-    estimate, gets another one, which takes over if it explains the next frame better.
-
-    Args:
-        tracking: False makes every estimate a full one.
-        mesh: full estimates have meshes; tracked ones carry them along.
-    """
-
-    def __init__(self, pipeline: Pipeline, tracking: bool = True, mesh: bool = True,
-                 seed: int = 0) -> None:
-        self._pipeline, self._tracking, self._mesh, self._seed = pipeline, tracking, mesh, seed
-        self._tracker: Tracker | None = None
-        self._candidate: Tracker | None = None
-        self._looked = 0.0
-
-    def take(self, frame: Frame) -> Record:
-        """The estimate of the next frame."""
-        begin = time.perf_counter()
-        estimate, reason, kind = None, frame.reason, 'none'
-        if frame.cloud is not None:
-            estimate, reason = self._track(frame, frame.cloud)
-            kind = 'tracked'
-            if estimate is None:
-                try:
-                    estimate = self._look(frame, frame.cloud)
-                    kind = 'full'
-                    self._tracker = self._tracker_of(frame, estimate)
-                except (NoEstimate, ValueError) as error:
-                    reason, kind = str(error), 'none'
-        return Record(frame, kind, estimate, reason, 1e3 * (time.perf_counter() - begin))
-
-    def _look(self, frame: Frame, cloud: ObjectCloud) -> ArticulatedEstimate:
-        self._looked = frame.seconds
-        return self._pipeline.infer(cloud, mesh=self._mesh, seed=self._seed)
-
-    def _tracker_of(self, frame: Frame, estimate: ArticulatedEstimate) -> Tracker | None:
-        return Tracker(self._pipeline, estimate, frame.seconds) if self._tracking else None
-
-    def _track(self, frame: Frame, cloud: ObjectCloud) -> tuple[ArticulatedEstimate | None, str]:
-        """The estimate by tracking, or None and why there is none; prepares a second look."""
-        tracker, candidate = self._tracker, self._candidate
-        self._tracker = self._candidate = None
-        if tracker is None:
-            return None, ''
-        try:
-            tracker, estimate = better_of(tracker, candidate, cloud, frame.seconds)
-        except TrackingLost as lost:
-            return None, f'track left: {lost}'
-        self._tracker = tracker
-        unsure = tracker.doubtful or tracker.another_view
-        if not unsure or frame.seconds - self._looked <= tracker.patience:
-            return estimate, ''
-        tracker.mark_view()
-        try:
-            self._candidate = self._tracker_of(frame, self._look(frame, cloud))
-        except (NoEstimate, ValueError) as error:
-            return estimate, f'second look: {error}'
-        return estimate, 'second look'
-
-
 # --- writing ------------------------------------------------------------------------------------
 
 class OutputBag:
@@ -465,7 +398,7 @@ def replay(bag: Path, out: Path, pipeline: Pipeline, wanted: Topics, *, tracking
                                                         mask_id)):
                     if i % every:
                         continue
-                    record = follower.take(frame)
+                    record = _followed(follower, frame)
                     lines.write(json.dumps(record.to_dict()) + '\n')
                     if written is not None:
                         written.add(record)
@@ -485,6 +418,15 @@ def replay(bag: Path, out: Path, pipeline: Pipeline, wanted: Topics, *, tracking
     draw_timeline(records, truth, out / 'timeline.png',
                   f'{bag.name}: {pipeline.category.name}, {len(records)} frames')
     return records
+
+
+def _followed(follower: Follower, frame: Frame) -> Record:
+    if frame.cloud is None:
+        return Record(frame, 'none', None, frame.reason, 0.0)
+    begin = time.perf_counter()
+    found = follower.take(frame.cloud, frame.seconds)
+    return Record(frame, found.kind, found.estimate, found.reason,
+                  1e3 * (time.perf_counter() - begin))
 
 
 def _slim(record: Record) -> Record:

@@ -21,9 +21,8 @@ from std_msgs.msg import Header, String  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 from visualization_msgs.msg import MarkerArray  # noqa: E402
 
-from kinediff3d_core import cli, tracking  # noqa: E402
+from kinediff3d_core import cli  # noqa: E402
 from kinediff3d_core.geometry import Intrinsics, backproject  # noqa: E402
-from kinediff3d_core.pipeline import Pipeline  # noqa: E402
 from kinediff3d_core.simulated_camera import (  # noqa: E402
     SimulatedCamera,
     SimulatedFrame,
@@ -147,25 +146,6 @@ def test_replay_from_the_command_line(bag: Path, views: list, tmp_path: Path, ca
     assert transforms[1].transforms[0].header.stamp.nanosec == 100_000_000
     recorded = {at for _, at, _ in heard}
     assert recorded == {100_000_000_000 + 100_000_000 * i for i in range(3)}
-
-
-def test_what_is_seen_otherwise_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, 'SECOND_LOOK', (0.15, 0.3))
-    scene = SimulatedScene.sample('laptop', 0, 0, INTRINSICS, states=24)
-    camera = SimulatedCamera(replace(scene, positions=scene.positions[7:23:2]))
-    follower = R.Follower(Pipeline.load('laptop'), mesh=False)
-    found, errors = [], []
-    for i in range(8):
-        view = camera.state(i)
-        record = follower.take(R.Frame(header(i), 0, backproject(
-            view.depth, INTRINSICS, view.mask)))
-        assert record.estimate is not None
-        found.append((record.kind, record.reason))
-        errors.append(record.estimate.joints[0].position - view.positions[0])
-    assert found[0] == ('full', '') and {kind for kind, _ in found[1:]} == {'tracked'}
-    looks = [i for i, (_, reason) in enumerate(found) if reason == 'second look']
-    assert looks and looks[0] > 1 and len(looks) < 4, found
-    assert np.degrees(np.abs(errors)).max() < 12
 
 
 def refused(capsys, path: Path, *arguments: str) -> str:

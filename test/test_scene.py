@@ -79,6 +79,9 @@ class InstantTracker:
                                 categories=self.estimate.categories)
         return self.estimate
 
+    def agree(self, other):
+        return self.estimate
+
     def news(self) -> bool:
         moved, InstantTracker.moved_ends = InstantTracker.moved_ends > 0, 0
         return moved

@@ -15,7 +15,13 @@ from kinediff3d_core import refinement as refine
 from kinediff3d_core.estimate import ArticulatedEstimate
 from kinediff3d_core.evaluation.benchmark import tracking as time_tracking
 from kinediff3d_core.evaluation.metrics import angle_deg
-from kinediff3d_core.geometry import backproject, to_part_frames, transform_points
+from kinediff3d_core.following import Follower
+from kinediff3d_core.geometry import (
+    backproject,
+    object_cloud,
+    to_part_frames,
+    transform_points,
+)
 from kinediff3d_core.simulated_camera import SimulatedCamera, SimulatedScene
 from kinediff3d_core.tracking import Table, Tracker, TrackingLost, better_of
 from kinediff3d_core.uncertainty import in_frame, part_covariances
@@ -251,6 +257,29 @@ def test_a_drawer_shows_where_it_is_closed(cabinet):
     np.testing.assert_allclose(child, answers[-1].parts[1].T_camera_part, atol=1e-4)
 
 
+def test_full_estimates_have_a_say_in_where_a_drawer_is_closed(cabinet, monkeypatch):
+    """The second one, which takes over, has it 30 mm further in; the third explains no more."""
+    pipeline, estimate, cloud = cabinet
+    position = estimate.joints[0].position
+    first, here = Tracker(pipeline, estimate, 0.0), cloud(position)
+    for by, taken_over, mean in ((0.03, True, 0.015), (0.0, False, 0.01)):
+        monkeypatch.setattr(tracking, 'BETTER', math.inf if taken_over else 0.0)
+        other = Tracker(pipeline, estimate, first.seconds)
+        step = torch.zeros_like(other._state.q)
+        step[0, other._index] = by / pipeline.category.scale
+        other._state = replace(other._state, q=other._state.q + step,
+                               origin=other._state.origin - step[..., None] * other._state.axis)
+        winner, answer = better_of(first, other, here, first.seconds + 0.1)
+        assert winner is (other if taken_over else first)
+        assert answer.joints[0].position == pytest.approx(position + mean, abs=0.003)
+        np.testing.assert_allclose(answer.parts[1].T_camera_part,
+                                   estimate.parts[1].T_camera_part, atol=0.004)
+        placed = answer.T_camera_base @ answer.part_poses_at(
+            np.array([answer.joints[0].position]))[answer.joints[0].child]
+        np.testing.assert_allclose(placed, answer.parts[1].T_camera_part, atol=1e-4)
+        first = winner
+
+
 def opened_again(scene: int, back: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """Errors (F) of the drawers, of the base along them (F), m, while they close and open."""
     pipeline = Pipeline.load('drawer')
@@ -286,6 +315,27 @@ def test_joints_that_outrun_the_descent_are_found_again(monkeypatch):
     monkeypatch.setattr(tracking, 'SEARCH', (math.inf, 1))
     behind = np.abs(opened_again(2)[0][-4:]).mean()
     assert found < 0.07 and found < 0.7 * behind  # what it is for
+
+
+def test_what_is_seen_otherwise_is_looked_at_again(pipeline, monkeypatch):
+    monkeypatch.setattr(tracking, 'SECOND_LOOK', (0.15, 0.3))
+    scene = SimulatedScene.sample('laptop', 0, 0, CAMERA, states=24)
+    camera = SimulatedCamera(replace(scene, positions=scene.positions[7:23:2]))
+    follower = Follower(pipeline, mesh=False)
+    found, errors = [], []
+    for i in range(8):
+        view = camera.state(i)
+        answer = follower.take(object_cloud(view.depth, CAMERA, view.mask), 0.1 * i)
+        found.append((answer.kind, answer.reason))
+        errors.append(answer.estimate.joints[0].position - view.positions[0])
+    assert found[0] == ('full', '') and {kind for kind, _ in found[1:]} == {'tracked'}
+    looks = [i for i, (_, reason) in enumerate(found) if reason == 'second look']
+    assert looks and looks[0] > 1 and len(looks) < 4, found
+    assert np.degrees(np.abs(errors)).max() < 12
+    nothing = follower.take(np.zeros((20, 3)), 1.0)
+    assert nothing.kind == 'none' and nothing.estimate is None
+    assert '0 points on the object' in nothing.reason
+    assert follower.take(object_cloud(view.depth, CAMERA, view.mask), 1.1).kind == 'full'
 
 
 def test_table_is_near_the_network(pipeline, estimate):
