@@ -183,9 +183,9 @@ def _infer(options: argparse.Namespace) -> int:
     pipeline = load_pipeline(options.category, options.preset, options.device, options.weights)
     try:
         if options.points is not None and options.segment:
-            from kinediff3d_core.segmentation import segment_cloud
+            from kinediff3d_core.segmentation import object_in_cloud
 
-            inputs['points'] = inputs['points'][segment_cloud(inputs['points'])]
+            inputs['points'] = object_in_cloud(inputs['points'])
         estimate = pipeline.infer(**inputs, mesh=True, seed=options.seed)
     except NoEstimate as reason:
         print(f'kinediff3d: no estimate: {reason}', file=sys.stderr)

@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 
 from kinediff3d_core.estimate import NoEstimate
 from kinediff3d_core.geometry import Intrinsics, ObjectCloud, object_cloud
-from kinediff3d_core.segmentation import segment_cloud, segment_object
+from kinediff3d_core.segmentation import object_in_cloud, segment_object
 from kinediff3d_ros.conversions import (
     depth_from_image,
     instances_from_image,
@@ -162,8 +162,8 @@ def _object_points(points: np.ndarray, parameters: PerceptionParameters) -> Obje
         points = points[points[:, 2] <= parameters.max_depth]
     if not len(points):
         raise NoEstimate('the point cloud holds no finite point within max_depth')
-    own = segment_cloud(points) if parameters.segment_points else np.ones(len(points), dtype=bool)
-    return _require_points(ObjectCloud(points[own], points[~own]), parameters)
+    cloud = object_in_cloud(points) if parameters.segment_points else ObjectCloud(points)
+    return _require_points(cloud, parameters)
 
 
 def _require_points(cloud: ObjectCloud, parameters: PerceptionParameters) -> ObjectCloud:

@@ -25,7 +25,7 @@ from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.following import Follower
 from kinediff3d_core.geometry import ObjectCloud, object_cloud
 from kinediff3d_core.pipeline import Pipeline
-from kinediff3d_core.segmentation import segment_cloud, segment_object
+from kinediff3d_core.segmentation import object_in_cloud, segment_object
 from kinediff3d_ros import conversions
 from kinediff3d_ros.inputs import nanoseconds
 from kinediff3d_ros.pairing import StampPairing
@@ -259,8 +259,8 @@ def _of_images(recorded: int, image: Image, info: CameraInfo, mask: Image | None
 def _of_cloud(recorded: int, cloud: PointCloud2, segment: bool) -> Frame:
     try:
         points = conversions.points_from_cloud(cloud)
-        own = segment_cloud(points) if segment else np.ones(len(points), dtype=bool)
-        return Frame(cloud.header, recorded, ObjectCloud(points[own], points[~own]))
+        return Frame(cloud.header, recorded,
+                     object_in_cloud(points) if segment else ObjectCloud(points))
     except (NoEstimate, ValueError) as reason:
         return Frame(cloud.header, recorded, None, str(reason))
 

@@ -10,7 +10,7 @@ from kinediff3d_core.data.sensor import SensorModel, apply_sensor
 from kinediff3d_core.data.views import sample_views
 from kinediff3d_core.estimate import NoEstimate
 from kinediff3d_core.geometry import Intrinsics, backproject
-from kinediff3d_core.segmentation import segment_cloud, segment_object
+from kinediff3d_core.segmentation import object_in_cloud, segment_cloud, segment_object
 
 CAMERA = Intrinsics(300.0, 300.0, 159.5, 119.5, 320, 240)
 
@@ -70,6 +70,10 @@ def test_cloud_and_image_agree(views):
         truth = p.numpy()[d > 0] >= 0
         keep = segment_cloud(backproject(d, CAMERA))
         assert (keep & truth).sum() / (keep | truth).sum() > 0.45
+        points = backproject(d, CAMERA)
+        cloud = object_in_cloud(points)
+        np.testing.assert_array_equal(cloud.points, points[keep])
+        assert len(cloud.others) == -(-(~keep).sum() // 9)
 
 
 def test_wall_behind_the_table(views):
