@@ -281,8 +281,7 @@ class Tracker:
         both = [i for i in self._index if i in other._index and bool(self._slides[i])]
         step = torch.zeros_like(self._state.q)
         step[:, both] = share * (other._state.q - self._state.q)[:, both]
-        self._state = replace(self._state, q=self._state.q + step,
-                              origin=self._state.origin - step[..., None] * self._state.axis)
+        self._state = _with_origins_back(self._state, step)
         self._looks += other._looks
         scale, units = self._category.scale, self._units.double().cpu()
         origin = self._state.origin[0].double().cpu().numpy() * scale
@@ -382,10 +381,8 @@ class Tracker:
         """
         beyond = (self._ends - state.q).clamp_min(0) * self._slides
         firm = open_.diagonal()[6:].sqrt() < FIRM
-        step = LEARNT * beyond * firm
-        return replace(state, origin=state.origin - step[..., None] * state.axis,
-                       q=torch.where(self._slides, (state.q + step).clamp_min(self._ends),
-                                     state.q))
+        state = _with_origins_back(state, LEARNT * beyond * firm)
+        return replace(state, q=torch.where(self._slides, state.q.clamp_min(self._ends), state.q))
 
     def _judge(self, prior: State, state: State, score: float) -> None:
         """Whether this is still the object; remembers the first score."""
@@ -434,6 +431,13 @@ class Tracker:
                            residual=mean * scale, modes=(mode,), points=cloud, seconds={})
         sure = self._sure * fit(mean) * within_reach(estimate)
         return replace(estimate, confidence=min(1.0, sure))
+
+
+def _with_origins_back(state: State, step: Tensor) -> State:
+    """Origins of sliding joints moved back along their axes by a step (1, J), canonical, and the
+    positions on by as much: the parts stay where they are."""
+    return replace(state, q=state.q + step,
+                   origin=state.origin - step[..., None] * state.axis)
 
 
 def _with_slack(category: Category) -> Category:
