@@ -306,8 +306,7 @@ class PerceptionNode(LifecycleNode):
         if not self._configured:
             return
         health, name = self._health, self.get_fully_qualified_name()[1:]
-        if self._scene is not None and self._inputs is not None:
-            health.counts['frames_dropped'] = self._scene.dropped
+        if self._inputs is not None:
             health.counts['frames_unpaired'] = self._inputs.unpaired
             health.counts['clock_resets'] = self._inputs.resets
 

@@ -61,17 +61,17 @@ class Scene:
         self._epoch, self._newest = 0, -float('inf')
         self._tracking: NewestItemWorker[DepthFrame | CloudFrame] = NewestItemWorker(
             self._follow, self._on_error, 'tracking')
-        self._overtaken, self._looked = 0, -float('inf')
+        self._looked = -float('inf')
         self._estimating: NewestItemWorker[tuple[SceneObject, View, bool]] = NewestItemWorker(
             self._estimate, self._on_error, 'estimating')
 
-    @property
-    def dropped(self) -> int:
-        """Frames that were overtaken by newer ones before their turn."""
-        return self._tracking.dropped + self._estimating.dropped + self._overtaken
-
     def offer(self, frame: DepthFrame | CloudFrame) -> None:
-        self._tracking.offer(frame)
+        if self._tracking.offer(frame) is not None:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Count a frame that was overtaken by newer ones before its turn."""
+        self._health.count('frames_dropped')
 
     def limit_rate(self, hertz: float) -> None:
         """Frames a second that are looked at; 0 for all."""
@@ -113,7 +113,7 @@ class Scene:
         tracked = any(o.tracker for o in self.objects.values())
         if self._settings().tracking and self._estimating.busy and not tracked and (
                 self._demand is None and begin - self._looked < GLANCE):
-            self._overtaken += 1
+            self._drop()
             return
         self._looked = begin
         demand, self._demand = self._demand, None
@@ -180,7 +180,7 @@ class Scene:
                 self._estimate_anew(one, view)
                 return
             if view.seconds <= tracker.seconds:
-                self._overtaken += 1
+                self._drop()
                 return
             try:
                 estimate = self._better_of(one, tracker, view)
@@ -203,7 +203,7 @@ class Scene:
                 period > 0 and since > period):
             one.looked = time.monotonic()
             tracker.mark_view()
-            self._estimating.offer((one, view, True), one.number)
+            self._look_at(one, view, again=True)
 
     def _may_track(self, tracker: Tracker) -> bool:
         """Whether tracking is wanted and has the meshes that are wanted."""
@@ -213,7 +213,13 @@ class Scene:
 
     def _estimate_anew(self, one: SceneObject, view: View) -> None:
         one.tracker = one.candidate = None
-        self._estimating.offer((one, view, False), one.number)
+        self._look_at(one, view, again=False)
+
+    def _look_at(self, one: SceneObject, view: View, again: bool) -> None:
+        """Ask for a full estimate; a view that only waited for its second one is no frame lost."""
+        waited = self._estimating.offer((one, view, again), one.number)
+        if waited is not None and not waited[2]:
+            self._drop()
 
     def _better_of(self, one: SceneObject, tracker: Tracker, view: View) -> ArticulatedEstimate:
         """Track; where a newer full estimate waits to take over, it has to explain more."""
@@ -237,7 +243,7 @@ class Scene:
                 if view.seconds > one.published:
                     self._see(one, view)
                 else:
-                    self._overtaken += 1
+                    self._drop()
                 return
         now, demand = self._settings(), one.demand
         one.demand = None

@@ -14,7 +14,7 @@ class NewestItemWorker(Generic[Item]):
     """Runs ``work(item)`` on its own thread, on the newest item of each key only.
 
     The mailbox has one slot a key: an item that is still waiting when the next of its key arrives
-    is dropped and counted; the newer one takes its turn. An exception in ``work`` goes to
+    is dropped; the newer one takes its turn. An exception in ``work`` goes to
     ``on_error`` and the thread lives on.
 
     Attributes:
@@ -27,27 +27,22 @@ class NewestItemWorker(Generic[Item]):
         self._changed = threading.Condition()
         self._slots: dict[Hashable, Item] = {}
         self._stopping = False
-        self._dropped = 0
         self.busy = False
         self.min_period = 0.0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     @property
-    def dropped(self) -> int:
-        """Items that were replaced before their turn."""
-        return self._dropped
-
-    @property
     def stopping(self) -> bool:
         return self._stopping
 
-    def offer(self, item: Item, key: Hashable = None) -> None:
-        """Put the item into the slot of its key, in place of one that still waits there."""
+    def offer(self, item: Item, key: Hashable = None) -> Item | None:
+        """Put the item into the slot of its key; the one that waited there, if any, comes back."""
         with self._changed:
-            self._dropped += key in self._slots
+            replaced = self._slots.get(key)
             self._slots[key] = item
             self._changed.notify()
+        return replaced
 
     def close(self) -> None:
         """Take nothing more; the item in work, if any, is the last."""

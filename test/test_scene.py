@@ -235,7 +235,8 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 DEFAULTS = {'instances': 'one', 'objects': '', 'fixed_frame': '', 'lost_after': 5.0,
-            'max_objects': 8, 'tracking': True, 'max_age': 0.0, 'category': 'laptop'}
+            'max_objects': 8, 'tracking': True, 'max_age': 0.0, 'category': 'laptop',
+            'estimate_period': 0.0}
 
 
 @pytest.fixture
@@ -600,6 +601,19 @@ def test_thirty_hertz_on_a_machine_that_manages_five(bench: Bench) -> None:
     ages = [t - stamp_key(m)[0] - 1e-9 * stamp_key(m)[1] for t, m in bench.joints[''].entries]
     assert len(ages) >= 12 and np.percentile(ages[2:], 90) < 1.5
     _, values = bench.status(lambda v, s: int(v['frames_dropped']) > 20, 'dropped frames')
+
+
+def test_a_second_look_that_is_overtaken_is_no_dropped_frame(bench: Bench) -> None:
+    """Its frame has been answered by tracking."""
+    bench.start(estimate_period=0.01)
+    bench.joint(bench.show({1: 1.0}))
+    InstantModels.delay = 0.3
+    for i in range(15):
+        bench.joint(bench.show({1: 1.0 + 0.01 * i}))
+        time.sleep(0.02)
+    _, values = bench.status(lambda v, s: v['estimates'] == '16', 'all frames')
+    assert (values['frames_received'], values['frames_dropped']) == ('16', '0')
+    assert InstantModels.calls < 8
 
 
 # --- without a node ------------------------------------------------------------------------------
