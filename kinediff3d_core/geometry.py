@@ -6,7 +6,7 @@ The camera frame is optical (z forward, x right, y down); metres and radians thr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import roma
@@ -107,13 +107,21 @@ def valid_depth(depth: np.ndarray, intrinsics: Intrinsics) -> np.ndarray:
     Raises:
         ValueError: the image has another size than the camera; the message names both.
     """
+    _require_size(depth, intrinsics)
+    with np.errstate(invalid='ignore'):
+        valid: np.ndarray = np.isfinite(depth) & (depth > 0)
+    return valid
+
+
+def _require_size(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | None = None,
+                  ) -> None:
     size = (intrinsics.height, intrinsics.width)
     if depth.shape != size:
         raise ValueError(f'depth image is {depth.shape[::-1]} but camera info says {size[::-1]} '
                          '(width, height); publish the matching camera_info')
-    with np.errstate(invalid='ignore'):
-        valid: np.ndarray = np.isfinite(depth) & (depth > 0)
-    return valid
+    if mask is not None and mask.shape != size:
+        raise ValueError(f'mask is {mask.shape[::-1]} but the depth image is {size[::-1]} '
+                         '(width, height)')
 
 
 def backproject(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | None = None,
@@ -128,11 +136,9 @@ def backproject(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | No
     Raises:
         ValueError: sizes differ; the message names both.
     """
+    _require_size(depth, intrinsics, mask)
     valid = valid_depth(depth, intrinsics)
     if mask is not None:
-        if mask.shape != depth.shape:
-            raise ValueError(f'mask is {mask.shape[::-1]} but the depth image is '
-                             f'{depth.shape[::-1]} (width, height)')
         valid &= mask.astype(bool)
     v, u = np.nonzero(valid)
     z = depth[v, u].astype(np.float32)
@@ -147,12 +153,17 @@ def object_cloud(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray) ->
     Args:
         mask: (H, W), true where the object is.
     """
-    points = backproject(depth, intrinsics, mask)
-    beside = np.zeros(depth.shape, dtype=bool)
-    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    if len(points):
-        reach = max(np.ptp(rows), np.ptp(columns))
-        window = tuple(slice(max(0, (i[0] + i[-1]) // 2 - reach), (i[0] + i[-1]) // 2 + reach + 1)
-                       for i in (rows, columns))
-        beside[window][::3, ::3] = ~mask[window][::3, ::3].astype(bool)
-    return ObjectCloud(points, backproject(depth, intrinsics, beside))
+    _require_size(depth, intrinsics, mask)
+    mask = mask.astype(bool, copy=False)
+    ends = [np.flatnonzero(mask.any(axis))[[0, -1]] for axis in (1, 0)] if mask.any() else []
+    if not ends:
+        return ObjectCloud(np.zeros((0, 3), dtype=np.float32))
+    reach = max(int(last - first) for first, last in ends)
+    rows, columns = (slice(max(0, (first + last) // 2 - reach), (first + last) // 2 + reach + 1)
+                     for first, last in ends)
+    depth, mask = depth[rows, columns], mask[rows, columns]
+    i = replace(intrinsics, cx=intrinsics.cx - columns.start, cy=intrinsics.cy - rows.start,
+                width=mask.shape[1], height=mask.shape[0])
+    beside = np.zeros_like(mask)
+    beside[::3, ::3] = ~mask[::3, ::3]
+    return ObjectCloud(backproject(depth, i, mask), backproject(depth, i, beside))
