@@ -203,6 +203,7 @@ class Tracker:
                   for i, j in enumerate(self._category.joints)]
         self._slides = torch.tensor(slides).to(device)
         self._told = self._state.origin
+        self._innermost = torch.full_like(self._state.q, math.inf)
         self._middle = self._surface[0, 0].mean(0)
         self._first_score: float | None = None
         self.mark_view()
@@ -278,10 +279,15 @@ class Tracker:
             the estimate with the joints' new positions and origins; the poses stay.
         """
         share = other._looks / (self._looks + other._looks)
-        both = [i for i in self._index if i in other._index and bool(self._slides[i])]
-        step = torch.zeros_like(self._state.q)
-        step[:, both] = share * (other._state.q - self._state.q)[:, both]
+        both = torch.zeros_like(self._slides)
+        both[[i for i in self._index if i in other._index]] = True
+        apart = torch.where(both & self._slides, other._state.q - self._state.q, 0.0)
+        # Neither has seen them further in than this; no end is further out.
+        innermost = torch.where(both, torch.minimum(self._innermost, other._innermost - apart),
+                                self._innermost)
+        step = torch.maximum(share * apart, -innermost.clamp_min(0))
         self._state = _with_origins_back(self._state, step)
+        self._innermost = innermost + step
         self._looks += other._looks
         scale, units = self._category.scale, self._units.double().cpu()
         origin = self._state.origin[0].double().cpu().numpy() * scale
@@ -381,8 +387,12 @@ class Tracker:
         """
         beyond = (self._ends - state.q).clamp_min(0) * self._slides
         firm = open_.diagonal()[6:].sqrt() < FIRM
-        state = _with_origins_back(state, LEARNT * beyond * firm)
-        return replace(state, q=torch.where(self._slides, state.q.clamp_min(self._ends), state.q))
+        step = LEARNT * beyond * firm
+        state = _with_origins_back(state, step)
+        q = torch.where(self._slides, state.q.clamp_min(self._ends), state.q)
+        self._innermost = torch.where(
+            firm, torch.minimum(self._innermost + step, q - self._ends), self._innermost)
+        return replace(state, q=q)
 
     def _judge(self, prior: State, state: State, score: float) -> None:
         """Whether this is still the object; remembers the first score."""
