@@ -133,6 +133,7 @@ def misfit(pipeline: Pipeline, estimate: ArticulatedEstimate, others: np.ndarray
     generator = torch.Generator(pipeline.device).manual_seed(0)
     field, state = pipeline.stands_for(estimate)
     view = pipeline.look(generator, ObjectCloud(points, others))
-    surface, _ = refine.surface_samples(pipeline.shape, field, pipeline.preset.surface, generator)
+    surface, _ = refine.surface_samples(pipeline.shape, field, pipeline.preset.surface[-1],
+                                        generator)
     score, _ = refine.fit_score(pipeline.shape, field, state, view.seen, surface, REACH * extent)
     return float(score[0]) / extent

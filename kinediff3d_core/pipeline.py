@@ -44,7 +44,7 @@ from kinediff3d_core.meshing import extract_mesh
 from kinediff3d_core.networks.kavae import KAVAE, Field
 from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import ScoreModel, State, unpack_state
-from kinediff3d_core.refinement import Observation
+from kinediff3d_core.observation import Observation, observe
 from kinediff3d_core.segmentation import segment_object
 from kinediff3d_core.uncertainty import carried, fit, within_reach
 from kinediff3d_core.weights import Inflation, load_inflation, load_network
@@ -79,8 +79,9 @@ class Preset:
     """``sdf`` (second order) or ``chamfer`` (first order, eq. 9)."""
     points: int = 384
     """Observed points that residuals use."""
-    surface: int = 96
-    """Surface samples of each part that residuals use."""
+    surface: tuple[int, ...] = (96, 96, 256)
+    """Surface samples of each part that residuals use, by round; the last number holds for further
+    rounds."""
     voxel: float = 0.012
     """Mesh resolution, canonical; a quarter of it across thin parts."""
     cells: int = 80
@@ -92,7 +93,8 @@ class Preset:
 PRESETS = {
     'fast': Preset(),
     'paper': Preset(clouds=1, hypotheses=50, sampler='rk45', latent_sampler='ancestral',
-                    latent_steps=1000, iterations=40, residual='chamfer', surface=384, dense=True),
+                    latent_steps=1000, iterations=40, residual='chamfer', surface=(384,),
+                    dense=True),
 }
 MIN_POINTS = 100
 """Fewer observed points than this do not fix an object's pose."""
@@ -245,14 +247,14 @@ class Pipeline:
         few = torch.stack([_some(shown, NETWORK_POINTS, generator)
                            for _ in range(self.preset.clouds)])
         shown = _some(shown, SHOWN_POINTS, generator)
-        return View(few, refine.observe(cloud, self.preset.points, generator, others), shown)
+        return View(few, observe(cloud, self.preset.points, generator, others), shown)
 
     def as_it_stands(self, z: Tensor, field: Field, state: State, view: View,
                      generator: torch.Generator, mesh: bool) -> ArticulatedEstimate:
         """The estimate that one code (1, D_z) and one state amount to: no descent, no refusal."""
         seconds: dict[str, float] = {}
         net, seen = self.shape, view.seen
-        surface, _ = refine.surface_samples(net, field, self.preset.surface, generator)
+        surface, _ = refine.surface_samples(net, field, self.preset.surface[-1], generator)
         score, residual = refine.fit_score(net, field, state, seen, surface)
         _, information = refine.descend_sdf(net, field, state, seen, surface, 0, 0.02)
         with _stage(seconds, 'mesh'):
@@ -379,7 +381,8 @@ class Pipeline:
         for i in range(p.rounds):
             if i:
                 z, field, state = self.regenerate(clouds, state, generator, field.exists[:1])
-            surface, normals = refine.surface_samples(net, field, p.surface, generator)
+            surface, normals = refine.surface_samples(net, field, _of_round(p.surface, i),
+                                                      generator)
             width = (0.08, 0.05, 0.03, 0.02)[min(i, 3)]
             last = i + 1 == p.rounds
             if p.residual == 'chamfer':
@@ -401,7 +404,7 @@ class Pipeline:
                                                   prior)
             score, residual = refine.fit_score(net, field, state, seen, surface)
             if not last:
-                kept = _distinct(state, score, p.keep[min(i + 1, len(p.keep) - 1)], 1.0)
+                kept = _distinct(state, score, _of_round(p.keep, i + 1), 1.0)
                 z, field, state = z[kept], field[kept], state[kept]
         return z, field, state, information, score, residual
 
@@ -535,6 +538,10 @@ def _without_strays(cloud: np.ndarray) -> np.ndarray:
     reach = 1.5 * max(high - low, 0.05)
     kept: np.ndarray = cloud[np.abs(cloud[:, 2] - middle) < reach]
     return kept
+
+
+def _of_round(values: Sequence[int], i: int) -> int:
+    return values[min(i, len(values) - 1)]
 
 
 def _some(cloud: Tensor, n: int, generator: torch.Generator) -> Tensor:

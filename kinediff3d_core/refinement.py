@@ -12,9 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
-import numpy as np
 import roma
-import scipy.ndimage
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,91 +21,12 @@ from kinediff3d_core.geometry import make_transform, to_part_frames, transform_p
 from kinediff3d_core.kinematics import forward_kinematics
 from kinediff3d_core.networks.kavae import KAVAE, Field
 from kinediff3d_core.networks.score import State
+from kinediff3d_core.observation import Observation, free_distance
 
 Batch = TypeVar('Batch', State, Field)
 
 CLIP = 0.08
 """Distances beyond this say no more than 'far', canonical units."""
-BAND = 2.5
-"""Width of the band along the outline, cells."""
-STANDOFFS = (0.02, 0.06)
-"""How far in front of each observed point space is known to be empty, canonical units."""
-HIDDEN = 0.02
-"""Surface that is no further than this in front of what else was measured there, canonical units,
-may be that, or behind it."""
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What one view says, canonical units, camera frame.
-
-    Attributes:
-        points: (N, 3) observed surface. empty: (M, 3) points known to be in free space.
-        centroid: (3,) of the points.
-        silhouette: (G, G) distance to the object's outline in the image, tangent units.
-        others: (G, G) smallest depth that was measured off the object; inf where nothing was.
-        corner: (2,) tangent coordinates x/z, y/z of the first cell's centre; cell: cell size.
-    """
-
-    points: Tensor
-    empty: Tensor
-    centroid: Tensor
-    silhouette: Tensor
-    others: Tensor
-    corner: Tensor
-    cell: float
-
-
-def observe(cloud: np.ndarray, n: int, generator: torch.Generator,
-            others: np.ndarray | None = None) -> Observation:
-    """Observation of a camera-frame cloud.
-
-    Half of the points that residuals use are drawn from a band along the object's outline: where
-    parts end is what says how long and thick they are.
-
-    Args:
-        cloud: (P, 3) all points, canonical units. n: how many points residuals use.
-        others: (M, 3) points off the object: what may hide it, or be what its mask has missed.
-    """
-    tangent = cloud[:, :2] / cloud[:, 2:]
-    low, high = tangent.min(0), tangent.max(0)
-    size = float((high - low).max()) * 1.8 + 1e-6
-    cells = int(np.clip(0.9 * np.sqrt(len(cloud)), 24, 96))
-    cell = size / cells
-    corner = (low + high) / 2 - size / 2 + cell / 2
-
-    def cells_of(tangent: np.ndarray) -> np.ndarray:
-        at: np.ndarray = np.floor((tangent - corner) / cell + 0.5).astype(int)
-        return at
-
-    index = np.clip(cells_of(tangent), 0, cells - 1)
-    seen = np.zeros((cells, cells), dtype=bool)
-    seen[index[:, 1], index[:, 0]] = True
-    seen = scipy.ndimage.binary_fill_holes(scipy.ndimage.binary_closing(
-        np.pad(seen, 2), iterations=2))[2:-2, 2:-2]
-    distance = scipy.ndimage.distance_transform_edt(~seen) * cell
-    inside = scipy.ndimage.distance_transform_edt(np.pad(seen, 1))[1:-1, 1:-1]
-    measured = np.full((cells, cells), np.inf, dtype=np.float32)
-    if others is not None:
-        others = others[np.isfinite(others).all(1) & (others[:, 2] > 0)]
-        at = cells_of(others[:, :2] / others[:, 2:])
-        within = ((at > 0) & (at < cells - 1)).all(1)
-        np.minimum.at(measured, (at[within, 1], at[within, 0]), others[within, 2])
-        measured = scipy.ndimage.minimum_filter(measured, 3)
-    band = torch.from_numpy(inside[index[:, 1], index[:, 0]] < BAND)
-    device = generator.device
-    lot = torch.rand(2, len(cloud), generator=generator, device=device)
-    edge = (lot[0] * band.to(device)).topk(min(n // 2, int(band.sum()))).indices
-    lot[1, edge] = 0
-    rest = lot[1].topk(min(n - len(edge), len(cloud) - len(edge))).indices
-    points = torch.from_numpy(cloud).float().to(device)[torch.cat([edge, rest])]
-    ray = F.normalize(points, dim=-1)
-    half = points[::2], ray[::2]
-    empty = torch.cat([half[0] - s * half[1] for s in STANDOFFS])
-    return Observation(points, empty, points.mean(0),
-                       torch.from_numpy(distance).float().to(device),
-                       torch.from_numpy(measured).to(device),
-                       torch.from_numpy(corner).float().to(device), cell)
 
 
 def part_poses(net: KAVAE, state: State) -> Tensor:
@@ -160,40 +79,12 @@ def surface_samples(net: KAVAE, field: Field, n: int, generator: torch.Generator
     return x, normal
 
 
-def outline_distance(seen: Observation, points: Tensor) -> tuple[Tensor, Tensor]:
-    """How far points (..., 3) lie outside the observed outline, and the gradient (..., 3).
-
-    Zero where something else was measured at or in front of a point: it could not be seen.
-    """
-    z = points[..., 2:].clamp_min(0.05)
-    tangent = points[..., :2] / z
-    cells = seen.silhouette.shape[0]
-    at = (tangent - seen.corner) / seen.cell
-    inside = at.clamp(0, cells - 1.001)
-    i = inside.floor().long()
-    f = inside - i
-
-    def cell(dx: int, dy: int) -> Tensor:
-        return seen.silhouette[i[..., 1] + dy, i[..., 0] + dx]
-
-    d00, d10, d01, d11 = cell(0, 0), cell(1, 0), cell(0, 1), cell(1, 1)
-    fx, fy = f[..., 0], f[..., 1]
-    value = (d00 * (1 - fx) + d10 * fx) * (1 - fy) + (d01 * (1 - fx) + d11 * fx) * fy
-    du = ((d10 - d00) * (1 - fy) + (d11 - d01) * fy) / seen.cell
-    dv = ((d01 - d00) * (1 - fx) + (d11 - d10) * fx) / seen.cell
-    j = (inside + 0.5).long()
-    open_ = z[..., 0] < seen.others[j[..., 1], j[..., 0]] - HIDDEN
-    distance = value * z[..., 0]
-    gradient = torch.stack([du, dv, value - du * tangent[..., 0] - dv * tangent[..., 1]], dim=-1)
-    return distance * open_, gradient * open_[..., None]
-
-
 def fit_score(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,
               clip: float = CLIP) -> tuple[Tensor, Tensor]:
     """How badly each hypothesis explains the view.
 
     The mean clipped distance of the observed points, plus how deep the object reaches into seen
-    free space, plus how far its surface leaves the outline.
+    free space, plus how far its surface stands where the camera saw none.
 
     Args:
         surface: (H, K, S, 3) surface samples in part frames.
@@ -209,7 +100,7 @@ def fit_score(net: KAVAE, field: Field, state: State, seen: Observation, surface
 
     residual = distance(seen.points).abs().clamp_max(clip).mean(-1)
     intrusion = (-distance(seen.empty)).clamp(0, clip).mean(-1)
-    outside, _ = outline_distance(seen, transform_points(poses, surface))
+    outside, _ = free_distance(seen, transform_points(poses, surface))
     return residual + intrusion + 0.5 * outside.clamp_max(clip).mean((1, 2)), residual
 
 
@@ -325,7 +216,8 @@ def descend_sdf(net: KAVAE, field: Field, state: State, seen: Observation, surfa
     """Levenberg-Marquardt on the signed distances of the observed points.
 
     Residuals: distance of each observed point; intrusion of the object into points known to be
-    empty; distance of the object's surface to the outline. Weights are Geman-McClure of ``width``.
+    empty; distance of the object's surface to where it may be. Weights are Geman-McClure of
+    ``width``.
 
     Args:
         surface: (H, K, S, 3) surface samples in part frames.
@@ -381,7 +273,7 @@ def _descend(net: KAVAE, field: Field, state: State, seen: Observation, surface:
         there = targets.expand(H, -1, -1)
         on_surface = shape.centre[:, :, None] + unit * shape.half[:, :, None]
         at = transform_points(poses, on_surface).flatten(1, 2)
-        o, og = outline_distance(seen, at)
+        o, og = free_distance(seen, at)
         # A point stands still while the part moves: the distance changes by minus the gradient.
         J = torch.cat([
             -_jacobian(net, poses, x.axis, seen.centroid, there, g, part) * on[..., None],

@@ -25,6 +25,7 @@ from kinediff3d_core.estimate import ArticulatedEstimate, Mode
 from kinediff3d_core.geometry import ObjectCloud
 from kinediff3d_core.networks.kavae import FAR, KAVAE, Field
 from kinediff3d_core.networks.score import State
+from kinediff3d_core.observation import Observation, observe
 from kinediff3d_core.pipeline import MIN_POINTS, Pipeline
 from kinediff3d_core.uncertainty import fit, within_reach
 
@@ -240,7 +241,7 @@ class Tracker:
             raise TrackingLost(f'{len(cloud)} points on the object')
         cloud, scale = ObjectCloud.of(cloud), self._category.scale
         some = cloud.points[::max(1, len(cloud) // CLOUD)] / scale
-        seen = refine.observe(some, POINTS, self._generator, cloud.others / scale)
+        seen = observe(some, POINTS, self._generator, cloud.others / scale)
         prior = self._carried(T_fixed_camera)
         late = not self._started or gap > LATE
         start = self._catch_up(prior, seen) if late else self._predict(prior, gap)
@@ -338,7 +339,7 @@ class Tracker:
         step = self._velocity * min(gap, MAX_PREDICTION)
         return refine.limit_joints(self._net, refine.move(prior, step, centre))
 
-    def _catch_up(self, state: State, seen: refine.Observation) -> State:
+    def _catch_up(self, state: State, seen: Observation) -> State:
         """Joint by joint, the position that explains the frame best: a full estimate takes time,
         and joints move faster than what they hang on."""
         for i in self._index:
@@ -361,7 +362,7 @@ class Tracker:
         time = min(max(gap, 1 / 30), MAX_PREDICTION)
         return refine.Prior(state, torch.diag((time * self._agile) ** -2)[None])
 
-    def _fitted(self, start: State, seen: refine.Observation, steps: int, hold: refine.Prior,
+    def _fitted(self, start: State, seen: Observation, steps: int, hold: refine.Prior,
                 ) -> tuple[State, Tensor, Tensor, Tensor]:
         """State, information, score and residual after so many steps of the descent."""
         state, information = refine.descend_sdf(self._net, self._field, start, seen,

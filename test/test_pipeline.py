@@ -26,6 +26,7 @@ from kinediff3d_core.geometry import (
 )
 from kinediff3d_core.networks.kavae import pack_layout
 from kinediff3d_core.networks.score import State
+from kinediff3d_core.observation import carved_distance, free_distance, observe, outline_distance
 from kinediff3d_core.pipeline import PLAUSIBLE, _distinct, _modes, _of_every_mode
 from kinediff3d_core.uncertainty import carried, fit, within_reach
 
@@ -288,17 +289,17 @@ def test_outline_gradient_is_that_of_finite_differences():
     g = torch.Generator().manual_seed(0)
     cloud = torch.rand(4000, 3, generator=g) * torch.tensor([0.5, 0.3, 0.1]) + torch.tensor(
         [0.0, 0.0, 2.0])
-    seen = refine.observe(cloud.numpy(), 100, g)
-    inside, _ = refine.outline_distance(seen, cloud[:500])
+    seen = observe(cloud.numpy(), 100, g)
+    inside, _ = outline_distance(seen, cloud[:500])
     assert inside.max() < 0.02
     p = torch.rand(400, 3, generator=g) * 0.6 + torch.tensor([-0.1, -0.1, 1.8])
-    value, gradient = refine.outline_distance(seen, p)
+    value, gradient = outline_distance(seen, p)
     assert (value > 0.05).any()
     for axis in range(3):
         step = torch.zeros(3)
         step[axis] = 1e-3
-        numeric = (refine.outline_distance(seen, p + step)[0]
-                   - refine.outline_distance(seen, p - step)[0]) / 2e-3
+        numeric = (outline_distance(seen, p + step)[0]
+                   - outline_distance(seen, p - step)[0]) / 2e-3
         error = (numeric - gradient[:, axis]).abs()
         assert error.median() < 2e-3  # cells' borders have kinks
 
@@ -309,11 +310,11 @@ def test_what_could_not_be_seen_is_not_missed():
     g = torch.Generator().manual_seed(0)
     x = torch.rand(9000, 3, generator=g) * torch.tensor([0.4, 0.4, 0.0])
     plate, screen = x + torch.tensor([-0.4, -0.2, 2.0]), x + torch.tensor([0.01, -0.2, 1.9])
-    seen = refine.observe(plate.numpy(), 100, g, screen.numpy())
-    alone = refine.observe(plate.numpy(), 100, g)
+    seen = observe(plate.numpy(), 100, g, screen.numpy())
+    alone = observe(plate.numpy(), 100, g)
 
     def outside(seen, *at):
-        distance, gradient = refine.outline_distance(seen, torch.tensor([at]))
+        distance, gradient = outline_distance(seen, torch.tensor([at]))
         assert (distance > 0) == (gradient.abs().amax() > 0)
         return float(distance)
 
@@ -322,8 +323,30 @@ def test_what_could_not_be_seen_is_not_missed():
     assert outside(seen, *before) == outside(alone, *before) > 0.1
     assert outside(seen, *aside) == outside(alone, *aside) > 0.05
     # What the mask has missed is not in front of itself.
-    missed = refine.observe(plate.numpy(), 100, g, (plate + torch.tensor([0.4, 0.0, 0.0])).numpy())
+    missed = observe(plate.numpy(), 100, g, (plate + torch.tensor([0.4, 0.0, 0.0])).numpy())
     assert outside(missed, *behind) == 0
+
+
+def test_surface_before_what_was_measured_stands_in_free_space():
+    """A step: a near plate on the left, a far one on the right. Before the far one nothing may be:
+    the way out is back to it, or aside to the near one."""
+    g = torch.Generator().manual_seed(0)
+    x = torch.rand(9000, 3, generator=g) * torch.tensor([0.4, 0.4, 0.0])
+    near, far = x + torch.tensor([-0.4, -0.2, 1.6]), x + torch.tensor([0.0, -0.2, 2.0])
+    seen = observe(torch.cat([near, far]).numpy(), 100, g)
+
+    def free(*at):
+        distance, gradient = carved_distance(seen, torch.tensor([at]))
+        assert torch.equal(distance, free_distance(seen, torch.tensor([at]))[0])
+        return float(distance), gradient[0].tolist()
+
+    for hidden in ((-0.2, 0.0, 1.61), (-0.2, 0.0, 1.9), (0.2, 0.0, 2.1), (0.2, 0.0, 1.985)):
+        assert free(*hidden) == (0.0, [0.0, 0.0, 0.0])
+    distance, gradient = free(0.25, 0.0, 1.9)  # a tenth before the far one
+    assert distance == pytest.approx(0.08, abs=1e-3) and gradient == [0.0, 0.0, -1.0]
+    distance, gradient = free(0.05, 0.0, 1.75)  # a step to the right of the near one
+    assert distance == pytest.approx(0.05, abs=0.03) and gradient[0] > 0.8
+    assert abs(gradient[1]) < 0.1
 
 
 def test_a_leg_that_the_mask_has_missed_is_found():
@@ -356,7 +379,7 @@ def test_a_prior_holds_what_the_points_leave_open(pipeline):
     surface, normals = refine.surface_samples(net, field, 2000, g)
     top = (normals[0, 0, :, 2] > 0.99) & (surface[0, 0, :, :2].abs() < 0.1).all(-1)
     cloud = transform_points(refine.part_poses(net, truth)[0, :1], surface[0, 0, top][None])[0]
-    seen = replace(refine.observe(cloud.numpy(), 200, g), silhouette=torch.zeros(24, 24))
+    seen = replace(observe(cloud.numpy(), 200, g), silhouette=torch.zeros(24, 24))
     # Along the face, across it (both in the base's axes), and the lid.
     R = truth.T_camera_base[0, :3, :3]
     step = torch.cat([R @ torch.tensor([0.03, 0.0, 0.01]), torch.zeros(3), torch.tensor([0.2])])
@@ -424,7 +447,7 @@ def test_descent_brings_a_moved_object_back(pipeline, way):
     y = transform_points(poses, surface)
     facing = ((poses[..., :3, :3] @ normals.transpose(-1, -2)).transpose(-1, -2) * y).sum(-1) < 0
     cloud = y[0][facing[0]]
-    seen = refine.observe(cloud.numpy(), 300, g)
+    seen = observe(cloud.numpy(), 300, g)
     moved = refine.move(truth, torch.tensor([0.02, -0.01, 0.02, 0.05, 0.04, -0.05, 0.08]).repeat(
         3, 1), seen.centroid)
     before = (moved.T_camera_base - truth.T_camera_base).abs().amax()

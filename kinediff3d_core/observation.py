@@ -1,0 +1,196 @@
+"""What one view says of an object: surface that was seen, and space that was seen to be empty.
+
+Canonical units, camera frame; tangent units are those of x/z and y/z.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.ndimage
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+BAND = 2.5
+"""Width of the band along the outline, cells."""
+STANDOFFS = (0.02, 0.06)
+"""How far in front of each observed point space is known to be empty, canonical units."""
+HIDDEN = 0.02
+"""Surface that is no further than this in front of what was measured there, canonical units, may
+be that, or behind it."""
+LAYERS = 16
+"""Depths at which the space before the cloud is carved."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one view says, canonical units, camera frame.
+
+    Attributes:
+        points: (N, 3) observed surface. empty: (M, 3) points known to be in free space.
+        centroid: (3,) of the points.
+        silhouette: (G, G) distance to the object's outline in the image, tangent units.
+        others: (G, G) smallest depth that was measured off the object; inf where nothing was.
+        corner: (2,) tangent coordinates x/z, y/z of the first cell's centre; cell: cell size.
+        nearest: (G, G) smallest depth that was measured on the object; 0 where nothing was.
+        carved: (L, G/2, G/2) distance, tangent units, at L depths from there to where the camera
+            has not seen beyond that depth. depths: (L,).
+    """
+
+    points: Tensor
+    empty: Tensor
+    centroid: Tensor
+    silhouette: Tensor
+    others: Tensor
+    corner: Tensor
+    cell: float
+    nearest: Tensor
+    carved: Tensor
+    depths: Tensor
+
+
+def observe(cloud: np.ndarray, n: int, generator: torch.Generator,
+            others: np.ndarray | None = None) -> Observation:
+    """Observation of a camera-frame cloud.
+
+    Half of the points that residuals use are drawn from a band along the object's outline: where
+    parts end is what says how long and thick they are.
+
+    Args:
+        cloud: (P, 3) all points, canonical units. n: how many points residuals use.
+        others: (M, 3) points off the object: what may hide it, or be what its mask has missed.
+    """
+    tangent = cloud[:, :2] / cloud[:, 2:]
+    low, high = tangent.min(0), tangent.max(0)
+    size = float((high - low).max()) * 1.8 + 1e-6
+    cells = 2 * int(np.clip(0.7 * np.sqrt(len(cloud)), 12, 72))
+    cell = size / cells
+    corner = (low + high) / 2 - size / 2 + cell / 2
+
+    def cells_of(tangent: np.ndarray) -> np.ndarray:
+        at: np.ndarray = np.floor((tangent - corner) / cell + 0.5).astype(int)
+        return at
+
+    index = np.clip(cells_of(tangent), 0, cells - 1)
+    seen = np.zeros((cells, cells), dtype=bool)
+    seen[index[:, 1], index[:, 0]] = True
+    seen = scipy.ndimage.binary_fill_holes(scipy.ndimage.binary_closing(
+        np.pad(seen, 2), iterations=2))[2:-2, 2:-2]
+    # The outline runs half a cell from the centres of the cells within it.
+    distance = (scipy.ndimage.distance_transform_edt(~seen) - 0.5).clip(0) * cell
+    inside = scipy.ndimage.distance_transform_edt(np.pad(seen, 1))[1:-1, 1:-1]
+    measured = np.full((cells, cells), np.inf, dtype=np.float32)
+    if others is not None:
+        others = others[np.isfinite(others).all(1) & (others[:, 2] > 0)]
+        at = cells_of(others[:, :2] / others[:, 2:])
+        within = ((at > 0) & (at < cells - 1)).all(1)
+        np.minimum.at(measured, (at[within, 1], at[within, 0]), others[within, 2])
+        measured = scipy.ndimage.minimum_filter(measured, 3)
+    nearest, carved, depths = _carve(cloud[:, 2], index, seen)
+    band = torch.from_numpy(inside[index[:, 1], index[:, 0]] < BAND)
+    device = generator.device
+    lot = torch.rand(2, len(cloud), generator=generator, device=device)
+    edge = (lot[0] * band.to(device)).topk(min(n // 2, int(band.sum()))).indices
+    lot[1, edge] = 0
+    rest = lot[1].topk(min(n - len(edge), len(cloud) - len(edge))).indices
+    points = torch.from_numpy(cloud).float().to(device)[torch.cat([edge, rest])]
+    ray = F.normalize(points, dim=-1)
+    half = points[::2], ray[::2]
+    empty = torch.cat([half[0] - s * half[1] for s in STANDOFFS])
+
+    def grid(values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values).float().to(device)
+
+    return Observation(points, empty, points.mean(0), grid(distance), grid(measured), grid(corner),
+                       cell, grid(nearest), grid(2 * cell * carved), grid(depths))
+
+
+def _carve(depth: np.ndarray, index: np.ndarray, seen: np.ndarray,
+           ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Space carving (Kutulakos and Seitz 2000) before one cloud: what it looks through is empty.
+
+    Args:
+        depth: (P,) of points. index: (P, 2) their cells, x and y. seen: (G, G) those within the
+            outline.
+
+    Returns:
+        ``nearest``; ``carved`` in its own cells; ``depths``.
+    """
+    nearest = np.full(seen.shape, np.inf)
+    np.minimum.at(nearest, (index[:, 1], index[:, 0]), depth)
+    nearest[seen & np.isinf(nearest)] = 0
+    half = len(seen) // 2
+    coarse = nearest.reshape(half, 2, half, 2).min((1, 3))
+    depths = np.linspace(depth.min(), depth.max(), LAYERS + 1)[1:]
+    carved = np.stack([scipy.ndimage.distance_transform_edt(coarse > d) for d in depths])
+    return np.where(np.isinf(nearest), 0, nearest), carved, depths
+
+
+def free_distance(seen: Observation, points: Tensor) -> tuple[Tensor, Tensor]:
+    """How far surface points (..., 3) stand in space that was seen to be free of the object, and
+    the gradient (..., 3): outside its outline, or before what was measured of it."""
+    outside, outward = outline_distance(seen, points)
+    before, forward = carved_distance(seen, points)
+    further = before > outside
+    return (torch.where(further, before, outside),
+            torch.where(further[..., None], forward, outward))
+
+
+def outline_distance(seen: Observation, points: Tensor) -> tuple[Tensor, Tensor]:
+    """How far points (..., 3) lie outside the observed outline, and the gradient (..., 3).
+
+    Zero where something else was measured at or in front of a point: it could not be seen.
+    """
+    tangent, z = _projected(points)
+    at = (tangent - seen.corner) / seen.cell
+    cells = len(seen.silhouette)
+    value, slope = _bilinear(lambda y, x: seen.silhouette[y, x], at, cells)
+    j = (at.clamp(0, cells - 1.001) + 0.5).long()
+    open_ = z < seen.others[j[..., 1], j[..., 0]] - HIDDEN
+    distance, gradient = _metric(value, slope / seen.cell, tangent, z)
+    return distance * open_, gradient * open_[..., None]
+
+
+def carved_distance(seen: Observation, points: Tensor) -> tuple[Tensor, Tensor]:
+    """How far points (..., 3) stand before the measured surface, and the gradient (..., 3): the
+    shorter way out, back or aside to where the camera has not seen further."""
+    tangent, z = _projected(points)
+    at = (tangent - seen.corner) / seen.cell
+    j = (at.clamp(0, len(seen.nearest) - 1.001) + 0.5).long()
+    back = seen.nearest[j[..., 1], j[..., 0]] - HIDDEN - z
+    layer = torch.searchsorted(seen.depths, (z + HIDDEN).contiguous()).clamp_max(LAYERS - 1)
+    value, slope = _bilinear(lambda y, x: seen.carved[layer, y, x], at / 2 - 0.25,
+                             seen.carved.shape[1])
+    aside, gradient = _metric(value, slope / (2 * seen.cell), tangent, z)
+    behind = back < aside
+    straight = torch.tensor([0.0, 0.0, -1.0], device=z.device).expand_as(gradient)
+    distance = torch.where(behind, back, aside).clamp_min(0)
+    return distance, torch.where(behind[..., None], straight, gradient) * (back > 0)[..., None]
+
+
+def _projected(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Tangent coordinates (..., 2) and depths (...) of points (..., 3)."""
+    z = points[..., 2:].clamp_min(0.05)
+    return points[..., :2] / z, z[..., 0]
+
+
+def _bilinear(look: Callable[[Tensor, Tensor], Tensor], at: Tensor, cells: int,
+              ) -> tuple[Tensor, Tensor]:
+    """Values (...) of a grid at places (..., 2) in cells, x and y, and their slopes (..., 2)."""
+    inside = at.clamp(0, cells - 1.001)
+    i = inside.floor().long()
+    fx, fy = (inside - i).unbind(-1)
+    x, y = i.unbind(-1)
+    d00, d10, d01, d11 = look(y, x), look(y, x + 1), look(y + 1, x), look(y + 1, x + 1)
+    value = (d00 * (1 - fx) + d10 * fx) * (1 - fy) + (d01 * (1 - fx) + d11 * fx) * fy
+    return value, torch.stack([(d10 - d00) * (1 - fy) + (d11 - d01) * fy,
+                               (d01 - d00) * (1 - fx) + (d11 - d10) * fx], dim=-1)
+
+
+def _metric(value: Tensor, slope: Tensor, tangent: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    """Distance and gradient in space of a value and its slope in tangent units."""
+    along = value - (slope * tangent).sum(-1)
+    return value * z, torch.cat([slope, along[..., None]], dim=-1)
