@@ -5,7 +5,6 @@ Canonical units, camera frame; tangent units are those of x/z and y/z.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +20,7 @@ STANDOFFS = (0.02, 0.06)
 HIDDEN = 0.02
 """Surface that is no further than this in front of what was measured there, canonical units, may
 be that, or behind it."""
-LAYERS = 16
+LAYERS = 10
 """Depths at which the space before the cloud is carved."""
 
 
@@ -131,66 +130,48 @@ def _carve(depth: np.ndarray, index: np.ndarray, seen: np.ndarray,
 
 def free_distance(seen: Observation, points: Tensor) -> tuple[Tensor, Tensor]:
     """How far surface points (..., 3) stand in space that was seen to be free of the object, and
-    the gradient (..., 3): outside its outline, or before what was measured of it."""
-    outside, outward = outline_distance(seen, points)
-    before, forward = carved_distance(seen, points)
-    further = before > outside
-    return (torch.where(further, before, outside),
-            torch.where(further[..., None], forward, outward))
+    the gradient (..., 3).
 
-
-def outline_distance(seen: Observation, points: Tensor) -> tuple[Tensor, Tensor]:
-    """How far points (..., 3) lie outside the observed outline, and the gradient (..., 3).
-
-    Zero where something else was measured at or in front of a point: it could not be seen.
+    That is outside its outline, but not where something else was measured at or before a point,
+    which hides it; or before what was measured of it, where the way out is the shorter one of
+    straight back and aside to where the camera has not seen further.
     """
-    tangent, z = _projected(points)
+    z = points[..., 2].clamp_min(0.05)
+    tangent = points[..., :2] / z[..., None]
     at = (tangent - seen.corner) / seen.cell
-    cells = len(seen.silhouette)
-    value, slope = _bilinear(lambda y, x: seen.silhouette[y, x], at, cells)
-    j = (at.clamp(0, cells - 1.001) + 0.5).long()
-    open_ = z < seen.others[j[..., 1], j[..., 0]] - HIDDEN
-    distance, gradient = _metric(value, slope / seen.cell, tangent, z)
-    return distance * open_, gradient * open_[..., None]
+    cells, half = seen.silhouette.shape[0], seen.carved.shape[1]
+    x, y = at.clamp(0, cells - 1.001).add(0.5).long().unbind(-1)
+    nearest = y * cells + x
+    hidden = z >= seen.others.take(nearest) - HIDDEN
+    back = seen.nearest.take(nearest) - HIDDEN - z
+    layer = torch.searchsorted(seen.depths, z + HIDDEN).clamp_max(LAYERS - 1)
+
+    outside, outward = _bilinear(seen.silhouette, at, 0)
+    aside, sideways = _bilinear(seen.carved, at / 2 - 0.25, layer * half ** 2)
+    outside, aside = outside * z * ~hidden, aside * z * (back > 0)
+    before = torch.minimum(aside, back.clamp_min(0))
+    further = before > outside
+    slope = torch.where(further[..., None], sideways / 2, outward) / seen.cell
+    distance = torch.where(further, before, outside)
+    # A value in tangent units grows with depth, too.
+    along = distance / z - (slope * tangent).sum(-1)
+    straight = further & (back < aside)
+    gradient = torch.cat([slope * ~straight[..., None],
+                          torch.where(straight, -1.0, along)[..., None]], dim=-1)
+    return distance, gradient * (distance > 0)[..., None]
 
 
-def carved_distance(seen: Observation, points: Tensor) -> tuple[Tensor, Tensor]:
-    """How far points (..., 3) stand before the measured surface, and the gradient (..., 3): the
-    shorter way out, back or aside to where the camera has not seen further."""
-    tangent, z = _projected(points)
-    at = (tangent - seen.corner) / seen.cell
-    j = (at.clamp(0, len(seen.nearest) - 1.001) + 0.5).long()
-    back = seen.nearest[j[..., 1], j[..., 0]] - HIDDEN - z
-    layer = torch.searchsorted(seen.depths, (z + HIDDEN).contiguous()).clamp_max(LAYERS - 1)
-    value, slope = _bilinear(lambda y, x: seen.carved[layer, y, x], at / 2 - 0.25,
-                             seen.carved.shape[1])
-    aside, gradient = _metric(value, slope / (2 * seen.cell), tangent, z)
-    behind = back < aside
-    straight = torch.tensor([0.0, 0.0, -1.0], device=z.device).expand_as(gradient)
-    distance = torch.where(behind, back, aside).clamp_min(0)
-    return distance, torch.where(behind[..., None], straight, gradient) * (back > 0)[..., None]
-
-
-def _projected(points: Tensor) -> tuple[Tensor, Tensor]:
-    """Tangent coordinates (..., 2) and depths (...) of points (..., 3)."""
-    z = points[..., 2:].clamp_min(0.05)
-    return points[..., :2] / z, z[..., 0]
-
-
-def _bilinear(look: Callable[[Tensor, Tensor], Tensor], at: Tensor, cells: int,
-              ) -> tuple[Tensor, Tensor]:
-    """Values (...) of a grid at places (..., 2) in cells, x and y, and their slopes (..., 2)."""
+def _bilinear(grid: Tensor, at: Tensor, offset: Tensor | int) -> tuple[Tensor, Tensor]:
+    """Values (...) of a square grid, the one that begins at an offset (...), at places (..., 2) in
+    cells, x and y; and their slopes (..., 2)."""
+    cells = grid.shape[-1]
     inside = at.clamp(0, cells - 1.001)
-    i = inside.floor().long()
+    i = inside.floor()
     fx, fy = (inside - i).unbind(-1)
-    x, y = i.unbind(-1)
-    d00, d10, d01, d11 = look(y, x), look(y, x + 1), look(y + 1, x), look(y + 1, x + 1)
-    value = (d00 * (1 - fx) + d10 * fx) * (1 - fy) + (d01 * (1 - fx) + d11 * fx) * fy
-    return value, torch.stack([(d10 - d00) * (1 - fy) + (d11 - d01) * fy,
-                               (d01 - d00) * (1 - fx) + (d11 - d10) * fx], dim=-1)
-
-
-def _metric(value: Tensor, slope: Tensor, tangent: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-    """Distance and gradient in space of a value and its slope in tangent units."""
-    along = value - (slope * tangent).sum(-1)
-    return value * z, torch.cat([slope, along[..., None]], dim=-1)
+    x, y = i.long().unbind(-1)
+    corners = torch.tensor([0, 1, cells, cells + 1], device=grid.device)
+    d00, d10, d01, d11 = grid.take((offset + y * cells + x)[..., None] + corners).unbind(-1)
+    lower, upper = d10 - d00, d11 - d01
+    below, above = d00 + lower * fx, d01 + upper * fx
+    return (below + (above - below) * fy,
+            torch.stack([lower + (upper - lower) * fy, d01 - d00 + (upper - lower) * fx], dim=-1))
