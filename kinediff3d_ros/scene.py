@@ -19,6 +19,7 @@ from kinediff3d_core.auto import AUTO
 from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.tracking import Tracker, TrackingLost, better_of
 from kinediff3d_ros.health import Health
+from kinediff3d_ros.memory import trim_heap
 from kinediff3d_ros.models import Models
 from kinediff3d_ros.objects import Demand, SceneObject, View
 from kinediff3d_ros.observation import CloudFrame, DepthFrame, observe
@@ -235,8 +236,14 @@ class Scene:
     # --- the estimating thread ------------------------------------------------------------------
 
     def _estimate(self, job: tuple[SceneObject, View, bool]) -> None:
+        """A full estimate, after which its memory is given back."""
+        try:
+            self._estimate_one(*job)
+        finally:
+            trim_heap()
+
+    def _estimate_one(self, one: SceneObject, view: View, again: bool) -> None:
         """Full estimate of a view; ``again`` for an object that is tracked meanwhile."""
-        one, view, again = job
         with one.tracking:
             if one.tracker is not None and not again and one.demand is None:
                 # Another full estimate has found it while this view was waiting.
