@@ -280,13 +280,12 @@ class Tracker:
             the estimate with the joints' new positions and origins; the poses stay.
         """
         share = other._looks / (self._looks + other._looks)
-        both = torch.zeros_like(self._slides)
-        both[[i for i in self._index if i in other._index]] = True
-        apart = torch.where(both & self._slides, other._state.q - self._state.q, 0.0)
+        both = self._slides & other._slides
+        apart = torch.where(both, other._state.q - self._state.q, 0.0)
         # Neither has seen them further in than this; no end is further out.
         innermost = torch.where(both, torch.minimum(self._innermost, other._innermost - apart),
                                 self._innermost)
-        step = torch.maximum(share * apart, -innermost.clamp_min(0))
+        step = torch.maximum(share * apart, torch.where(both, -innermost, 0.0))
         self._state = _with_origins_back(self._state, step)
         self._innermost = innermost + step
         self._looks += other._looks

@@ -264,11 +264,7 @@ def test_full_estimates_have_a_say_in_where_a_drawer_is_closed(cabinet, monkeypa
     first, here = Tracker(pipeline, estimate, 0.0), cloud(position)
     for by, taken_over, mean in ((0.03, True, 0.015), (0.0, False, 0.01)):
         monkeypatch.setattr(tracking, 'BETTER', math.inf if taken_over else 0.0)
-        other = Tracker(pipeline, estimate, first.seconds)
-        step = torch.zeros_like(other._state.q)
-        step[0, other._index] = by / pipeline.category.scale
-        other._state = replace(other._state, q=other._state.q + step,
-                               origin=other._state.origin - step[..., None] * other._state.axis)
+        other = with_ends_further_in(pipeline, estimate, first.seconds, by)
         winner, answer = better_of(first, other, here, first.seconds + 0.1)
         assert winner is (other if taken_over else first)
         assert answer.joints[0].position == pytest.approx(position + mean, abs=0.003)
@@ -278,6 +274,34 @@ def test_full_estimates_have_a_say_in_where_a_drawer_is_closed(cabinet, monkeypa
             np.array([answer.joints[0].position]))[answer.joints[0].child]
         np.testing.assert_allclose(placed, answer.parts[1].T_camera_part, atol=1e-4)
         first = winner
+
+
+@pytest.mark.parametrize('taken_over', [True, False])
+def test_no_full_estimate_puts_the_end_further_out_than_was_seen(cabinet, monkeypatch,
+                                                                 taken_over):
+    """The drawer goes in to 10 mm, then out again, where another look has it shut at 40."""
+    pipeline, estimate, cloud = cabinet
+    position = estimate.joints[0].position
+    monkeypatch.setattr(tracking, 'BETTER', math.inf if taken_over else 0.0)
+    first = Tracker(pipeline, estimate, 0.0)
+    path = np.linspace(position, 0.01, 10)
+    for i, at in enumerate([*path, *path[::-1]]):
+        first.track(cloud(at), 0.1 * (i + 1))
+    other = with_ends_further_in(pipeline, estimate, first.seconds, -0.04)
+    winner, answer = better_of(first, other, cloud(position), first.seconds + 0.1)
+    assert winner is (other if taken_over else first)
+    assert answer.joints[0].position == pytest.approx(position - 0.01, abs=0.004)
+
+
+def with_ends_further_in(pipeline, estimate, seconds: float, by: float) -> Tracker:
+    """A tracker of the estimate, had it all joints' ends further in, m."""
+    tracker = Tracker(pipeline, estimate, seconds)
+    step = torch.zeros_like(tracker._state.q)
+    step[0, tracker._index] = by / pipeline.category.scale
+    tracker._state = replace(
+        tracker._state, q=tracker._state.q + step,
+        origin=tracker._state.origin - step[..., None] * tracker._state.axis)
+    return tracker
 
 
 def opened_again(scene: int, back: int = 8) -> tuple[np.ndarray, np.ndarray]:
