@@ -23,11 +23,11 @@ from visualization_msgs.msg import MarkerArray
 
 from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.following import Follower
-from kinediff3d_core.geometry import ObjectCloud, object_cloud
+from kinediff3d_core.geometry import ObjectCloud
 from kinediff3d_core.pipeline import Pipeline
-from kinediff3d_core.segmentation import object_in_cloud, segment_object
 from kinediff3d_ros import conversions
 from kinediff3d_ros.inputs import nanoseconds
+from kinediff3d_ros.observation import CloudFrame, DepthFrame, observe
 from kinediff3d_ros.pairing import StampPairing
 from kinediff3d_ros.parameters import PerceptionParameters
 
@@ -197,6 +197,7 @@ def frames(reader: Any, topics: Topics, segment_points: bool = False,
     wanted = {t for t in (topics.depth, topics.camera_info, topics.mask, topics.points,
                           topics.truth) if t}
     chosen = [c for c in reader.connections if c.topic in wanted]
+    parameters = replace(DEFAULTS, segment_points=segment_points, mask_id=mask_id)
     pairing: StampPairing[tuple[int, Image, CameraInfo], Image] = StampPairing(
         int(DEFAULTS.sync_slop * 1e9))
     info: CameraInfo | None = None
@@ -212,7 +213,7 @@ def frames(reader: Any, topics: Topics, segment_points: bool = False,
                 truth.append(message)
             continue
         if connection.topic == topics.points:
-            yield _of_cloud(recorded, message, segment_points)
+            yield _frame(recorded, CloudFrame(message), parameters)
             continue
         pair: tuple[tuple[int, Image, CameraInfo], Image] | None = None
         images: list[tuple[int, Image]] = []
@@ -228,41 +229,26 @@ def frames(reader: Any, topics: Topics, segment_points: bool = False,
         for time_recorded, image in images:
             assert info is not None
             if not topics.mask:
-                yield _of_images(time_recorded, image, info, None, mask_id)
+                yield _frame(time_recorded, DepthFrame(image, info), parameters)
             else:
                 pair = pairing.add_first(nanoseconds(image.header.stamp),
                                          (time_recorded, image, info))
         if pair is not None:
-            yield _of_images(*pair[0], pair[1], mask_id)
+            time_recorded, image, beside = pair[0]
+            yield _frame(time_recorded, DepthFrame(image, beside, pair[1]), parameters)
 
 
-def _of_images(recorded: int, image: Image, info: CameraInfo, mask: Image | None,
-               mask_id: int) -> Frame:
-    header = Header(stamp=image.header.stamp,
-                    frame_id=image.header.frame_id or info.header.frame_id)
+def _frame(recorded: int, input_: DepthFrame | CloudFrame, parameters: PerceptionParameters,
+           ) -> Frame:
+    """What the node would see in it."""
+    found: ObjectCloud | Exception
     try:
-        depth = conversions.depth_from_image(image)
-        intrinsics = conversions.intrinsics_from_info(info)
-        if depth.shape != (intrinsics.height, intrinsics.width):
-            raise ValueError(f'depth image is {depth.shape[1]} x {depth.shape[0]} pixels but '
-                             f'camera_info says {intrinsics.width} x {intrinsics.height}')
-        pixels = segment_object(depth, intrinsics) if mask is None \
-            else conversions.mask_from_image(mask, mask_id)
-        if pixels.shape != depth.shape:
-            raise ValueError(f'mask is {pixels.shape[1]} x {pixels.shape[0]} pixels but the depth '
-                             f'image is {depth.shape[1]} x {depth.shape[0]}')
-        return Frame(header, recorded, object_cloud(depth, intrinsics, pixels & (depth > 0)))
-    except (NoEstimate, ValueError) as reason:
-        return Frame(header, recorded, None, str(reason))
-
-
-def _of_cloud(recorded: int, cloud: PointCloud2, segment: bool) -> Frame:
-    try:
-        points = conversions.points_from_cloud(cloud)
-        return Frame(cloud.header, recorded,
-                     object_in_cloud(points) if segment else ObjectCloud(points))
-    except (NoEstimate, ValueError) as reason:
-        return Frame(cloud.header, recorded, None, str(reason))
+        found = observe(input_, parameters).clouds[0]
+    except ValueError as reason:
+        found = reason
+    if isinstance(found, ObjectCloud):
+        return Frame(input_.header, recorded, found)
+    return Frame(input_.header, recorded, None, str(found))
 
 
 # --- writing ------------------------------------------------------------------------------------
