@@ -286,7 +286,8 @@ def _run(category: Category, seconds: float, headless: bool, out: Path, rate: fl
 def _wait_for_first_answer(listener: Listener, processes: Sequence[NodeProcess]) -> None:
     with _progress('starting the nodes', START_LIMIT, '{desc}: {elapsed}') as bar:
         end = time.monotonic() + START_LIMIT
-        while not listener.answers():
+        # The truth may be discovered after the answer.
+        while not (listener.answers() and listener.true_joints.entries):
             _require_running(processes)
             if time.monotonic() > end:
                 state = listener.status().get('message', 'the perception node says nothing')
