@@ -101,20 +101,23 @@ def to_part_frames(points: Tensor, T_camera_part: Tensor) -> Tensor:
     return transform_points(invert_transform(T_camera_part), points[..., None, :, :])
 
 
-def valid_depth(depth: np.ndarray, intrinsics: Intrinsics) -> np.ndarray:
-    """Which pixels (H, W) of a depth image carry a measurement: finite and positive.
+def valid_depth(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | None = None,
+                ) -> np.ndarray:
+    """Which pixels (H, W) of a depth image carry a measurement, finite and positive, and lie on
+    the mask (H, W) if there is one.
 
     Raises:
-        ValueError: the image has another size than the camera; the message names both.
+        ValueError: the images have another size than the camera; the message names both.
     """
-    _require_size(depth, intrinsics)
+    _require_size(depth, intrinsics, mask)
     with np.errstate(invalid='ignore'):
         valid: np.ndarray = np.isfinite(depth) & (depth > 0)
+    if mask is not None:
+        valid &= mask.astype(bool)
     return valid
 
 
-def _require_size(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | None = None,
-                  ) -> None:
+def _require_size(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | None) -> None:
     size = (intrinsics.height, intrinsics.width)
     if depth.shape != size:
         raise ValueError(f'depth image is {depth.shape[::-1]} but camera info says {size[::-1]} '
@@ -136,10 +139,7 @@ def backproject(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | No
     Raises:
         ValueError: sizes differ; the message names both.
     """
-    _require_size(depth, intrinsics, mask)
-    valid = valid_depth(depth, intrinsics)
-    if mask is not None:
-        valid &= mask.astype(bool)
+    valid = valid_depth(depth, intrinsics, mask)
     v, u = np.nonzero(valid)
     z = depth[v, u].astype(np.float32)
     return np.stack([(u - intrinsics.cx) / intrinsics.fx * z,
@@ -155,9 +155,9 @@ def object_cloud(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray) ->
     """
     _require_size(depth, intrinsics, mask)
     mask = mask.astype(bool, copy=False)
-    ends = [np.flatnonzero(mask.any(axis))[[0, -1]] for axis in (1, 0)] if mask.any() else []
-    if not ends:
+    if not mask.any():
         return ObjectCloud(np.zeros((0, 3), dtype=np.float32))
+    ends = [np.flatnonzero(mask.any(axis))[[0, -1]] for axis in (1, 0)]
     reach = max(int(last - first) for first, last in ends)
     rows, columns = (slice(max(0, (first + last) // 2 - reach), (first + last) // 2 + reach + 1)
                      for first, last in ends)

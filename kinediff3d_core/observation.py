@@ -81,14 +81,17 @@ def observe(cloud: np.ndarray, n: int, generator: torch.Generator,
     # The outline runs half a cell from the centres of the cells within it.
     distance = (scipy.ndimage.distance_transform_edt(~seen) - 0.5).clip(0) * cell
     inside = scipy.ndimage.distance_transform_edt(np.pad(seen, 1))[1:-1, 1:-1]
-    measured = np.full((cells, cells), np.inf, dtype=np.float32)
+    measured = np.full((cells, cells), np.inf)
     if others is not None:
         others = others[np.isfinite(others).all(1) & (others[:, 2] > 0)]
         at = cells_of(others[:, :2] / others[:, 2:])
         within = ((at > 0) & (at < cells - 1)).all(1)
-        np.minimum.at(measured, (at[within, 1], at[within, 0]), others[within, 2])
-        measured = scipy.ndimage.minimum_filter(measured, 3)
-    nearest, carved, depths = _carve(cloud[:, 2], index, seen)
+        measured = scipy.ndimage.minimum_filter(
+            _smallest(cells, at[within], others[within, 2]), 3)
+    nearest = _smallest(cells, index, cloud[:, 2])
+    # Where the outline is filled without a measurement nothing is known.
+    nearest[seen & np.isinf(nearest)] = 0
+    depths = np.linspace(cloud[:, 2].min(), cloud[:, 2].max(), LAYERS + 1)[1:]
     band = torch.from_numpy(inside[index[:, 1], index[:, 0]] < BAND)
     device = generator.device
     lot = torch.rand(2, len(cloud), generator=generator, device=device)
@@ -104,28 +107,33 @@ def observe(cloud: np.ndarray, n: int, generator: torch.Generator,
         return torch.from_numpy(values).float().to(device)
 
     return Observation(points, empty, points.mean(0), grid(distance), grid(measured), grid(corner),
-                       cell, grid(nearest), grid(2 * cell * carved), grid(depths))
+                       cell, grid(np.where(np.isinf(nearest), 0, nearest)),
+                       grid(cell * _carve(nearest, depths)), grid(depths))
 
 
-def _carve(depth: np.ndarray, index: np.ndarray, seen: np.ndarray,
-           ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _smallest(cells: int, at: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Smallest of the depths (P,) in each cell of a square grid, inf in those without any.
+
+    Args:
+        at: (P, 2) their cells, x and y.
+    """
+    smallest = np.full((cells, cells), np.inf)
+    np.minimum.at(smallest, (at[:, 1], at[:, 0]), depth)
+    return smallest
+
+
+def _carve(nearest: np.ndarray, depths: np.ndarray) -> np.ndarray:
     """Space carving (Kutulakos and Seitz 2000) before one cloud: what it looks through is empty.
 
     Args:
-        depth: (P,) of points. index: (P, 2) their cells, x and y. seen: (G, G) those within the
-            outline.
+        nearest: (G, G) smallest depth in each cell; inf outside the outline.
 
     Returns:
-        ``nearest``; ``carved`` in its own cells; ``depths``.
+        (L, G/2, G/2) distances at each of the depths (L,), in cells of this grid.
     """
-    nearest = np.full(seen.shape, np.inf)
-    np.minimum.at(nearest, (index[:, 1], index[:, 0]), depth)
-    nearest[seen & np.isinf(nearest)] = 0
-    half = len(seen) // 2
+    half = len(nearest) // 2
     coarse = nearest.reshape(half, 2, half, 2).min((1, 3))
-    depths = np.linspace(depth.min(), depth.max(), LAYERS + 1)[1:]
-    carved = np.stack([scipy.ndimage.distance_transform_edt(coarse > d) for d in depths])
-    return np.where(np.isinf(nearest), 0, nearest), carved, depths
+    return 2 * np.stack([scipy.ndimage.distance_transform_edt(coarse > d) for d in depths])
 
 
 def free_distance(seen: Observation, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -169,8 +177,8 @@ def _bilinear(grid: Tensor, at: Tensor, offset: Tensor | int) -> tuple[Tensor, T
     i = inside.floor()
     fx, fy = (inside - i).unbind(-1)
     x, y = i.long().unbind(-1)
-    corners = torch.tensor([0, 1, cells, cells + 1], device=grid.device)
-    d00, d10, d01, d11 = grid.take((offset + y * cells + x)[..., None] + corners).unbind(-1)
+    first = offset + y * cells + x
+    d00, d10, d01, d11 = (grid.take(first + step) for step in (0, 1, cells, cells + 1))
     lower, upper = d10 - d00, d11 - d01
     below, above = d00 + lower * fx, d01 + upper * fx
     return (below + (above - below) * fy,

@@ -298,9 +298,7 @@ def with_ends_further_in(pipeline, estimate, seconds: float, by: float) -> Track
     tracker = Tracker(pipeline, estimate, seconds)
     step = torch.zeros_like(tracker._state.q)
     step[0, tracker._index] = by / pipeline.category.scale
-    tracker._state = replace(
-        tracker._state, q=tracker._state.q + step,
-        origin=tracker._state.origin - step[..., None] * tracker._state.axis)
+    tracker._state = tracking._with_origins_back(tracker._state, step)
     return tracker
 
 
