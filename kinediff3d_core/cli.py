@@ -571,6 +571,9 @@ def _add_train(commands: Any) -> None:
     command.add_argument('--refresh', type=_number(int, at_least=0), metavar='N',
                          help='new objects every ten steps (default: the stage\'s own, sized '
                               'for a CPU)')
+    command.add_argument('--lr', type=_number(float, above=0), metavar='R',
+                         help='peak learning rate (default: the stage\'s own; less of it keeps '
+                              'more of what --start brings)')
     command.add_argument('--seed', type=_number(int, at_least=0), default=0)
     command.add_argument('--device', default='cpu', help='cpu (default), cuda or cuda:N')
     command.add_argument('--out', type=Path, default=Path('runs'), metavar='DIR',
@@ -614,7 +617,7 @@ def _train(options: argparse.Namespace) -> int:
     train(stages, names, options.out, steps=options.steps, seed=options.seed,
           device=options.device, seconds=options.seconds, batch=options.batch,
           refresh=options.refresh, data=options.data, procedural=options.procedural,
-          start=start)
+          start=start, lr=options.lr)
     if not first_rank():
         return DONE
     print(f'weights are in {", ".join(str(options.out / name) for name in names)}; use them with '

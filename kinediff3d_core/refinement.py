@@ -204,6 +204,9 @@ class Prior:
     mean: State
     precision: Tensor
 
+    def __getitem__(self, index: slice) -> Prior:
+        return Prior(self.mean[index], self.precision[index])
+
 
 POINT_VARIANCE = 2e-6
 """Variance of one residual over how many of them count, when codes and priors are weighed against

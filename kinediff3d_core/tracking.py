@@ -21,7 +21,7 @@ from torch import Tensor
 
 from kinediff3d_core import refinement as refine
 from kinediff3d_core.categories import Category
-from kinediff3d_core.estimate import ArticulatedEstimate, Mode
+from kinediff3d_core.estimate import ArticulatedEstimate, JointEstimate, Mode
 from kinediff3d_core.geometry import ObjectCloud
 from kinediff3d_core.networks.kavae import FAR, KAVAE, Field
 from kinediff3d_core.networks.score import State
@@ -68,6 +68,12 @@ MAX_PREDICTION = 0.3
 AGILE = 0.15, 0.3, 3.0
 """How unsure a predicted motion is for each second: translation (canonical units) and rotation
 (rad) of the base, joints (rad or canonical units)."""
+STILL = 0.01, 0.02
+"""The same of a base that stands still."""
+MOVED = 0.97
+"""A base that stood still moves if its score with a motion is below this share of that without."""
+RESTING = 0.03, 0.06
+"""It stands still again below these velocities, canonical units and rad a second."""
 SMOOTHING = 0.25
 """Time constant of the velocity filter, s."""
 SLACK = 0.03
@@ -196,8 +202,9 @@ class Tracker:
         self._net = cast(KAVAE, Table(pipeline.shape, self._field))
         self._frames = 0
         self._velocity = torch.zeros(1, 6 + len(names), device=device)
-        self._agile = torch.tensor([AGILE[0]] * 3 + [AGILE[1]] * 3 + [AGILE[2]] * len(names),
-                                   device=device)
+        self._unsure = torch.tensor([[shift] * 3 + [turn] * 3 + [AGILE[2]] * len(names)
+                                     for shift, turn in (AGILE[:2], STILL)], device=device)
+        self._moves = False
         low = [j.lower for j in self._category.joints]
         self._ends = torch.tensor(low).to(self._units) / self._units
         slides = [i in self._index and j.joint_type == 'prismatic'
@@ -246,11 +253,20 @@ class Tracker:
         late = not self._started or gap > LATE
         start = self._catch_up(prior, seen) if late else self._predict(prior, gap)
         hold = self._inertia(start, gap)
-        state, information, score, residual = self._fitted(start, seen, STEPS[late], hold)
+        states, known, scores, residuals = self._fitted(start, seen, STEPS[late], hold)
+        # Of two motion models the one that does without a motion goes first.
+        stands = len(scores) > 1 and bool(scores[0] > MOVED * scores[1])
+        self._moves = not stands
+        best, loose = slice(stands, stands + 1), hold[:1]
+        state, score, residual = states[best], scores[best], residuals[best]
+        # How well the base is seen has nothing to do with whether it stands.
+        information = known[best] + len(seen.points) * refine.POINT_VARIANCE * (
+            loose.precision - hold.precision[best])
         self._frames += 1
         growth = self._growth(float(score))
         if not late and (growth > 1 or growth > SEARCH[0] and self._frames % SEARCH[1] == 0):
-            other = self._fitted(self._catch_up(start, seen), seen, STEPS[1], hold)
+            other = self._fitted(self._catch_up(start[:1], seen), seen, STEPS[1],
+                                 loose)
             if other[2] < score:
                 state, information, score, residual = other
         open_ = refine.left_open(information[0], residual[0])
@@ -289,12 +305,7 @@ class Tracker:
         self._state = _with_origins_back(self._state, step)
         self._innermost = innermost + step
         self._looks += other._looks
-        scale, units = self._category.scale, self._units.double().cpu()
-        origin = self._state.origin[0].double().cpu().numpy() * scale
-        q = self._state.q[0].double().cpu() * units
-        self.estimate = replace(self.estimate, joints=tuple(
-            replace(joint, position=float(q[i]), origin=origin[i])
-            for joint, i in zip(self.estimate.joints, self._index, strict=True)))
+        self.estimate = replace(self.estimate, joints=self._joints())
         return self.estimate
 
     @property
@@ -333,9 +344,13 @@ class Tracker:
         return replace(self._state, T_camera_base=T @ self._state.T_camera_base)
 
     def _predict(self, prior: State, gap: float) -> State:
-        """Where the velocities lead, in the frame that the camera has now."""
+        """Where the velocities lead, in the frame that the camera has now; and, unless the base
+        moves, where the joints' alone do."""
         centre = self._centre(prior)
         step = self._velocity * min(gap, MAX_PREDICTION)
+        if not self._moves:
+            prior, step = prior[torch.zeros(2, dtype=torch.long)], step.repeat(2, 1)
+            step[1, :6] = 0
         return refine.limit_joints(self._net, refine.move(prior, step, centre))
 
     def _catch_up(self, state: State, seen: Observation) -> State:
@@ -359,7 +374,7 @@ class Tracker:
         that comes nearer.
         """
         time = min(max(gap, 1 / 30), MAX_PREDICTION)
-        return refine.Prior(state, torch.diag((time * self._agile) ** -2)[None])
+        return refine.Prior(state, torch.diag_embed((time * self._unsure[:len(state.q)]) ** -2))
 
     def _fitted(self, start: State, seen: Observation, steps: int, hold: refine.Prior,
                 ) -> tuple[State, Tensor, Tensor, Tensor]:
@@ -416,27 +431,35 @@ class Tracker:
         motion = refine.motion(prior, state, self._centre(prior)) / gap
         share = 1 - math.exp(-gap / SMOOTHING)
         self._velocity = self._velocity + share * (motion - self._velocity)
+        shift, turn = self._velocity[0, :3].norm(), self._velocity[0, 3:6].norm()
+        self._moves &= bool(shift > RESTING[0]) or bool(turn > RESTING[1])
 
     def _centre(self, state: State) -> Tensor:
         """(3,) the base's middle in the camera frame: what rotations are about."""
         T = state.T_camera_base[0]
         return T[:3, :3] @ self._middle + T[:3, 3]
 
+    def _joints(self) -> tuple[JointEstimate, ...]:
+        """The estimate's joints at the positions and origins of now, m and rad."""
+        origin = self._state.origin[0].double().cpu().numpy() * self._category.scale
+        q = self._state.q[0].double().cpu() * self._units.double().cpu()
+        return tuple(replace(joint, position=float(q[i]), origin=origin[i])
+                     for joint, i in zip(self.estimate.joints, self._index, strict=True))
+
     def _estimate(self, open_: Tensor, residual: Tensor, cloud: np.ndarray, centre: Tensor,
                   ) -> ArticulatedEstimate:
         scale, before, mean = self._category.scale, self.estimate, float(residual)
-        state, units = self._state, self._units.double().cpu()
+        state = self._state
         poses = refine.part_poses(self._net, state)[0].double().cpu().numpy()
         poses[:, :3, 3] *= scale
         covariance, deviations = self._pose_covariance(open_, state.T_camera_base[0], centre)
-        origin = state.origin[0].double().cpu().numpy() * scale
-        q, v = (x[0].double().cpu() * units for x in (state.q, self._velocity[:, 6:]))
+        units = self._units.double().cpu().numpy()
+        v = self._velocity[0, 6:].double().cpu().numpy() * units
         parts = tuple(replace(part, T_camera_part=poses[k])
                       for part, k in zip(before.parts, self._parts, strict=True))
-        joints = tuple(replace(joint, position=float(q[i]), velocity=float(v[i]),
-                               std=float(deviations[i]) * float(units[i]), origin=origin[i])
-                       for joint, i in zip(before.joints, self._index, strict=True))
-        mode = Mode(1.0, poses[0], q[self._index].numpy(), mean * scale)
+        joints = tuple(replace(joint, velocity=float(v[i]), std=float(deviations[i] * units[i]))
+                       for joint, i in zip(self._joints(), self._index, strict=True))
+        mode = Mode(1.0, poses[0], np.array([j.position for j in joints]), mean * scale)
         estimate = replace(before, parts=parts, joints=joints, covariance=covariance,
                            residual=mean * scale, modes=(mode,), points=cloud, seconds={})
         sure = self._sure * fit(mean) * within_reach(estimate)

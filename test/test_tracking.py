@@ -285,7 +285,7 @@ def test_no_full_estimate_puts_the_end_further_out_than_was_seen(cabinet, monkey
     monkeypatch.setattr(tracking, 'BETTER', math.inf if taken_over else 0.0)
     first = Tracker(pipeline, estimate, 0.0)
     path = np.linspace(position, 0.01, 10)
-    for i, at in enumerate([*path, *path[::-1]]):
+    for i, at in enumerate([*path, *path[::-1], position]):
         first.track(cloud(at), 0.1 * (i + 1))
     other = with_ends_further_in(pipeline, estimate, first.seconds, -0.04)
     winner, answer = better_of(first, other, cloud(position), first.seconds + 0.1)
@@ -330,6 +330,28 @@ def test_drawers_that_open_are_not_a_cabinet_that_comes_nearer(monkeypatch):
     except TrackingLost:
         lost = True
     assert lost or np.abs(bases - bases[8]).max() > 0.1  # what it is for
+
+
+def test_a_cabinet_that_stands_keeps_its_place_while_drawers_move(monkeypatch):
+    """Drawers in front of it hide it: without that it follows them."""
+    _, stands = opened_again(4)
+    monkeypatch.setattr(tracking, 'MOVED', math.inf)
+    monkeypatch.setattr(tracking, 'RESTING', (0.0, 0.0))
+    _, drifts = opened_again(4)
+    assert np.ptp(stands) < 0.01 and np.ptp(stands) < 0.5 * np.ptp(drifts)
+
+
+@pytest.mark.parametrize('speed', [0.005, 0.02])
+def test_an_object_that_begins_to_move_slowly_is_followed(pipeline, camera, estimate, speed):
+    tracker, cloud = Tracker(pipeline, estimate, 0.0), cloud_of(camera, START)
+    errors = []
+    for i in range(75):
+        shift = np.array([speed * max(0, i - 15) / 30, 0.0, 0.0])
+        T = tracker.track(moved(cloud, np.eye(3), shift), (i + 1) / 30).T_camera_base
+        errors.append(T[:3, 3] - shift)
+    lag = np.linalg.norm(np.array(errors) - np.mean(errors[5:15], axis=0), axis=1)
+    assert lag[5:15].max() < 0.001 and lag[15:].max() < 0.008
+    assert shift[0] > 0.009
 
 
 def test_joints_that_outrun_the_descent_are_found_again(monkeypatch):

@@ -12,6 +12,9 @@ from kinediff3d_core.data.solids import Instances
 from kinediff3d_core.geometry import Intrinsics, make_transform, transform_points
 
 TEST_CAMERA = Intrinsics(600.0, 600.0, 319.5, 239.5, 640, 480)
+TOGETHER, AT_ENDS = 0.25, 1.2
+"""Share of training views in which all joints are equally far open; and how far training draws
+positions beyond their range, which are then at its ends (a tenth or so at each)."""
 
 
 def joint_range(category: Category, train: bool = False) -> tuple[Tensor, Tensor]:
@@ -49,7 +52,8 @@ def sample_views(instances: Instances, generator: torch.Generator, train: bool =
     Test views: elevation 10-70 degrees above the base's plane, any azimuth (within 80 degrees of
     the front where the category says so), 1.2-2.5 times the object's bounding diameter away,
     upright within 10 degrees, the joint uniform over its range.
-    Training goes 5 degrees lower, 15 higher, and rolls up to 30 degrees.
+    Training goes 5 degrees lower, 15 higher, and rolls up to 30 degrees; joints are at the ends of
+    their ranges, where people leave them, or all equally far open more often than by chance.
 
     Returns:
         q (B, K-1) rad or m; T_camera_base (B, 4, 4) m.
@@ -60,7 +64,11 @@ def sample_views(instances: Instances, generator: torch.Generator, train: bool =
         return low + (high - low) * torch.rand(n, *shape, generator=generator, device=device)
 
     low, high = state_range(instances, train)
-    q = low + (high - low) * torch.rand(low.shape, generator=generator, device=device)
+    share = torch.rand(low.shape, generator=generator, device=device)
+    if train:
+        share = torch.where(uniform(0, 1, 1) < TOGETHER, share[:, :1], share)
+        share = (AT_ENDS * (share - 0.5) + 0.5).clamp(0, 1)
+    q = low + (high - low) * share
     elevation = uniform(*((radians(5), radians(85)) if train else (radians(10), radians(70))))
     azimuth = uniform(-instances.category.azimuth, instances.category.azimuth)
     roll = uniform(-1.0, 1.0) * radians(30 if train else 10)

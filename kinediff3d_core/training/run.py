@@ -48,7 +48,7 @@ def train(stages: Sequence[str], categories: Sequence[str], out: Path, steps: in
           seed: int = 0, device: str = 'cpu', seconds: float | None = None,
           batch: int | None = None, refresh: int | None = None, fill: int | None = None,
           data: Path | None = None, procedural: float = 0.0,
-          start: Path | None = None) -> None:
+          start: Path | None = None, lr: float | None = None) -> None:
     """Train stages of categories one after the other and write ``<out>/<category>/<stage>``.
 
     Each run leaves ``<stage>.safetensors`` (averaged weights), ``<stage>.checkpoint`` (to resume
@@ -66,6 +66,7 @@ def train(stages: Sequence[str], categories: Sequence[str], out: Path, steps: in
         data: folder of imported objects, of the one category; None takes the procedural family.
         procedural: share of procedural objects among imported ones.
         start: folder of weights to start from where there is no checkpoint; None starts at random.
+        lr: overrides the stage's peak learning rate.
 
     Raises:
         ValueError: unknown stage or category, or a latent stage without a trained shape stage.
@@ -83,7 +84,7 @@ def train(stages: Sequence[str], categories: Sequence[str], out: Path, steps: in
                 _keep_category(get_category(name), out / name / FILE_NAME, ranks)
             for stage in stages:
                 _train_stage(stage, name, out / name, steps, seed, ranks, seconds, batch, refresh,
-                             fill, imported, procedural, start)
+                             fill, imported, procedural, start, lr)
                 ranks.wait()  # the next stage reads what rank 0 wrote
 
 
@@ -123,11 +124,11 @@ def _start_from(network: nn.Module, given: nn.Module, folder: Path) -> None:
 def _train_stage(stage: str, name: str, folder: Path, steps: int | None, seed: int,
                  ranks: Ranks, seconds: float | None, batch: int | None,
                  refresh: int | None, fill: int | None, imported: ImportedObjects | None,
-                 procedural: float, start: Path | None) -> None:
+                 procedural: float, start: Path | None, lr: float | None) -> None:
     category, config, device = get_category(name), STAGES[stage], ranks.device
     config = replace(config, steps=steps or config.steps, batch=batch or config.batch,
                      refresh=config.refresh if refresh is None else refresh,
-                     fill=fill or config.fill)
+                     fill=fill or config.fill, lr=lr or config.lr)
     torch.manual_seed(seed)
     annotate = None
     module: nn.Module
