@@ -265,8 +265,7 @@ class Tracker:
         self._frames += 1
         growth = self._growth(float(score))
         if not late and (growth > 1 or growth > SEARCH[0] and self._frames % SEARCH[1] == 0):
-            other = self._fitted(self._catch_up(start[:1], seen), seen, STEPS[1],
-                                 loose)
+            other = self._fitted(self._catch_up(start[:1], seen), seen, STEPS[1], loose)
             if other[2] < score:
                 state, information, score, residual = other
         open_ = refine.left_open(information[0], residual[0])
