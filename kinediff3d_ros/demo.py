@@ -122,7 +122,7 @@ class Listener:
         for arrival, message in list(self.joints.entries):
             key = stamp_key(message)
             if begin <= key in true_positions and key in true_poses and key in poses:
-                stamp = key[0] + 1e-9 * key[1]
+                stamp = _seconds(key)
                 samples.append(Sample(stamp, self._in_order(message), true_positions[key],
                                       poses[key], true_poses[key], arrival - stamp))
         return samples
@@ -136,7 +136,7 @@ class Listener:
         """Stamps (N,), s since the epoch, in order, and true positions (N, K-1) as in samples."""
         every = {stamp_key(m): self._in_order(m) for m in self.true_joints.messages}
         keys = sorted(every)
-        return (np.array([key[0] + 1e-9 * key[1] for key in keys]),
+        return (np.array([_seconds(key) for key in keys]),
                 np.array([every[key] for key in keys]))
 
     def complete_frames(self) -> list[Stamp]:
@@ -258,8 +258,9 @@ def _run(category: Category, seconds: float, headless: bool, out: Path, rate: fl
                   f'  ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST '
                   f'rviz2 -d {config}')
         _wait_for_first_answer(listener, (camera_sim, perception))
-        first_answer = time.time() - start
-        first_image = listener.true_joints.entries[0][0] - start
+        answered_at, answer = listener.joints.entries[0]
+        # The truth may be discovered after the image that was answered.
+        imaged_at = min(listener.true_joints.entries[0][0], _seconds(stamp_key(answer)))
         _wait_for_motion(listener, (camera_sim, perception))
         begin, before = time.time(), len(listener.joints.entries)
         memory = _record(listener, seconds, (camera_sim, perception))
@@ -270,8 +271,8 @@ def _run(category: Category, seconds: float, headless: bool, out: Path, rate: fl
         time.sleep(LAST_WORDS)
         status = listener.status()
     summary = summarise(listener, status, answered, seconds, category, rate)
-    summary.update(first_image_s=round(first_image, 1), first_answer_s=round(first_answer, 1),
-                   **memory)
+    summary.update(first_image_s=round(imaged_at - start, 1),
+                   first_answer_s=round(answered_at - start, 1), **memory)
     (out / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
     if not summary['estimates']:
         raise DemoError(f'no estimate came; last state: {status.get("message", "unknown")} '
@@ -281,6 +282,10 @@ def _run(category: Category, seconds: float, headless: bool, out: Path, rate: fl
     print(_in_words(summary))
     print(f'summary.json, pictures, meshes and URDF are in {out}')
     return 0
+
+
+def _seconds(stamp: Stamp) -> float:
+    return stamp[0] + 1e-9 * stamp[1]
 
 
 def _wait_for_first_answer(listener: Listener, processes: Sequence[NodeProcess]) -> None:

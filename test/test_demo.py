@@ -72,7 +72,7 @@ def test_summary(run: Run) -> None:
     assert s['command'] == f'kinediff3d demo --category laptop --seconds {SECONDS}'
     assert 1 <= s['compared'] <= s['estimates'] <= s['frames']
     assert s['estimates'] + s['no_estimates'] + s['dropped'] <= s['frames']
-    assert 1 <= s['full_estimates'] and 0 < s['first_image_s'] < s['first_answer_s'] < LIMIT
+    assert 1 <= s['full_estimates'] and 0 < s['first_image_s'] <= s['first_answer_s'] < LIMIT
     memory = s['resident_mib']
     assert 100 < memory['early'] < 2048 and 100 < memory['late'] < 2048
     assert 0 <= s['rate_hz'] <= 6  # five a second are sent; some come late and some early
