@@ -19,6 +19,17 @@ class Builder:
         self.slots: list[Slot] = []
         self.rows: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]] = []
 
+    def side_stream(self) -> Builder:
+        """Numbers of its own for what only some instances have.
+
+        Its seed is what the generator would give next, but the generator stays where it is: the
+        instances without such a feature stay what a seed has always made them.
+        """
+        state = self.generator.get_state()
+        seed = int(torch.randint(2 ** 62, (), generator=self.generator, device=self.device))
+        self.generator.set_state(state)
+        return Builder(self.n, torch.Generator(self.device).manual_seed(seed), self.device)
+
     def uniform(self, low: float | Tensor, high: float | Tensor) -> Tensor:
         u = torch.rand(self.n, generator=self.generator, device=self.device)
         return low + (high - low) * u

@@ -38,7 +38,9 @@ class Layout:
     last: Tensor
 
 
-def _layout(b: Builder) -> Layout:
+def _layout(b: Builder, which: Tensor) -> Layout:
+    """Drawers by numbers (n) in [0, 1)."""
+
     def rows_of(drawers: tuple[int, ...]) -> list[list[int]]:
         row = [i for i, count in enumerate(drawers) for _ in range(count)]
         place = [side for count in drawers for side in ((1, -1) if count == 2 else (0,))]
@@ -49,7 +51,7 @@ def _layout(b: Builder) -> Layout:
 
     table = torch.tensor([rows_of(drawers) for drawers, _ in LAYOUTS], device=b.device)
     often = torch.tensor([weight for _, weight in LAYOUTS], device=b.device).cumsum(0)
-    pick = torch.searchsorted(often, b.uniform(0.0, 1.0) * often[-1]).clamp_max(len(often) - 1)
+    pick = torch.searchsorted(often, which * often[-1]).clamp_max(len(often) - 1)
     (rows, pairs, first, last), row, place, exists = (table[pick, 0].unbind(1), table[pick, 1],
                                                       table[pick, 2], table[pick, 3] > 0)
     return Layout(rows, pairs > 0, row, place, exists, first, last)
@@ -58,12 +60,17 @@ def _layout(b: Builder) -> Layout:
 def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> Instances:
     """n pieces of furniture with drawers, metres."""
     b = Builder(n, generator, device)
+    rare = b.side_stream()
     none = torch.zeros(n, device=device)
-    layout = _layout(b)
+    which, kind = b.uniform(0.0, 1.0), b.uniform(0.0, 1.0)
+    # A writing table: wide, with a box along the rear of its top, often open to the front; in its
+    # one row mostly one drawer between two panels.
+    writing = (kind < 0.34) & rare.chance(0.25)
+    which, kind = torch.where(writing, 0.3 * which, which), torch.where(writing, 0.0, kind)
+    layout = _layout(b, which)
     rows, pairs = layout.rows, layout.pairs
 
     # The case that holds the drawers: x from -depth to 0, z from 0 to high, y from left to right.
-    kind = b.uniform(0.0, 1.0)
     table, desk = kind < 0.24, (kind >= 0.24) & (kind < 0.34)
     small = kind > 0.93
     width = torch.where(table, b.log_uniform(0.4, 1.4), b.log_uniform(0.28, 1.3))
@@ -78,6 +85,8 @@ def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> In
     table, desk = table & (rows == 1), desk & ~pairs
     each = torch.where(table, each.clamp_max(0.2), each)
     high = torch.where(table, each, high.clamp_min(0.2))
+    width = torch.where(writing, rare.uniform(0.8, 1.4), width)
+    depth = torch.where(writing, rare.uniform(0.45, 0.7), depth)
     tall = b.chance(0.12) & (rows == 1) & ~table  # a pull-out as high as the cabinet
     high = torch.where(tall, b.uniform(0.45, 0.85), high).clamp_max(1.1)
 
@@ -95,6 +104,9 @@ def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> In
     part_y = b.chance(0.35) & ~pairs & ~desk & ~small & (width > 0.5)
     share = b.uniform(0.35, 0.8)
     at = torch.where(b.chance(0.5), 0.5, torch.where(b.chance(0.5), 0.0, 1.0))
+    middle = writing & rare.chance(0.7) & ~pairs
+    part_y, at = part_y | middle, torch.where(middle & rare.chance(0.7), 0.5, at)
+    share = torch.where(middle, rare.uniform(0.33, 0.6), share)
 
     # Panels: sides, rear, bottom, a top that stands out; the case of a table hangs under it.
     side = b.log_uniform(0.01, 0.05) * scale.clamp_min(0.5)
@@ -102,6 +114,7 @@ def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> In
     rear, bottom = side * b.uniform(0.3, 1.0), side * b.uniform(0.5, 1.2)
     y = width / 2
     total = torch.where(table, b.uniform(0.38, 0.9), b.uniform(0.62, 0.85))
+    total = torch.where(writing, rare.uniform(0.66, 0.82), total)
     feet = torch.where(b.chance(0.55), b.uniform(0.01, 0.25) * high.clamp_max(0.8), 0.0)
     leg_z = torch.where(table | desk, (total - high).clamp_min(0.02), feet)
     leg_z = leg_z * torch.where(small, 0.3, 1.0)
@@ -112,7 +125,7 @@ def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> In
     over = b.chance(0.75)
     over_x = proud.clamp_min(0) + b.uniform(-0.01, 0.05) * over
     over_y = torch.where(b.chance(0.6), over_x.clamp_min(0), b.uniform(0.0, 0.04)) * over
-    spread = table & b.chance(0.5)
+    spread = table & b.chance(0.5) & ~writing
     over_x = torch.where(spread, b.uniform(0.01, 0.12), over_x)
     over_y = torch.where(spread, b.uniform(0.01, 0.18), over_y)
     over_y = torch.minimum(over_y, 0.72 - y)
@@ -156,7 +169,7 @@ def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> In
         b.slab(0, lower, upper, torch.where(desk, 0.0, leg_corner),
                present=legs | desk if i == 0 else legs)
     back_in = b.uniform(0.0, 0.06)
-    shelf = table & b.chance(0.4)
+    shelf = table & b.chance(0.4) & ~writing
     shelf_z = -leg_z * b.uniform(0.45, 0.9)
     inset = torch.where(shelf, leg * b.uniform(0.1, 0.9), back_in)
     b.slab(0, (torch.where(shelf, inset, 0.0) - depth, inset * shelf - y,
@@ -167,10 +180,16 @@ def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> In
     rail = b.chance(0.12) | (table | desk) & b.chance(0.15)
     rail_x = torch.where(b.chance(0.6), side, b.uniform(0.1, 0.25))
     rail_z = torch.where(b.chance(0.6), b.uniform(0.02, 0.12), b.uniform(0.1, 0.45)) * scale
-    rail_x = torch.minimum(rail_x, 0.4 * depth)
+    rail_x = torch.where(writing, rare.uniform(0.18, 0.45) * depth,
+                         torch.minimum(rail_x, 0.4 * depth))
+    rail_z = torch.where(writing, rare.uniform(0.12, 0.45), rail_z)
+    rail = rail | writing
     rail_z = torch.minimum(rail_z, 1.45 - leg_z - high - top)
     b.slab(0, (-depth, ty0 + 0.3 * over_y, high + hang),
            (rail_x - depth, ty1 - 0.3 * over_y, high + top + rail_z), present=rail & ~open_top)
+    b.slab(0, (0.6 * side - depth, ty0 + 0.3 * over_y + side, high + top),
+           (none, ty1 - 0.3 * over_y - side, high + top + rail_z - side),
+           present=writing & rare.chance(0.5), cut=True)
 
     # The drawers' place in the front, and what fills the remainder: doors, panels or nothing.
     post = torch.where(table, torch.maximum(side, leg + out), side)
