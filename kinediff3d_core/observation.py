@@ -33,7 +33,7 @@ class Observation:
         centroid: (3,) of the points.
         silhouette: (G, G) distance to the object's outline in the image, tangent units.
         others: (G, G) smallest depth that was measured off the object; inf where nothing was.
-        corner: (2,) tangent coordinates x/z, y/z of the first cell's centre; cell: cell size.
+        corner: (2,) tangent coordinates x/z, y/z of the first cell's centre; cell: () its size.
         nearest: (G, G) smallest depth that was measured on the object; 0 where nothing was.
         carved: (L, G/2, G/2) distance, tangent units, at L depths from there to where the camera
             has not seen beyond that depth. depths: (L,).
@@ -45,7 +45,7 @@ class Observation:
     silhouette: Tensor
     others: Tensor
     corner: Tensor
-    cell: float
+    cell: Tensor
     nearest: Tensor
     carved: Tensor
     depths: Tensor
@@ -65,7 +65,8 @@ def observe(cloud: np.ndarray, n: int, generator: torch.Generator,
     tangent = cloud[:, :2] / cloud[:, 2:]
     low, high = tangent.min(0), tangent.max(0)
     size = float((high - low).max()) * 1.8 + 1e-6
-    cells = 2 * int(np.clip(0.7 * np.sqrt(len(cloud)), 12, 72))
+    # A few sizes: a GPU replays what it has done for each.
+    cells = 12 * int(np.clip(1.4 * np.sqrt(len(cloud)) / 12 + 0.5, 2, 12))
     cell = size / cells
     corner = (low + high) / 2 - size / 2 + cell / 2
 
@@ -103,11 +104,11 @@ def observe(cloud: np.ndarray, n: int, generator: torch.Generator,
     half = points[::2], ray[::2]
     empty = torch.cat([half[0] - s * half[1] for s in STANDOFFS])
 
-    def grid(values: np.ndarray) -> Tensor:
-        return torch.from_numpy(values).float().to(device)
+    def grid(values: np.ndarray | float) -> Tensor:
+        return torch.as_tensor(values).float().to(device)
 
     return Observation(points, empty, points.mean(0), grid(distance), grid(measured), grid(corner),
-                       cell, grid(np.where(np.isinf(nearest), 0, nearest)),
+                       grid(cell), grid(np.where(np.isinf(nearest), 0, nearest)),
                        grid(cell * _carve(nearest, depths)), grid(depths))
 
 

