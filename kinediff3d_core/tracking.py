@@ -11,7 +11,7 @@ errors do not add up. ``TrackingLost`` says that a full estimate is due.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -91,6 +91,7 @@ class TrackingLost(RuntimeError):
     """The object is not where tracking looks for it; the message says what gave it away."""
 
 
+@dataclass(frozen=True)
 class Table:
     """Distances to one shape's parts, tabulated: a hundredth of the network's work a query.
 
@@ -98,16 +99,23 @@ class Table:
     network adds to the distance to each part's box lies on a grid that is fine inside the box (a
     thin lid has as many nodes across as along) and reaches ``MARGIN`` beyond it.
 
-    Args:
-        field: of one object.
+    Attributes:
+        category: its sliding joints reach beyond their ends. parts: how many.
+        there: (K,) which of them the object has.
+        slopes: (K, 4, X, Y, Z) added distance and its gradient. added: (K, 1, X, Y, Z) alone.
     """
 
-    def __init__(self, net: KAVAE, field: Field) -> None:
-        self.category, self.parts = _with_slack(net.category), net.parts
-        self._there = field.exists[0] > 0
+    category: Category
+    parts: int
+    there: Tensor
+    slopes: Tensor
+    added: Tensor
+
+    @classmethod
+    def of(cls, net: KAVAE, field: Field) -> Table:
+        """The table of a field of one object."""
         step = 2 / (NODES - 1)
         axis = torch.linspace(-1 - 2 * step, 1 + 2 * step, NODES + 4, device=field.centre.device)
-        self._reach = 1 + 2 * step
         inside = axis.clamp(-1, 1) * 1.2
         beyond = (axis - axis.clamp(-1, 1)) / (2 * step) * MARGIN
         tables = []
@@ -117,26 +125,24 @@ class Table:
             distance = net.query(field, (offset + field.centre[0, k])[None, None], part=k)[0, 0]
             added = (distance - _box_distance(offset, field.half[0, k])).view(*[len(axis)] * 3)
             tables.append(torch.stack([added, *torch.gradient(added, spacing=along)]))
-        self._slopes = torch.stack(tables)
-        """Added distance and its gradient (K, 4, X, Y, Z)."""
-        self._added = self._slopes[:, :1].contiguous()
+        slopes = torch.stack(tables)
+        return cls(_with_slack(net.category), net.parts, field.exists[0] > 0, slopes,
+                   slopes[:, :1].contiguous())
 
     def query(self, field: Field, points: Tensor) -> Tensor:
         """Signed distances (H, K, N) of points (H, K, N, 3) in part frames."""
         offset, half, at, _ = self._place(field, points)
-        distance = _box_distance(offset, half) + _interpolated(self._added, at)[:, 0]
+        distance = _box_distance(offset, half) + _interpolated(self.added, at)[:, 0]
         return self._by_hypothesis(distance, points)
 
     def nearest(self, field: Field, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As :meth:`KAVAE.nearest`; gradients are tabulated, too."""
         offset, half, at, within = self._place(field, points)
-        added = _interpolated(self._slopes, at)
+        added = _interpolated(self.slopes, at)
         distance, part = self._by_hypothesis(_box_distance(offset, half) + added[:, 0],
                                              points).min(dim=1)
         outside = (offset.abs() - half).clamp_min(0)
-        deepest = F.one_hot((offset.abs() - half).argmax(-1), 3).to(outside)
-        length = outside.norm(dim=-1, keepdim=True)
-        normal = torch.where(length > 0, outside / length.clamp_min(1e-9), deepest)
+        normal = outside / outside.norm(dim=-1, keepdim=True).clamp_min(1e-9)
         gradient = offset.sign() * normal + within * added[:, 1:].transpose(1, 2)
         H, K, N = points.shape[:3]
         own = gradient.view(K, H, N, 3).transpose(0, 1).gather(
@@ -152,12 +158,12 @@ class Table:
         reach = 1.2 * half
         inside = torch.maximum(torch.minimum(offset, reach), -reach)
         beyond = offset - inside
-        at = (inside / reach
-              + beyond.clamp(-MARGIN, MARGIN) * ((self._reach - 1) / MARGIN)) / self._reach
+        end = 1 + 4 / (NODES - 1)
+        at = (inside / reach + beyond.clamp(-MARGIN, MARGIN) * ((end - 1) / MARGIN)) / end
         return offset, half, at, beyond.abs() < MARGIN
 
     def _by_hypothesis(self, distance: Tensor, points: Tensor) -> Tensor:
-        distance = torch.where(self._there[:, None], distance, FAR)
+        distance = torch.where(self.there[:, None], distance, FAR)
         H, K, N = points.shape[:3]
         return distance.view(K, H, N).transpose(0, 1)
 
@@ -189,30 +195,33 @@ class Tracker:
     @torch.no_grad()
     def __init__(self, pipeline: Pipeline, estimate: ArticulatedEstimate, seconds: float,
                  T_fixed_camera: np.ndarray | None = None, seed: int = 0) -> None:
-        device, self._category = pipeline.device, pipeline.category
-        self._units, self._pose_covariance = pipeline.units, pipeline.pose_covariance
-        self._generator = torch.Generator(device).manual_seed(seed)
+        self._category, self._device = pipeline.category, pipeline.device
+        self._units, self._pose_covariance = pipeline.units.cpu(), pipeline.pose_covariance
+        self._run = pipeline.graphs
+        self._generator = torch.Generator(self._device).manual_seed(seed)
         names = [j.name for j in self._category.joints]
         self._index = [names.index(j.name) for j in estimate.joints]
         self._parts = [self._category.parts.index(p.name) for p in estimate.parts]
-        self._field, self._state = pipeline.stands_for(estimate)
+        self._field, state = pipeline.stands_for(estimate)
         self._surface, _ = refine.surface_samples(pipeline.shape, self._field, SURFACE,
-                                                  self._generator)
+                                                  self._generator, self._run)
         # The descent asks it for distances and for the tree alone.
-        self._net = cast(KAVAE, Table(pipeline.shape, self._field))
+        self._net = cast(KAVAE, Table.of(pipeline.shape, self._field))
+        # What follows is of one object: on the CPU, whatever fits are made on.
+        self._state = state.to('cpu')
         self._frames = 0
-        self._velocity = torch.zeros(1, 6 + len(names), device=device)
+        self._velocity = torch.zeros(1, 6 + len(names))
         self._unsure = torch.tensor([[shift] * 3 + [turn] * 3 + [AGILE[2]] * len(names)
-                                     for shift, turn in (AGILE[:2], STILL)], device=device)
+                                     for shift, turn in (AGILE[:2], STILL)])
         self._moves = False
         low = [j.lower for j in self._category.joints]
         self._ends = torch.tensor(low).to(self._units) / self._units
         slides = [i in self._index and j.joint_type == 'prismatic'
                   for i, j in enumerate(self._category.joints)]
-        self._slides = torch.tensor(slides).to(device)
+        self._slides = torch.tensor(slides)
         self._told = self._state.origin
         self._innermost = torch.full_like(self._state.q, math.inf)
-        self._middle = self._surface[0, 0].mean(0)
+        self._middle = self._surface[0, 0].mean(0).cpu()
         self._first_score: float | None = None
         self.mark_view()
         self.seconds, self._T_fixed_camera = seconds, T_fixed_camera
@@ -268,13 +277,15 @@ class Tracker:
             other = self._fitted(self._catch_up(start[:1], seen), seen, STEPS[1], loose)
             if other[2] < score:
                 state, information, score, residual = other
+                self._moves = True
         open_ = refine.left_open(information[0], residual[0])
         state = self._with_ends(state, open_)
         self._judge(start if late else prior, state, float(score))
         self._learn_velocity(prior, state, gap)
         self._state, self.seconds, self.score = state, seconds, float(score)
         self._T_fixed_camera = T_fixed_camera
-        self.estimate = self._estimate(open_, residual[0], cloud.points, seen.centroid)
+        self.estimate = self._estimate(open_, residual[0], cloud.points,
+                                       seen.centroid.cpu())
         return self.estimate
 
     def news(self) -> bool:
@@ -361,8 +372,8 @@ class Tracker:
             q[1:, i] = torch.linspace(joint.lower / unit, joint.upper / unit, CANDIDATES)
             T, origin, axis = (x.expand(len(q), *x.shape[1:]) for x in (
                 state.T_camera_base, state.origin, state.axis))
-            score, _ = refine.fit_score(self._net, self._field, State(T, q, origin, axis), seen,
-                                        self._surface)
+            score, _ = self._run(refine.fit_score, self._net, self._field,
+                                 State(T, q, origin, axis).to(self._device), seen, self._surface)
             state = replace(state, q=q[int(score.argmin())][None])
         return state
 
@@ -378,10 +389,10 @@ class Tracker:
     def _fitted(self, start: State, seen: Observation, steps: int, hold: refine.Prior,
                 ) -> tuple[State, Tensor, Tensor, Tensor]:
         """State, information, score and residual after so many steps of the descent."""
-        state, information = refine.descend_sdf(self._net, self._field, start, seen,
-                                                self._surface, steps, WIDTH, hold)
-        score, residual = refine.fit_score(self._net, self._field, state, seen, self._surface)
-        return state, information, score, residual
+        state, *rest = self._run(_fit, self._net, self._field, start.to(self._device), seen,
+                                 self._surface, steps, hold.to(self._device))
+        information, score, residual = (x.cpu() for x in rest)
+        return state.to('cpu'), information, score, residual
 
     def _growth(self, score: float) -> float:
         """How far a score has grown, 1 where the object counts as lost."""
@@ -465,6 +476,12 @@ class Tracker:
         return replace(estimate, confidence=min(1.0, sure))
 
 
+def _fit(net: KAVAE, field: Field, start: State, seen: Observation, surface: Tensor, steps: int,
+         hold: refine.Prior) -> tuple[State, Tensor, Tensor, Tensor]:
+    state, information = refine.descend_sdf(net, field, start, seen, surface, steps, WIDTH, hold)
+    return state, information, *refine.fit_score(net, field, state, seen, surface)
+
+
 def _with_origins_back(state: State, step: Tensor) -> State:
     """Origins of sliding joints moved back along their axes by a step (1, J), canonical, and the
     positions on by as much: the parts stay where they are."""
@@ -515,7 +532,6 @@ def better_of(tracker: Tracker, candidate: Tracker | None, cloud: np.ndarray | O
 
 
 def _box_distance(offset: Tensor, half: Tensor) -> Tensor:
-    """Signed distance (..., N) of offsets (..., N, 3) from a box's centre to the box."""
-    outside = offset.abs() - half
-    return (outside.clamp_min(0).square().sum(-1).add(1e-12).sqrt()
-            + outside.amax(-1).clamp_max(0))
+    """How far (..., N) offsets (..., N, 3) from a box's centre are outside the box."""
+    distance: Tensor = (offset.abs() - half).clamp_min(0).norm(dim=-1)
+    return distance

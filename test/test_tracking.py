@@ -386,7 +386,7 @@ def test_table_is_near_the_network(pipeline, estimate):
     net, g = pipeline.shape, torch.Generator().manual_seed(0)
     field = net.decode(torch.from_numpy(estimate.latent).float()[None],
                        torch.tensor([[estimate.joints[0].position]]))
-    table = Table(net, field)
+    table = Table.of(net, field)
     surface, normals = refine.surface_samples(net, field, 300, g)
     poses = refine.part_poses(net, pipeline.stands_for(estimate)[1])
     for away, mean in ((0.0, 0.003), (0.02, 0.003), (0.2, 0.003)):

@@ -22,6 +22,8 @@ from kinediff3d_core.kinematics import forward_kinematics
 from kinediff3d_core.networks.pointnet import PointNet
 
 PRIOR_STD = 0.25
+PLANE_GAIN = 10.0
+"""Factor of the planes' features: what differs from object to object is learnt first."""
 FAR = 10.0
 """Distance to a part that is not there, canonical units."""
 
@@ -233,8 +235,9 @@ class KAVAE(nn.Module):
     def query(self, field: Field, points: Tensor, part: int | None = None) -> Tensor:
         """Omega's SDF head: signed distances (B, K, N) of points (B, K, N, 3) in part frames.
 
-        The distance to the part's box plus what the feature planes and a small MLP, whose biases
-        are the object's own, add to it.
+        How far a point is outside the part's box plus what the feature planes and a small MLP,
+        whose biases are the object's own, add to it. The depth inside the box is an input alone:
+        as a summand it would have to be unlearnt wherever the box is hollow.
         With ``part``, points (B, 1, N, 3) and distances (B, 1, N) are of that part alone.
         Parts that do not exist are far from everything.
         """
@@ -244,18 +247,18 @@ class KAVAE(nn.Module):
         centre, half = (x.detach()[:, one, None] for x in (field.centre, field.half))
         offset = points - centre
         outside = offset.abs() - half
-        box = (outside.clamp_min(0).square().sum(-1).add(1e-12).sqrt()
-               + outside.amax(-1).clamp_max(0))
+        beyond = outside.clamp_min(0).square().sum(-1).add(1e-12).sqrt()
+        box = beyond + outside.amax(-1).clamp_max(0)
         u = (offset / half).clamp(-1.2, 1.2)
-        grid = torch.stack([u[..., [0, 1]], u[..., [0, 2]], u[..., [1, 2]]], dim=2) / 1.2
+        grid = torch.stack([u[..., :2], u[..., ::2], u[..., 1:]], dim=2) / 1.2
         sampled = F.grid_sample(field.planes[:, one].flatten(0, 2), grid.view(B * K * 3, 1, N, 2),
                                 mode='bilinear', padding_mode='border', align_corners=True)
-        features = sampled.view(B, K, -1, N).transpose(2, 3)
+        features = PLANE_GAIN * sampled.view(B, K, -1, N).transpose(2, 3)
         x = torch.cat([features, u, box[..., None].clamp(-0.2, 0.2) * 5], dim=-1)
         first, second = field.bias[:, one, :, None].unbind(2)
         x = F.relu(x @ self.sdf_in[one] + first)
         x = F.relu(x @ self.sdf_mid[one] + second)
-        distance: Tensor = box + 0.1 * (x @ self.sdf_out[one])[..., 0]
+        distance: Tensor = beyond + 0.1 * (x @ self.sdf_out[one])[..., 0]
         if self.category.optional_parts:
             distance = torch.where(field.exists[:, one, None] > 0, distance, FAR)
         return distance

@@ -56,7 +56,7 @@ class StageConfig:
 
 
 STAGES = {
-    'shape': StageConfig(batch=24, lr=1e-3, steps=5000, views=0, fill=400, refresh=4,
+    'shape': StageConfig(batch=24, lr=3e-3, steps=5000, views=0, fill=400, refresh=4,
                          capacity=6000),
     'pose': StageConfig(batch=64, lr=7e-4, steps=6000, views=4, fill=512, refresh=8,
                         capacity=6000),
