@@ -82,9 +82,9 @@ def card(category: str, folder: Path, summaries: Mapping[str, Summary]) -> str:
                      f'seed {n.get("seed", "?")}'
                      + ''.join(f', after {b.get("steps", "?")} steps of {b.get("batch", "?")}'
                                for b in before(n))])
-    if folder.parent == SHIPPED and 'before' not in n:
-        rows.append(['what came before', 'pose and latent stages went on from earlier weights; '
-                     'sixteen stages shared the GPU (docs/training.md, "The shipped weights")'])
+    if folder.parent == SHIPPED:
+        rows.append(['how', 'sixteen stages shared the GPU; docs/training.md, "The shipped '
+                     'weights", says what came before'])
     rows.append(['made with', '`kinediff3d train {shape,pose,latent} --category ' + category
                  + ' --seconds …`, resumable: a rerun gives other numbers'])
     measured = scores(category, summaries) if summaries else 'Not measured yet.'
