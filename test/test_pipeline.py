@@ -132,9 +132,8 @@ def test_what_is_decoded_has_all_of_the_larger_modes():
 
 
 def test_what_looks_the_same_from_both_ends_has_two_modes():
-    cutter = Pipeline.load('cutter')
-    view = procedural_samples('cutter', seed=9, shapes=False)(13)
-    e = cutter.infer(depth=view.depth, intrinsics=view.intrinsics, mask=view.mask, mesh=False)
+    view = procedural_samples('box', seed=0, shapes=False)(103)
+    e = Pipeline.load('box').infer(depth=view.depth, intrinsics=view.intrinsics, mask=view.mask, mesh=False)
     truth = view.truth.T_camera_part[0][:3, :3]
     error = [angle_deg(m.T_camera_base[:3, :3].T @ truth) for m in e.modes]
     assert len(e.modes) == 2 and min(error) < 5 and max(error) > 170
@@ -267,11 +266,11 @@ def test_layout_jacobian_is_that_of_finite_differences(pipeline):
     J = -refine.layout_jacobian(net, field, poses, points[None], gradient, part)
     for i in range(layout.shape[1]):
         step = torch.zeros_like(layout)
-        step[0, i] = 2e-3
+        step[0, i] = 5e-4
         ahead, _, part_ahead = distance(layout + step)
         behind, _, part_behind = distance(layout - step)
         same = (part_ahead == part) & (part_behind == part)
-        error = ((ahead - behind)[same] / 4e-3 - J[..., i][same]).abs()
+        error = ((ahead - behind)[same] / 1e-3 - J[..., i][same]).abs()
         assert error.median() < 0.01 and error.quantile(0.9) < 0.1, f'entry {i}'
         assert J[..., i].abs().max() > 0.05, f'entry {i} moves nothing'
     z = 0.1 * torch.randn(1, net.config.latent, generator=g)
