@@ -133,7 +133,8 @@ def test_what_is_decoded_has_all_of_the_larger_modes():
 
 def test_what_looks_the_same_from_both_ends_has_two_modes():
     view = procedural_samples('box', seed=0, shapes=False)(103)
-    e = Pipeline.load('box').infer(depth=view.depth, intrinsics=view.intrinsics, mask=view.mask, mesh=False)
+    e = Pipeline.load('box').infer(depth=view.depth, intrinsics=view.intrinsics, mask=view.mask,
+                                   mesh=False)
     truth = view.truth.T_camera_part[0][:3, :3]
     error = [angle_deg(m.T_camera_base[:3, :3].T @ truth) for m in e.modes]
     assert len(e.modes) == 2 and min(error) < 5 and max(error) > 170

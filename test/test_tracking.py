@@ -247,7 +247,7 @@ def test_a_drawer_shows_where_it_is_closed(cabinet):
         answers.append(tracker.track(cloud(position), 0.1 * (i + 1)))
         news += tracker.news()
     closed = answers[19].joints[0]
-    assert closed.position == pytest.approx(0.0, abs=0.004)
+    assert closed.position == pytest.approx(0.0, abs=0.002)
     moved = (estimate.joints[0].origin - closed.origin) @ closed.axis
     assert moved == pytest.approx(0.015, abs=0.005) and 1 <= news <= 4
     assert answers[-1].joints[0].position == pytest.approx(0.215, abs=0.008)
