@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,10 @@ from kinediff3d_core.pipeline import Pipeline
 from kinediff3d_core.tracking import Tracker
 
 Answer = TypeVar('Answer')
+
+LIVE_CELLS = 48
+"""Cells along a part's longest side: markers carry meshes with every frame, and hollow cabinets of
+finer ones have a quarter of a million faces."""
 
 
 class Models:
@@ -80,12 +85,14 @@ class Models:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         for category in self._wanted:
-            pipeline = load_pipeline(category, self._preset, self.device, self._weights)
-            if isinstance(pipeline, AutoPipeline):
-                self._auto = pipeline
-                self._pipelines |= pipeline.pipelines
+            found = load_pipeline(category, self._preset, self.device, self._weights)
+            if isinstance(found, AutoPipeline):
+                self._auto = found
+                self._pipelines |= found.pipelines
             else:
-                self._pipelines[category] = pipeline
+                self._pipelines[category] = found
+        for pipeline in self._pipelines.values():
+            pipeline.preset = replace(pipeline.preset, cells=LIVE_CELLS)
 
     def _warm_up(self) -> None:
         """The first run on a GPU loads its kernels, the second captures what it replays then."""

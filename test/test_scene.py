@@ -34,6 +34,7 @@ from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate  # noqa: E402
 from kinediff3d_core.geometry import Intrinsics  # noqa: E402
+from kinediff3d_core.pipeline import PRESETS  # noqa: E402
 from kinediff3d_core.tracking import TrackingLost  # noqa: E402
 from kinediff3d_core.weights import trained_categories  # noqa: E402
 from kinediff3d_ros import conversions, models, perception_node, planning  # noqa: E402
@@ -641,7 +642,7 @@ def test_object_categories() -> None:
 def test_out_of_gpu_memory_goes_on_with_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     class OnePipeline(models.Pipeline):
         def __init__(self, device: str) -> None:
-            self.device = device
+            self.device, self.preset = device, PRESETS['fast']
 
         def infer(self, cloud, mesh, seed=0):
             if self.device != 'cpu' and len(cloud) == 1:
