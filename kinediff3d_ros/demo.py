@@ -258,9 +258,10 @@ def _run(category: Category, seconds: float, headless: bool, out: Path, rate: fl
                   f'  ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST '
                   f'rviz2 -d {config}')
         _wait_for_first_answer(listener, (camera_sim, perception))
-        answered_at, answer = listener.joints.entries[0]
-        # The truth may be discovered after the image that was answered.
-        imaged_at = min(listener.true_joints.entries[0][0], _seconds(stamp_key(answer)))
+        answered_at = time.time()
+        # The truth may be discovered after the image that was answered; an answer may be a no.
+        imaged_at = min([listener.true_joints.entries[0][0],
+                         *(_seconds(stamp_key(m)) for m in listener.joints.messages[:1])])
         _wait_for_motion(listener, (camera_sim, perception))
         begin, before = time.time(), len(listener.joints.entries)
         memory = _record(listener, seconds, (camera_sim, perception))
