@@ -139,10 +139,10 @@ class Table:
         """As :meth:`KAVAE.nearest`; gradients are tabulated, too."""
         offset, half, at, within = self._place(field, points)
         added = _interpolated(self.slopes, at)
-        distance, part = self._by_hypothesis(_box_distance(offset, half) + added[:, 0],
-                                             points).min(dim=1)
         outside = (offset.abs() - half).clamp_min(0)
-        normal = outside / outside.norm(dim=-1, keepdim=True).clamp_min(1e-9)
+        away = outside.norm(dim=-1)
+        distance, part = self._by_hypothesis(away + added[:, 0], points).min(dim=1)
+        normal = outside / away.clamp_min(1e-9)[..., None]
         gradient = offset.sign() * normal + within * added[:, 1:].transpose(1, 2)
         H, K, N = points.shape[:3]
         own = gradient.view(K, H, N, 3).transpose(0, 1).gather(

@@ -49,7 +49,9 @@ def depth_from_image(image: Image) -> np.ndarray:
     if image.encoding not in DEPTH_ENCODINGS:
         raise ValueError(f'depth image has encoding {image.encoding!r}; '
                          'need 16UC1 (mm) or 32FC1 (m)')
-    depth = _pixels(image, 'depth image').astype(np.float32) * DEPTH_ENCODINGS[image.encoding]
+    depth = _pixels(image, 'depth image')
+    if depth.dtype.kind == 'u':
+        return depth * np.float32(DEPTH_ENCODINGS[image.encoding])
     with np.errstate(invalid='ignore'):
         return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0)).astype(np.float32)
 

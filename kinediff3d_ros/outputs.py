@@ -25,8 +25,13 @@ from kinediff3d_ros import conversions, endpoints, planning
 from kinediff3d_ros.description import DescriptionFiles, default_directory
 from kinediff3d_ros.parameters import PerceptionParameters
 
-MARKERS_AGAIN = 1.0
-"""Seconds after which markers are sent again, for viewers that came late."""
+MARKERS_AGAIN = 1.0, 0.02
+"""Seconds after which markers are sent again, for viewers that came late; later where sending them
+takes more than this share of the time."""
+
+POINTS_SHOWN = 10_000
+"""Most points of ``points_used``: a megabyte with every frame fills the transport's buffers, and
+joint states come late."""
 
 
 class ObjectOutputs:
@@ -122,18 +127,22 @@ class ObjectOutputs:
             self._tf.sendTransform(conversions.transforms(
                 estimate, fixed, self.name, base_only=now.publish_tf == 'base'))
         self._joint_states.publish(conversions.joint_state(estimate, header))
-        self._deviations.publish(planning.joint_deviations(estimate, header))
+        if self._deviations.get_subscription_count():
+            self._deviations.publish(planning.joint_deviations(estimate, header))
         if new_shape:
             self._contacts = {c.part: c.T_part_contact for c in contacts(estimate)}
         for publishers, messages in (
-                (self._poses, planning.part_poses(estimate, fixed)),
-                (self._axes, planning.joint_axes(estimate, fixed)),
-                (self._contact_poses, planning.interactions(estimate, self._contacts, fixed))):
-            for key, message in messages.items():
-                publishers[key].publish(message)
+                (self._poses, lambda: planning.part_poses(estimate, fixed)),
+                (self._axes, lambda: planning.joint_axes(estimate, fixed)),
+                (self._contact_poses,
+                 lambda: planning.interactions(estimate, self._contacts, fixed))):
+            if any(p.get_subscription_count() for p in publishers.values()):
+                for key, message in messages().items():
+                    publishers[key].publish(message)
         self._show(header, new_shape)
         if self._points.get_subscription_count():
-            self._points.publish(conversions.cloud_from_points(cloud, header))
+            some = cloud[::-(-len(cloud) // POINTS_SHOWN)]
+            self._points.publish(conversions.cloud_from_points(some, header))
         self._undescribed |= new_shape
         if self._undescribed and now.publish_meshes:
             self._describe(estimate, header)
@@ -158,12 +167,13 @@ class ObjectOutputs:
                                               self._settings().marker_triangles)
         elif now < self._markers_due:
             return
-        self._markers_due = now + MARKERS_AGAIN
         for marker in self._array.markers:
             marker.header.stamp = header.stamp
         array = MarkerArray(markers=[*self._array.markers, *self._ghost()])
         self._shown = conversions.delete_what_is_gone(array, self._shown, header.stamp)
         self._markers.publish(array)
+        after, share = MARKERS_AGAIN
+        self._markers_due = now + max(after, (time.monotonic() - now) / share)
 
     def _delete(self, keys: dict[tuple[str, int], str]) -> None:
         if keys:
