@@ -19,8 +19,8 @@ from kinediff3d_core.tracking import Tracker
 Answer = TypeVar('Answer')
 
 LIVE_CELLS = 48
-"""Cells along a part's longest side: markers carry meshes with every frame, and hollow cabinets of
-finer ones have a quarter of a million faces."""
+"""Cells along a part's longest side: with the preset's hollow cabinets have a quarter of a million
+faces, which markers simplify anyway."""
 
 
 class Models:
