@@ -25,9 +25,8 @@ from kinediff3d_ros import conversions, endpoints, planning
 from kinediff3d_ros.description import DescriptionFiles, default_directory
 from kinediff3d_ros.parameters import PerceptionParameters
 
-MARKERS_AGAIN = 1.0, 0.02
-"""Seconds after which markers are sent again, for viewers that came late; later where sending them
-takes more than this share of the time."""
+MARKERS_AGAIN = 1.0
+"""Seconds after which markers are sent again, for viewers that came late."""
 
 POINTS_SHOWN = 10_000
 """Most points of ``points_used``: a megabyte with every frame fills the transport's buffers, and
@@ -167,13 +166,12 @@ class ObjectOutputs:
                                               self._settings().marker_triangles)
         elif now < self._markers_due:
             return
+        self._markers_due = now + MARKERS_AGAIN
         for marker in self._array.markers:
             marker.header.stamp = header.stamp
         array = MarkerArray(markers=[*self._array.markers, *self._ghost()])
         self._shown = conversions.delete_what_is_gone(array, self._shown, header.stamp)
         self._markers.publish(array)
-        after, share = MARKERS_AGAIN
-        self._markers_due = now + max(after, (time.monotonic() - now) / share)
 
     def _delete(self, keys: dict[tuple[str, int], str]) -> None:
         if keys:
