@@ -15,9 +15,12 @@ class NoEstimate(RuntimeError):
     """The view does not support an answer; the message says why and what would help."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mesh:
-    """Triangles of one part in its part frame: vertices (V, 3) m, faces (F, 3), outward."""
+    """Triangles of one part in its part frame: vertices (V, 3) m, faces (F, 3), outward.
+
+    Meshes are equal only to themselves, so what is made of one can be kept with it.
+    """
 
     vertices: np.ndarray
     faces: np.ndarray

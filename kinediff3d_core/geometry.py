@@ -7,6 +7,7 @@ The camera frame is optical (z forward, x right, y down); metres and radians thr
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 import roma
@@ -76,9 +77,39 @@ def rotation_angle(Ra: Tensor, Rb: Tensor) -> Tensor:
 def make_transform(R: Tensor, t: Tensor) -> Tensor:
     """Homogeneous transform (..., 4, 4) from R (..., 3, 3) and t (..., 3)."""
     top = torch.cat([R, t[..., None]], dim=-1)
-    bottom = torch.zeros_like(top[..., :1, :])
-    bottom[..., 0, 3] = 1.0
+    bottom = _last_row(top.dtype, top.device).expand(*top.shape[:-2], 1, 4)
     return torch.cat([top, bottom], dim=-2)
+
+
+@lru_cache
+def _last_row(dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.tensor([[0.0, 0.0, 0.0, 1.0]], dtype=dtype).to(device)
+
+
+def rotation_from_vector(v: Tensor) -> Tensor:
+    """Rotations (..., 3, 3) about vectors (..., 3) by their lengths, rad: what roma computes (of
+    first order below a millionth), in a third of its operations."""
+    angle = v.norm(dim=-1, keepdim=True)
+    axis = v / angle.clamp_min(1e-6)
+    outer = axis[..., None] * axis[..., None, :] * (1 - angle.cos())[..., None]
+    squares = outer.diagonal(dim1=-2, dim2=-1)
+    crossed, one, other, eye = _rotation_parts(v.dtype, v.device)
+    whole = outer + ((axis * angle.sin()) @ crossed).view_as(outer)
+    diagonal = 1 - squares.index_select(-1, one) - squares.index_select(-1, other)
+    whole = torch.where(eye > 0, diagonal[..., None], whole)
+    first_order = eye + (v @ crossed).view_as(outer)
+    return torch.where((angle < 1e-6)[..., None], first_order, whole)
+
+
+@lru_cache
+def _rotation_parts(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
+    """The matrix (3, 9) from vectors to their cross product matrices; one and the other of the
+    two components (3,) beside each; the identity (3, 3)."""
+    crossed = torch.zeros(3, 3, 3, dtype=dtype)
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        crossed[i, k, j], crossed[i, j, k] = 1.0, -1.0
+    return (crossed.flatten(1).to(device), torch.tensor([1, 0, 0]).to(device),
+            torch.tensor([2, 2, 1]).to(device), torch.eye(3, dtype=dtype).to(device))
 
 
 def invert_transform(T: Tensor) -> Tensor:
@@ -98,7 +129,9 @@ def to_part_frames(points: Tensor, T_camera_part: Tensor) -> Tensor:
     Args:
         T_camera_part: (B, K, 4, 4), from the parts to the frame that the points are in.
     """
-    return transform_points(invert_transform(T_camera_part), points[..., None, :, :])
+    R = T_camera_part[..., :3, :3]
+    t = (R.transpose(-1, -2) @ T_camera_part[..., :3, 3:])[..., 0]
+    return points[..., None, :, :] @ R - t[..., None, :]
 
 
 def valid_depth(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | None = None,
@@ -140,10 +173,13 @@ def backproject(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | No
         ValueError: sizes differ; the message names both.
     """
     valid = valid_depth(depth, intrinsics, mask)
-    v, u = np.nonzero(valid)
-    z = depth[v, u].astype(np.float32)
-    return np.stack([(u - intrinsics.cx) / intrinsics.fx * z,
-                     (v - intrinsics.cy) / intrinsics.fy * z, z], axis=-1).astype(np.float32)
+    at = np.flatnonzero(valid)
+    v, u = np.divmod(at.astype(np.int32), np.int32(valid.shape[1]))
+    points = np.empty((len(at), 3), dtype=np.float32)
+    points[:, 2] = z = depth.ravel()[at].astype(np.float32)
+    points[:, 0] = (u - intrinsics.cx) / intrinsics.fx * z
+    points[:, 1] = (v - intrinsics.cy) / intrinsics.fy * z
+    return points
 
 
 def object_cloud(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray) -> ObjectCloud:

@@ -87,10 +87,18 @@ def forward_kinematics(joints: tuple[Joint, ...], T_camera_base: Tensor, q: Tens
     Returns:
         T_camera_part (..., K, 4, 4), in the unit of length of the arguments.
     """
-    poses = [T_camera_base]
     eye = torch.eye(3, dtype=q.dtype, device=q.device)
+    to_pivot = make_transform(eye.expand(*origin.shape, 3), origin)
+    kinds = {j.joint_type for j in joints}
+    if len(kinds) == 1:
+        motion = joint_transform(kinds.pop(), axis, q)
+    else:
+        motion = torch.stack([joint_transform(j.joint_type, axis[..., i, :], q[..., i])
+                              for i, j in enumerate(joints)], dim=-3)
+    if not any(j.parent for j in joints):
+        children = T_camera_base[..., None, :, :] @ to_pivot @ motion
+        return torch.cat([T_camera_base[..., None, :, :], children], dim=-3)
+    poses = [T_camera_base]
     for i, joint in enumerate(joints):
-        to_pivot = make_transform(eye.expand(*q.shape[:-1], 3, 3), origin[..., i, :])
-        motion = joint_transform(joint.joint_type, axis[..., i, :], q[..., i])
-        poses.append(poses[joint.parent] @ to_pivot @ motion)
+        poses.append(poses[joint.parent] @ to_pivot[..., i, :, :] @ motion[..., i, :, :])
     return torch.stack(poses, dim=-3)

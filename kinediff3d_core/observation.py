@@ -6,6 +6,7 @@ Canonical units, camera frame; tangent units are those of x/z and y/z.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy.ndimage
@@ -31,23 +32,22 @@ class Observation:
     Attributes:
         points: (N, 3) observed surface. empty: (M, 3) points known to be in free space.
         centroid: (3,) of the points.
-        silhouette: (G, G) distance to the object's outline in the image, tangent units.
         others: (G, G) smallest depth that was measured off the object; inf where nothing was.
         corner: (2,) tangent coordinates x/z, y/z of the first cell's centre; cell: () its size.
         nearest: (G, G) smallest depth that was measured on the object; 0 where nothing was.
-        carved: (L, G/2, G/2) distance, tangent units, at L depths from there to where the camera
-            has not seen beyond that depth. depths: (L,).
+        maps: distances, tangent units: (G, G) to the object's outline in the image, and after
+            them (L, G/2, G/2) at L depths to where the camera has not seen beyond that depth.
+        depths: (L,).
     """
 
     points: Tensor
     empty: Tensor
     centroid: Tensor
-    silhouette: Tensor
     others: Tensor
     corner: Tensor
     cell: Tensor
     nearest: Tensor
-    carved: Tensor
+    maps: Tensor
     depths: Tensor
 
 
@@ -62,8 +62,8 @@ def observe(cloud: np.ndarray, n: int, generator: torch.Generator,
         cloud: (P, 3) all points, canonical units. n: how many points residuals use.
         others: (M, 3) points off the object: what may hide it, or be what its mask has missed.
     """
-    tangent = cloud[:, :2] / cloud[:, 2:]
-    low, high = tangent.min(0), tangent.max(0)
+    tangent = cloud[:, :2].T / cloud[:, 2]
+    low, high = tangent.min(1), tangent.max(1)
     size = float((high - low).max()) * 1.8 + 1e-6
     # A few sizes: a GPU replays what it has done for each.
     cells = 12 * int(np.clip(1.4 * np.sqrt(len(cloud)) / 12 + 0.5, 2, 12))
@@ -71,12 +71,13 @@ def observe(cloud: np.ndarray, n: int, generator: torch.Generator,
     corner = (low + high) / 2 - size / 2 + cell / 2
 
     def cells_of(tangent: np.ndarray) -> np.ndarray:
-        at: np.ndarray = np.floor((tangent - corner) / cell + 0.5).astype(int)
+        at: np.ndarray = np.floor((tangent - corner[:, None]) / cell + 0.5).astype(int)
         return at
 
-    index = np.clip(cells_of(tangent), 0, cells - 1)
+    x, y = np.clip(cells_of(tangent), 0, cells - 1)
+    index = y * cells + x
     seen = np.zeros((cells, cells), dtype=bool)
-    seen[index[:, 1], index[:, 0]] = True
+    seen.ravel()[index] = True
     seen = scipy.ndimage.binary_fill_holes(scipy.ndimage.binary_closing(
         np.pad(seen, 2), iterations=2))[2:-2, 2:-2]
     # The outline runs half a cell from the centres of the cells within it.
@@ -85,15 +86,15 @@ def observe(cloud: np.ndarray, n: int, generator: torch.Generator,
     measured = np.full((cells, cells), np.inf)
     if others is not None:
         others = others[np.isfinite(others).all(1) & (others[:, 2] > 0)]
-        at = cells_of(others[:, :2] / others[:, 2:])
-        within = ((at > 0) & (at < cells - 1)).all(1)
+        x, y = cells_of(others[:, :2].T / others[:, 2])
+        within = (x > 0) & (x < cells - 1) & (y > 0) & (y < cells - 1)
         measured = scipy.ndimage.minimum_filter(
-            _smallest(cells, at[within], others[within, 2]), 3)
+            _smallest(cells, (y * cells + x)[within], others[within, 2]), 3)
     nearest = _smallest(cells, index, cloud[:, 2])
     # Where the outline is filled without a measurement nothing is known.
     nearest[seen & np.isinf(nearest)] = 0
     depths = np.linspace(cloud[:, 2].min(), cloud[:, 2].max(), LAYERS + 1)[1:]
-    band = torch.from_numpy(inside[index[:, 1], index[:, 0]] < BAND)
+    band = torch.from_numpy(inside.ravel()[index] < BAND)
     device = generator.device
     lot = torch.rand(2, len(cloud), generator=generator, device=device)
     edge = (lot[0] * band.to(device)).topk(min(n // 2, int(band.sum()))).indices
@@ -107,20 +108,20 @@ def observe(cloud: np.ndarray, n: int, generator: torch.Generator,
     def grid(values: np.ndarray | float) -> Tensor:
         return torch.as_tensor(values).float().to(device)
 
-    return Observation(points, empty, points.mean(0), grid(distance), grid(measured), grid(corner),
-                       grid(cell), grid(np.where(np.isinf(nearest), 0, nearest)),
-                       grid(cell * _carve(nearest, depths)), grid(depths))
+    maps = np.concatenate([distance.ravel(), cell * _carve(nearest, depths).ravel()])
+    return Observation(points, empty, points.mean(0), grid(measured), grid(corner), grid(cell),
+                       grid(np.where(np.isinf(nearest), 0, nearest)), grid(maps), grid(depths))
 
 
 def _smallest(cells: int, at: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """Smallest of the depths (P,) in each cell of a square grid, inf in those without any.
 
     Args:
-        at: (P, 2) their cells, x and y.
+        at: (P,) their cells, row by row.
     """
-    smallest = np.full((cells, cells), np.inf)
-    np.minimum.at(smallest, (at[:, 1], at[:, 0]), depth)
-    return smallest
+    smallest = np.full(cells ** 2, np.inf)
+    np.minimum.at(smallest, at, depth)
+    return smallest.reshape(cells, cells)
 
 
 def _carve(nearest: np.ndarray, depths: np.ndarray) -> np.ndarray:
@@ -132,8 +133,8 @@ def _carve(nearest: np.ndarray, depths: np.ndarray) -> np.ndarray:
     Returns:
         (L, G/2, G/2) distances at each of the depths (L,), in cells of this grid.
     """
-    half = len(nearest) // 2
-    coarse = nearest.reshape(half, 2, half, 2).min((1, 3))
+    rows = np.minimum(nearest[::2], nearest[1::2])
+    coarse = np.minimum(rows[:, ::2], rows[:, 1::2])
     return 2 * np.stack([scipy.ndimage.distance_transform_edt(coarse > d) for d in depths])
 
 
@@ -148,15 +149,14 @@ def free_distance(seen: Observation, points: Tensor) -> tuple[Tensor, Tensor]:
     z = points[..., 2].clamp_min(0.05)
     tangent = points[..., :2] / z[..., None]
     at = (tangent - seen.corner) / seen.cell
-    cells, half = seen.silhouette.shape[0], seen.carved.shape[1]
+    cells = seen.others.shape[0]
     x, y = at.clamp(0, cells - 1.001).add(0.5).long().unbind(-1)
     nearest = y * cells + x
     hidden = z >= seen.others.take(nearest) - HIDDEN
     back = seen.nearest.take(nearest) - HIDDEN - z
     layer = torch.searchsorted(seen.depths, z + HIDDEN).clamp_max(LAYERS - 1)
 
-    outside, outward = _bilinear(seen.silhouette, at, 0)
-    aside, sideways = _bilinear(seen.carved, at / 2 - 0.25, layer * half ** 2)
+    (outside, aside), (outward, sideways) = _bilinear(seen.maps, cells, at, layer)
     outside, aside = outside * z * ~hidden, aside * z * (back > 0)
     before = torch.minimum(aside, back.clamp_min(0))
     further = before > outside
@@ -170,17 +170,31 @@ def free_distance(seen: Observation, points: Tensor) -> tuple[Tensor, Tensor]:
     return distance, gradient * (distance > 0)[..., None]
 
 
-def _bilinear(grid: Tensor, at: Tensor, offset: Tensor | int) -> tuple[Tensor, Tensor]:
-    """Values (...) of a square grid, the one that begins at an offset (...), at places (..., 2) in
-    cells, x and y; and their slopes (..., 2)."""
-    cells = grid.shape[-1]
-    inside = at.clamp(0, cells - 1.001)
+def _bilinear(maps: Tensor, cells: int, at: Tensor, layer: Tensor) -> tuple[Tensor, Tensor]:
+    """Values (2, ...) at places (..., 2), x and y in cells of the first map (G, G), in that map
+    and in the layers (...) of the second (L, G/2, G/2), and their slopes (2, ..., 2)."""
+    last, width, begin, corners = _layout(cells, at.device)
+    wide = [1] * (at.dim() - 1)
+    inside = torch.stack([at, at / 2 - 0.25]).clamp_min(0).minimum(last.view(2, *wide, 1))
     i = inside.floor()
     fx, fy = (inside - i).unbind(-1)
     x, y = i.long().unbind(-1)
-    first = offset + y * cells + x
-    d00, d10, d01, d11 = (grid.take(first + step) for step in (0, 1, cells, cells + 1))
-    lower, upper = d10 - d00, d11 - d01
-    below, above = d00 + lower * fx, d01 + upper * fx
-    return (below + (above - below) * fy,
-            torch.stack([lower + (upper - lower) * fy, d01 - d00 + (upper - lower) * fx], dim=-1))
+    first = layer * begin.view(2, *wide) + (y * width.view(2, *wide) + x)
+    d00, d10, d01, d11 = maps.take(first[..., None] + corners.view(2, *wide, 4)).unbind(-1)
+    lower, upper, left = d10 - d00, d11 - d01, d01 - d00
+    bend = upper - lower
+    below = d00 + lower * fx
+    return (below + (d01 + upper * fx - below) * fy,
+            torch.stack([lower + bend * fy, left + bend * fx], dim=-1))
+
+
+@lru_cache
+def _layout(cells: int, device: torch.device) -> tuple[Tensor, ...]:
+    """Of both maps (2, ...): the last place, the width, how much further a layer begins, and how
+    far the four corners of a cell lie from the map's first value."""
+    half = cells // 2
+    last = torch.tensor([cells - 1.001, half - 1.001])
+    corners = torch.tensor([[0, 1, cells, cells + 1],
+                            [cells ** 2 + step for step in (0, 1, half, half + 1)]])
+    return tuple(x.to(device) for x in (
+        last, torch.tensor([cells, half]), torch.tensor([0, half ** 2]), corners))

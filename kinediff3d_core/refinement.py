@@ -13,13 +13,17 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import TypeVar
 
-import roma
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from kinediff3d_core.categories import Category
-from kinediff3d_core.geometry import make_transform, to_part_frames, transform_points
+from kinediff3d_core.geometry import (
+    make_transform,
+    rotation_from_vector,
+    to_part_frames,
+    transform_points,
+)
 from kinediff3d_core.graphs import Graphs
 from kinediff3d_core.kinematics import forward_kinematics, joint_units
 from kinediff3d_core.networks.kavae import KAVAE, Field
@@ -106,11 +110,10 @@ def fit_score(net: KAVAE, field: Field, state: State, seen: Observation, surface
     """
     poses = part_poses(net, state)
 
-    def distance(points: Tensor) -> Tensor:
-        return net.query(field, to_part_frames(points, poses)).amin(dim=1)
-
-    residual = distance(seen.points).abs().clamp_max(clip).mean(-1)
-    intrusion = (-distance(seen.empty)).clamp(0, clip).mean(-1)
+    n, points = len(seen.points), torch.cat([seen.points, seen.empty])
+    distance = net.query(field, to_part_frames(points, poses)).amin(dim=1)
+    residual = distance[:, :n].abs().clamp_max(clip).mean(-1)
+    intrusion = (-distance[:, n:]).clamp(0, clip).mean(-1)
     outside, _ = free_distance(seen, transform_points(poses, surface))
     return residual + intrusion + 0.5 * outside.clamp_max(clip).mean((1, 2)), residual
 
@@ -122,19 +125,21 @@ def _jacobian(net: KAVAE, poses: Tensor, axis: Tensor, centre: Tensor, points: T
     A part moves with velocity rho + phi x (p - c) by the base's twist and with a x (p - pivot)
     (revolute) or a (prismatic) by each joint above it in the tree.
     """
-    arm = points - centre
-    columns = [gradient, torch.linalg.cross(arm, gradient)]
-    for j, joint in enumerate(net.category.joints):
-        a = (poses[:, joint.parent, :3, :3] @ axis[:, j, :, None])[..., 0][:, None]
-        if joint.joint_type == 'revolute':
-            a = torch.linalg.cross(a.expand_as(arm), points - poses[:, joint.child, None, :3, 3])
-        columns.append((_carried(net, j, part) * (a * gradient).sum(-1))[..., None])
-    return torch.cat(columns, dim=-1)
+    tree = _tree(net.category, points.device)
+    a = (poses.index_select(1, tree.parents)[..., :3, :3] @ axis[..., None])[..., 0][:, None]
+    if tree.turning is not False:
+        pivots = poses.index_select(1, tree.children)[:, None, :, :3, 3]
+        lever = points[..., None, :] - pivots
+        turned = torch.linalg.cross(a.expand_as(lever), lever)
+        a = turned if tree.turning is True else torch.where(tree.turning, turned, a)
+    along = (a * gradient[..., None, :]).sum(-1)
+    return torch.cat([gradient, torch.linalg.cross(points - centre, gradient),
+                      tree.carried[part] * along], dim=-1)
 
 
 def move(state: State, step: Tensor, centre: Tensor) -> State:
     """Apply (rho, phi, dq) (H, 6 + J): the base turns by phi about ``centre``, shifts by rho."""
-    R = roma.rotvec_to_rotmat(step[:, 3:6])
+    R = rotation_from_vector(step[:, 3:6])
     t = step[:, :3] + centre - (R @ centre[:, None])[..., 0]
     return replace(state, T_camera_base=make_transform(R, t) @ state.T_camera_base,
                    q=state.q + step[:, 6:])
@@ -146,12 +151,20 @@ def motion(start: State, end: State, centre: Tensor) -> Tensor:
     R = T[..., :3, :3] @ T0[..., :3, :3].transpose(-1, -2)
     rho = T[..., :3, 3] - centre - (R @ (T0[..., :3, 3] - centre)[..., None])[..., 0]
     # The rotation vector: a fifth of roma's work, and as exact short of half a turn.
-    skew = (R - R.transpose(-1, -2)) / 2
-    skew = torch.stack([skew[..., 2, 1], skew[..., 0, 2], skew[..., 1, 0]], dim=-1)
+    skew = R.flatten(-2) @ _skew(R.dtype, R.device)
     sine = skew.norm(dim=-1, keepdim=True)
     cosine = (R.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True) - 1) / 2
     turn = skew * (torch.atan2(sine, cosine) / sine.clamp_min(1e-9))
     return torch.cat([rho, turn, end.q - start.q], dim=-1)
+
+
+@lru_cache
+def _skew(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The matrix (9, 3) from a matrix's entries to the vector of its antisymmetric half."""
+    out = torch.zeros(3, 3, 3, dtype=dtype)
+    for i, j, k in ((0, 2, 1), (1, 0, 2), (2, 1, 0)):
+        out[j, k, i], out[k, j, i] = 0.5, -0.5
+    return out.flatten(0, 1).to(device)
 
 
 def limit_joints(net: KAVAE, state: State) -> State:
@@ -179,20 +192,43 @@ def layout_jacobian(net: KAVAE, field: Field, poses: Tensor, points: Tensor, gra
     arm = ((points - t)[..., None, :] @ R)[..., 0, :] - field.centre[rows, part]
     own = (gradient[..., None, :] @ R)[..., 0, :]
     mine = F.one_hot(part, net.parts).to(own.dtype)[..., None]
-    pivots = [_carried(net, j, part)[..., None] * (gradient @ poses[:, joint.parent, :3, :3])
+    carried = _tree(net.category, points.device).carried[part]
+    pivots = [carried[..., j, None] * (gradient @ poses[:, joint.parent, :3, :3])
               for j, joint in enumerate(net.category.joints)]
     return torch.cat([(mine * own[..., None, :]).flatten(2),
                       (mine * (own * arm)[..., None, :]).flatten(2), *pivots], dim=-1)
 
 
-def _carried(net: KAVAE, j: int, part: Tensor) -> Tensor:
-    """1 where a part (...) hangs on joint j, directly or further down the tree, else 0."""
-    joints = net.category.joints
-    below = {joints[j].child}
-    for other in joints:
-        if other.parent in below:
-            below.add(other.child)
-    return torch.stack([part == k for k in below]).any(0).float()
+@dataclass(frozen=True)
+class _Tree:
+    """A category's joints as tensors.
+
+    Attributes:
+        parents, children: (J,) part indices.
+        turning: (J, 1) which are revolute; True or False where all or none are.
+        carried: (K, J) 1 where a part hangs on a joint, directly or further down, else 0.
+    """
+
+    parents: Tensor
+    children: Tensor
+    turning: Tensor | bool
+    carried: Tensor
+
+
+@lru_cache
+def _tree(category: Category, device: torch.device) -> _Tree:
+    joints = category.joints
+    carried = torch.zeros(len(category.parts), len(joints))
+    for j, joint in enumerate(joints):
+        carried[joint.child, j] = 1.0
+        for below in joints:
+            if carried[below.parent, j]:
+                carried[below.child, j] = 1.0
+    kinds = [j.joint_type == 'revolute' for j in joints]
+    return _Tree(torch.tensor([j.parent for j in joints]).to(device),
+                 torch.tensor([j.child for j in joints]).to(device),
+                 kinds[0] if len(set(kinds)) == 1 else torch.tensor(kinds)[:, None].to(device),
+                 carried.to(device))
 
 
 @dataclass(frozen=True)
@@ -285,6 +321,7 @@ def _descend(net: KAVAE, field: Field, state: State, seen: Observation, surface:
     weight = torch.cat([torch.full((count,), share / count, device=device)
                         for count, share in ((n, 1.0), (m, 0.5), (s, 0.5))])
     unit = (surface - field.centre[:, :, None]) / field.half[:, :, None]
+    on_surface_sign = torch.full((H, s), 0.7, device=device)
     dims = codes.spread.shape[1] if codes else 0
     y = torch.zeros(H, dims, device=device)
 
@@ -296,18 +333,18 @@ def _descend(net: KAVAE, field: Field, state: State, seen: Observation, surface:
         on_surface = shape.centre[:, :, None] + unit * shape.half[:, :, None]
         at = transform_points(poses, on_surface).flatten(1, 2)
         o, og = free_distance(seen, at)
+        where, g, part = (torch.cat(pair, dim=1) for pair in (
+            (there, at), (g, og), (part, surface_part)))
         # A point stands still while the part moves: the distance changes by minus the gradient.
-        J = torch.cat([
-            -_jacobian(net, poses, x.axis, seen.centroid, there, g, part) * on[..., None],
-            0.7 * _jacobian(net, poses, x.axis, seen.centroid, at, og, surface_part)], dim=1)
+        sign = torch.cat([on.float().neg(), on_surface_sign], dim=1)[..., None]
+        J = _jacobian(net, poses, x.axis, seen.centroid, where, g, part) * sign
         if codes is not None:
-            J_layout = torch.cat([
-                -layout_jacobian(net, shape, poses, there, g, part) * on[..., None],
-                0.7 * layout_jacobian(net, shape, poses, at, og, surface_part)], dim=1)
+            J_layout = layout_jacobian(net, shape, poses, where, g, part) * sign
             J = torch.cat([J, J_layout @ to_layout], dim=-1)
         r = torch.cat([d * on, 0.7 * o], dim=1)
-        w = weight * (width ** 2 / (width ** 2 + r.square())).square()
-        cost = (weight * r.square() / (1 + r.square() / width ** 2)).sum(1)
+        square = r.square()
+        w = weight * (width ** 2 / (width ** 2 + square)).square()
+        cost = (weight * square / (1 + square / width ** 2)).sum(1)
         JW = J * w[..., None]
         A, b = J.transpose(1, 2) @ JW, (JW * r[..., None]).sum(1)
         if codes is not None:

@@ -7,6 +7,7 @@ Lengths are metres, quaternions x y z w, frames as in ``kinediff3d_core.geometry
 from __future__ import annotations
 
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -266,9 +267,7 @@ def markers(estimate: ArticulatedEstimate, stamp: Time, object_name: str,
         marker.type = Marker.TRIANGLE_LIST
         marker.scale.x = marker.scale.y = marker.scale.z = 1.0
         marker.color = _colour(PART_COLOURS[i % len(PART_COLOURS)], 0.8)
-        mesh = simplify(part.mesh, max_triangles)
-        corners = [Point(x=x, y=y, z=z) for x, y, z in mesh.vertices.astype(float).tolist()]
-        marker.points = [corners[j] for j in mesh.faces.ravel().tolist()]
+        marker.points = corners(part.mesh, max_triangles)
         array.markers.append(marker)
     for i, joint in enumerate(estimate.joints):
         if joint.probability < PRESENT:
@@ -285,6 +284,20 @@ def markers(estimate: ArticulatedEstimate, stamp: Time, object_name: str,
             marker.points.append(Point(x=x, y=y, z=z))
         array.markers.append(marker)
     return array
+
+
+_CORNERS: WeakKeyDictionary[Mesh, tuple[int, list[Point]]] = WeakKeyDictionary()
+
+
+def corners(mesh: Mesh, max_triangles: int) -> list[Point]:
+    """Corners of the triangles of a mesh, simplified if it has too many; kept with the mesh."""
+    kept = _CORNERS.get(mesh)
+    if kept is None or kept[0] != max_triangles:
+        small = simplify(mesh, max_triangles)
+        points = [Point(x=x, y=y, z=z) for x, y, z in small.vertices.astype(float).tolist()]
+        kept = max_triangles, [points[j] for j in small.faces.ravel().tolist()]
+        _CORNERS[mesh] = kept
+    return kept[1]
 
 
 def marker_keys(array: MarkerArray) -> dict[tuple[str, int], str]:

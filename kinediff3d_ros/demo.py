@@ -20,7 +20,6 @@ from geometry_msgs.msg import PoseStamped
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image as PngImage
-from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image, JointState, PointCloud2
 from tf2_msgs.msg import TFMessage
 from tqdm import tqdm
@@ -90,14 +89,14 @@ class Listener:
 
     def __init__(self, recorder: Recorder, category: Category) -> None:
         self.category = category
-        self.depth = recorder.listen(Image, '/camera/depth/image_rect', keep=300)
-        self.mask = recorder.listen(Image, '/camera/mask', keep=300)
+        self.depth = recorder.listen(Image, '/camera/depth/image_rect', keep=300, raw=True)
+        self.mask = recorder.listen(Image, '/camera/mask', keep=300, raw=True)
         self.true_joints = recorder.listen(JointState, '/camera/truth/joint_states', 100)
         self.true_pose = recorder.listen(PoseStamped, '/camera/truth/pose', 100)
         self.joints = recorder.listen(JointState, '/joint_states', 100)
         self.tf = recorder.listen(TFMessage, '/tf', 100)
-        self.points = recorder.listen(PointCloud2, '/points_used', keep=15)
-        self.markers = recorder.listen(MarkerArray, '/markers', keep=15, raw=True)
+        self.points = recorder.listen(PointCloud2, '/points_used', keep=300, raw=True)
+        self.markers = recorder.listen(MarkerArray, '/markers', keep=60, raw=True)
         self.diagnostics = recorder.listen(DiagnosticArray, '/diagnostics')
 
     def status(self) -> dict[str, str]:
@@ -143,7 +142,9 @@ class Listener:
         """Stamps of estimates of which everything is still held."""
         held = [{stamp_key(m) for m in heard.messages}
                 for heard in (self.depth, self.mask, self.points, self.true_joints, self.joints)]
-        return sorted(set.intersection(*held, set(self._markers()), set(self._base_poses())))
+        shown = min((stamp_key(a.markers[0]) for a in self.markers.messages
+                     if any(_is_mesh(m) for m in a.markers)), default=(2 ** 31, 0))
+        return sorted(s for s in set.intersection(*held, set(self._base_poses())) if s >= shown)
 
     def depth_at(self, stamp: Stamp) -> np.ndarray:
         return conversions.depth_from_image(_at(self.depth.messages, stamp))
@@ -160,10 +161,10 @@ class Listener:
         transforms = next(m for m in self.tf.messages if stamp_key(m.transforms[0]) == stamp)
         poses = {t.child_frame_id.rpartition('/')[2]: conversions.matrix_from_transform(t)
                  for t in transforms.transforms}
-        array = self._markers()[stamp]
-        meshes = {category.parts[m.id]: _mesh(m) for m in array.markers
-                  if m.type == Marker.TRIANGLE_LIST and m.action == Marker.ADD}
-        arrows = {m.id: np.array([[p.x, p.y, p.z] for p in m.points]) for m in array.markers
+        shown = {(m.ns, m.id): m for a in self.markers.messages
+                 if stamp_key(a.markers[0]) <= stamp for m in a.markers}
+        meshes = {category.parts[m.id]: _mesh(m) for m in shown.values() if _is_mesh(m)}
+        arrows = {m.id: np.array([[p.x, p.y, p.z] for p in m.points]) for m in shown.values()
                   if m.type == Marker.ARROW and m.action == Marker.ADD}
         state = _at(self.joints.messages, stamp)
         positions = dict(zip(state.name, state.position, strict=True))
@@ -191,13 +192,6 @@ class Listener:
         base = conversions.part_frame(self.category.name, self.category.parts[0])
         return {stamp_key(t): conversions.matrix_from_transform(t)
                 for m in self.tf.messages for t in m.transforms if t.child_frame_id == base}
-
-    def _markers(self) -> dict[Stamp, MarkerArray]:
-        """Those with meshes: not every frame sends them again."""
-        arrays = [deserialize_message(raw, MarkerArray) for raw in self.markers.messages]
-        return {stamp_key(a.markers[0]): a for a in arrays
-                if any(m.type == Marker.TRIANGLE_LIST and m.action == Marker.ADD
-                       for m in a.markers)}
 
 
 def run_demo(category: str, seconds: float, headless: bool, out_dir: Path,
@@ -524,6 +518,10 @@ def _angle(Ta: np.ndarray, Tb: np.ndarray) -> float:
     """Angle between the rotations of two poses (4, 4), degrees."""
     trace = np.trace(Ta[:3, :3].T @ Tb[:3, :3])
     return float(np.degrees(np.arccos(np.clip((trace - 1) / 2, -1, 1))))
+
+
+def _is_mesh(marker: Marker) -> bool:
+    return bool(marker.type == Marker.TRIANGLE_LIST and marker.action == Marker.ADD)
 
 
 def _mesh(marker: Marker) -> Mesh:

@@ -7,8 +7,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from kinediff3d_core.estimate import ArticulatedEstimate
-from kinediff3d_core.urdf import urdf_string, write_urdf
+from kinediff3d_core.estimate import ArticulatedEstimate, Mesh
+from kinediff3d_core.urdf import urdf_string, write_obj, write_text
 
 KEPT = 3
 """Versions of the files that are kept: readers may still be loading the one before."""
@@ -33,6 +33,7 @@ class DescriptionFiles:
     """
 
     def __init__(self, directory: Path, object_name: str) -> None:
+        self._written: dict[str, tuple[Mesh, Path]] = {}
         self._root = directory.absolute() / object_name
         self._root.mkdir(parents=True, exist_ok=True)
 
@@ -45,10 +46,13 @@ class DescriptionFiles:
         folder = self._root / version
         scratch = Path(tempfile.mkdtemp(prefix='.new-', dir=self._root))
         try:
-            write_urdf(estimate, scratch)
+            self._write_meshes(estimate, scratch / 'meshes')
+            write_text(scratch / 'object.urdf', urdf_string(estimate))
             scratch.chmod(0o755)
             shutil.rmtree(folder, ignore_errors=True)
             scratch.rename(folder)
+            self._written = {p.name: (p.mesh, folder / 'meshes' / f'{p.name}.obj')
+                             for p in estimate.parts if p.mesh is not None}
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         versions = sorted((p for p in self._root.iterdir() if not p.name.startswith('.')),
@@ -56,3 +60,22 @@ class DescriptionFiles:
         for old in versions[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
         return urdf_string(estimate, lambda part: (folder / 'meshes' / f'{part}.obj').as_uri())
+
+    def _write_meshes(self, estimate: ArticulatedEstimate, folder: Path) -> None:
+        """``<part>.obj`` of each mesh; those that the last version has are linked."""
+        folder.mkdir()
+        for part in estimate.parts:
+            if part.mesh is None:
+                continue
+            file, last = folder / f'{part.name}.obj', self._written.get(part.name)
+            if last is None or last[0] is not part.mesh or not _linked(last[1], file):
+                write_obj(part.mesh, file)
+
+
+def _linked(there: Path, here: Path) -> bool:
+    """Link a file; False if it is gone, or on a file system without links."""
+    try:
+        os.link(there, here)
+    except OSError:
+        return False
+    return True

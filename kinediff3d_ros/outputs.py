@@ -18,15 +18,15 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from kinediff3d_core.auto import AUTO
 from kinediff3d_core.categories import get_category
-from kinediff3d_core.estimate import ArticulatedEstimate
+from kinediff3d_core.estimate import ArticulatedEstimate, Mesh
 from kinediff3d_core.interaction import contacts
 from kinediff3d_core.uncertainty import in_frame
 from kinediff3d_ros import conversions, endpoints, planning
 from kinediff3d_ros.description import DescriptionFiles, default_directory
 from kinediff3d_ros.parameters import PerceptionParameters
 
-MARKERS_AGAIN = 1.0
-"""Seconds after which markers are sent again, for viewers that came late."""
+MARKERS_AGAIN = 5.0
+"""Seconds after which markers are sent again, for viewers that missed them."""
 
 POINTS_SHOWN = 10_000
 """Most points of ``points_used``: a megabyte with every frame fills the transport's buffers, and
@@ -129,22 +129,28 @@ class ObjectOutputs:
         if self._deviations.get_subscription_count():
             self._deviations.publish(planning.joint_deviations(estimate, header))
         if new_shape:
-            self._contacts = {c.part: c.T_part_contact for c in contacts(estimate)}
+            self._contacts = None
         for publishers, messages in (
                 (self._poses, lambda: planning.part_poses(estimate, fixed)),
                 (self._axes, lambda: planning.joint_axes(estimate, fixed)),
                 (self._contact_poses,
-                 lambda: planning.interactions(estimate, self._contacts, fixed))):
+                 lambda: planning.interactions(estimate, self._contacts_of(estimate), fixed))):
             if any(p.get_subscription_count() for p in publishers.values()):
                 for key, message in messages().items():
                     publishers[key].publish(message)
-        self._show(header, new_shape)
+        self._show(estimate, header, new_shape)
         if self._points.get_subscription_count():
             some = cloud[::-(-len(cloud) // POINTS_SHOWN)]
             self._points.publish(conversions.cloud_from_points(some, header))
         self._undescribed |= new_shape
         if self._undescribed and now.publish_meshes:
             self._describe(estimate, header)
+
+    def prepare(self, estimate: ArticulatedEstimate) -> None:
+        """Do beforehand, on any thread, what the estimate's meshes need before they are shown."""
+        for part in estimate.parts:
+            if part.mesh is not None:
+                conversions.corners(part.mesh, self._settings().marker_triangles)
 
     def take_back(self) -> None:
         """Delete the markers; the next estimate counts as the object's appearance."""
@@ -154,19 +160,33 @@ class ObjectOutputs:
     def _forget(self) -> None:
         self._newest: ArticulatedEstimate | None = None
         self._shown: dict[tuple[str, int], str] = {}
-        self._array, self._contacts = MarkerArray(), dict[str, np.ndarray]()
+        self._array, self._meshes, self._viewers = MarkerArray(), list[Mesh | None](), 0
+        self._contacts: dict[str, np.ndarray] | None = None
         self._markers_due = self._description_due = 0.0
         self._undescribed = False
 
-    def _show(self, header: Header, new_shape: bool) -> None:
-        """Markers when the shape is new and now and then; they follow their frames by TF."""
-        now = time.monotonic()
+    def _contacts_of(self, estimate: ArticulatedEstimate) -> dict[str, np.ndarray]:
+        if self._contacts is None:
+            self._contacts = {c.part: c.T_part_contact for c in contacts(estimate)}
+        return self._contacts
+
+    def _show(self, estimate: ArticulatedEstimate, header: Header, new_shape: bool) -> None:
+        """Markers when the shape or a viewer is new, and now and then; they follow their frames
+        by TF. Axes may have moved without the meshes, and then go out alone."""
+        now, viewers = time.monotonic(), self._markers.get_subscription_count()
+        meshes = [part.mesh for part in estimate.parts]
+        whole = viewers > self._viewers or now >= self._markers_due or meshes != self._meshes
+        self._viewers = viewers
         if new_shape or not self._array.markers:
-            self._array = conversions.markers(self._newest, header.stamp, self.name,
+            self._array = conversions.markers(estimate, header.stamp, self.name,
                                               self._settings().marker_triangles)
-        elif now < self._markers_due:
+        elif not whole:
             return
-        self._markers_due = now + MARKERS_AGAIN
+        if not whole:
+            axes = [m for m in self._array.markers if m.type == Marker.ARROW]
+            self._markers.publish(MarkerArray(markers=[*axes, *self._ghost()]))
+            return
+        self._markers_due, self._meshes = now + MARKERS_AGAIN, meshes
         for marker in self._array.markers:
             marker.header.stamp = header.stamp
         array = MarkerArray(markers=[*self._array.markers, *self._ghost()])

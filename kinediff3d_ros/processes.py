@@ -21,6 +21,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.serialization import deserialize_message
 
 MessageT = TypeVar('MessageT')
 AnswerT = TypeVar('AnswerT')
@@ -142,14 +143,20 @@ class NodeProcess:
 
 
 class Heard(Generic[MessageT]):
-    """Messages of one topic with the times (s since the epoch) at which they came."""
+    """Messages of one topic with the times (s since the epoch) at which they came.
 
-    def __init__(self, keep: int | None) -> None:
+    Args:
+        raw: what comes are bytes; ``messages`` are made of them when they are asked for.
+    """
+
+    def __init__(self, message_type: type[MessageT], keep: int | None, raw: bool) -> None:
+        self._type = message_type if raw else None
         self.entries: deque[tuple[float, MessageT]] = deque(maxlen=keep)
 
     @property
     def messages(self) -> list[MessageT]:
-        return [message for _, message in list(self.entries)]
+        return [message if self._type is None else deserialize_message(message, self._type)
+                for _, message in list(self.entries)]
 
 
 class Recorder:
@@ -178,8 +185,9 @@ class Recorder:
 
     def listen(self, message_type: type[MessageT], topic: str, qos: QoSProfile | int = 10,
                keep: int | None = None, raw: bool = False) -> Heard[MessageT]:
-        """Subscribe and keep the last ``keep`` messages, or all; ``raw`` keeps their bytes."""
-        heard: Heard[MessageT] = Heard(keep)
+        """Subscribe and keep the last ``keep`` messages, or all; ``raw`` keeps their bytes, which
+        takes less time while others need it."""
+        heard = Heard(message_type, keep, raw)
 
         def add(message: MessageT) -> None:
             with self._changed:

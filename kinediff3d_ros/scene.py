@@ -269,6 +269,7 @@ class Scene:
                     one.outputs.become(estimate.category)
             one.looked = time.monotonic()
             estimate = self._with_meshes(one, estimate, mesh)
+            one.outputs.prepare(estimate)
             tracker = self._models.tracker(one.category, estimate, view.seconds,
                                            view.T_fixed_camera) if now.tracking else None
         except NoEstimate as reason:

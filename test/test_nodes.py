@@ -11,6 +11,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -43,6 +44,7 @@ from kinediff3d_core.simulated_camera import (  # noqa: E402
 from kinediff3d_ros import conversions, perception_node  # noqa: E402
 from kinediff3d_ros.outputs import POINTS_SHOWN  # noqa: E402
 from kinediff3d_ros.processes import (  # noqa: E402
+    Heard,
     NodeProcess,
     Recorder,
     private_graph,
@@ -168,6 +170,16 @@ class Bench:
     def shown_markers(self, stamp: tuple[int, int]) -> list[Marker]:
         return self.wait(lambda: next((m.markers for m in self.markers.messages
                                        if stamp_key(m.markers[0]) == stamp), None), 'markers')
+
+    @contextmanager
+    def new_viewer(self) -> Iterator[Heard]:
+        """Somebody who comes late to the markers; the node has found out."""
+        heard = Heard(MarkerArray, None, raw=False)
+        viewer = self.recorder.node.create_subscription(
+            MarkerArray, '/bench/markers', lambda m: heard.entries.append((time.time(), m)), 10)
+        time.sleep(0.5)
+        yield heard
+        self.recorder.node.destroy_subscription(viewer)
 
     def points_of(self, stamp: tuple[int, int]) -> PointCloud2:
         return self.wait(lambda: next((m for m in self.used.messages if stamp_key(m) == stamp),
@@ -347,9 +359,10 @@ def test_estimate_is_near_the_truth_and_everything_has_its_stamp(
             assert list(state.name) == ['lid_joint'] and state.header.frame_id == CAMERA
             errors.append(abs(np.degrees(state.position[0] - frame.positions[0])))
     assert max(errors) < JOINT_TOLERANCE, errors
-    # Markers follow their frames and are sent again with the first frame after a second.
-    time.sleep(1.1)
-    stamp = bench.show(frame, encoding)
+    # Markers follow their frames and are sent again when somebody new wants to see them.
+    with bench.new_viewer() as late:
+        stamp = bench.show(frame, encoding)
+        bench.wait(lambda: late.messages, 'markers for who came late')
 
     transforms = bench.transforms(stamp)
     assert [t.child_frame_id for t in transforms] == ['bench/laptop/base', 'bench/laptop/lid']
@@ -564,9 +577,9 @@ def test_object_on_a_table_is_found_without_a_mask(desk: Bench, film: list) -> N
     assert desk.recorder.node.count_publishers(desk.topic['mask']) == 0
     # Two joint states, so that a constant would not do.
     for shot in film:
-        time.sleep(1.1)  # markers are sent again with the first frame after a second
-        stamp = desk.publish(shot.info, shot.depth)
-        said = desk.joint_state(stamp)
+        with desk.new_viewer():  # for whom markers are sent again
+            stamp = desk.publish(shot.info, shot.depth)
+            said = desk.joint_state(stamp)
         assert abs(np.degrees(said.position[0] - shot.joints.position[0])) < JOINT_TOLERANCE
         transforms, markers = desk.transforms(stamp), desk.shown_markers(stamp)
         assert [t.child_frame_id for t in transforms] == ['laptop/base', 'laptop/lid']

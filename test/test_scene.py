@@ -5,10 +5,12 @@ What is estimated is told by the depth image: the lid's angle in radians is the 
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,7 +78,9 @@ class InstantTracker:
         new = laptop_estimate(position)
         if self.estimate.category == 'stapler':
             new = as_stapler(new)
-        self.estimate = replace(new, joints=(replace(new.joints[0], velocity=0.25),),
+        parts = tuple(replace(part, mesh=of_before.mesh) for part, of_before in zip(
+            new.parts, self.estimate.parts, strict=True))
+        self.estimate = replace(new, joints=(replace(new.joints[0], velocity=0.25),), parts=parts,
                                 categories=self.estimate.categories)
         return self.estimate
 
@@ -346,6 +350,13 @@ def test_a_joint_whose_end_has_moved_is_described_anew_when_that_is_due(bench: B
             bench.joint(bench.show({1: angle}))
             bench.wait(lambda count=count: len(heard.messages) == count, 'description')
             time.sleep(1.1)
+        # The meshes are those of before: they are not sent or written again.
+        meshes = [[Path(x.removeprefix('file://')) for x in re.findall('file://[^"]+', m.data)]
+                  for m in heard.messages]
+        assert meshes[0] and all(a != b and a.samefile(b) for a, b in zip(*meshes, strict=True))
+        sent = [{m.type for m in a.markers if m.action == Marker.ADD}
+                for a in bench.markers.messages]
+        assert sent[0] == {Marker.TRIANGLE_LIST, Marker.ARROW} and sent.count({Marker.ARROW}) == 1
     finally:
         InstantTracker.moved_ends = 0
         bench.node.set_parameters([Parameter('description_period', value=10.0)])
