@@ -33,7 +33,7 @@ POINTS = 320
 """Observed points that residuals use."""
 SURFACE = 64
 """Surface samples of each part that residuals use."""
-CLOUD = 5000
+CLOUD = 6000
 """Points of the cloud that are looked at."""
 STEPS = (3, 12)
 """Descent steps of a frame, and of one that is late, as the first after a full estimate is."""
