@@ -11,7 +11,6 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -171,15 +170,11 @@ class Bench:
         return self.wait(lambda: next((m.markers for m in self.markers.messages
                                        if stamp_key(m.markers[0]) == stamp), None), 'markers')
 
-    @contextmanager
-    def new_viewer(self) -> Iterator[Heard]:
+    def new_viewer(self) -> Heard[MarkerArray]:
         """Somebody who comes late to the markers; the node has found out."""
-        heard = Heard(MarkerArray, None, raw=False)
-        viewer = self.recorder.node.create_subscription(
-            MarkerArray, '/bench/markers', lambda m: heard.entries.append((time.time(), m)), 10)
+        heard = self.recorder.listen(MarkerArray, '/bench/markers')
         time.sleep(0.5)
-        yield heard
-        self.recorder.node.destroy_subscription(viewer)
+        return heard
 
     def points_of(self, stamp: tuple[int, int]) -> PointCloud2:
         return self.wait(lambda: next((m for m in self.used.messages if stamp_key(m) == stamp),
@@ -360,9 +355,9 @@ def test_estimate_is_near_the_truth_and_everything_has_its_stamp(
             errors.append(abs(np.degrees(state.position[0] - frame.positions[0])))
     assert max(errors) < JOINT_TOLERANCE, errors
     # Markers follow their frames and are sent again when somebody new wants to see them.
-    with bench.new_viewer() as late:
-        stamp = bench.show(frame, encoding)
-        bench.wait(lambda: late.messages, 'markers for who came late')
+    late = bench.new_viewer()
+    stamp = bench.show(frame, encoding)
+    bench.wait(lambda: late.messages, 'markers for who came late')
 
     transforms = bench.transforms(stamp)
     assert [t.child_frame_id for t in transforms] == ['bench/laptop/base', 'bench/laptop/lid']
@@ -577,9 +572,9 @@ def test_object_on_a_table_is_found_without_a_mask(desk: Bench, film: list) -> N
     assert desk.recorder.node.count_publishers(desk.topic['mask']) == 0
     # Two joint states, so that a constant would not do.
     for shot in film:
-        with desk.new_viewer():  # for whom markers are sent again
-            stamp = desk.publish(shot.info, shot.depth)
-            said = desk.joint_state(stamp)
+        desk.new_viewer()  # for whom markers are sent again
+        stamp = desk.publish(shot.info, shot.depth)
+        said = desk.joint_state(stamp)
         assert abs(np.degrees(said.position[0] - shot.joints.position[0])) < JOINT_TOLERANCE
         transforms, markers = desk.transforms(stamp), desk.shown_markers(stamp)
         assert [t.child_frame_id for t in transforms] == ['laptop/base', 'laptop/lid']
