@@ -93,23 +93,37 @@ def rotation_from_vector(v: Tensor) -> Tensor:
     axis = v / angle.clamp_min(1e-6)
     outer = axis[..., None] * axis[..., None, :] * (1 - angle.cos())[..., None]
     squares = outer.diagonal(dim1=-2, dim2=-1)
-    crossed, one, other, eye = _rotation_parts(v.dtype, v.device)
-    whole = outer + ((axis * angle.sin()) @ crossed).view_as(outer)
+    one, other, eye = _rotation_parts(v.dtype, v.device)
+    whole = outer + cross_matrix(axis * angle.sin())
     diagonal = 1 - squares.index_select(-1, one) - squares.index_select(-1, other)
     whole = torch.where(eye > 0, diagonal[..., None], whole)
-    first_order = eye + (v @ crossed).view_as(outer)
-    return torch.where((angle < 1e-6)[..., None], first_order, whole)
+    return torch.where((angle < 1e-6)[..., None], eye + cross_matrix(v), whole)
 
 
 @lru_cache
 def _rotation_parts(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
-    """The matrix (3, 9) from vectors to their cross product matrices; one and the other of the
-    two components (3,) beside each; the identity (3, 3)."""
+    """One and the other of the two components (3,) beside each; the identity (3, 3)."""
+    return (torch.tensor([1, 0, 0]).to(device), torch.tensor([2, 2, 1]).to(device),
+            torch.eye(3, dtype=dtype).to(device))
+
+
+def cross_matrix(v: Tensor) -> Tensor:
+    """The matrices (..., 3, 3) of the cross products with vectors (..., 3)."""
+    return (v @ _crossed(v.dtype, v.device)).view(*v.shape, 3)
+
+
+def cross_vector(M: Tensor) -> Tensor:
+    """Vectors (..., 3) of the antisymmetric halves of matrices (..., 3, 3)."""
+    return M.flatten(-2) @ _crossed(M.dtype, M.device).T / 2
+
+
+@lru_cache
+def _crossed(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The matrix (3, 9) of :func:`cross_matrix`."""
     crossed = torch.zeros(3, 3, 3, dtype=dtype)
     for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
         crossed[i, k, j], crossed[i, j, k] = 1.0, -1.0
-    return (crossed.flatten(1).to(device), torch.tensor([1, 0, 0]).to(device),
-            torch.tensor([2, 2, 1]).to(device), torch.eye(3, dtype=dtype).to(device))
+    return crossed.flatten(1).to(device)
 
 
 def invert_transform(T: Tensor) -> Tensor:

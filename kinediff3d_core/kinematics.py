@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kinediff3d_core.geometry import make_transform
+from kinediff3d_core.geometry import cross_matrix, make_transform
 
 JOINT_TYPES = ('revolute', 'prismatic')
 
@@ -61,9 +61,7 @@ def joint_transform(joint_type: str, axis: Tensor, q: Tensor) -> Tensor:
     eye = torch.eye(3, dtype=d.dtype, device=d.device)
     if joint_type == 'prismatic':
         return make_transform(eye.expand(*d.shape[:-1], 3, 3), q[..., None] * d)
-    x, y, z = d.unbind(-1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).view(*d.shape, 3)
+    cross = cross_matrix(d)
     sin, cos = q.sin()[..., None, None], q.cos()[..., None, None]
     return make_transform(eye + sin * cross + (1 - cos) * (cross @ cross), torch.zeros_like(d))
 
@@ -95,7 +93,7 @@ def forward_kinematics(joints: tuple[Joint, ...], T_camera_base: Tensor, q: Tens
     else:
         motion = torch.stack([joint_transform(j.joint_type, axis[..., i, :], q[..., i])
                               for i, j in enumerate(joints)], dim=-3)
-    if not any(j.parent for j in joints):
+    if not any(j.parent for j in joints):  # All hang on the base: at once.
         children = T_camera_base[..., None, :, :] @ to_pivot @ motion
         return torch.cat([T_camera_base[..., None, :, :], children], dim=-3)
     poses = [T_camera_base]

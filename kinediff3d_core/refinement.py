@@ -19,6 +19,7 @@ from torch import Tensor
 
 from kinediff3d_core.categories import Category
 from kinediff3d_core.geometry import (
+    cross_vector,
     make_transform,
     rotation_from_vector,
     to_part_frames,
@@ -127,11 +128,10 @@ def _jacobian(net: KAVAE, poses: Tensor, axis: Tensor, centre: Tensor, points: T
     """
     tree = _tree(net.category, points.device)
     a = (poses.index_select(1, tree.parents)[..., :3, :3] @ axis[..., None])[..., 0][:, None]
-    if tree.turning is not False:
+    if tree.turning is not None:
         pivots = poses.index_select(1, tree.children)[:, None, :, :3, 3]
         lever = points[..., None, :] - pivots
-        turned = torch.linalg.cross(a.expand_as(lever), lever)
-        a = turned if tree.turning is True else torch.where(tree.turning, turned, a)
+        a = torch.where(tree.turning, torch.linalg.cross(a.expand_as(lever), lever), a)
     along = (a * gradient[..., None, :]).sum(-1)
     return torch.cat([gradient, torch.linalg.cross(points - centre, gradient),
                       tree.carried[part] * along], dim=-1)
@@ -151,20 +151,11 @@ def motion(start: State, end: State, centre: Tensor) -> Tensor:
     R = T[..., :3, :3] @ T0[..., :3, :3].transpose(-1, -2)
     rho = T[..., :3, 3] - centre - (R @ (T0[..., :3, 3] - centre)[..., None])[..., 0]
     # The rotation vector: a fifth of roma's work, and as exact short of half a turn.
-    skew = R.flatten(-2) @ _skew(R.dtype, R.device)
+    skew = cross_vector(R)
     sine = skew.norm(dim=-1, keepdim=True)
     cosine = (R.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True) - 1) / 2
     turn = skew * (torch.atan2(sine, cosine) / sine.clamp_min(1e-9))
     return torch.cat([rho, turn, end.q - start.q], dim=-1)
-
-
-@lru_cache
-def _skew(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The matrix (9, 3) from a matrix's entries to the vector of its antisymmetric half."""
-    out = torch.zeros(3, 3, 3, dtype=dtype)
-    for i, j, k in ((0, 2, 1), (1, 0, 2), (2, 1, 0)):
-        out[j, k, i], out[k, j, i] = 0.5, -0.5
-    return out.flatten(0, 1).to(device)
 
 
 def limit_joints(net: KAVAE, state: State) -> State:
@@ -205,13 +196,13 @@ class _Tree:
 
     Attributes:
         parents, children: (J,) part indices.
-        turning: (J, 1) which are revolute; True or False where all or none are.
+        turning: (J, 1) which are revolute; None where none is.
         carried: (K, J) 1 where a part hangs on a joint, directly or further down, else 0.
     """
 
     parents: Tensor
     children: Tensor
-    turning: Tensor | bool
+    turning: Tensor | None
     carried: Tensor
 
 
@@ -227,7 +218,7 @@ def _tree(category: Category, device: torch.device) -> _Tree:
     kinds = [j.joint_type == 'revolute' for j in joints]
     return _Tree(torch.tensor([j.parent for j in joints]).to(device),
                  torch.tensor([j.child for j in joints]).to(device),
-                 kinds[0] if len(set(kinds)) == 1 else torch.tensor(kinds)[:, None].to(device),
+                 torch.tensor(kinds)[:, None].to(device) if any(kinds) else None,
                  carried.to(device))
 
 

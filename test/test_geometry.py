@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import roma
 import torch
 
 from kinediff3d_core.geometry import (
@@ -14,6 +15,7 @@ from kinediff3d_core.geometry import (
     make_transform,
     object_cloud,
     rotation_from_6d,
+    rotation_from_vector,
     rotation_to_6d,
     transform_points,
 )
@@ -143,3 +145,11 @@ def test_intrinsics_refuse_nonsense():
         Intrinsics(0.0, 600.0, 320.0, 240.0, 640, 480)
     with pytest.raises(ValueError, match='positive, finite'):
         Intrinsics(float('nan'), 600.0, 320.0, 240.0, 640, 480)
+
+
+def test_rotation_from_vector_is_that_of_roma():
+    v = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+    v[:50] *= 1e-7
+    v[0] = 0
+    torch.testing.assert_close(rotation_from_vector(v), roma.rotvec_to_rotmat(v), atol=1e-7,
+                               rtol=0)

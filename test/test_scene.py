@@ -39,7 +39,7 @@ from kinediff3d_core.geometry import Intrinsics  # noqa: E402
 from kinediff3d_core.pipeline import PRESETS  # noqa: E402
 from kinediff3d_core.tracking import TrackingLost  # noqa: E402
 from kinediff3d_core.weights import trained_categories  # noqa: E402
-from kinediff3d_ros import conversions, models, perception_node, planning  # noqa: E402
+from kinediff3d_ros import conversions, models, outputs, perception_node, planning  # noqa: E402
 from kinediff3d_ros.parameters import object_categories  # noqa: E402
 from kinediff3d_ros.processes import Recorder, private_graph, stamp_key  # noqa: E402
 from kinediff3d_ros.running import spin  # noqa: E402
@@ -205,6 +205,10 @@ class Bench:
             return None
         return self.wait(find, what)
 
+    def at_markers(self, stamp: tuple[int, int]) -> MarkerArray:
+        return self.wait(lambda: next((a for a in self.markers.messages
+                                       if stamp_key(a.markers[0]) == stamp), None), 'markers')
+
     def at(self, heard, stamp: tuple[int, int]):
         return self.wait(lambda: next((m for m in heard.messages if stamp_key(m) == stamp), None),
                          'message with that stamp')
@@ -360,6 +364,15 @@ def test_a_joint_whose_end_has_moved_is_described_anew_when_that_is_due(bench: B
     finally:
         InstantTracker.moved_ends = 0
         bench.node.set_parameters([Parameter('description_period', value=10.0)])
+
+
+def test_markers_are_sent_again_after_a_while(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outputs, 'MARKERS_AGAIN', 0.5)
+    bench.start()
+    for angle in (1.0, 1.1):
+        bench.at_markers(bench.show({1: angle}))
+        time.sleep(0.6)
 
 
 def test_what_is_seen_otherwise_is_estimated_beside_the_tracking(
