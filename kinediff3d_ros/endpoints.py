@@ -1,16 +1,18 @@
-"""Publishers and subscriptions whose quality of service parameters may override."""
+"""Publishers and subscriptions whose quality of service parameters may override; late answers."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.exceptions import InvalidParameterTypeException
+from rclpy.exceptions import InvalidHandle, InvalidParameterTypeException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.service import Service
 from rclpy.subscription import Subscription
 
 
@@ -29,6 +31,31 @@ def subscription(node: Node, kind: type, topic: str, callback: Callable[[Any], N
                  qos: QoSProfile | int = 10) -> Subscription:
     """As :func:`publisher`, with ``subscription`` in the place of ``publisher``."""
     return _overridable(node.create_subscription, qos, kind, topic, callback)
+
+
+def late_service(node: Node, kind: type, name: str,
+                 callback: Callable[[Any, Callable[[], None]], None]) -> Service:
+    """A service whose answers need not be known when its callback returns.
+
+    Coroutines as callbacks would do, but not in every executor of Jazzy.
+
+    Args:
+        callback: takes an empty response and what sends it once it is filled; that may be called
+            later, from any thread, and does nothing if the service is gone by then.
+    """
+    service = node.create_service(kind, name, lambda request, response: response)
+    send = service.send_response
+
+    def later(response: Any, header: Any) -> None:
+        def now() -> None:
+            with contextlib.suppress(InvalidHandle):
+                send(response, header)
+
+        callback(response, now)
+
+    # What executors call with what the callback has returned.
+    service.send_response = later
+    return service
 
 
 def _overridable(create: Callable, qos: QoSProfile | int, *what: object) -> Any:

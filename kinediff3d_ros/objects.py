@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,20 +37,35 @@ class View:
 
 
 class Demand:
-    """A call of the ``estimate`` service: what the next full estimates say."""
+    """A call of the ``estimate`` service: what the next full estimates say.
 
-    def __init__(self) -> None:
-        self.answered = threading.Event()
+    Args:
+        limit: seconds within which it is answered.
+    """
+
+    def __init__(self, limit: float) -> None:
         self.success, self.message = False, ''
+        self._limit, self._end = limit, time.monotonic() + limit
+        self._answered = False
         self._open: set[int] | None = None
         self._lines: list[str] = []
-        self._lock = threading.Lock()
+        self._listeners: list[Callable[[], None]] = []
+        self._lock = threading.RLock()
+
+    def when_answered(self, listener: Callable[[], None]) -> None:
+        """Call it once there is an answer, on the thread that has it; at once if there is."""
+        with self._lock:
+            if self._answered:
+                listener()
+            else:
+                self._listeners.append(listener)
 
     def expect(self, numbers: set[int]) -> None:
         """Which objects will answer."""
         with self._lock:
             self._open = numbers
-            self._settle()
+            if not self._open:
+                self._settle('no object in sight')
 
     def answer(self, number: int, success: bool, line: str) -> None:
         with self._lock:
@@ -57,12 +73,26 @@ class Demand:
             self._lines.append(line)
             if self._open is not None:
                 self._open.discard(number)
-                self._settle()
+                if not self._open:
+                    self._settle('')
 
-    def _settle(self) -> None:
-        if not self._open:
-            self.message = '; '.join(self._lines) or 'no object in sight'
-            self.answered.set()
+    def expire(self) -> bool:
+        """Answer with what is there if time is up; whether it is answered."""
+        if time.monotonic() > self._end:
+            self.give_up(f'no answer within {self._limit:g} s')
+        return self._answered
+
+    def give_up(self, reason: str) -> None:
+        """Answer with what is there."""
+        with self._lock:
+            self._settle(reason)
+
+    def _settle(self, reason: str) -> None:
+        if not self._answered:
+            self._answered = True
+            self.message = '; '.join(self._lines) or reason
+            for listener in self._listeners:
+                listener()
 
 
 class SceneObject:

@@ -7,13 +7,12 @@ import os
 import re
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -36,9 +35,6 @@ from kinediff3d_ros.outputs import ObjectOutputs
 from kinediff3d_ros.parameters import PerceptionParameters
 from kinediff3d_ros.running import run_node
 from kinediff3d_ros.scene import Scene
-
-ESTIMATE_LIMIT = 30.0
-"""Seconds within which the service ``estimate`` answers."""
 
 TF_LIMIT = 0.2
 """Seconds that a frame waits for the transform of a moving camera."""
@@ -137,9 +133,7 @@ class PerceptionNode(LifecycleNode):
             self._listener = TransformListener(self._buffer, self)
         self._watchdogs = [self.create_timer(1.0, self._watch, clock=Clock(
             clock_type=ClockType.STEADY_TIME))]
-        # A group of its own: in the node's, no image would be taken while the answer is awaited.
-        self._service = self.create_service(Trigger, 'estimate', self._on_estimate,
-                                            callback_group=ReentrantCallbackGroup())
+        self._service = endpoints.late_service(self, Trigger, 'estimate', self._on_estimate)
         self._configured = True
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -249,18 +243,19 @@ class PerceptionNode(LifecycleNode):
 
     # --- the service ----------------------------------------------------------------------------
 
-    async def _on_estimate(self, request: Trigger.Request,
-                           response: Trigger.Response) -> Trigger.Response:
+    def _on_estimate(self, response: Trigger.Response, send: Callable[[], None]) -> None:
         """Make full estimates of the next frame and say what they are."""
         if self._scene is None:
             response.message = 'the node is not active'
-            return response
-        demand, end = self._scene.demand(), time.monotonic() + ESTIMATE_LIMIT
-        while not demand.answered.is_set() and time.monotonic() < end:
-            await _Pause()
-        response.success = demand.success
-        response.message = demand.message or f'no answer within {ESTIMATE_LIMIT:g} s'
-        return response
+            send()
+            return
+        demand = self._scene.demand()
+
+        def answer() -> None:
+            response.success, response.message = demand.success, demand.message
+            send()
+
+        demand.when_answered(answer)
 
     # --- state ----------------------------------------------------------------------------------
 
@@ -273,6 +268,7 @@ class PerceptionNode(LifecycleNode):
         """Once per second: say what is missing, notice that the input has stopped, report."""
         scene, inputs = self._scene, self._inputs
         if scene is not None and inputs is not None:
+            scene.expire_demands()
             complaint, silence = inputs.complaint(), inputs.silence
             if self._health.state in ('waiting', 'stale'):
                 if complaint and self._health.state == 'waiting':
@@ -321,14 +317,6 @@ class PerceptionNode(LifecycleNode):
             status=[*([] if 0 in self._objects else [status(
                 'objects', health, ','.join(self._models.categories))]),
                 *(status(o.name, o.health, o.category) for o in objects)]))
-
-
-class _Pause:
-    """Awaited in a callback: lets the executor do other work, and the processor rest."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        time.sleep(0.002)
-        yield
 
 
 def _make() -> PerceptionNode:

@@ -18,10 +18,11 @@ from typing import Any, Generic, TypeVar
 
 import yaml
 from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
+
+from kinediff3d_ros.running import make_executor
 
 MessageT = TypeVar('MessageT')
 AnswerT = TypeVar('AnswerT')
@@ -172,7 +173,7 @@ class Recorder:
         self.node = Node(name, context=self._context)
         self._changed = threading.Condition()
         self._closing = False
-        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor = make_executor(self._context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, name='recorder', daemon=True)
         self._thread.start()

@@ -29,6 +29,9 @@ from kinediff3d_ros.worker import NewestItemWorker
 STRIDE = 2
 """Tracking without a mask looks for the object in every so many pixels."""
 
+ESTIMATE_LIMIT = 30.0
+"""Seconds within which a demand for full estimates is answered."""
+
 GLANCE = 0.2
 """Seconds between the frames that are looked at while the first full estimates are made: looking
 at more of them only takes time from the estimate."""
@@ -59,6 +62,7 @@ class Scene:
         self.objects: dict[int, SceneObject] = {}
         self.lock = threading.RLock()
         self._demand: Demand | None = None
+        self._demands: list[Demand] = []
         self._epoch, self._newest = 0, -float('inf')
         self._tracking: NewestItemWorker[DepthFrame | CloudFrame] = NewestItemWorker(
             self._follow, self._on_error, 'tracking')
@@ -80,8 +84,16 @@ class Scene:
 
     def demand(self) -> Demand:
         """Ask for a full estimate of everything in the next frame."""
-        self._demand = self._demand or Demand()
-        return self._demand
+        demand = self._demand
+        if demand is None:
+            # The tracking thread takes it from here at any time.
+            demand = self._demand = Demand(ESTIMATE_LIMIT)
+            self._demands.append(demand)
+        return demand
+
+    def expire_demands(self) -> None:
+        """Answer those whose time is up."""
+        self._demands = [d for d in self._demands if not d.expire()]
 
     def lose_all(self, state: str, message: str) -> None:
         """Say that there is no estimate and take away what is shown."""
@@ -98,6 +110,8 @@ class Scene:
         with self.lock:
             self._tracking.close()
             self._estimating.close()
+            for demand in self._demands:
+                demand.give_up('the node has been deactivated')
             for one in self.objects.values():
                 one.forget()
 

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import numpy as np
 import rclpy
 from PIL import Image, ImageDraw
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.time import Time
@@ -29,6 +29,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from kinediff3d_core.preview import thinned
 from kinediff3d_ros import conversions
 from kinediff3d_ros.processes import stamp_key
+from kinediff3d_ros.running import make_executor
 
 POSE_RATE = 15.0
 """How often poses are brought up to date, Hz."""
@@ -384,7 +385,7 @@ def run_view(host: str, port: int, namespace: str, fixed_frame: str, z_up: bool,
     scene = Scene(host, port, z_up)
     rclpy.init()
     node = ViewNode(scene, namespace, fixed_frame)
-    executor = SingleThreadedExecutor()
+    executor = make_executor()
     executor.add_node(node)
     print(f'the scene is at {scene.url}', flush=True)
     end = None if seconds is None else time.monotonic() + seconds

@@ -25,7 +25,7 @@ from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped  # noqa: E402
 from lifecycle_msgs.msg import Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.executors import Executor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
@@ -42,7 +42,7 @@ from kinediff3d_core.weights import trained_categories  # noqa: E402
 from kinediff3d_ros import conversions, models, outputs, perception_node, planning  # noqa: E402
 from kinediff3d_ros.parameters import object_categories  # noqa: E402
 from kinediff3d_ros.processes import Recorder, private_graph, stamp_key  # noqa: E402
-from kinediff3d_ros.running import spin  # noqa: E402
+from kinediff3d_ros.running import make_executor, spin  # noqa: E402
 from kinediff3d_ros.stamps import StampGate  # noqa: E402
 
 pytestmark = pytest.mark.ros
@@ -130,7 +130,7 @@ class InstantModels:
 class Bench:
     """The node, publishers of its inputs and ears at its outputs."""
 
-    def __init__(self, node, executor: SingleThreadedExecutor, recorder: Recorder) -> None:
+    def __init__(self, node, executor: Executor, recorder: Recorder) -> None:
         self.node, self.executor, self.recorder = node, executor, recorder
         create = recorder.node.create_publisher
         self.depth = create(Image, '/depth/image_rect', 10)
@@ -227,7 +227,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     rclpy.init(args=['--ros-args', '-p', 'autostart:=false', '-p', f'description_dir:={folder}',
                      '--params-file', str(folder / 'qos.yaml')], domain_id=domain)
     node = perception_node.PerceptionNode()
-    executor = SingleThreadedExecutor()
+    executor = make_executor()
     executor.add_node(node)
     closing = threading.Event()
     thread = threading.Thread(target=spin, args=(executor, lambda: not closing.is_set()))
