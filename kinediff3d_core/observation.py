@@ -62,7 +62,9 @@ def observe(cloud: np.ndarray, n: int, generator: torch.Generator,
         cloud: (P, 3) all points, canonical units. n: how many points residuals use.
         others: (M, 3) points off the object: what may hide it, or be what its mask has missed.
     """
-    tangent = cloud[:, :2].T / cloud[:, 2]
+    # Each coordinate in one piece: what follows goes through them many times.
+    along = np.ascontiguousarray(cloud.T)
+    tangent, depth = along[:2] / along[2], along[2]
     low, high = tangent.min(1), tangent.max(1)
     size = float((high - low).max()) * 1.8 + 1e-6
     # A few sizes: a GPU replays what it has done for each.
@@ -85,15 +87,16 @@ def observe(cloud: np.ndarray, n: int, generator: torch.Generator,
     inside = scipy.ndimage.distance_transform_edt(np.pad(seen, 1))[1:-1, 1:-1]
     measured = np.full((cells, cells), np.inf)
     if others is not None:
-        others = others[np.isfinite(others).all(1) & (others[:, 2] > 0)]
-        x, y = cells_of(others[:, :2].T / others[:, 2])
+        along = np.ascontiguousarray(others.T)
+        along = along[:, np.isfinite(along).all(0) & (along[2] > 0)]
+        x, y = cells_of(along[:2] / along[2])
         within = (x > 0) & (x < cells - 1) & (y > 0) & (y < cells - 1)
         measured = scipy.ndimage.minimum_filter(
-            _smallest(cells, (y * cells + x)[within], others[within, 2]), 3)
-    nearest = _smallest(cells, index, cloud[:, 2])
+            _smallest(cells, (y * cells + x)[within], along[2, within]), 3)
+    nearest = _smallest(cells, index, depth)
     # Where the outline is filled without a measurement nothing is known.
     nearest[seen & np.isinf(nearest)] = 0
-    depths = np.linspace(cloud[:, 2].min(), cloud[:, 2].max(), LAYERS + 1)[1:]
+    depths = np.linspace(depth.min(), depth.max(), LAYERS + 1)[1:]
     band = torch.from_numpy(inside.ravel()[index] < BAND)
     device = generator.device
     lot = torch.rand(2, len(cloud), generator=generator, device=device)
@@ -120,7 +123,8 @@ def _smallest(cells: int, at: np.ndarray, depth: np.ndarray) -> np.ndarray:
         at: (P,) their cells, row by row.
     """
     smallest = np.full(cells ** 2, np.inf)
-    np.minimum.at(smallest, at, depth)
+    # Of one type and in one piece it takes a tenth of the time.
+    np.minimum.at(smallest, at, depth.astype(smallest.dtype))
     return smallest.reshape(cells, cells)
 
 
