@@ -94,6 +94,8 @@ class Scene:
     def expire_demands(self) -> None:
         """Answer those whose time is up."""
         self._demands = [d for d in self._demands if not d.expire()]
+        if self._demand not in self._demands:
+            self._demand = None
 
     def lose_all(self, state: str, message: str) -> None:
         """Say that there is no estimate and take away what is shown."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,8 @@ from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped  # noqa: E402
 from lifecycle_msgs.msg import Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
-from rclpy.executors import Executor  # noqa: E402
+from rclpy.executors import Executor, SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
@@ -39,7 +40,15 @@ from kinediff3d_core.geometry import Intrinsics  # noqa: E402
 from kinediff3d_core.pipeline import PRESETS  # noqa: E402
 from kinediff3d_core.tracking import TrackingLost  # noqa: E402
 from kinediff3d_core.weights import trained_categories  # noqa: E402
-from kinediff3d_ros import conversions, models, outputs, perception_node, planning  # noqa: E402
+from kinediff3d_ros import (  # noqa: E402
+    conversions,
+    endpoints,
+    models,
+    outputs,
+    perception_node,
+    planning,
+    scene,
+)
 from kinediff3d_ros.parameters import object_categories  # noqa: E402
 from kinediff3d_ros.processes import Recorder, private_graph, stamp_key  # noqa: E402
 from kinediff3d_ros.running import make_executor, spin  # noqa: E402
@@ -479,6 +488,53 @@ def test_the_service_answers_with_what_it_saw(bench: Bench) -> None:
             bench.joint(last)
         assert future.result().success is good
         assert ('lid_joint 1.0000 rad' if good else 'too far') in future.result().message
+
+
+def test_the_service_answers_without_images_too(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All who wait get the same answer: after a while, or when the node is deactivated."""
+    monkeypatch.setattr(scene, 'ESTIMATE_LIMIT', 0.5)
+    bench.start()
+    assert bench._estimate.wait_for_service(LIMIT)
+    waiting = [bench._estimate.call_async(Trigger.Request()) for _ in range(2)]
+    bench.wait(lambda: all(f.done() for f in waiting), 'answers')
+    assert {f.result().message for f in waiting} == {'no answer within 0.5 s'}
+    monkeypatch.setattr(scene, 'ESTIMATE_LIMIT', 10 * LIMIT)
+    future = bench._estimate.call_async(Trigger.Request())
+    time.sleep(0.5)
+    assert not future.done() and bench.change(Transition.TRANSITION_DEACTIVATE)
+    bench.wait(future.done, 'answer')
+    assert 'deactivated' in future.result().message and not future.result().success
+    assert bench.call(bench._estimate, Trigger.Request()).message == 'the node is not active'
+
+
+@pytest.mark.parametrize('executor_of', [SingleThreadedExecutor, make_executor])
+def test_answers_come_late_in_either_executor(bench: Bench, executor_of: Callable) -> None:
+    node, executor = Node('late'), executor_of()
+
+    def ask(response: Trigger.Response, send: Callable[[], None]) -> None:
+        response.message = 'late'
+        threading.Timer(0.3, send).start()
+
+    service = endpoints.late_service(node, Trigger, '/late', ask)
+    client = bench.recorder.node.create_client(Trigger, '/late')
+    executor.add_node(node)
+    closing = threading.Event()
+    thread = threading.Thread(target=spin, args=(executor, lambda: not closing.is_set()))
+    thread.start()
+    try:
+        assert bench.call(client, Trigger.Request()).message == 'late'
+        # Nobody is there any more when this one is due.
+        client.call_async(Trigger.Request())
+        time.sleep(0.1)
+        node.destroy_service(service)
+        time.sleep(0.4)
+        assert thread.is_alive()
+    finally:
+        closing.set()
+        thread.join(LIMIT)
+        executor.shutdown()
+        node.destroy_node()
 
 
 def test_ghost_at_a_commanded_state(bench: Bench) -> None:
