@@ -76,6 +76,8 @@ class CameraSimNode(Node):
 
     def _take_rate(self) -> None:
         self._timer.timer_period_ns = int(1e9 / self.get_parameter('rate').value)
+        # Else the events executor waits for the end of the old period.
+        self._timer.reset()
 
     def _publish(self) -> None:
         now, (camera, begin) = self.get_clock().now(), self._shown

@@ -315,11 +315,16 @@ def test_simulated_camera_says_the_truth_with_one_stamp(film: list, processes: d
 
 def test_simulated_camera_shows_the_first_state_while_it_renders_the_others(
         recorder: Recorder, tmp_path: Path) -> None:
-    """Hundreds of states are minutes of work; it does not wait for them, nor at its end."""
+    """Hundreds of states are minutes of work; it does not wait for them, nor at its end. A new
+    rate does not wait for the end of the old one's period."""
     told = recorder.listen(JointState, '/early/truth/joint_states')
     with NodeProcess('camera_sim_node', tmp_path / 'camera.log', namespace='early', parameters={
-            'category': 'drawer', 'states': 360, 'rate': 5.0}) as camera:
-        recorder.wait_for(lambda: len(told.messages) >= 5, START, 'first images')
+            'category': 'drawer', 'states': 360, 'rate': 0.1}) as camera:
+        client = recorder.node.create_client(SetParameters, '/early/camera_sim/set_parameters')
+        assert client.wait_for_service(START)
+        client.call_async(SetParameters.Request(
+            parameters=[Parameter('rate', value=5.0).to_parameter_msg()]))
+        recorder.wait_for(lambda: len(told.messages) >= 5, 5.0, 'first images')
         assert len({tuple(m.position) for m in told.messages}) == 1
         assert camera.stop(timeout=10.0) == 0
         assert 'rendered 360 of 360' not in camera.output()
