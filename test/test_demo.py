@@ -71,7 +71,9 @@ def test_summary(run: Run) -> None:
     assert (s['category'], s['seconds']) == ('laptop', SECONDS)
     assert s['command'] == f'kinediff3d demo --category laptop --seconds {SECONDS}'
     assert 1 <= s['compared'] <= s['estimates'] <= s['frames']
-    assert s['estimates'] + s['no_estimates'] + s['dropped'] <= s['frames']
+    known = s['estimates'] + s['no_estimates'] + s['dropped'] + s['unpaired']
+    # The last ones may still be in work.
+    assert s['frames'] - 3 <= known <= s['frames']
     assert 1 <= s['full_estimates'] and 0 < s['first_image_s'] <= s['first_answer_s'] < LIMIT
     memory = s['resident_mib']
     assert 100 < memory['early'] < 2048 and 100 < memory['late'] < 2048
