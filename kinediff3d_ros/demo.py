@@ -487,8 +487,8 @@ def _keep_last_description(folder: Path, out: Path) -> None:
 def _in_words(summary: dict[str, object]) -> str:
     memory: Any = summary.get('resident_mib')
     lines = [f'{summary["estimates"]} estimates of {summary["frames"]} frames '
-             f'({summary["dropped"]} dropped for newer ones, {summary["unpaired"]} without a '
-             f'mask, {summary["no_estimates"]} without an answer), {summary["rate_hz"]} per second',
+             f'({summary["dropped"]} dropped for newer ones, {summary["unpaired"]} without mask, '
+             f'{summary["no_estimates"]} without an answer), {summary["rate_hz"]} per second',
              f'first image {summary["first_image_s"]} s, first answer '
              f'{summary["first_answer_s"]} s after the start'
              + (f'; resident memory of the node {memory["early"]:.0f} MiB early, '
