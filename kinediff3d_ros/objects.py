@@ -64,8 +64,7 @@ class Demand:
         """Which objects will answer."""
         with self._lock:
             self._open = numbers
-            if not self._open:
-                self._settle('no object in sight')
+            self._conclude()
 
     def answer(self, number: int, success: bool, line: str) -> None:
         with self._lock:
@@ -73,8 +72,7 @@ class Demand:
             self._lines.append(line)
             if self._open is not None:
                 self._open.discard(number)
-                if not self._open:
-                    self._settle('')
+                self._conclude()
 
     def expire(self) -> bool:
         """Answer with what is there if time is up; whether it is answered."""
@@ -83,16 +81,17 @@ class Demand:
         return self._answered
 
     def give_up(self, reason: str) -> None:
-        """Answer with what is there."""
+        """Answer with what is there, the reason if that is nothing; the first answer stays."""
         with self._lock:
-            self._settle(reason)
+            if not self._answered:
+                self._answered = True
+                self.message = '; '.join(self._lines) or reason
+                for listener in self._listeners:
+                    listener()
 
-    def _settle(self, reason: str) -> None:
-        if not self._answered:
-            self._answered = True
-            self.message = '; '.join(self._lines) or reason
-            for listener in self._listeners:
-                listener()
+    def _conclude(self) -> None:
+        if not self._open:
+            self.give_up('no object in sight')
 
 
 class SceneObject:
