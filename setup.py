@@ -47,9 +47,15 @@ setup(
     },
     entry_points={
         'console_scripts': [
-            'kinediff3d = kinediff3d_core.cli:main',
-            'perception_node = kinediff3d_ros.perception_node:main',
-            'camera_sim_node = kinediff3d_ros.camera_sim_node:main',
+            'kinediff3d = kinediff3d_core.cli.main:main',
+            'perception_node = kinediff3d_ros.nodes.perception:main',
+            'camera_sim_node = kinediff3d_ros.nodes.camera_sim:main',
+        ],
+        # Commands of `kinediff3d` that need ROS: kinediff3d_core/cli/main.py finds them here.
+        'kinediff3d.commands': [
+            'demo = kinediff3d_ros.tools.commands:add_demo',
+            'replay = kinediff3d_ros.tools.commands:add_replay',
+            'view = kinediff3d_ros.tools.commands:add_view',
         ],
     },
     zip_safe=False,

@@ -6,14 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
-    from kinediff3d_core.geometry import Intrinsics
-    from kinediff3d_core.pipeline import Pipeline
+    from kinediff3d_core.geometry.camera import Intrinsics
+    from kinediff3d_core.inference.pipeline import Pipeline
+    from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 
 __all__ = ['ArticulatedEstimate', 'Intrinsics', 'NoEstimate', 'Pipeline']
 
-_HOME = {'ArticulatedEstimate': 'estimate', 'NoEstimate': 'estimate', 'Intrinsics': 'geometry',
-         'Pipeline': 'pipeline'}
+_HOME = {'ArticulatedEstimate': 'objects.estimate', 'NoEstimate': 'objects.estimate',
+         'Intrinsics': 'geometry.camera', 'Pipeline': 'inference.pipeline'}
 
 
 def __getattr__(name: str) -> object:

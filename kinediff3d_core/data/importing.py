@@ -9,20 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kinediff3d_core.categories import CATEGORIES, Category
-from kinediff3d_core.data.object_files import POINTS
-from kinediff3d_core.data.objects import (
+from kinediff3d_core.data.mesh_objects import (
     MeshObject,
     cast_object,
     sample_object_views,
     visible_surface,
 )
 from kinediff3d_core.data.raycasting import raycasting_scene
+from kinediff3d_core.data.sample_files import POINTS
 from kinediff3d_core.data.samples import noisy_clouds, query_points, view_rays
-from kinediff3d_core.data.views import box_corners
 from kinediff3d_core.data.winding import fast_winding_number
-from kinediff3d_core.estimate import Mesh
-from kinediff3d_core.geometry import transform_points
+from kinediff3d_core.geometry.rigid import transform_points
+from kinediff3d_core.objects.category import CATEGORIES, Category
+from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.simulation.views import box_corners
 
 KEPT_SURFACE, KEPT_QUERIES = 4096, 8192
 GRID = 64
@@ -51,7 +51,7 @@ def stretched(obj: MeshObject, generator: torch.Generator) -> MeshObject:
 
 
 def import_object(obj: MeshObject, views: int, generator: torch.Generator) -> dict[str, Tensor]:
-    """Tensors of :mod:`kinediff3d_core.data.object_files` from one object.
+    """Tensors of :mod:`kinediff3d_core.data.sample_files` from one object.
 
     Args:
         obj: of a known category. views: how many. generator: on the CPU.

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from kinediff3d_core.categories import Category
-from kinediff3d_core.kinematics import Joint
+from kinediff3d_core.geometry.kinematics import Joint
+from kinediff3d_core.objects.category import Category
 
 Array = np.ndarray[Any, Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kinediff3d_core.estimate import Mesh
+from kinediff3d_core.objects.estimate import Mesh
 
 
 def import_open3d() -> Any:

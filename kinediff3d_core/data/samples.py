@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from kinediff3d_core.data.sensor import SensorModel, apply_sensor
+from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
 
 TRAIN_SENSOR = SensorModel(mask_error=1, edge_dropout=0.2)
 MIN_CLOUD = 128

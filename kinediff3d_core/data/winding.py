@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kinediff3d_core.estimate import Mesh
+from kinediff3d_core.objects.estimate import Mesh
 
 Array = np.ndarray[Any, Any]
 

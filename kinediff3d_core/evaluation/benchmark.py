@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from kinediff3d_core.data.views import TEST_CAMERA
-from kinediff3d_core.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.evaluation.evaluate import (
     Record,
     Summary,
@@ -22,10 +20,12 @@ from kinediff3d_core.evaluation.evaluate import (
     procedural_samples,
     summary_of,
 )
-from kinediff3d_core.following import Follower
-from kinediff3d_core.geometry import object_cloud
-from kinediff3d_core.pipeline import Pipeline
-from kinediff3d_core.simulated_camera import SimulatedCamera, SimulatedScene
+from kinediff3d_core.inference.pipeline import Pipeline
+from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
+from kinediff3d_core.observation.cloud import object_cloud
+from kinediff3d_core.simulation.camera import SimulatedCamera, SimulatedScene
+from kinediff3d_core.simulation.views import TEST_CAMERA
+from kinediff3d_core.tracking.sequence_tracker import SequenceTracker
 
 SHOWN = ('rot_err_deg', 'trans_err_m', 'joint_state_err', 'axis_err_deg', 'axis_pos_err_m',
          'cd_w', 'cd_w_surface', 'gen_cd_w', 'failure_rate')
@@ -124,9 +124,9 @@ def tracking(pipeline: Pipeline, seed: int = 0, frames: int = 300, objects: int 
     lost = 0
     for instance in range(objects):
         scene = SimulatedScene.sample(pipeline.category.name, seed, instance, TEST_CAMERA)
-        follower = Follower(pipeline, mesh=False, seed=seed)
+        sequence = SequenceTracker(pipeline, mesh=False, seed=seed)
         start = 0.5 if instance % 2 == 0 else 0.0
-        found, gone = _follow(follower, SimulatedCamera(scene), start, frames, times)
+        found, gone = _follow(sequence, SimulatedCamera(scene), start, frames, times)
         lost += gone
         errors += [float(np.median(found))] if found else []
     return {'seconds': _points(times), 'lost': lost, 'objects': objects,
@@ -134,7 +134,7 @@ def tracking(pipeline: Pipeline, seed: int = 0, frames: int = 300, objects: int 
             'joint_state_err': float(np.median(errors)) if errors else None}
 
 
-def _follow(follower: Follower, camera: SimulatedCamera, start: float, frames: int,
+def _follow(sequence: SequenceTracker, camera: SimulatedCamera, start: float, frames: int,
             times: list[float]) -> tuple[list[float], int]:
     """Joint errors (deg or m) of all frames, and how often the object was lost.
 
@@ -148,7 +148,7 @@ def _follow(follower: Follower, camera: SimulatedCamera, start: float, frames: i
     for i in range(frames):
         frame = camera.frame(start + i / frames)
         started = time.perf_counter()
-        found = follower.take(object_cloud(frame.depth, TEST_CAMERA, frame.mask), i / 30)
+        found = sequence.update(object_cloud(frame.depth, TEST_CAMERA, frame.mask), i / 30)
         if found.kind == 'tracked' and not found.reason:
             times.append(time.perf_counter() - started)
         lost += found.reason.startswith('track left')

@@ -18,9 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from kinediff3d_core.estimate import ArticulatedEstimate
-from kinediff3d_core.urdf import write_text
-from kinediff3d_core.weights import INFLATION, SHIPPED, Inflation, folder_of, load_inflation
+from kinediff3d_core.io.files import write_text
+from kinediff3d_core.networks.checkpoints import (
+    COVARIANCE_SCALE,
+    SHIPPED,
+    CovarianceScale,
+    folder_of,
+    load_covariance_scale,
+)
+from kinediff3d_core.objects.estimate import ArticulatedEstimate
 
 Array = np.ndarray[Any, Any]
 
@@ -86,7 +92,7 @@ def calibration(deviation: Array, error: Array) -> Calibration:
                         float((ratio <= 3).mean())))
 
 
-def inflation(columns: dict[str, Array], before: Inflation) -> Inflation:
+def inflation(columns: dict[str, Array], before: CovarianceScale) -> CovarianceScale:
     """The inflation with which the median error / deviation would have been right.
 
     Args:
@@ -96,7 +102,7 @@ def inflation(columns: dict[str, Array], before: Inflation) -> Inflation:
         round(old * calibration(columns[name], columns[PAIRS[name][0]]).ratio / RIGHT[name], 2)
         for name, old in (('trans_std_m', before.translation), ('rot_std_deg', before.rotation),
                           ('joint_state_std', before.joint)))
-    return Inflation(trans, rot, joint)
+    return CovarianceScale(trans, rot, joint)
 
 
 def reliability(confidence: Array, right: Array, bins: int = 5) -> list[tuple[float, float, int]]:
@@ -196,8 +202,8 @@ def main() -> int:
         if options.inflate:
             if options.category is None:
                 raise ValueError('--inflate needs --category')
-            found = inflation(columns, load_inflation(options.category, options.weights))
-            path = folder_of(options.category, options.weights) / INFLATION
+            found = inflation(columns, load_covariance_scale(options.category, options.weights))
+            path = folder_of(options.category, options.weights) / COVARIANCE_SCALE
             write_text(path, json.dumps(asdict(found)) + '\n')
             print(f'{path}: {asdict(found)}')
     except ValueError as error:

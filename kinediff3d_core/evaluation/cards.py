@@ -14,11 +14,11 @@ from math import degrees
 from pathlib import Path
 from typing import Any
 
-from kinediff3d_core.categories import get_category
 from kinediff3d_core.evaluation.evaluate import units
 from kinediff3d_core.evaluation.results import markdown, read
-from kinediff3d_core.urdf import write_text
-from kinediff3d_core.weights import NETWORKS, SHIPPED, read_notes, trained_categories
+from kinediff3d_core.io.files import write_text
+from kinediff3d_core.networks.checkpoints import NETWORKS, SHIPPED, read_notes, trained_categories
+from kinediff3d_core.objects.category import get_category
 
 Summary = Mapping[str, Mapping[str, float]]
 

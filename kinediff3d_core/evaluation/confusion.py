@@ -15,11 +15,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from kinediff3d_core.auto import AutoPipeline
-from kinediff3d_core.estimate import NoEstimate
 from kinediff3d_core.evaluation.evaluate import procedural_samples
 from kinediff3d_core.evaluation.results import markdown
-from kinediff3d_core.urdf import write_text
+from kinediff3d_core.inference.auto import AutoPipeline
+from kinediff3d_core.io.files import write_text
+from kinediff3d_core.objects.estimate import NoEstimate
 
 NOTHING = 'no estimate'
 Confusion = dict[str, dict[str, Any]]

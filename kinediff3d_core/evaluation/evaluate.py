@@ -18,9 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kinediff3d_core.categories import CATEGORIES, Category, get_category
-from kinediff3d_core.data.families import FAMILIES, held_out_generator, sample_instances
-from kinediff3d_core.data.objects import (
+from kinediff3d_core.data.mesh_objects import (
     MeshObject,
     list_objects,
     load_object,
@@ -29,11 +27,6 @@ from kinediff3d_core.data.objects import (
     sample_object_view,
     visible_surface,
 )
-from kinediff3d_core.data.render import render_depth, with_used_slots
-from kinediff3d_core.data.sensor import SensorModel, apply_sensor
-from kinediff3d_core.data.solids import Instances
-from kinediff3d_core.data.views import TEST_CAMERA, sample_views, state_range
-from kinediff3d_core.estimate import ArticulatedEstimate, Mesh, NoEstimate
 from kinediff3d_core.evaluation.calibration import predicted
 from kinediff3d_core.evaluation.metrics import (
     SAMPLES,
@@ -50,12 +43,19 @@ from kinediff3d_core.evaluation.metrics import (
 )
 from kinediff3d_core.evaluation.symmetry import equivalents, nearest
 from kinediff3d_core.evaluation.visibility import POINTS, THIRDS, thirds, visible_share
-from kinediff3d_core.geometry import Intrinsics
-from kinediff3d_core.meshing import extract_mesh
-from kinediff3d_core.urdf import write_text
+from kinediff3d_core.geometry.camera import Intrinsics
+from kinediff3d_core.inference.meshing import extract_mesh
+from kinediff3d_core.io.files import write_text
+from kinediff3d_core.objects.category import CATEGORIES, Category, get_category
+from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh, NoEstimate
+from kinediff3d_core.simulation.families import FAMILIES, held_out_generator, sample_instances
+from kinediff3d_core.simulation.render import render_depth, with_used_slots
+from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
+from kinediff3d_core.simulation.solids import Instances
+from kinediff3d_core.simulation.views import TEST_CAMERA, sample_views, state_range
 
 if TYPE_CHECKING:
-    from kinediff3d_core.pipeline import Pipeline
+    from kinediff3d_core.inference.pipeline import Pipeline
 
 Array = np.ndarray[Any, Any]
 Summary = dict[str, dict[str, float]]
@@ -240,7 +240,7 @@ def object_samples(root: Path | str, category: str, seed: int = 0, shapes: bool 
     """Third-party objects of a folder, in turn.
 
     Of their meshes only what can be seen from outside counts as the true surface
-    (:func:`kinediff3d_core.data.objects.visible_surface`).
+    (:func:`kinediff3d_core.data.mesh_objects.visible_surface`).
 
     Raises:
         ValueError: no such folder or category, or an object that cannot be loaded.
@@ -336,7 +336,7 @@ def evaluate(pipeline: Pipeline, samples: Samples, count: int, seed: int = 0,
         pictures: folder for the ``worst`` estimates by rotation error: a preview beside the
             truth, and the inputs, ready for ``kinediff3d infer``.
         points: drawn on a surface for one Chamfer distance.
-        method: what to score; one of :mod:`kinediff3d_core.evaluation.peers` instead of ours.
+        method: what to score; one of :mod:`kinediff3d_core.evaluation.baselines` instead of ours.
 
     Raises:
         ValueError: count is not positive.
@@ -367,7 +367,7 @@ def evaluate(pipeline: Pipeline, samples: Samples, count: int, seed: int = 0,
 
 def write_case(folder: Path, sample: Sample, estimate: ArticulatedEstimate, error: float) -> None:
     """A sample's picture beside the truth, and its inputs as files that ``infer`` reads."""
-    from kinediff3d_core.preview import draw_preview
+    from kinediff3d_core.visualization.preview import draw_preview
 
     folder.mkdir(parents=True, exist_ok=True)
     truth = sample.truth

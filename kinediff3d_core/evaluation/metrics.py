@@ -15,7 +15,7 @@ import numpy as np
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 
 from kinediff3d_core.data.raycasting import raycasting_scene
-from kinediff3d_core.estimate import ArticulatedEstimate, Mesh
+from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh
 
 SAMPLES = 30_000
 """Points drawn on a surface for one Chamfer distance."""

@@ -18,9 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kinediff3d_core.data.families import held_out_generator, sample_instances
-from kinediff3d_core.data.views import joint_range
-from kinediff3d_core.estimate import Mesh
 from kinediff3d_core.evaluation.evaluate import (
     SAMPLES_A_SEED,
     draft_mesh,
@@ -28,21 +25,18 @@ from kinediff3d_core.evaluation.evaluate import (
     procedural_samples,
     read_all_records,
 )
-from kinediff3d_core.evaluation.families import CELL, write_sheet
+from kinediff3d_core.evaluation.family_report import CELL, write_sheet
 from kinediff3d_core.evaluation.metrics import moved_mesh
-from kinediff3d_core.kinematics import forward_kinematics
-from kinediff3d_core.pipeline import Pipeline
-from kinediff3d_core.preview import (
-    PART_COLOURS,
-    Scene,
-    draw_panels,
-    ground_under,
-    render,
-    side_view,
-)
-from kinediff3d_core.preview import write_panels as write_row
+from kinediff3d_core.geometry.kinematics import forward_kinematics
+from kinediff3d_core.inference.pipeline import Pipeline
+from kinediff3d_core.networks.checkpoints import trained_categories
+from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.simulation.families import held_out_generator, sample_instances
+from kinediff3d_core.simulation.views import joint_range
 from kinediff3d_core.training.pool import sample_shapes
-from kinediff3d_core.weights import trained_categories
+from kinediff3d_core.visualization.preview import draw_panels, ground_under
+from kinediff3d_core.visualization.preview import write_panels as write_row
+from kinediff3d_core.visualization.rendering import PART_COLOURS, Scene, render, side_view
 
 
 def posed_parts(pipeline: Pipeline, z: Tensor, q: Tensor) -> tuple[Mesh, ...]:

@@ -22,7 +22,7 @@ from typing import Any
 
 from kinediff3d_core.evaluation.evaluate import origin_path, read_all_records, summary_of
 from kinediff3d_core.evaluation.visibility import THIRDS
-from kinediff3d_core.urdf import write_text
+from kinediff3d_core.io.files import write_text
 
 Summaries = Mapping[str, Mapping[str, Mapping[str, float]]]
 """``{category: {metric: {mean, median, std, n}}}``, as ``evaluate --json`` writes it."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from kinediff3d_core.estimate import ArticulatedEstimate
 from kinediff3d_core.evaluation.metrics import Surface, Truth, move, moved_mesh, pose_metrics
+from kinediff3d_core.objects.estimate import ArticulatedEstimate
 
 Array = np.ndarray[Any, Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kinediff3d_core.geometry import Intrinsics
+from kinediff3d_core.geometry.camera import Intrinsics
 
 Array = np.ndarray[Any, Any]
 

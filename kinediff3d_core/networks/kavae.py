@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kinediff3d_core.categories import Category
-from kinediff3d_core.geometry import to_part_frames
-from kinediff3d_core.kinematics import forward_kinematics
+from kinediff3d_core.geometry.kinematics import forward_kinematics
+from kinediff3d_core.geometry.rigid import to_part_frames
 from kinediff3d_core.networks.pointnet import PointNet
+from kinediff3d_core.objects.category import Category
 
 PRIOR_STD = 0.25
 PLANE_GAIN = 10.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from kinediff3d_core.categories import Category
 from kinediff3d_core.networks.pointnet import AttentionBlock, PointTokens, sinusoidal_embedding
+from kinediff3d_core.objects.category import Category
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from kinediff3d_core.kernels import TRITON
+from kinediff3d_core.kernels.triton import TRITON
 
 
 class PointNet(nn.Module):
@@ -29,9 +29,9 @@ class PointNet(nn.Module):
 def farthest_points(p: Tensor, n: int) -> Tensor:
     """Indices (B, n) of farthest point sampling on p (B, N, 3), starting at point 0."""
     if p.is_cuda and TRITON:
-        from kinediff3d_core.networks import farthest_gpu
+        from kinediff3d_core.kernels import farthest_points
 
-        return farthest_gpu.farthest_points(p, n)
+        return farthest_points.farthest_points(p, n)
     index = torch.zeros(p.shape[0], n, dtype=torch.long, device=p.device)
     distance = torch.full(p.shape[:2], torch.inf, device=p.device)
     rows = torch.arange(p.shape[0], device=p.device)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from kinediff3d_core.categories import Category
-from kinediff3d_core.geometry import make_transform, rotation_from_6d, rotation_to_6d
+from kinediff3d_core.geometry.rigid import make_transform, rotation_from_6d, rotation_to_6d
 from kinediff3d_core.networks.pointnet import PointTokens, sinusoidal_embedding
+from kinediff3d_core.objects.category import Category
 
 
 @dataclass(frozen=True)

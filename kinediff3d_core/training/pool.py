@@ -16,14 +16,14 @@ import roma
 import torch
 from torch import Tensor
 
-from kinediff3d_core.data.families import sample_instances
-from kinediff3d_core.data.object_files import ImportedObjects
-from kinediff3d_core.data.render import trace
+from kinediff3d_core.data.sample_files import ImportedObjects
 from kinediff3d_core.data.samples import noisy_clouds, query_points, view_rays
-from kinediff3d_core.data.solids import Instances
-from kinediff3d_core.data.views import posed_corners, sample_views
-from kinediff3d_core.geometry import transform_points
-from kinediff3d_core.kinematics import joint_units
+from kinediff3d_core.geometry.kinematics import joint_units
+from kinediff3d_core.geometry.rigid import transform_points
+from kinediff3d_core.simulation.families import sample_instances
+from kinediff3d_core.simulation.render import trace
+from kinediff3d_core.simulation.solids import Instances
+from kinediff3d_core.simulation.views import posed_corners, sample_views
 
 Annotate = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 

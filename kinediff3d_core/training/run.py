@@ -19,24 +19,24 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from kinediff3d_core.categories import Category, get_category
-from kinediff3d_core.category_file import FILE_NAME, read_category, write_category
-from kinediff3d_core.data.families import FAMILIES, TEST_SEED_OFFSET
-from kinediff3d_core.data.object_files import ImportedObjects
-from kinediff3d_core.networks.kavae import KAVAE
-from kinediff3d_core.networks.latent import LatentDenoiser
-from kinediff3d_core.networks.score import ScoreModel
-from kinediff3d_core.training.fast import fast_matmul
-from kinediff3d_core.training.pool import Pool
-from kinediff3d_core.training.ranks import Ranks, joined
-from kinediff3d_core.training.stages import STAGES, LatentStage, PoseStage, ShapeStage
-from kinediff3d_core.weights import (
+from kinediff3d_core.data.sample_files import ImportedObjects
+from kinediff3d_core.networks.checkpoints import (
     SHIPPED,
     folder_of,
     load_network,
     read_notes,
     save_network,
 )
+from kinediff3d_core.networks.kavae import KAVAE
+from kinediff3d_core.networks.latent import LatentDenoiser
+from kinediff3d_core.networks.score import ScoreModel
+from kinediff3d_core.objects.category import Category, get_category
+from kinediff3d_core.objects.category_file import FILE_NAME, read_category, write_category
+from kinediff3d_core.simulation.families import FAMILIES, TEST_SEED_OFFSET
+from kinediff3d_core.training.fast import fast_matmul
+from kinediff3d_core.training.pool import Pool
+from kinediff3d_core.training.ranks import Ranks, joined
+from kinediff3d_core.training.stages import STAGES, LatentStage, PoseStage, ShapeStage
 
 EMA_DECAY = 0.999
 WARM_UP = 200

@@ -9,18 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kinediff3d_core.categories import Category
-from kinediff3d_core.data.views import joint_range
 from kinediff3d_core.diffusion.ddpm import diffuse
 from kinediff3d_core.diffusion.ve_sde import DELTA, dsm_loss, sample_fixed
-from kinediff3d_core.geometry import (
+from kinediff3d_core.geometry.kinematics import forward_kinematics, joint_units
+from kinediff3d_core.geometry.rigid import (
     make_transform,
     rotation_angle,
     rotation_from_6d,
     to_part_frames,
     transform_points,
 )
-from kinediff3d_core.kinematics import forward_kinematics, joint_units
+from kinediff3d_core.inference.refinement import limit_joints
 from kinediff3d_core.networks.kavae import (
     KAVAE,
     kl_to_prior,
@@ -30,7 +29,8 @@ from kinediff3d_core.networks.kavae import (
 )
 from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import ScoreModel, State, pack_state, unpack_state
-from kinediff3d_core.refinement import limit_joints
+from kinediff3d_core.objects.category import Category
+from kinediff3d_core.simulation.views import joint_range
 from kinediff3d_core.training.fast import fast_matmul
 from kinediff3d_core.training.pool import Pool
 

@@ -1,0 +1,53 @@
+"""The command ``benchmark``: seconds and memory of every stage."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    pass
+from kinediff3d_core.cli.arguments import DONE, PRESETS, add_command, add_model_arguments, number
+
+
+def add_parser(commands: Any) -> None:
+    command = add_command(
+        commands, 'benchmark', _benchmark,
+        'time every stage of both presets on the same views, with their accuracy',
+        '  kinediff3d benchmark --category laptop --json benchmark.json\n'
+        '  kinediff3d benchmark --presets fast --count 50 --device cuda')
+    command.add_argument('--category', default='laptop', metavar='C', help='default: laptop')
+    command.add_argument('--presets', nargs='+', choices=PRESETS, default=list(PRESETS))
+    command.add_argument('--count', type=number(int, at_least=1), default=5, metavar='N',
+                         help='views (default 5; the paper preset is slow on a CPU)')
+    command.add_argument('--seed', type=number(int, at_least=0), default=0)
+    command.add_argument('--no-mesh', action='store_true',
+                         help='skip meshes and Chamfer distances')
+    command.add_argument('--json', type=Path, metavar='F', help='write the result here')
+    add_model_arguments(command, preset=False)
+
+
+def _benchmark(options: argparse.Namespace) -> int:
+    from kinediff3d_core.objects.category import get_category
+
+    get_category(options.category)
+    from tqdm import tqdm
+
+    from kinediff3d_core.evaluation.benchmark import benchmark, table
+    from kinediff3d_core.io.files import write_text
+
+    presets = list(dict.fromkeys(options.presets))
+    with tqdm(total=options.count * len(presets), unit='view', disable=None) as bar:
+        def progress(preset: str, done: int) -> None:
+            bar.set_description(preset)
+            bar.update()
+
+        result = benchmark(options.category, presets, options.count, options.seed,
+                           options.device, not options.no_mesh,
+                           options.weights, progress)
+    print(table(result))
+    if options.json is not None:
+        write_text(options.json, json.dumps(result, indent=1, allow_nan=False) + '\n')
+    return DONE

@@ -1,0 +1,153 @@
+"""The command ``generate``: an estimated object at other joint positions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from math import radians
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kinediff3d_core.evaluation.metrics import Truth
+    from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command, add_model_arguments, number
+
+
+def add_parser(commands: Any) -> None:
+    command = add_command(
+        commands, 'generate', _generate,
+        'write an estimated object at other joint positions, decoded anew and by its joints',
+        '  kinediff3d generate --estimate result --positions 30 --positions 90 --degrees '
+        '--out states\n'
+        '  kinediff3d generate --truth 0/7 --positions 1.2 --out states')
+    command.add_argument('--estimate', type=Path, metavar='F',
+                         help='estimate.json of "infer", or its folder')
+    command.add_argument('--positions', type=number(float), nargs='+', action='append',
+                         required=True, metavar='Q',
+                         help='one position a joint, rad or m; may be given several times')
+    command.add_argument('--degrees', action='store_true',
+                         help='revolute positions are in degrees')
+    command.add_argument('--out', type=Path, required=True, metavar='DIR')
+    command.add_argument('--truth', metavar='SEED/INDEX',
+                         help='sample INDEX of "evaluate --source procedural --seed SEED": score '
+                              'the states against the true object; without --estimate that view '
+                              'is estimated first')
+    command.add_argument('--category', default='laptop', metavar='C',
+                         help='of --truth without --estimate (default laptop)')
+    add_model_arguments(command)
+
+
+def _generate(options: argparse.Namespace) -> int:
+    import numpy as np
+
+    from kinediff3d_core.io.estimate import read_estimate, write_estimate
+    from kinediff3d_core.io.files import write_text
+    from kinediff3d_core.objects.category import get_category
+    from kinediff3d_core.objects.estimate import NoEstimate
+
+    if options.estimate is None and options.truth is None:
+        raise ValueError('give --estimate, or --truth to estimate one of its views first')
+    estimate = None if options.estimate is None else read_estimate(options.estimate)
+    category = get_category(options.category if estimate is None else estimate.category)
+    states = [_positions(category.joints, values, options.degrees)
+              for values in options.positions]
+    sample = None if options.truth is None else _true_sample(category.name, options.truth)
+    from kinediff3d_core.evaluation.metrics import generation_metrics
+    from kinediff3d_core.inference.pipeline import Pipeline
+
+    pipeline = Pipeline.load(category.name, preset=options.preset, device=options.device,
+                             weights=options.weights)
+    if estimate is None:
+        assert sample is not None
+        try:
+            estimate = pipeline.infer(depth=sample.depth, intrinsics=sample.intrinsics,
+                                      mask=sample.mask, mesh=True)
+        except NoEstimate as reason:
+            print(f'kinediff3d: no estimate: {reason}', file=sys.stderr)
+            return NO_ANSWER
+        write_estimate(estimate, options.out)
+    names = [p.name for p in estimate.parts]
+    told: list[dict[str, Any]] = []
+    for i, state in enumerate(states):
+        made = pipeline.generate(estimate, state)
+        folder = options.out / f'state_{i}'
+        scores: dict[str, Any] = {}
+        for way, meshes in (('decoder', made.decoder), ('chain', made.chain)):
+            _write_parts(folder / way, names, meshes)
+            if sample is not None:
+                scores[way] = generation_metrics(meshes, names, estimate, sample.truth,
+                                                 np.array(state), np.random.default_rng(0))
+        _draw_states(folder / 'preview.png', made.decoder, made.chain,
+                     None if sample is None else sample.truth, state)
+        told.append({'positions': list(state), 'folder': folder.name,
+                     **({'cd': scores} if scores else {})})
+        shown = ', '.join(f'{q:.3f}' for q in state)
+        print(f'{folder}: positions {shown}' + ''.join(
+            f'; {way} cd_w {s["cd_w"]:.2f} (to the surface {s["cd_w_surface"]:.2f})'
+            for way, s in scores.items()))
+    write_text(options.out / 'generated.json', json.dumps(
+        {'category': category.name, 'truth': options.truth, 'states': told}, indent=1) + '\n')
+    return DONE
+
+
+def _positions(joints: Sequence[Any], values: Sequence[float], in_degrees: bool) -> list[float]:
+    if len(values) != len(joints):
+        raise ValueError(f'--positions needs {len(joints)} value(s), one a joint '
+                         f'({", ".join(j.name for j in joints)}), got {len(values)}')
+    state = [radians(v) if in_degrees and j.joint_type == 'revolute' else v
+             for v, j in zip(values, joints, strict=True)]
+    for q, joint in zip(state, joints, strict=True):
+        if not joint.lower - 1e-6 <= q <= joint.upper + 1e-6:
+            unit = 'm' if joint.joint_type == 'prismatic' else 'rad'
+            raise ValueError(f'--positions: {joint.name} goes from {joint.lower:.4g} to '
+                             f'{joint.upper:.4g} {unit}, got {q:.4g}; see --degrees')
+    return state
+
+
+def _true_sample(category: str, name: str) -> Any:
+    from kinediff3d_core.evaluation.evaluate import procedural_samples
+
+    try:
+        seed, index = (int(x) for x in name.removeprefix('procedural/').split('/'))
+        if seed < 0 or index < 0:
+            raise ValueError(name)
+    except ValueError:
+        raise ValueError(f'--truth is SEED/INDEX, for example 0/7; got {name!r}') from None
+    return procedural_samples(category, seed)(index)
+
+
+def _write_parts(folder: Path, names: Sequence[str], meshes: Sequence[Mesh]) -> None:
+    from kinediff3d_core.io.urdf_folder import write_obj
+
+    for name, mesh in zip(names, meshes, strict=True):
+        write_obj(mesh, folder / f'{name}.obj')
+
+
+def _draw_states(path: Path, decoder: Sequence[Mesh], chain: Sequence[Mesh], truth: Truth | None,
+                 state: Sequence[float]) -> None:
+    """Decoder, chain and truth at one state, side by side in the base frame."""
+    import numpy as np
+
+    from kinediff3d_core.evaluation.metrics import moved_mesh, part_poses
+    from kinediff3d_core.visualization.preview import write_panels
+    from kinediff3d_core.visualization.rendering import PART_COLOURS, Scene, render, side_view
+
+    rows: list[tuple[str, Sequence[Mesh]]] = [('decoder', decoder), ('kinematic chain', chain)]
+    if truth is not None and truth.surfaces is not None:
+        rows.append(('truth', [moved_mesh(T, s.mesh) for T, s in
+                               zip(part_poses(truth, np.array(state)), truth.surfaces,
+                                   strict=True)]))
+    T = np.eye(4)
+    T[:3, :3] = [[0, -1, 0], [0, 0, -1], [1, 0, 0]]
+    T[:3, 3] = (0.0, 0.0, 2.0)
+    shown = [(name, tuple(moved_mesh(T, m) for m in meshes)) for name, meshes in rows]
+    view = side_view(np.concatenate([m.vertices for _, meshes in shown for m in meshes]), T,
+                     np.array([0.0, 1.0, 0.0]))
+    panels = []
+    for name, meshes in shown:
+        colours = tuple(PART_COLOURS[k % len(PART_COLOURS)] for k in range(len(meshes)))
+        panels.append((name, render(Scene(meshes, colours), view)))
+    write_panels(panels, path, 'positions ' + ', '.join(f'{q:.3f}' for q in state))

@@ -1,0 +1,135 @@
+"""The command ``import``: URDF objects become samples that ``train --data`` reads."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from math import radians
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kinediff3d_core.cli.arguments import DONE, add_command, number
+
+if TYPE_CHECKING:
+    from kinediff3d_core.data.mesh_objects import MeshObject
+    from kinediff3d_core.data.placement import Placement
+    from kinediff3d_core.objects.category import Category
+
+SMALLEST, LARGEST = 0.3, 30.0
+"""Diagonal of a base part's box that can be right, canonical units."""
+
+
+def add_parser(commands: Any) -> None:
+    command = add_command(
+        commands, 'import', _import,
+        'turn objects (URDF and meshes) into samples to train from',
+        '  kinediff3d import objects --category-file toolbox.yaml --out data\n'
+        '  kinediff3d import partnet/46123 partnet/46440 --category drawer --rpy 0 0 180 '
+        '--metres-per-unit 0.6 --zero lower --fix-others --out data')
+    command.add_argument('objects', type=Path, nargs='+', metavar='DIR',
+                         help='folder of an object (one *.urdf and its meshes), or of many; where '
+                              'some are called <category>_<id>, only those are taken')
+    kind = command.add_mutually_exclusive_group(required=True)
+    kind.add_argument('--category', metavar='C', help='one that ships: its parts and joints')
+    kind.add_argument('--category-file', type=Path, metavar='F',
+                      help='a category of your own, YAML (docs/own_objects.md)')
+    command.add_argument('--out', type=Path, required=True, metavar='DIR',
+                         help='folder for <object>_<variant>.safetensors and category.yaml')
+    command.add_argument('--rpy', type=number(float), nargs=3, default=(0.0, 0.0, 0.0),
+                         metavar=('R', 'P', 'Y'),
+                         help='roll, pitch, yaw in degrees that turn the objects into the '
+                              'category\'s canonical frame (default 0 0 0)')
+    command.add_argument('--metres-per-unit', type=number(float, above=0), default=1.0,
+                         metavar='M', help='length of the URDFs\' unit (default 1)')
+    command.add_argument('--zero', choices=('written', 'lower'), default='written',
+                         help='joints are zero as written (default), or at their lower limit')
+    command.add_argument('--fix-others', action='store_true',
+                         help='hold moving parts that move like none of the category\'s')
+    command.add_argument('--variants', type=number(int, at_least=1), default=4, metavar='N',
+                         help='samples of each object: itself and N-1 stretched ones (default 4)')
+    command.add_argument('--views', type=number(int, at_least=1), default=32, metavar='N',
+                         help='noisy views of each sample (default 32)')
+    command.add_argument('--skip-bad', action='store_true',
+                         help='say what is wrong with an object and go on')
+    command.add_argument('--seed', type=number(int, at_least=0), default=0)
+
+
+def _import(options: argparse.Namespace) -> int:
+    from kinediff3d_core.objects.category import get_category
+    from kinediff3d_core.objects.category_file import (
+        FILE_NAME,
+        add_category,
+        read_category,
+        write_category,
+    )
+
+    category = get_category(options.category) if options.category_file is None else \
+        add_category(read_category(options.category_file))
+    there = options.out / FILE_NAME
+    if there.is_file() and read_category(there) != category:
+        raise ValueError(f'{options.out} has samples of another category, or of another version '
+                         f'of {category.name!r}: choose another --out')
+    import torch
+    from tqdm import tqdm
+
+    from kinediff3d_core.data.importing import import_object, stretched
+    from kinediff3d_core.data.placement import Placement
+    from kinediff3d_core.data.sample_files import write_object
+
+    roll, pitch, yaw = (radians(a) for a in options.rpy)
+    objects = _load(options, category, Placement((roll, pitch, yaw), options.metres_per_unit,
+                                                 options.zero == 'lower', options.fix_others))
+    write_category(category, there)
+    done = 0
+    with tqdm(total=len(objects) * options.variants, desc='import', disable=None) as bar:
+        for i, obj in enumerate(objects):
+            # Of the object alone: importing more later changes nothing of what is there.
+            generator = torch.Generator().manual_seed(options.seed + 1009 * i)
+            for n in range(options.variants):
+                variant = stretched(obj, generator) if n else obj
+                try:
+                    samples = import_object(variant, options.views, generator)
+                except ValueError as error:
+                    if not options.skip_bad:
+                        raise
+                    print(f'skipped: {error}', file=sys.stderr)
+                    break
+                write_object(samples, category, options.out / f'{obj.name}_{n}.safetensors')
+                done += 1
+                bar.update()
+    if not done:
+        raise ValueError('no object could be imported')
+    print(f'{done} samples of {len(objects)} objects are in {options.out}; train with '
+          f'"kinediff3d train all --data {options.out} --out runs"')
+    return DONE
+
+
+def _load(options: argparse.Namespace, category: Category, placement: Placement,
+          ) -> list[MeshObject]:
+    """All objects that are asked for, checked before the long work begins."""
+    from kinediff3d_core.data.mesh_objects import category_of, list_objects, load_object
+
+    folders = [f for root in options.objects for f in list_objects(root)]
+    folders = [f for f in folders if category_of(f) == category.name] or folders
+    names = [f.resolve().name for f in folders]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise ValueError(f'two objects have the name {twice[0]!r}')
+    objects = []
+    for folder in folders:
+        try:
+            obj = load_object(folder, category, placement)
+            low, high = obj.bounds[0]
+            size = float(((high - low) ** 2).sum() ** 0.5)
+            if not SMALLEST <= size / category.scale <= LARGEST:
+                raise ValueError(f'{folder}: its base measures {size:.3g} m from corner to '
+                                 f'corner, the scale of {category.name!r} is {category.scale:g} '
+                                 'm; see --metres-per-unit')
+            objects.append(obj)
+        except ValueError as error:
+            if not options.skip_bad:
+                raise
+            print(f'skipped: {error}', file=sys.stderr)
+    if not objects:
+        raise ValueError('no object could be imported')
+    return objects

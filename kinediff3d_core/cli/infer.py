@@ -1,0 +1,130 @@
+"""The command ``infer``: the object in one depth image or cloud."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from math import degrees
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kinediff3d_core.objects.estimate import ArticulatedEstimate
+from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command, add_model_arguments, number
+
+
+def add_parser(commands: Any) -> None:
+    command = add_command(
+        commands, 'infer', _infer, 'estimate the object in one depth image or cloud',
+        '  kinediff3d infer --depth depth.png --camera-info camera_info.yaml --mask mask.png '
+        '--category laptop --out result\n'
+        '  kinediff3d infer --depth depth.npy --fx 600 --fy 600 --cx 320 --cy 240 '
+        '--category laptop --out result\n'
+        '  kinediff3d infer --points cloud.ply --category laptop --out result')
+    command.add_argument('--depth', type=Path, metavar='F',
+                         help='16-bit PNG or TIFF (mm), 32-bit TIFF or .npy (m)')
+    command.add_argument('--points', type=Path, metavar='F',
+                         help='instead of --depth: .ply, .pcd, .npy or .npz cloud of the object, '
+                              'camera frame, metres')
+    command.add_argument('--camera-info', type=Path, metavar='F',
+                         help='YAML or JSON with k (or fx, fy, cx, cy), width and height')
+    for name in ('fx', 'fy', 'cx', 'cy'):
+        command.add_argument(f'--{name}', type=number(float), metavar='PX',
+                             help='instead of --camera-info')
+    command.add_argument('--mask', type=Path, metavar='F',
+                         help='image that is not zero on the object; without one the support '
+                              'plane is removed and the largest cluster kept')
+    command.add_argument('--segment', action='store_true',
+                         help='with --points: find the object in a cloud of the whole scene')
+    command.add_argument('--category', required=True, metavar='C',
+                         help='what it is; auto tries every category that has weights')
+    command.add_argument('--out', type=Path, required=True, metavar='DIR',
+                         help='folder for estimate.json, object.urdf, meshes/ and preview.png')
+    command.add_argument('--seed', type=number(int, at_least=0), default=0)
+    add_model_arguments(command)
+
+
+def _infer(options: argparse.Namespace) -> int:
+    from kinediff3d_core.io.estimate import write_estimate
+    from kinediff3d_core.objects.category import get_category
+    from kinediff3d_core.objects.estimate import NoEstimate
+
+    if options.category != 'auto':
+        get_category(options.category)
+    inputs = _observation(options)
+    from kinediff3d_core.inference.auto import load_pipeline
+    from kinediff3d_core.visualization.preview import draw_preview
+
+    pipeline = load_pipeline(options.category, options.preset, options.device, options.weights)
+    try:
+        if options.points is not None and options.segment:
+            from kinediff3d_core.observation.segmentation import object_in_cloud
+
+            inputs['points'] = object_in_cloud(inputs['points'])
+        estimate = pipeline.infer(**inputs, mesh=True, seed=options.seed)
+    except NoEstimate as reason:
+        print(f'kinediff3d: no estimate: {reason}', file=sys.stderr)
+        return NO_ANSWER
+    write_estimate(estimate, options.out)
+    draw_preview(estimate, options.out / 'preview.png')
+    _tell(estimate)
+    print(f'wrote {options.out}/estimate.json, object.urdf, meshes/ and preview.png')
+    return DONE
+
+
+def _observation(options: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of ``Pipeline.infer`` from files."""
+    from kinediff3d_core.geometry.camera import Intrinsics
+    from kinediff3d_core.io.camera_info import read_camera_info
+    from kinediff3d_core.io.cloud import read_cloud
+    from kinediff3d_core.io.depth import read_depth
+    from kinediff3d_core.io.mask import read_mask
+
+    if (options.depth is None) == (options.points is None):
+        raise ValueError('give either --depth or --points')
+    if options.points is not None:
+        for name in ('mask', 'camera_info', 'fx', 'fy', 'cx', 'cy'):
+            if getattr(options, name) is not None:
+                raise ValueError(f'--{name.replace("_", "-")} goes with --depth, not --points')
+        return {'points': read_cloud(options.points)}
+    if options.segment:
+        raise ValueError('--segment goes with --points; a depth image without --mask is '
+                         'segmented anyway')
+    depth = read_depth(options.depth)
+    size = (depth.shape[1], depth.shape[0])
+    single = [getattr(options, n) for n in ('fx', 'fy', 'cx', 'cy')]
+    if options.camera_info is not None:
+        if any(x is not None for x in single):
+            raise ValueError('give either --camera-info or --fx --fy --cx --cy')
+        intrinsics = read_camera_info(options.camera_info, size)
+    elif any(x is None for x in single):
+        raise ValueError('a depth image needs --camera-info, or all of --fx --fy --cx --cy')
+    else:
+        intrinsics = Intrinsics(options.fx, options.fy, options.cx, options.cy, *size)
+    if (intrinsics.width, intrinsics.height) != size:
+        raise ValueError(f'{options.depth} has {size[0]} x {size[1]} pixels, but the camera info '
+                         f'is for {intrinsics.width} x {intrinsics.height}')
+    mask = None if options.mask is None else read_mask(options.mask)
+    if mask is not None and mask.shape != depth.shape:
+        raise ValueError(f'{options.mask} has {mask.shape[1]} x {mask.shape[0]} pixels, the depth '
+                         f'image {size[0]} x {size[1]}')
+    return {'depth': depth, 'intrinsics': intrinsics, 'mask': mask}
+
+
+def _tell(estimate: ArticulatedEstimate) -> None:
+    """The answer in a few lines."""
+    x, y, z = estimate.T_camera_base[:3, 3]
+    print(f'{estimate.category} at ({x:.3f}, {y:.3f}, {z:.3f}) m in the camera frame, '
+          f'confidence {estimate.confidence:.2f}, residual {1000 * estimate.residual:.1f} mm')
+    for joint in estimate.joints:
+        if joint.joint_type == 'prismatic':
+            print(f'  {joint.name}: {1000 * joint.position:.1f} mm '
+                  f'(± {1000 * joint.std:.1f}), {joint.joint_type}')
+        else:
+            print(f'  {joint.name}: {degrees(joint.position):.1f}° '
+                  f'(± {degrees(joint.std):.1f}), {joint.joint_type}')
+    if estimate.categories:
+        ranked = sorted(estimate.categories.items(), key=lambda item: -item[1])
+        print('  category: ' + ', '.join(f'{name} {100 * w:.0f} %' for name, w in ranked[:3]))
+    told = ', '.join(f'{stage} {1000 * t:.0f}' for stage, t in estimate.seconds.items())
+    print(f'  {1000 * sum(estimate.seconds.values()):.0f} ms ({told})')

@@ -1,0 +1,74 @@
+"""The ``kinediff3d`` command.
+
+Each command is one file beside this one. Commands that need ROS come from ``kinediff3d_ros``,
+through the entry-point group ``kinediff3d.commands``. Torch and the networks are imported by the
+commands that need them, so that ``--help`` and errors in arguments answer at once. Exit status:
+0 done, 1 no estimate, 2 unusable input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+from typing import Any
+
+from kinediff3d_core.cli import benchmark, evaluate, generate, import_objects, infer, train
+from kinediff3d_core.cli.arguments import UNUSABLE, Parser
+
+ENTRY_POINTS = 'kinediff3d.commands'
+"""Group of the functions that add further commands, each named as its command."""
+ROS_COMMANDS = ('demo', 'replay', 'view')
+"""Commands that ``kinediff3d_ros`` adds, in the order of the help text."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    given = sys.argv[1:] if arguments is None else [str(a) for a in arguments]
+    options = parser().parse_args(given)
+    options.command = shlex.join(['kinediff3d', *given])
+    try:
+        if getattr(options, 'weights', None) is not None:
+            from kinediff3d_core.objects.category_file import add_own_categories
+
+            add_own_categories(options.weights)
+        return int(options.run(options))
+    except (ValueError, OSError, FloatingPointError) as error:
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        print(f'kinediff3d: error: {reason}', file=sys.stderr)
+        return UNUSABLE
+    except KeyboardInterrupt:
+        print('kinediff3d: interrupted', file=sys.stderr)
+        return 130
+
+
+def parser() -> Parser:
+    """All commands and their arguments."""
+    top = Parser(prog='kinediff3d', description='Articulated objects from one depth image: part '
+                 'poses, joint state, meshes and URDF.', epilog='Every command has --help.')
+    commands = top.add_subparsers(title='commands', metavar='COMMAND', required=True,
+                                  parser_class=Parser)
+    for module in (infer, generate, evaluate, benchmark, train, import_objects):
+        module.add_parser(commands)
+    further = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    for name in dict.fromkeys((*ROS_COMMANDS, *sorted(further))):
+        try:
+            further[name].load()(commands)
+        except (KeyError, ImportError) as error:
+            _add_missing(commands, name, error)
+    return top
+
+
+def _add_missing(commands: Any, name: str, reason: Exception) -> None:
+    """A command whose package is not there: it says what to install."""
+    def refuse(options: argparse.Namespace) -> int:
+        found = 'is not installed' if isinstance(reason, KeyError) else \
+            f'cannot be imported ({reason})'
+        raise ValueError(f'{name!r} needs the package kinediff3d_ros, which {found}; source a '
+                         'ROS 2 workspace that has it, or run "make venv"')
+
+    command = commands.add_parser(name, help='needs the package kinediff3d_ros', add_help=False)
+    command.add_argument('rest', nargs=argparse.REMAINDER)
+    command.set_defaults(run=refuse)

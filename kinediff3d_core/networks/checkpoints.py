@@ -1,0 +1,161 @@
+"""Networks on disk: safetensors with the configuration as JSON in the header."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from kinediff3d_core.networks.kavae import KAVAE, KAVAEConfig
+from kinediff3d_core.networks.latent import LatentConfig, LatentDenoiser
+from kinediff3d_core.networks.score import ScoreConfig, ScoreModel
+from kinediff3d_core.objects.category import CATEGORIES, get_category
+
+NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
+    'shape': (KAVAE, KAVAEConfig),
+    'pose': (ScoreModel, ScoreConfig),
+    'latent': (LatentDenoiser, LatentConfig),
+}
+COVARIANCE_SCALE = 'covariance_scale.json'
+"""Beside the networks; see :class:`CovarianceScale`."""
+SHIPPED = Path(__file__).parents[1] / 'weights'
+LARGE = 16384
+"""Entries from which on a matrix is stored in 8 bits, with one scale a row."""
+SCALE = ':scale'
+"""Ends the name of the scales (rows, 1) of a matrix in 8 bits."""
+
+
+@dataclass(frozen=True)
+class CovarianceScale:
+    """How many times larger errors are than what a view and the fit leave open.
+
+    A covariance from residuals knows nothing of what the networks get wrong the same way in all
+    hypotheses, such as a size that no pixel shows. Measured on views of their own by
+    :mod:`kinediff3d_core.evaluation.calibration`; deviations are multiplied by it.
+    """
+
+    translation: float = 1.0
+    rotation: float = 1.0
+    joint: float = 1.0
+
+    def factors(self, joints: int) -> Tensor:
+        """(6 + J,) for x, y, z, the rotation vector, and the joints."""
+        return torch.tensor([self.translation] * 3 + [self.rotation] * 3 + [self.joint] * joints)
+
+
+def trained_categories(root: Path | None = None) -> list[str]:
+    """Categories with all three networks under ``root``; None looks at the shipped weights."""
+    return [name for name in CATEGORIES
+            if all(((root or SHIPPED) / name / f'{stage}.safetensors').is_file()
+                   for stage in NETWORKS)]
+
+
+def save_network(network: nn.Module, stage: str, category: str, path: Path,
+                 notes: dict[str, object] | None = None) -> None:
+    """Write a network, atomically: large matrices in 8 bits, all else in half precision."""
+    tensors: dict[str, Tensor] = {}
+    for name, value in network.state_dict().items():
+        value = value.detach().cpu()
+        if value.ndim == 2 and value.numel() >= LARGE:
+            scale = (value.abs().amax(1, keepdim=True) / 127).clamp_min(1e-7).half()
+            tensors[name + SCALE] = scale
+            value = (value / scale.float()).round().clamp(-127, 127).to(torch.int8)
+        else:
+            value = value.half()
+        tensors[name] = value.contiguous()
+    header = {'stage': stage, 'category': category, 'notes': json.dumps(notes or {}),
+              'config': json.dumps(asdict(network.config))}  # type: ignore[call-overload]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix('.partial')
+    save_file(tensors, str(partial), metadata=header)
+    partial.chmod(0o644)
+    os.replace(partial, path)
+
+
+def folder_of(category: str, folder: Path | None = None) -> Path:
+    """Where a category's networks are: the folder, or the one of its name in there.
+
+    Raises:
+        ValueError: no such folder.
+    """
+    folder = folder or SHIPPED
+    if not folder.is_dir():
+        raise ValueError(f'weights {folder} is not a folder')
+    own = folder / category
+    return own if own.is_dir() or folder == SHIPPED else folder
+
+
+def read_notes(path: Path) -> dict[str, Any]:
+    """What training wrote down in the header of a file of weights."""
+    with safe_open(str(path), framework='pt') as file:
+        return dict(json.loads((file.metadata() or {}).get('notes', '{}')))
+
+
+def load_covariance_scale(category: str, folder: Path | None = None) -> CovarianceScale:
+    """What deviations of a category's estimates are multiplied by; ones where it is not known.
+
+    Raises:
+        ValueError: the file is not a JSON object of positive numbers; the message names it.
+    """
+    path = folder_of(category, folder) / COVARIANCE_SCALE
+    if not path.is_file():
+        return CovarianceScale()
+    try:
+        found = CovarianceScale(**{k: float(v) for k, v in json.loads(path.read_text()).items()})
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f'{path} cannot be used ({error}); it has to be like '
+                         f'{json.dumps(asdict(CovarianceScale()))}') from error
+    if not all(math.isfinite(x) and x > 0 for x in asdict(found).values()):
+        raise ValueError(f'{path} has to hold positive numbers, it has {asdict(found)}')
+    return found
+
+
+def load_network(stage: str, category: str, folder: Path | None = None,
+                 device: torch.device | str = 'cpu') -> nn.Module:
+    """A trained network of a category, float32, in evaluation mode.
+
+    Args:
+        stage: ``shape``, ``pose`` or ``latent``.
+        folder: holds ``<stage>.safetensors``, or a folder of the category's name that does; None
+            takes the shipped weights.
+
+    Raises:
+        ValueError: no such folder or file, not safetensors, another category or stage, or tensors
+            that do not fit; the message names the file and what was expected.
+    """
+    network_class, config_class = NETWORKS[stage]
+    spec = get_category(category)
+    path = folder_of(category, folder) / f'{stage}.safetensors'
+    if not path.is_file():
+        raise ValueError(f'no weights at {path}; train them with '
+                         f'`kinediff3d train {stage} --category {category}`')
+    try:
+        with safe_open(str(path), framework='pt') as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f'{path} is not a whole safetensors file ({error}); copy it again'
+                         ) from error
+    if (header.get('stage'), header.get('category')) != (stage, category):
+        raise ValueError(f'{path} holds {header.get("stage")!r} weights of category '
+                         f'{header.get("category")!r}, not {stage!r} of {category!r}')
+    try:
+        values = json.loads(header['config'])
+        known = {f.name for f in fields(config_class)}
+        network = network_class(spec, config_class(**{k: v for k, v in values.items()
+                                                      if k in known}))
+        for name in [name for name in tensors if name.endswith(SCALE)]:
+            tensors[name.removesuffix(SCALE)] *= tensors.pop(name)
+        network.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f'{path} does not fit this version: {str(error).splitlines()[0]}'
+                         ) from error
+    return network.to(device).eval().requires_grad_(False)

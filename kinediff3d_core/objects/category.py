@@ -1,0 +1,85 @@
+"""What a category is: parts, joints, canonical scale. Data, not code: add one to the table.
+
+A user's own comes from a YAML file (:mod:`kinediff3d_core.objects.category_file`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import pi, radians
+
+from kinediff3d_core.geometry.kinematics import Joint
+
+
+@dataclass(frozen=True)
+class Category:
+    """An object category in its canonical frame (docs/conventions.md).
+
+    Attributes:
+        name: as in commands and folder names.
+        parts: part names, the base first.
+        joints: one a moving part, parents before children.
+        scale: metres per canonical unit, one constant for the category.
+        test_range: joint positions (lower, upper) of test views, rad or m, where an object's own
+            limits allow them.
+        train_range: the same of training views, a little wider.
+        azimuth: how far from the front (+x) cameras stand at most, rad.
+        optional_parts: parts after the first moving one may be missing.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    joints: tuple[Joint, ...]
+    scale: float
+    test_range: tuple[float, float]
+    train_range: tuple[float, float]
+    azimuth: float = pi
+    optional_parts: bool = False
+
+
+def _revolute(child: int, part: str, axis: tuple[float, float, float], upper: float) -> Joint:
+    return Joint(f'{part}_joint', 'revolute', 0, child, axis, 0.0, radians(upper))
+
+
+def _prismatic(child: int, part: str, upper: float) -> Joint:
+    return Joint(f'{part}_joint', 'prismatic', 0, child, (1.0, 0.0, 0.0), 0.0, upper)
+
+
+def _deg(low: float, high: float) -> tuple[float, float]:
+    return radians(low), radians(high)
+
+
+FRONT = radians(80.0)
+UP, DOWN, BACK, SIDE = (0.0, 0.0, 1.0), (0.0, 0.0, -1.0), (0.0, -1.0, 0.0), (0.0, 1.0, 0.0)
+
+CATEGORIES: dict[str, Category] = {c.name: c for c in (
+    Category('laptop', ('base', 'lid'), (_revolute(1, 'lid', BACK, 180.0),),
+             0.25, _deg(10, 130), _deg(5, 145)),
+    Category('eyeglasses', ('base', 'leg_left', 'leg_right'),
+             (_revolute(1, 'leg_left', UP, 100.0), _revolute(2, 'leg_right', DOWN, 100.0)),
+             0.1, _deg(0, 90), _deg(0, 100)),
+    Category('dishwasher', ('base', 'door'), (_revolute(1, 'door', SIDE, 100.0),),
+             0.5, _deg(0, 90), _deg(0, 100), FRONT),
+    Category('scissors', ('base', 'blade'), (_revolute(1, 'blade', UP, 100.0),),
+             0.1, _deg(0, 80), _deg(0, 90)),
+    Category('drawer', ('base', *(f'drawer_{i}' for i in range(4))),
+             tuple(_prismatic(i + 1, f'drawer_{i}', 0.6) for i in range(4)),
+             0.5, (0.0, 0.5), (0.0, 0.6), FRONT, optional_parts=True),
+    Category('box', ('base', 'lid'), (_revolute(1, 'lid', BACK, 180.0),),
+             0.2, _deg(0, 130), _deg(0, 150)),
+    Category('stapler', ('base', 'arm'), (_revolute(1, 'arm', BACK, 110.0),),
+             0.1, _deg(0, 90), _deg(0, 100)),
+    Category('cutter', ('base', 'blade'), (_prismatic(1, 'blade', 0.08),),
+             0.1, (0.0, 0.08), (0.0, 0.08)),
+)}
+
+
+def get_category(name: str) -> Category:
+    """The category of that name.
+
+    Raises:
+        ValueError: unknown; the message lists the known ones.
+    """
+    if name not in CATEGORIES:
+        raise ValueError(f'unknown category {name!r}; known: {", ".join(sorted(CATEGORIES))}')
+    return CATEGORIES[name]

@@ -1,0 +1,169 @@
+"""A user's own category as a YAML file, the fields of :class:`Category` by name.
+
+    name: toolbox              # lower-case letters, digits and "-"
+    parts: [base, lid]         # the base first
+    joints:                    # one a moving part, in the order of the parts
+      - {part: lid, parent: base, type: revolute, axis: [0, -1, 0], limits: [0, 1.8]}
+    scale: 0.3                 # metres a canonical unit: about half the size of an object
+    test_range: [0, 1.6]       # joint positions of test views; left out: all limits
+    train_range: [0, 1.8]      # the same of training views; left out: all limits
+    azimuth: 3.15              # cameras stand at most this far from the front (+x); left out: pi
+    optional_parts: false      # parts after the first moving one may be missing, from the last
+
+Lengths are metres, angles radians. Lies beside the weights as ``category.yaml``.
+"""
+
+from __future__ import annotations
+
+import re
+from math import isfinite, pi
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kinediff3d_core.geometry.kinematics import JOINT_TYPES, Joint
+from kinediff3d_core.objects.category import CATEGORIES, Category
+
+FILE_NAME = 'category.yaml'
+MAX_BYTES = 64 * 2**10
+MAX_PARTS = 16
+RESERVED = ('all', 'auto')
+REQUIRED = ('name', 'parts', 'joints', 'scale')
+FIELDS = (*REQUIRED, 'test_range', 'train_range', 'azimuth', 'optional_parts')
+JOINT_FIELDS = ('part', 'parent', 'type', 'axis', 'limits')
+
+
+def read_category(path: Path) -> Category:
+    """The category that a YAML file describes.
+
+    Raises:
+        ValueError: no such file, not YAML, or a field that is missing, unknown or wrong; one line
+            that names the file and the field.
+    """
+    if not path.is_file():
+        raise ValueError(f'category file {path} does not exist')
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f'{path} has more than {MAX_BYTES} bytes')
+    try:
+        said = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f'{path} is not YAML: {" ".join(str(error).split())}') from error
+    try:
+        return _category(said)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from error
+
+
+def write_category(category: Category, path: Path) -> None:
+    """Write a category so that :func:`read_category` gives it back."""
+    parts = category.parts
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump({
+        'name': category.name, 'parts': list(parts),
+        'joints': [{'part': parts[j.child], 'parent': parts[j.parent], 'type': j.joint_type,
+                    'axis': list(j.axis), 'limits': [j.lower, j.upper]} for j in category.joints],
+        'scale': category.scale, 'test_range': list(category.test_range),
+        'train_range': list(category.train_range), 'azimuth': category.azimuth,
+        'optional_parts': category.optional_parts}, sort_keys=False), encoding='utf-8')
+
+
+def add_category(category: Category) -> Category:
+    """Make a category known by its name to everything in this process.
+
+    Raises:
+        ValueError: another category has that name.
+    """
+    if CATEGORIES.setdefault(category.name, category) != category:
+        raise ValueError(f'there is another category {category.name!r}: choose another name')
+    return category
+
+
+def add_own_categories(folder: Path) -> None:
+    """Make those known whose file lies in a folder of weights, or in a category's folder there."""
+    for path in (folder / FILE_NAME, *sorted(folder.glob(f'*/{FILE_NAME}'))):
+        if path.is_file():
+            add_category(read_category(path))
+
+
+def _category(said: Any) -> Category:
+    _fields(said, 'the file', FIELDS, REQUIRED)
+    name = said['name']
+    if not isinstance(name, str) or not re.fullmatch('[a-z][a-z0-9-]{0,63}', name) \
+            or name in RESERVED:
+        raise ValueError(f'name {name!r} must be lower-case letters, digits and "-", and none of '
+                         f'{", ".join(RESERVED)}')
+    parts = said['parts']
+    if not isinstance(parts, list) or not 2 <= len(parts) <= MAX_PARTS or not all(
+            isinstance(p, str) and re.fullmatch('[A-Za-z][A-Za-z0-9_]{0,63}', p) for p in parts):
+        raise ValueError(f'parts must be 2 to {MAX_PARTS} names of letters, digits and "_", the '
+                         f'base first; got {parts!r}')
+    if len(set(parts)) < len(parts):
+        raise ValueError(f'parts {parts!r} has a name twice')
+    listed = said['joints']
+    if not isinstance(listed, list) or len(listed) != len(parts) - 1:
+        raise ValueError(f'joints must be a list of {len(parts) - 1}, one for each part after the '
+                         'base')
+    joints = tuple(_joint(j, i, parts) for i, j in enumerate(listed, start=1))
+    everything = min(j.lower for j in joints), max(j.upper for j in joints)
+    test, train = (_pair(said[key], key) if key in said else everything
+                   for key in ('test_range', 'train_range'))
+    optional = said.get('optional_parts', False)
+    if not isinstance(optional, bool):
+        raise ValueError(f'optional_parts must be true or false, got {optional!r}')
+    return Category(name, tuple(parts), joints, _number(said['scale'], 'scale', 1e-3, 100.0),
+                    test, train, _number(said.get('azimuth', pi), 'azimuth', 0.05, 3.2), optional)
+
+
+def _joint(said: Any, child: int, parts: list[str]) -> Joint:
+    part = parts[child]
+    where = f'the joint of part {part!r}'
+    _fields(said, where, JOINT_FIELDS, JOINT_FIELDS)
+    if said['part'] != part:
+        raise ValueError(f'{where} is missing in that place: joints come in the order of the '
+                         f'parts, got {said["part"]!r}')
+    if said['parent'] not in parts[:child]:
+        raise ValueError(f'{where} has the parent {said["parent"]!r}; it must be one of '
+                         f'{", ".join(parts[:child])}')
+    if said['type'] not in JOINT_TYPES:
+        raise ValueError(f'{where} has the type {said["type"]!r}; known: '
+                         f'{", ".join(JOINT_TYPES)}')
+    axis = said['axis']
+    if not isinstance(axis, list) or len(axis) != 3:
+        raise ValueError(f'{where}: axis must be three numbers, got {axis!r}')
+    x, y, z = (_number(a, f'{where}: axis', -1e3, 1e3) for a in axis)
+    length = (x * x + y * y + z * z) ** 0.5
+    if length < 1e-6:
+        raise ValueError(f'{where}: axis {axis!r} has no direction')
+    if abs(length - 1) < 1e-9:  # a unit vector that was written here stays as it is
+        length = 1.0
+    lower, upper = _pair(said['limits'], f'{where}: limits')
+    return Joint(f'{part}_joint', said['type'], parts.index(said['parent']), child,
+                 (x / length, y / length, z / length), lower, upper)
+
+
+def _fields(said: Any, where: str, known: tuple[str, ...], required: tuple[str, ...]) -> None:
+    if not isinstance(said, dict):
+        raise ValueError(f'{where} must have the fields {", ".join(known)}')
+    unknown = [str(key) for key in said if key not in known]
+    missing = [key for key in required if key not in said]
+    if unknown or missing:
+        raise ValueError(f'{where} ' + ('lacks ' + ', '.join(missing) if missing else
+                                        'has unknown ' + ', '.join(unknown))
+                         + f'; fields: {", ".join(known)}')
+
+
+def _number(value: Any, what: str, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) \
+            or not low <= value <= high:
+        raise ValueError(f'{what} must be a number from {low:g} to {high:g}, got {value!r}')
+    return float(value)
+
+
+def _pair(value: Any, what: str) -> tuple[float, float]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError(f'{what} must be two numbers, got {value!r}')
+    low, high = (_number(v, what, -100.0, 100.0) for v in value)
+    if low >= high:
+        raise ValueError(f'{what} must rise, got {value!r}')
+    return low, high

@@ -1,0 +1,146 @@
+"""What the pipeline answers: one frozen value per object, numpy arrays, metres and radians."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from kinediff3d_core.geometry.kinematics import Joint, forward_kinematics
+
+
+class NoEstimate(RuntimeError):
+    """The view does not support an answer; the message says why and what would help."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """Triangles of one part in its part frame: vertices (V, 3) m, faces (F, 3), outward.
+
+    Meshes are equal only to themselves, so what is made of one can be kept with it.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+
+
+@dataclass(frozen=True)
+class PartEstimate:
+    """Attributes: name; T_camera_part (4, 4); mesh in the part frame, or None if not asked for."""
+
+    name: str
+    T_camera_part: np.ndarray
+    mesh: Mesh | None = None
+
+
+@dataclass(frozen=True)
+class JointEstimate:
+    """One joint in URDF's words.
+
+    Attributes:
+        name, joint_type: ``revolute`` or ``prismatic``.
+        parent, child: part names.
+        origin: (3,) pivot in the parent's frame, m.
+        axis: (3,) unit direction in the parent's frame.
+        position: rad or m.
+        lower, upper: limits, same unit.
+        std: standard deviation of the position, same unit.
+        probability: that the object has this joint at all.
+        velocity: rad/s or m/s while the object is tracked; None from one view.
+    """
+
+    name: str
+    joint_type: str
+    parent: str
+    child: str
+    origin: np.ndarray
+    axis: np.ndarray
+    position: float
+    lower: float
+    upper: float
+    std: float
+    probability: float = 1.0
+    velocity: float | None = None
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A distinct hypothesis that explains the cloud: weights of all modes sum to one."""
+
+    weight: float
+    T_camera_base: np.ndarray
+    positions: np.ndarray
+    residual: float
+
+
+@dataclass(frozen=True)
+class ArticulatedEstimate:
+    """An articulated object as seen in one view.
+
+    Attributes:
+        category: its name.
+        parts: the base first; poses and meshes.
+        joints: K-1 joints.
+        covariance: (6, 6) of the base pose, (x, y, z, rx, ry, rz) about the camera's axes,
+            m and rad, from the spread of the hypotheses that explain the cloud.
+        residual: mean distance of the observed points to the posed surface, m.
+        confidence: 0..1, weight of the best mode times its fit, times the probability that its
+            deviations leave open that no rotation is off by 20 degrees.
+        modes: distinct hypotheses, best first.
+        latent: (D,) shape code Z.
+        points: (N, 3) the points used, camera frame, m.
+        seconds: wall time per stage.
+        categories: with category ``auto``, how likely each is; empty otherwise.
+    """
+
+    category: str
+    parts: tuple[PartEstimate, ...]
+    joints: tuple[JointEstimate, ...]
+    covariance: np.ndarray
+    residual: float
+    confidence: float
+    modes: tuple[Mode, ...]
+    latent: np.ndarray
+    points: np.ndarray
+    seconds: dict[str, float] = field(default_factory=dict)
+    categories: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def T_camera_base(self) -> np.ndarray:
+        return self.parts[0].T_camera_part
+
+    def part_poses_at(self, positions: np.ndarray) -> dict[str, np.ndarray]:
+        """T_base_part (4, 4) of every part, by name, at joint positions (K-1,), rad or m."""
+        names = [p.name for p in self.parts]
+        joints = tuple(Joint(j.name, j.joint_type, names.index(j.parent), names.index(j.child),
+                             tuple(j.axis), j.lower, j.upper) for j in self.joints)
+        origin, axis = (torch.from_numpy(np.array([getattr(j, name) for j in self.joints],
+                                                  np.float64)) for name in ('origin', 'axis'))
+        poses = forward_kinematics(joints, torch.eye(4, dtype=torch.float64),
+                                   torch.from_numpy(np.asarray(positions, np.float64)),
+                                   origin, axis)
+        return dict(zip((names[0], *(j.child for j in self.joints)), poses.numpy(), strict=True))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready content of ``estimate.json``: no meshes, no points."""
+        return {
+            'category': self.category,
+            'parts': [{'name': p.name, 'T_camera_part': p.T_camera_part.tolist()}
+                      for p in self.parts],
+            'joints': [{
+                'name': j.name, 'joint_type': j.joint_type, 'parent': j.parent, 'child': j.child,
+                'origin': j.origin.tolist(), 'axis': j.axis.tolist(), 'position': j.position,
+                'limit': {'lower': j.lower, 'upper': j.upper}, 'std': j.std,
+                'probability': j.probability} for j in self.joints],
+            'covariance': self.covariance.tolist(),
+            'residual': self.residual,
+            'confidence': self.confidence,
+            'modes': [{'weight': m.weight, 'T_camera_base': m.T_camera_base.tolist(),
+                       'positions': m.positions.tolist(), 'residual': m.residual}
+                      for m in self.modes],
+            'latent': self.latent.tolist(),
+            'seconds': self.seconds,
+            'categories': self.categories,
+        }

@@ -1,0 +1,80 @@
+"""An estimate as a robot description: one link a part, one mesh a link, joints as estimated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh
+
+DENSITY = 700.0
+"""kg/m^3 of a part's bounding box; nominal, so that simulators accept the model."""
+
+EFFORT = {'revolute': 10.0, 'prismatic': 50.0}
+VELOCITY = {'revolute': 3.0, 'prismatic': 1.0}
+
+
+def urdf_string(estimate: ArticulatedEstimate,
+                mesh_uri: Callable[[str], str] | str = 'meshes/{part}.obj',
+                name: str | None = None) -> str:
+    """The URDF of an estimate.
+
+    The root link is the base part; a child link's frame sits at its joint's pivot, parallel to
+    its parent's at position zero, as everywhere here.
+
+    Args:
+        mesh_uri: where a part's mesh is found, by part name: a function, or a pattern with
+            ``{part}`` such as ``package://demo/meshes/{part}.obj``. Parts without a mesh get a
+            link without geometry.
+        name: of the robot; the category by default.
+    """
+    uri = mesh_uri if callable(mesh_uri) else lambda part: mesh_uri.format(part=part)
+    robot = ElementTree.Element('robot', name=name or estimate.category)
+    for part in estimate.parts:
+        link = ElementTree.SubElement(robot, 'link', name=part.name)
+        if part.mesh is None:
+            continue
+        _add_inertial(link, part.mesh)
+        for kind in ('visual', 'collision'):
+            geometry = ElementTree.SubElement(ElementTree.SubElement(link, kind), 'geometry')
+            ElementTree.SubElement(geometry, 'mesh', filename=uri(part.name))
+    for joint in estimate.joints:
+        element = ElementTree.SubElement(robot, 'joint', name=joint.name, type=joint.joint_type)
+        ElementTree.SubElement(element, 'parent', link=joint.parent)
+        ElementTree.SubElement(element, 'child', link=joint.child)
+        ElementTree.SubElement(element, 'origin', xyz=_numbers(joint.origin), rpy='0 0 0')
+        axis = np.asarray(joint.axis, dtype=np.float64)
+        ElementTree.SubElement(element, 'axis', xyz=_numbers(axis / np.linalg.norm(axis)))
+        ElementTree.SubElement(
+            element, 'limit', lower=_number(joint.lower), upper=_number(joint.upper),
+            effort=_number(EFFORT[joint.joint_type]), velocity=_number(VELOCITY[joint.joint_type]))
+    ElementTree.indent(robot)
+    return '<?xml version="1.0"?>\n' + ElementTree.tostring(robot, encoding='unicode') + '\n'
+
+
+def _add_inertial(link: ElementTree.Element, mesh: Mesh) -> None:
+    """Mass and inertia of the mesh's bounding box, at least a gram."""
+    low, high = np.asarray(mesh.vertices).min(0), np.asarray(mesh.vertices).max(0)
+    size = np.maximum(high - low, 1e-4)
+    mass = max(DENSITY * float(np.prod(size)), 1e-3)
+    inertia = mass / 12 * (np.sum(size ** 2) - size ** 2)
+    inertial = ElementTree.SubElement(link, 'inertial')
+    ElementTree.SubElement(inertial, 'origin', xyz=_numbers((low + high) / 2), rpy='0 0 0')
+    ElementTree.SubElement(inertial, 'mass', value=_number(mass))
+    ElementTree.SubElement(
+        inertial, 'inertia', ixx=f'{inertia[0]:.6g}', iyy=f'{inertia[1]:.6g}',
+        izz=f'{inertia[2]:.6g}', ixy='0', ixz='0', iyz='0')
+
+
+def _number(x: float) -> str:
+    if not isfinite(x):
+        raise ValueError(f'a URDF cannot hold the number {x}')
+    return f'{float(x):.7g}'
+
+
+def _numbers(v: Any) -> str:
+    return ' '.join(_number(float(x)) for x in v)

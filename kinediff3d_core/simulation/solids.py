@@ -1,0 +1,212 @@
+"""Parts as signed distance fields: rounded slabs, added to and cut from each other, in batches.
+
+A slab is a rectangle with rounded corners, extruded along one axis, with rounded edges: boxes,
+plates, bars and cylinders are all slabs. A part is a list of slots, each a slab that is added or
+cut in turn; what the slots are is fixed for a family, their sizes vary with the instance.
+The zero level is exact; away from it unions are exact outside and cuts are lower bounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from kinediff3d_core.geometry.kinematics import forward_kinematics
+from kinediff3d_core.objects.category import Category
+
+FAR = 1e3
+TINY = 1e-16  # under square roots, m^2: their gradient stays finite at zero
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One slab's place in its family: part index, added or cut, axis of extrusion (0, 1, 2)."""
+
+    part: int
+    cut: bool = False
+    axis: int = 2
+    rotated: bool = False
+
+
+def slab_distance(p: Tensor, half: Tensor, corner: Tensor, edge: Tensor, axis: int) -> Tensor:
+    """Exact signed distance of points p (..., 3) to a slab centred at the origin.
+
+    Args:
+        half: (..., 3) half sizes. corner: (...) radius of the four corners of the rectangle.
+        edge: (...) rounding of the extrusion's rims, at most ``corner`` and the half thickness.
+        axis: of extrusion.
+    """
+    u, v = [i for i in range(3) if i != axis]
+    qu = p[..., u].abs() - half[..., u] + corner
+    qv = p[..., v].abs() - half[..., v] + corner
+    plan = (torch.sqrt(qu.clamp_min(0).square() + qv.clamp_min(0).square() + TINY)
+            + torch.maximum(qu, qv).clamp_max(0) - corner)
+    a = plan + edge
+    b = p[..., axis].abs() - half[..., axis] + edge
+    return (torch.maximum(a, b).clamp_max(0)
+            + torch.sqrt(a.clamp_min(0).square() + b.clamp_min(0).square() + TINY) - edge)
+
+
+@dataclass(frozen=True)
+class Instances:
+    """B articulated objects of one family, in metres.
+
+    Attributes:
+        category: with K parts and K-1 joints.
+        slots: S slots, the same for all instances.
+        centre, half: (B, S, 3) of each slab in its part's frame.
+        corner, edge: (B, S) radii.
+        rotation: (B, S, 3, 3) of each slab, used where the slot is ``rotated``.
+        present: (B, S) whether the instance has that slab.
+        origin, axis: (B, K-1, 3) joints in the parent's frame.
+        lower, upper: (B, K-1) limits.
+        bounds: (B, K, 2, 3) axis-aligned box of each part in its frame.
+        exists: (B, K) whether the instance has that part; what is said of one that it has not
+            means nothing.
+    """
+
+    category: Category
+    slots: tuple[Slot, ...]
+    centre: Tensor
+    half: Tensor
+    corner: Tensor
+    edge: Tensor
+    rotation: Tensor
+    present: Tensor
+    origin: Tensor
+    axis: Tensor
+    lower: Tensor
+    upper: Tensor
+    bounds: Tensor
+    exists: Tensor
+
+    def __len__(self) -> int:
+        return self.centre.shape[0]
+
+    def __getitem__(self, index: slice | Tensor) -> Instances:
+        return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self)
+                                if f.name not in ('category', 'slots')})
+
+    def to(self, device: torch.device | str) -> Instances:
+        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)
+                                if f.name not in ('category', 'slots')})
+
+    @property
+    def num_parts(self) -> int:
+        return len(self.category.parts)
+
+    def part_poses(self, q: Tensor, T_camera_base: Tensor) -> Tensor:
+        """T_camera_part (B, K, 4, 4) at joint positions q (B, K-1), of B objects or of one."""
+        origin, axis = (x.expand(len(q), -1, -1) for x in (self.origin, self.axis))
+        return forward_kinematics(self.category.joints, T_camera_base, q, origin, axis)
+
+    def part_sdf(self, part: int, p: Tensor) -> Tensor:
+        """Signed distance (B, N), m, of points p (B, N, 3) to a part, all in the part's frame."""
+        return self._sdf(part, p, slice(None), expand=True)
+
+    def sdf_at(self, part: int, index: Tensor, p: Tensor) -> Tensor:
+        """Signed distance (R,) of points p (R, 3) to the part of instance index (R,)."""
+        if len(self) == 1:  # Nothing to gather.
+            return self.part_sdf(part, p[None])[0]
+        return self._sdf(part, p, index, expand=False)
+
+    def _sdf(self, part: int, p: Tensor, index: Tensor | slice, expand: bool) -> Tensor:
+        d = torch.full_like(p[..., 0], FAR)
+        for s, slot in enumerate(self.slots):
+            if slot.part != part:
+                continue
+
+            def of(x: Tensor, s: int = s) -> Tensor:
+                return x[index, s, None] if expand else x[index, s]
+
+            x = p - of(self.centre)
+            if slot.rotated:
+                x = (x[..., None, :] @ of(self.rotation))[..., 0, :]
+            slab = slab_distance(x, of(self.half), of(self.corner), of(self.edge), slot.axis)
+            absent = ~of(self.present)
+            if slot.cut:
+                d = torch.maximum(d, torch.where(absent, -FAR, -slab))
+            else:
+                d = torch.minimum(d, torch.where(absent, FAR, slab))
+        return d
+
+    def surface_points(self, part: int, n: int, generator: torch.Generator,
+                       ) -> tuple[Tensor, Tensor]:
+        """Points (B, n, 3) on a part's surface in its frame and their outward normals.
+
+        Drawn on the boxes of the added slabs by area, then moved along the distance's gradient;
+        points that start inside the part or do not reach the surface are drawn again.
+        """
+        device = self.centre.device
+        added = [s for s, slot in enumerate(self.slots) if slot.part == part and not slot.cut]
+        half = self.half[:, added]
+        faces = torch.stack([half[..., 1] * half[..., 2], half[..., 0] * half[..., 2],
+                             half[..., 0] * half[..., 1]], dim=-1)
+        weight = (faces * self.present[:, added, None]).flatten(1)
+        weight[:, 0] += ~self.exists[:, part]  # anything, so that there is something to draw from
+        m = n + n // 2
+        pick = torch.multinomial(weight, m, replacement=True, generator=generator)
+        slab, face = pick // 3, pick % 3
+        x = torch.rand(len(self), m, 3, generator=generator, device=device) * 2 - 1
+        x.scatter_(2, face[..., None], torch.where(x.gather(2, face[..., None]) < 0, -1.0, 1.0))
+        sel = torch.tensor(added, device=device)[slab]
+        rows = torch.arange(len(self), device=device)[:, None]
+        x = x * self.half[rows, sel]
+        x = torch.einsum('bmij,bmj->bmi', self.rotation[rows, sel], x) + self.centre[rows, sel]
+        start = self.part_sdf(part, x)
+        for _ in range(2):
+            d, g = self.sdf_gradient(part, x)
+            x = x - d[..., None] * g
+        d, normal = self.sdf_gradient(part, x)
+        good = (d.abs() < 5e-5) & (start > -5e-5)
+        order = torch.argsort((~good).int(), dim=1, stable=True)
+        count = good.sum(1).clamp_min(1)
+        rank = torch.arange(n, device=device)[None] % count[:, None]
+        keep = order.gather(1, rank)[..., None].expand(-1, -1, 3)
+        return x.gather(1, keep), normal.gather(1, keep)
+
+    def sdf_gradient(self, part: int, p: Tensor) -> tuple[Tensor, Tensor]:
+        """Signed distance (B, N) and its unit gradient (B, N, 3)."""
+        with torch.enable_grad():
+            x = p.detach().requires_grad_()
+            d = self.part_sdf(part, x)
+            (g,) = torch.autograd.grad(d.sum(), x)
+        return d.detach(), torch.nn.functional.normalize(g, dim=-1)
+
+
+def slab_bounds(centre: Tensor, half: Tensor, corner: Tensor, edge: Tensor, rotation: Tensor,
+                axis: Tensor) -> Tensor:
+    """Axis-aligned boxes (B, S, 2, 3) of slabs, tight; axis (S,) of extrusion."""
+    along = torch.nn.functional.one_hot(axis, 3).to(half)
+    core = half - torch.where(along > 0, edge[..., None], corner[..., None])
+    tilt = (rotation @ along[..., None])[..., 0]
+    reach = ((rotation.abs() @ core[..., None])[..., 0] + edge[..., None]
+             + (corner - edge)[..., None] * (1 - tilt.square()).clamp_min(0).sqrt())
+    return torch.stack([centre - reach, centre + reach], dim=-2)
+
+
+def pack_slabs(instances: Instances) -> tuple[Tensor, Tensor]:
+    """Slabs (B, S, 18), extruded along z, part by part; first (K + 1) of each part.
+
+    A row: rotation into the slab's frame (9), centre (3), half sizes (3), corner, edge, kind (0
+    absent, 1 added, 2 cut).
+    """
+    slots, device = instances.slots, instances.centre.device
+    order = sorted(range(len(slots)), key=lambda s: slots[s].part)
+    axes = torch.tensor([[i for i in range(3) if i != slots[s].axis] + [slots[s].axis]
+                         for s in order], device=device)
+    turn = instances.rotation[:, order].transpose(-1, -2)
+    turned = torch.tensor([slots[s].rotated for s in order], device=device)
+    turn = torch.where(turned[:, None, None], turn, torch.eye(3, device=device))
+    B = len(instances)
+    turn = turn.gather(2, axes[None, :, :, None].expand(B, -1, -1, 3))
+    half = instances.half[:, order].gather(2, axes.expand(B, -1, -1))
+    kind = torch.tensor([2.0 if slots[s].cut else 1.0 for s in order], device=device)
+    kind = kind * instances.present[:, order]
+    rows = torch.cat([turn.flatten(2), instances.centre[:, order], half,
+                      torch.stack([instances.corner[:, order], instances.edge[:, order], kind],
+                                  dim=-1)], dim=-1)
+    count = [sum(slot.part < k for slot in slots) for k in range(instances.num_parts + 1)]
+    return rows.contiguous(), torch.tensor(count, dtype=torch.int32, device=device)

@@ -1,0 +1,46 @@
+"""PointCloud2 messages and arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+from sensor_msgs.msg import PointCloud2, PointField
+from sensor_msgs_py import point_cloud2
+from std_msgs.msg import Header
+
+
+def points_from_cloud(cloud: PointCloud2) -> np.ndarray:
+    """Points (N, 3) float32 in metres; those that are not finite are left out.
+
+    Raises:
+        ValueError: no x, y, z fields of a floating type, or data shorter than the header says.
+    """
+    types = {f.name: f.datatype for f in cloud.fields}
+    for name in ('x', 'y', 'z'):
+        if types.get(name) not in (PointField.FLOAT32, PointField.FLOAT64):
+            raise ValueError(f'point cloud needs floating point fields x, y, z; it has '
+                             f'{", ".join(types) or "no fields"}')
+    row = cloud.width * cloud.point_step
+    if cloud.row_step < row and cloud.height > 1 or len(cloud.data) < row * cloud.height:
+        raise ValueError(f'point cloud holds {len(cloud.data)} bytes; its header says {row} x '
+                         f'{cloud.height}')
+    if cloud.height > 1 and cloud.row_step > row:
+        cloud = _without_row_padding(cloud, row)
+    table = point_cloud2.read_points(cloud, field_names=('x', 'y', 'z'))
+    points = np.stack([table[n].astype(np.float32) for n in ('x', 'y', 'z')], axis=-1)
+    return points[np.isfinite(points).all(axis=1)]
+
+
+def _without_row_padding(cloud: PointCloud2, row: int) -> PointCloud2:
+    rows = np.frombuffer(cloud.data, np.uint8)[:cloud.row_step * cloud.height]
+    packed = PointCloud2(header=cloud.header, height=cloud.height, width=cloud.width,
+                         fields=cloud.fields, is_bigendian=cloud.is_bigendian,
+                         point_step=cloud.point_step, row_step=row, is_dense=cloud.is_dense)
+    packed.data = rows.reshape(cloud.height, cloud.row_step)[:, :row].tobytes()
+    return packed
+
+
+def cloud_from_points(points: np.ndarray, header: Header) -> PointCloud2:
+    """PointCloud2 with x, y, z (float32, m) of points (N, 3)."""
+    cloud = point_cloud2.create_cloud_xyz32(header, np.ascontiguousarray(points, np.float32))
+    cloud.is_dense = True
+    return cloud

@@ -1,0 +1,80 @@
+"""Image messages and arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+from cv_bridge import CvBridge
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+DEPTH_ENCODINGS = {'16UC1': 0.001, 'mono16': 0.001, '32FC1': 1.0}
+"""Metres per unit of each depth encoding that is understood (REP 118)."""
+
+MASK_ENCODINGS = ('mono8', 'mono16', '8UC1', '16UC1')
+
+_BYTES = {'16UC1': 2, 'mono16': 2, '32FC1': 4, 'mono8': 1, '8UC1': 1}
+_BRIDGE = CvBridge()
+
+
+# --- in -----------------------------------------------------------------------------------------
+
+def depth_from_image(image: Image) -> np.ndarray:
+    """Depth (H, W) float32 in metres, zero where there is none, of a 16UC1 or 32FC1 image.
+
+    Raises:
+        ValueError: another encoding, or data that does not fit height, width and step.
+    """
+    if image.encoding not in DEPTH_ENCODINGS:
+        raise ValueError(f'depth image has encoding {image.encoding!r}; '
+                         'need 16UC1 (mm) or 32FC1 (m)')
+    depth = _pixels(image, 'depth image')
+    if depth.dtype.kind == 'u':
+        return depth * np.float32(DEPTH_ENCODINGS[image.encoding])
+    with np.errstate(invalid='ignore'):
+        return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0)).astype(np.float32)
+
+
+def mask_from_image(image: Image, mask_id: int = 0) -> np.ndarray:
+    """Object pixels (H, W) bool of a mono8 or mono16 mask.
+
+    Args:
+        mask_id: instance id of the object; 0 takes every non-zero pixel.
+
+    Raises:
+        ValueError: another encoding, or data that does not fit height, width and step.
+    """
+    ids = instances_from_image(image)
+    return ids != 0 if mask_id == 0 else ids == mask_id
+
+
+def instances_from_image(image: Image) -> np.ndarray:
+    """Instance ids (H, W) uint16 of a mono8 or mono16 mask, 0 where there is no object.
+
+    Raises:
+        ValueError: another encoding, or data that does not fit height, width and step.
+    """
+    if image.encoding not in MASK_ENCODINGS:
+        raise ValueError(f'mask has encoding {image.encoding!r}; need mono8 or mono16')
+    return _pixels(image, 'mask').astype(np.uint16)
+
+
+def _pixels(image: Image, what: str) -> np.ndarray:
+    """Pixels (H, W) in native byte order after checks that upstream's bridge leaves out."""
+    least = image.width * _BYTES[image.encoding]
+    if image.width == 0 or image.height == 0:
+        raise ValueError(f'{what} is empty: {image.width} x {image.height} pixels')
+    if image.step < least or image.step % _BYTES[image.encoding]:
+        raise ValueError(f'{what} has step {image.step}, which does not fit {image.width} pixels '
+                         f'of {image.encoding}')
+    if len(image.data) < image.step * image.height:
+        raise ValueError(f'{what} holds {len(image.data)} bytes; its header says '
+                         f'{image.step * image.height} (step {image.step} x height '
+                         f'{image.height})')
+    return _BRIDGE.imgmsg_to_cv2(image, desired_encoding='passthrough')
+
+
+def image_from_pixels(pixels: np.ndarray, encoding: str, header: Header) -> Image:
+    """Image message of pixels (H, W) whose dtype fits the encoding."""
+    image = _BRIDGE.cv2_to_imgmsg(pixels, encoding=encoding)
+    image.header = header
+    return image

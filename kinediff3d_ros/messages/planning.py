@@ -1,0 +1,122 @@
+"""What planners need beside TF and joint states: covariances, axes, contacts, commanded states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
+from sensor_msgs.msg import JointState
+from std_msgs.msg import ColorRGBA, Header
+from visualization_msgs.msg import Marker
+
+from kinediff3d_core.inference.uncertainty import part_covariances
+from kinediff3d_core.objects.category import get_category
+from kinediff3d_core.objects.estimate import ArticulatedEstimate
+from kinediff3d_ros.messages.poses import (
+    part_frame,
+    pose_from_matrix,
+    present_joints,
+    present_parts,
+)
+
+GHOST_COLOUR = (0.9, 0.9, 0.95, 0.35)
+
+
+def part_poses(estimate: ArticulatedEstimate,
+               header: Header) -> dict[str, PoseWithCovarianceStamped]:
+    """Pose and covariance of every part that is there, by its name, in the header's frame."""
+    covariances = part_covariances(estimate)
+    messages = {}
+    for part in present_parts(estimate):
+        message = PoseWithCovarianceStamped(header=header)
+        message.pose.pose = pose_from_matrix(part.T_camera_part)
+        message.pose.covariance = covariances[part.name].ravel()
+        messages[part.name] = message
+    return messages
+
+
+def joint_deviations(estimate: ArticulatedEstimate, header: Header) -> JointState:
+    """Standard deviations (rad or m) in the place of the positions."""
+    joints = present_joints(estimate)
+    return JointState(header=header, name=[j.name for j in joints],
+                      position=[float(j.std) for j in joints])
+
+
+def joint_axes(estimate: ArticulatedEstimate, header: Header) -> dict[str, PoseStamped]:
+    """A frame on every joint's axis, by joint: origin at the pivot, x along the axis."""
+    parents = {p.name: np.asarray(p.T_camera_part) for p in estimate.parts}
+    messages = {}
+    for joint in present_joints(estimate):
+        T = np.eye(4)
+        T[:3, :3] = _frame_along(np.asarray(joint.axis, np.float64))
+        T[:3, 3] = joint.origin
+        messages[joint.name] = PoseStamped(
+            header=header, pose=pose_from_matrix(parents[joint.parent] @ T))
+    return messages
+
+
+def interactions(estimate: ArticulatedEstimate, contacts: Mapping[str, np.ndarray],
+                 header: Header) -> dict[str, PoseStamped]:
+    """Contact frames by part (``kinediff3d_core.objects.contact``), in the header's frame.
+
+    Args:
+        contacts: T_part_contact (4, 4) by part.
+    """
+    return {p.name: PoseStamped(header=header, pose=pose_from_matrix(
+        p.T_camera_part @ contacts[p.name]))
+        for p in present_parts(estimate) if p.name in contacts}
+
+
+def commanded_positions(estimate: ArticulatedEstimate, command: JointState) -> np.ndarray:
+    """Positions of all joints (K-1,) with those that the command names in place of the present.
+
+    Raises:
+        ValueError: no such joint, not one finite position a name, or beyond a joint's limits.
+    """
+    joints = {j.name: i for i, j in enumerate(estimate.joints)}
+    if len(command.name) != len(command.position):
+        raise ValueError(f'joint_command has {len(command.name)} names and '
+                         f'{len(command.position)} positions')
+    q = np.array([j.position for j in estimate.joints])
+    for name, position in zip(command.name, command.position, strict=True):
+        if name not in joints:
+            raise ValueError(f'joint_command names {name!r}; the {estimate.category} has '
+                             f'{", ".join(joints)}')
+        joint = estimate.joints[joints[name]]
+        if not joint.lower - 1e-6 <= position <= joint.upper + 1e-6:
+            raise ValueError(f'joint_command wants {name} at {position:g}; its limits are '
+                             f'{joint.lower:g} and {joint.upper:g}')
+        q[joints[name]] = position
+    return q
+
+
+def ghost(estimate: ArticulatedEstimate, positions: np.ndarray, meshes: list[Marker],
+          object_name: str) -> list[Marker]:
+    """The part meshes at other joint positions (K-1,), in the base's frame.
+
+    Args:
+        meshes: the TRIANGLE_LISTs of ``conversions.markers``, of the same estimate.
+    """
+    names = get_category(estimate.category).parts
+    poses = estimate.part_poses_at(positions)
+    markers = []
+    for mesh in meshes:
+        marker = Marker(header=Header(
+            stamp=mesh.header.stamp, frame_id=part_frame(object_name, names[0])),
+            ns=f'{object_name}/ghost', id=mesh.id, type=mesh.type, action=Marker.ADD,
+            scale=mesh.scale, points=mesh.points, frame_locked=True,
+            pose=pose_from_matrix(poses[names[mesh.id]]))
+        marker.color = ColorRGBA(r=GHOST_COLOUR[0], g=GHOST_COLOUR[1], b=GHOST_COLOUR[2],
+                                 a=GHOST_COLOUR[3])
+        markers.append(marker)
+    return markers
+
+
+def _frame_along(axis: np.ndarray) -> np.ndarray:
+    """Rotation (3, 3) whose x is the axis."""
+    x = axis / np.linalg.norm(axis)
+    helper = np.eye(3)[np.abs(x).argmin()]
+    y = np.cross(x, helper)
+    y /= np.linalg.norm(y)
+    return np.stack([x, y, np.cross(x, y)], axis=1)

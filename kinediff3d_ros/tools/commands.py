@@ -1,0 +1,160 @@
+"""The commands of ``kinediff3d`` that need ROS: ``demo``, ``replay`` and ``view``.
+
+``kinediff3d_core.cli`` finds them by the entry-point group ``kinediff3d.commands``. What needs
+rclpy is imported when a command runs, so that ``--help`` works without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from kinediff3d_core.cli.arguments import (
+    DONE,
+    NO_ANSWER,
+    add_command,
+    add_model_arguments,
+    number,
+)
+
+STORAGES = ('mcap', 'sqlite3')
+
+
+def _tool(module: str) -> Any:
+    """A module of the ROS 2 side.
+
+    Raises:
+        ValueError: it cannot be imported; the message says what to do.
+    """
+    try:
+        return import_module(f'kinediff3d_ros.tools.{module}')
+    except ImportError as error:
+        raise ValueError(f'this command needs the ROS 2 side, which cannot be imported ({error}); '
+                         'source a ROS 2 workspace or run "make venv"') from error
+
+
+def add_demo(commands: Any) -> None:
+    command = add_command(
+        commands, 'demo', _demo,
+        'run the ROS 2 nodes on a simulated depth camera that watches a moving joint',
+        '  kinediff3d demo --headless --out demo_output\n'
+        '  kinediff3d demo --category laptop --seconds 60')
+    command.add_argument('--category', default='laptop', metavar='C', help='default: laptop')
+    command.add_argument('--seconds', type=number(float, above=0), default=30.0, metavar='S',
+                         help='how long the camera runs (default 30)')
+    command.add_argument('--rate', type=number(float, above=0), default=5.0, metavar='HZ',
+                         help='frames a second of the camera (default 5)')
+    command.add_argument('--headless', action='store_true', help='no RViz: pictures and JSON only')
+    command.add_argument('--out', type=Path, default=Path('demo_output'), metavar='DIR',
+                         help='folder for summary.json, pictures, mesh and URDF '
+                              '(default demo_output)')
+
+
+def _demo(options: argparse.Namespace) -> int:
+    module = _tool('demo')
+    return int(module.run_demo(options.category, options.seconds, options.headless, options.out,
+                               options.rate) or DONE)
+
+
+def add_replay(commands: Any) -> None:
+    command = add_command(
+        commands, 'replay', _replay,
+        'run the pipeline over a recording (rosbag2, MCAP or sqlite3)',
+        '  kinediff3d replay recording --category laptop --out replayed\n'
+        '  kinediff3d replay recording.mcap --category drawer --out replayed --write-bag mcap '
+        '--depth-topic /camera/depth/image_rect_raw')
+    command.add_argument('bag', type=Path, metavar='BAG',
+                         help='folder of a bag, or one .mcap or .db3 file')
+    command.add_argument('--category', required=True, metavar='C')
+    command.add_argument('--out', type=Path, required=True, metavar='DIR',
+                         help='folder for estimates.jsonl, timeline.png and the new bag')
+    for name, what in (('depth', 'depth images'), ('camera-info', 'their calibration'),
+                       ('mask', 'masks of the object'), ('points', 'clouds, instead of depth'),
+                       ('truth', 'joint states to draw beside the estimates')):
+        command.add_argument(f'--{name}-topic', default='', metavar='T',
+                             help=f'{what}; default: found by type and name')
+    command.add_argument('--mask-id', type=number(int, at_least=0), default=0, metavar='N',
+                         help='value of the object in the mask (default: every one but 0)')
+    command.add_argument('--segment', action='store_true',
+                         help='clouds are of the whole scene: find the object in them')
+    command.add_argument('--no-tracking', action='store_true',
+                         help='a full estimate for every frame')
+    command.add_argument('--every', type=number(int, at_least=1), default=1, metavar='N',
+                         help='take every N-th frame (default 1)')
+    command.add_argument('--limit', type=number(int, at_least=1), default=None, metavar='N',
+                         help='stop after N frames')
+    command.add_argument('--write-bag', choices=STORAGES, default='', metavar='STORAGE',
+                         help='also write the bag DIR/output with /tf, joint_states and markers: '
+                              'mcap or sqlite3')
+    command.add_argument('--seed', type=number(int, at_least=0), default=0)
+    add_model_arguments(command)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from kinediff3d_core.objects.category import get_category
+
+    get_category(options.category)
+    if not options.bag.exists():
+        raise ValueError(f'bag {options.bag} does not exist')
+    module = _tool('replay')
+    wanted = module.Topics(options.depth_topic, options.camera_info_topic, options.mask_topic,
+                           options.points_topic, options.truth_topic)
+    with module.open_bag(options.bag) as reader:
+        module.choose_topics(reader, wanted)  # before the networks are loaded
+    from tqdm import tqdm
+
+    from kinediff3d_core.inference.pipeline import Pipeline
+
+    pipeline = Pipeline.load(options.category, preset=options.preset, device=options.device,
+                             weights=options.weights)
+    with tqdm(total=options.limit, unit='frame', disable=None) as bar:
+        records = module.replay(
+            options.bag, options.out, pipeline, wanted, tracking=not options.no_tracking,
+            mesh=bool(options.write_bag), output_bag=options.write_bag,
+            segment_points=options.segment, every=options.every, limit=options.limit or 0,
+            seed=options.seed, mask_id=options.mask_id,
+            progress=lambda _: bar.update())
+    counts = {kind: sum(r.kind == kind for r in records) for kind in ('full', 'tracked', 'none')}
+    print(f'{len(records)} frames: {counts["full"]} full estimates, {counts["tracked"]} tracked, '
+          f'{counts["none"]} without an estimate; wrote {options.out}/estimates.jsonl and '
+          'timeline.png' + (' and the bag output' if options.write_bag else ''))
+    return DONE if counts['none'] < len(records) else NO_ANSWER
+
+
+def add_view(commands: Any) -> None:
+    command = add_command(
+        commands, 'view', _view,
+        'show the live scene of a running perception node in a browser',
+        '  kinediff3d view\n'
+        '  kinediff3d view --namespace /left --fixed-frame map --z-up --port 8081')
+    command.add_argument('--host', default='127.0.0.1', metavar='H',
+                         help='address to listen on (default 127.0.0.1: this machine only; '
+                              '0.0.0.0 lets everyone in, without a password)')
+    command.add_argument('--port', type=number(int, at_least=1), default=8080, metavar='N',
+                         help='default 8080')
+    command.add_argument('--namespace', default='', metavar='NS',
+                         help='of the perception node (default: none)')
+    command.add_argument('--fixed-frame', default='', metavar='F',
+                         help='everything is shown in this frame (default: the cloud\'s)')
+    command.add_argument('--z-up', action='store_true',
+                         help='the fixed frame has z upward, as map or base_link; default: it is '
+                              'an optical frame, -y upward')
+    command.add_argument('--seconds', type=number(float, above=0), metavar='S',
+                         help='end after so long (default: with Ctrl-C)')
+    command.add_argument('--strip', type=Path, metavar='F',
+                         help='write a PNG of what the first browser shows, pictures side by '
+                              'side, then end')
+    command.add_argument('--frames', type=number(int, at_least=1), default=5, metavar='N',
+                         help='pictures of the strip (default 5)')
+    command.add_argument('--every', type=number(float, above=0), default=2.0, metavar='S',
+                         help='time between them (default 2)')
+
+
+def _view(options: argparse.Namespace) -> int:
+    module = _tool('view')
+    module.run_view(options.host, options.port, options.namespace, options.fixed_frame,
+                    options.z_up, options.seconds, options.strip, options.frames,
+                    options.every)
+    return DONE

@@ -1,0 +1,138 @@
+"""The command line: help, and bad input that ends in one line and exit status 2."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from estimates import laptop_estimate
+from PIL import Image
+
+from kinediff3d_core.cli import main
+from kinediff3d_core.io.estimate import write_estimate
+
+COMMANDS = ('demo', 'infer', 'generate', 'evaluate', 'benchmark', 'train', 'import', 'replay',
+            'view')
+
+
+def refused(capsys, *arguments):
+    """The one line that a command says about unusable arguments."""
+    try:
+        status = main.main([str(a) for a in arguments])
+    except SystemExit as stop:
+        status = stop.code
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert status == 2 and len(lines) == 1, (status, lines)
+    assert lines[0].startswith('kinediff3d: error: ')
+    return lines[0]
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+def test_help_has_examples(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main.main([command, '--help'])
+    assert stop.value.code == 0
+    assert f'kinediff3d {command}' in capsys.readouterr().out.split('examples:')[1]
+
+
+def test_help_imports_nothing_heavy():
+    code = ('import sys\nfrom kinediff3d_core import cli\n'
+            'try:\n    cli.main(["--help"])\nexcept SystemExit:\n    pass\n'
+            'print("HEAVY", [m for m in ("torch", "numpy", "scipy", "open3d") '
+            'if m in sys.modules])')
+    out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip().endswith('HEAVY []')
+
+
+@pytest.fixture
+def depth(tmp_path):
+    image = np.zeros((48, 64), dtype=np.uint16)
+    image[10:30, 20:50] = 900
+    Image.fromarray(image).save(tmp_path / 'depth.png')
+    (tmp_path / 'camera.yaml').write_text('fx: 60\nfy: 60\ncx: 32\ncy: 24\n')
+    return tmp_path / 'depth.png'
+
+
+def test_arguments_of_infer(depth, tmp_path, capsys):
+    base = ('infer', '--category', 'laptop', '--out', tmp_path / 'o')
+    camera = ('--camera-info', tmp_path / 'camera.yaml')
+    assert 'either --depth or --points' in refused(capsys, *base)
+    assert '--camera-info' in refused(capsys, *base, '--depth', depth)
+    assert 'either --camera-info' in refused(capsys, *base, '--depth', depth, *camera, '--fx', 1)
+    assert 'unknown category' in refused(capsys, 'infer', '--depth', depth, *camera, '--category',
+                                         'chair', '--out', tmp_path)
+    assert 'does not exist' in refused(capsys, *base, '--depth', tmp_path / 'no.png', *camera)
+    assert 'does not exist' in refused(capsys, *base, '--points', tmp_path / 'no.ply')
+    assert 'goes with --depth' in refused(capsys, *base, '--points', depth, '--mask', depth)
+    assert 'is not finite' in refused(capsys, *base, '--depth', depth, '--fx', 'nan')
+    assert 'invalid choice' in refused(capsys, *base, '--depth', depth, '--preset', 'slow')
+    assert 'positive' in refused(capsys, *base, '--depth', depth, '--fx', 0, '--fy', 1, '--cx', 1,
+                                 '--cy', 1)
+    assert 'is not a folder' in refused(capsys, *base, '--depth', depth, *camera, '--weights',
+                                        tmp_path / 'none')
+    assert 'no weights' in refused(capsys, *base, '--depth', depth, *camera, '--weights', tmp_path)
+    small = tmp_path / 'mask.png'
+    Image.fromarray(np.full((10, 10), 255, np.uint8)).save(small)
+    assert '10 x 10' in refused(capsys, *base, '--depth', depth, *camera, '--mask', small)
+    (tmp_path / 'camera.yaml').write_text('fx: 60\nfy: 60\ncx: 32\ncy: 24\nwidth: 9\nheight: 9')
+    assert '64 x 48' in refused(capsys, *base, '--depth', depth, *camera)
+
+
+def test_arguments_of_generate(tmp_path, capsys):
+    path = write_estimate(laptop_estimate(), tmp_path / 'e')
+    out = ('--out', tmp_path / 'o')
+    assert 'give --estimate' in refused(capsys, 'generate', '--positions', 1, *out)
+    base = ('generate', '--estimate', path, *out, '--positions')
+    assert 'needs 1 value' in refused(capsys, *base, 1, 2)
+    assert '--degrees' in refused(capsys, *base, 90)
+    assert 'is not a number' in refused(capsys, *base, 'x')
+    assert 'SEED/INDEX' in refused(capsys, *base, 1, '--truth', 'seven')
+    assert 'does not exist' in refused(capsys, 'generate', '--estimate', tmp_path / 'x',
+                                       '--positions', 1, *out)
+    path.write_text('{')
+    assert 'not an estimate' in refused(capsys, *base, 1)
+
+
+def test_arguments_of_the_rest(tmp_path, capsys):
+    assert 'less than 1' in refused(capsys, 'evaluate', '--count', 0)
+    assert 'does not exist' in refused(capsys, 'evaluate', '--objects', tmp_path / 'none',
+                                       '--category', 'laptop')
+    assert 'not allowed with' in refused(capsys, 'evaluate', '--objects', tmp_path, '--source',
+                                         'procedural')
+    assert 'categories there: none' in refused(capsys, 'evaluate', '--source', tmp_path,
+                                               '--category', 'laptop')
+    assert 'is a folder' in refused(capsys, 'evaluate', '--json', tmp_path)
+    assert 'unknown category' in refused(capsys, 'benchmark', '--category', 'chair')
+    assert 'invalid choice' in refused(capsys, 'train', 'nothing', '--category', 'laptop')
+    (tmp_path / 'laptop').mkdir()
+    (tmp_path / 'laptop' / 'shape.checkpoint').write_text('')
+    assert '--resume' in refused(capsys, 'train', 'shape', '--category', 'laptop', '--out',
+                                 tmp_path)
+    assert 'required' in refused(capsys)
+    assert 'not above 0' in refused(capsys, 'demo', '--seconds', 0)
+
+
+def test_train_hands_its_arguments_on(tmp_path, monkeypatch):
+    from kinediff3d_core.training import run
+
+    seen = {}
+    monkeypatch.setattr(run, 'train', lambda *a, **k: seen.update(a=a, **k))
+    assert main.main(['train', 'all', '--category', 'laptop', '--steps', '7', '--out',
+                     str(tmp_path)]) == 0
+    assert seen['a'] == (('shape', 'pose', 'latent'), ['laptop'], tmp_path)
+    assert (seen['steps'], seen['seed'], seen['device'], seen['seconds']) == (7, 0, 'cpu', None)
+
+
+def test_demo_without_ros_says_so(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, 'kinediff3d_ros.tools.demo', None)
+    assert 'make demo' in refused(capsys, 'demo', '--headless')
+
+
+def test_demo_is_called(monkeypatch, tmp_path):
+    import types
+
+    seen = []
+    stub = types.SimpleNamespace(run_demo=lambda *a: seen.append(a) or 0)
+    monkeypatch.setitem(sys.modules, 'kinediff3d_ros.tools.demo', stub)
+    assert main.main(['demo', '--seconds', '3', '--headless', '--out', str(tmp_path)]) == 0
+    assert seen == [('laptop', 3.0, True, tmp_path, 5.0)]

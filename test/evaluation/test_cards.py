@@ -1,0 +1,33 @@
+"""Model cards are written from the weights and from what was measured."""
+
+import json
+
+from kinediff3d_core.evaluation import cards
+from kinediff3d_core.networks.checkpoints import NETWORKS, save_network
+from kinediff3d_core.objects.category import get_category
+
+
+def test_card_tells_what_is_in_the_weights_and_in_the_results(tmp_path, capsys):
+    for stage, (network, _) in NETWORKS.items():
+        save_network(network(get_category('cutter')), stage, 'cutter',
+                     tmp_path / 'weights' / 'cutter' / f'{stage}.safetensors',
+                     {'steps': 1234, 'seconds': 56, 'device': 'cpu', 'seed': 7, 'batch': 24})
+    stats = {'mean': 0.0125, 'median': 0.01, 'std': 0.0, 'n': 8}
+    summary = {'joint_state_err': stats, 'cd_w': {**stats, 'mean': 9.5},
+               'failure_rate': {**stats, 'mean': 0.25}}
+    results = tmp_path / 'results'
+    results.mkdir()
+    (results / 'procedural.json').write_text(json.dumps({'cutter': summary, 'box': {}}))
+    arguments = ['--from', str(results), '--weights', str(tmp_path / 'weights')]
+    assert cards.main(arguments) == 0
+    text = (tmp_path / 'weights' / 'cutter' / 'MODEL_CARD.md').read_text()
+    assert '| `pose` (score model) | 1234 steps of 24 views, 56 s on one cpu, seed 7 |' in text
+    assert '| joint state, mm | 12.5 / 10 |' in text
+    assert '| CD-w | 9.5 / 0.01 |' in text
+    assert '| failures (none, or rotation > 20°) | 25.0 % |' in text
+    assert 'blade_joint: 0 to 8 cm' in text
+    assert not (tmp_path / 'weights' / 'box').exists()
+
+    (results / 'procedural.json').write_text('nothing')
+    assert cards.main(arguments) == 2
+    assert capsys.readouterr().err.count('\n') == 1

@@ -1,0 +1,62 @@
+"""``category: auto`` with the shipped weights."""
+
+import numpy as np
+import pytest
+
+from kinediff3d_core.evaluation import confusion
+from kinediff3d_core.evaluation import evaluate as E
+from kinediff3d_core.inference.auto import AutoPipeline, load_pipeline, misfit
+from kinediff3d_core.networks.checkpoints import trained_categories
+from kinediff3d_core.objects.estimate import NoEstimate
+
+NOTHING = np.zeros((0, 3))
+
+@pytest.fixture(scope='module')
+def pipeline():
+    return AutoPipeline.load()
+
+
+def infer(pipeline, sample):
+    return pipeline.infer(depth=sample.depth, intrinsics=sample.intrinsics, mask=sample.mask,
+                          mesh=False)
+
+
+def test_a_thing_is_taken_for_what_it_is_and_what_looks_alike_is_said(pipeline):
+    scissors = infer(pipeline, E.procedural_samples('scissors', seed=5, shapes=False)(0))
+    assert scissors.category == 'scissors'
+    assert scissors.categories['scissors'] > 0.9
+    assert set(scissors.categories) == set(trained_categories())
+    assert sum(scissors.categories.values()) == pytest.approx(1)
+    assert scissors.to_dict()['categories'] == scissors.categories
+
+    # A laptop might be a flat box; nothing else comes near.
+    estimate = infer(pipeline, E.procedural_samples('laptop', seed=5, shapes=False)(2))
+    assert estimate.category == 'laptop'
+    assert estimate.categories['laptop'] + estimate.categories['box'] > 0.9
+
+    own = misfit(pipeline.pipelines['laptop'], estimate, NOTHING)
+    only = AutoPipeline({'laptop': pipeline.pipelines['laptop']})
+    other = infer(only, E.procedural_samples('box', seed=5, shapes=False)(0))
+    assert own < 0.4 * misfit(only.pipelines['laptop'], other, NOTHING)
+    states = pipeline.generate(estimate, [1.0])
+    assert len(states.decoder) == 2
+
+
+def test_what_cannot_be_answered_is_said_once(pipeline, tmp_path):
+    with pytest.raises(NoEstimate, match='20 points on the object, at least 100'):
+        pipeline.infer(np.full((20, 3), 0.5, dtype=np.float32))
+    with pytest.raises(ValueError, match='points must be'):
+        pipeline.infer(np.zeros((20, 2), dtype=np.float32))
+    with pytest.raises(ValueError, match='no category has weights in'):
+        load_pipeline('auto', weights=tmp_path)
+
+
+def test_confusion_counts_every_view(pipeline, tmp_path, capsys):
+    only = AutoPipeline({'laptop': pipeline.pipelines['laptop']})
+    result = confusion.confusion(only, 2, seed=5, quiet=True)
+    assert result['laptop']['taken_for'] == {'laptop': 2}
+    assert result['laptop']['sure'] == pytest.approx(1)
+    assert result['laptop']['sure_when_wrong'] is None
+    assert '| laptop | 2 | · | 1.00 | – |' in confusion.table(result)
+    assert confusion.main(['--weights', str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count('\n') == 1

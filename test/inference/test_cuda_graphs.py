@@ -1,0 +1,123 @@
+"""Calls replayed from CUDA graphs give what the calls give."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from kinediff3d_core.evaluation.evaluate import procedural_samples
+from kinediff3d_core.inference import cuda_graphs
+from kinediff3d_core.inference.cuda_graphs import LIMIT, Graphs
+from kinediff3d_core.inference.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class Pair:
+    a: Tensor
+    b: tuple[Tensor, float]
+
+
+def added(pair: Pair, factor: float) -> Pair:
+    return Pair(pair.a + factor * pair.b[0], (pair.a, pair.b[1]))
+
+
+def a_pair(n: int) -> Pair:
+    return Pair(torch.ones(n), (torch.arange(float(n)), 2.0))
+
+
+class Recorded:
+    """Stands in for a captured graph: runs the function, and remembers on which copies."""
+
+    made: list['Recorded'] = []
+
+    def __init__(self, function, args, pool):
+        self.function, self.args, self.given = function, args, []
+        Recorded.made.append(self)
+
+    def replay(self, tensors):
+        self.given.append([t.tolist() for t in tensors])
+        return self.function(*self.args)
+
+
+@pytest.fixture
+def on_gpu(monkeypatch) -> Graphs:
+    """Graphs as on a GPU, but for the capture itself."""
+    monkeypatch.setattr(cuda_graphs, '_Graph', Recorded)
+    monkeypatch.setattr(torch.cuda, 'graph_pool_handle', lambda: (0, 0))
+    Recorded.made = []
+    return Graphs(torch.device('cuda'))
+
+
+def test_without_a_gpu_calls_are_made_as_they_are(monkeypatch):
+    monkeypatch.setattr(cuda_graphs, '_Graph', None)
+    run = Graphs(torch.device('cpu'))
+    for _ in range(3):
+        assert run(added, a_pair(3), 2.0).a.tolist() == [1, 3, 5]
+
+
+def test_the_second_call_is_captured_and_replayed_with_the_tensors_given(on_gpu):
+    on_gpu(added, a_pair(3), 2.0)
+    assert not Recorded.made
+    for _ in range(2):
+        on_gpu(added, a_pair(3), 2.0)
+    on_gpu(added, Pair(torch.zeros(3), (torch.zeros(3), 2.0)), 2.0)
+    graph, = Recorded.made
+    assert graph.given == [[[1, 1, 1], [0, 1, 2]]] * 2 + [[[0, 0, 0], [0, 0, 0]]]
+
+
+@pytest.mark.parametrize('other', [
+    (added, a_pair(4), 2.0), (added, a_pair(3), 3.0),
+    (added, Pair(torch.ones(3), (torch.arange(3), 2.0)), 2.0),
+    (added, Pair(torch.ones(3), (torch.arange(3.0), 1.0)), 2.0)])
+def test_other_shapes_types_and_constants_are_other_graphs(on_gpu, other):
+    for _ in range(2):
+        on_gpu(added, a_pair(3), 2.0)
+        on_gpu(*other)
+    assert len(Recorded.made) == 2
+
+
+def test_graphs_that_were_not_used_for_longest_make_way(on_gpu):
+    for n in (1, 1, *range(2, LIMIT + 1), 1, LIMIT + 1):
+        on_gpu(added, a_pair(n), 2.0)
+    on_gpu(added, a_pair(1), 2.0)
+    assert len(Recorded.made) == 1 and len(Recorded.made[0].given) == 3
+    on_gpu(added, a_pair(2), 2.0)
+    assert len(Recorded.made) == 1
+
+
+def test_what_cannot_be_captured_runs_as_it_is_and_says_so_once(on_gpu, monkeypatch, caplog):
+    def refuse(*_):
+        raise RuntimeError('operation not permitted when stream is capturing')
+
+    monkeypatch.setattr(cuda_graphs, '_Graph', refuse)
+    for _ in range(4):
+        assert on_gpu(added, a_pair(3), 2.0).a.tolist() == [1, 3, 5]
+    assert len(caplog.records) == 1 and 'added' in caplog.text and 'not permitted' in caplog.text
+
+
+def test_a_full_memory_is_told(on_gpu, monkeypatch):
+    def refuse(*_):
+        raise torch.OutOfMemoryError('CUDA out of memory')
+
+    monkeypatch.setattr(cuda_graphs, '_Graph', refuse)
+    on_gpu(added, a_pair(3), 2.0)
+    with pytest.raises(torch.OutOfMemoryError):
+        on_gpu(added, a_pair(3), 2.0)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
+def test_replayed_estimates_are_those_of_the_calls():
+    view = procedural_samples('laptop', 0)(0)
+    pipeline = Pipeline.load('laptop', device='cuda')
+
+    def answer():
+        return pipeline.infer(depth=view.depth, intrinsics=view.intrinsics,
+                              mask=view.mask, mesh=False)
+
+    called = answer()
+    replayed = [answer() for _ in range(3)][-1]
+    assert any(g is not None for g in pipeline.graphs._graphs.values())
+    assert replayed.joints[0].position == pytest.approx(called.joints[0].position, abs=1e-3)
+    assert replayed.T_camera_base == pytest.approx(called.T_camera_base, abs=1e-3)

@@ -1,0 +1,193 @@
+"""Networks: shapes, invariances, weights on disk, and training that resumes."""
+
+import pytest
+import torch
+
+from kinediff3d_core.evaluation.cards import before
+from kinediff3d_core.geometry.kinematics import forward_kinematics
+from kinediff3d_core.geometry.rigid import rotation_angle, rotation_from_6d, transform_points
+from kinediff3d_core.networks.checkpoints import (
+    LARGE,
+    SHIPPED,
+    load_network,
+    read_notes,
+    save_network,
+)
+from kinediff3d_core.networks.kavae import KAVAE, PRIOR_STD, kl_to_prior, segmentation_logits
+from kinediff3d_core.networks.latent import LatentDenoiser
+from kinediff3d_core.networks.pointnet import PointTokens, farthest_points
+from kinediff3d_core.networks.score import ScoreModel, State, pack_state, unpack_state
+from kinediff3d_core.objects.category import get_category
+from kinediff3d_core.training.pool import Pool
+from kinediff3d_core.training.run import _start_from, train
+from kinediff3d_core.training.stages import LatentStage
+
+LAPTOP = get_category('laptop')
+
+
+def test_kl_is_that_of_torch_distributions():
+    g = torch.Generator().manual_seed(0)
+    mu, log_var = torch.randn(5, 8, generator=g), torch.randn(5, 8, generator=g)
+    expected = torch.distributions.kl_divergence(
+        torch.distributions.Normal(mu, (0.5 * log_var).exp()),
+        torch.distributions.Normal(torch.zeros_like(mu), PRIOR_STD)).sum(-1).mean()
+    torch.testing.assert_close(kl_to_prior(mu, log_var), expected)
+
+
+def test_code_does_not_depend_on_the_joint_state():
+    """A labelled cloud in two joint states, articulation undone, gives one and the same Z."""
+    net = KAVAE(LAPTOP).eval()
+    origin = torch.tensor([[[-0.4, 0.0, 0.03]]])
+    lid = torch.randn(1, 200, 3) * 0.3
+    base = torch.randn(1, 200, 3) * 0.3
+    centre, half = torch.zeros(1, 2, 3), torch.ones(1, 2, 3)
+    codes = []
+    for angle in (0.3, 1.9):
+        q = torch.tensor([[angle]])
+        poses = forward_kinematics(LAPTOP.joints, torch.eye(4)[None], q, origin, net.axis[None])
+        cloud = torch.cat([base, transform_points(poses[:, 1], lid)], dim=1)
+        parts = net.part_frames(cloud, q, origin)
+        codes.append(net.encode(torch.stack([parts[:, 0, :200], parts[:, 1, 200:]], dim=1),
+                                centre, half, origin, torch.ones(1, 2, dtype=torch.bool))[0])
+    torch.testing.assert_close(codes[0], codes[1], atol=1e-5, rtol=1e-4)
+
+
+def test_field_far_from_the_box_is_the_distance_to_it():
+    net = KAVAE(LAPTOP).eval()
+    field = net.decode(torch.zeros(1, 64), torch.zeros(1, 1))
+    p = torch.tensor([[[[3.0, 0.0, 0.0]], [[0.0, 3.0, 0.0]]]])
+    sdf = net.query(field, p)
+    for k, axis in ((0, 0), (1, 1)):
+        expected = 3.0 - field.centre[0, k, axis] - field.half[0, k, axis]
+        assert sdf[0, k, 0].item() == pytest.approx(expected.item(), abs=0.3)
+    assert segmentation_logits(sdf).shape == (1, 1, 2)
+
+
+def test_state_vectors_round_trip():
+    T = torch.eye(4).repeat(6, 1, 1)
+    T[:, :3, :3] = rotation_from_6d(torch.randn(6, 6))
+    T[:, :3, 3] = torch.randn(6, 3)
+    axis = torch.nn.functional.normalize(torch.randn(6, 2, 3), dim=-1)
+    state = State(T, torch.randn(6, 2), torch.randn(6, 2, 3), axis)
+    centroid = torch.randn(3)
+    back = unpack_state(pack_state(state, centroid), centroid)
+    for name in ('T_camera_base', 'q', 'origin', 'axis'):
+        torch.testing.assert_close(getattr(back, name), getattr(state, name), atol=1e-5, rtol=1e-5)
+
+
+def test_farthest_points_cover_the_cloud():
+    p = torch.rand(2, 400, 3, generator=torch.Generator().manual_seed(0))
+    far = torch.gather(p, 1, farthest_points(p, 40)[..., None].expand(-1, -1, 3))
+    assert torch.cdist(p, far).amin(2).max() < torch.cdist(p, p[:, :40]).amin(2).max()
+
+
+def test_tokens_do_not_depend_on_the_order_of_points():
+    net = PointTokens(3).eval()
+    p = torch.randn(1, 256, 3, generator=torch.Generator().manual_seed(0))
+    order = torch.cat([torch.zeros(1, dtype=torch.long), 1 + torch.randperm(255)])
+    torch.testing.assert_close(net(p, p), net(p[:, order], p[:, order]), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(('stage', 'network'), [('shape', KAVAE), ('pose', ScoreModel),
+                                                ('latent', LatentDenoiser)])
+def test_weights_round_trip(tmp_path, stage, network):
+    """Large matrices come back to half a step of 8 bits a row, all else to half precision."""
+    net, path = network(LAPTOP).eval(), tmp_path / f'{stage}.safetensors'
+    save_network(net, stage, 'laptop', path)
+    back = load_network(stage, 'laptop', tmp_path)
+    for name, value in net.state_dict().items():
+        step = torch.zeros(())
+        if value.ndim == 2 and value.numel() >= LARGE:
+            step = value.abs().amax(1, keepdim=True) / 127
+        off = (back.state_dict()[name] - value).abs()
+        assert (off <= 0.51 * step + 1e-3 * value.abs() + 1e-6).all(), name
+    assert path.stat().st_size < 1.3 * sum(p.numel() for p in net.parameters())
+
+
+def test_weights_that_were_stored_stay_as_they_are_when_stored_again(tmp_path):
+    first, second = tmp_path / 'a' / 'pose.safetensors', tmp_path / 'b' / 'pose.safetensors'
+    save_network(ScoreModel(LAPTOP), 'pose', 'laptop', first)
+    loaded = load_network('pose', 'laptop', first.parent)
+    save_network(loaded, 'pose', 'laptop', second)
+    again = load_network('pose', 'laptop', second.parent)
+    for name, value in loaded.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, atol=1e-6, rtol=1e-3)
+
+
+def test_bad_weights_are_named(tmp_path):
+    with pytest.raises(ValueError, match='no weights at .*kinediff3d train pose'):
+        load_network('pose', 'laptop', tmp_path)
+    path = tmp_path / 'pose.safetensors'
+    save_network(ScoreModel(LAPTOP), 'pose', 'laptop', path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:len(whole) // 2])
+    with pytest.raises(ValueError, match='not a whole safetensors file'):
+        load_network('pose', 'laptop', tmp_path)
+    path.write_bytes(b'PK\x03\x04 not weights at all')
+    with pytest.raises(ValueError, match='not a whole safetensors file'):
+        load_network('pose', 'laptop', tmp_path)
+    save_network(ScoreModel(LAPTOP), 'shape', 'laptop', path)
+    with pytest.raises(ValueError, match="holds 'shape' weights"):
+        load_network('pose', 'laptop', tmp_path)
+    save_network(KAVAE(LAPTOP), 'pose', 'laptop', path)
+    with pytest.raises(ValueError, match='does not fit this version'):
+        load_network('pose', 'laptop', tmp_path)
+
+
+@pytest.mark.slow
+def test_training_learns_resumes_and_repeats(tmp_path):
+    """All stages in one call; a second call goes on from the checkpoint; a seed repeats itself."""
+    torch.set_num_threads(2)
+    arguments = {'stages': ['shape', 'pose', 'latent'], 'categories': ['laptop'], 'batch': 4,
+                 'refresh': 0, 'fill': 8}
+    train(out=tmp_path / 'a', steps=3, **arguments)
+    train(out=tmp_path / 'b', steps=3, **arguments)
+    for stage in arguments['stages']:
+        a, b = ((tmp_path / run / 'laptop' / f'{stage}.safetensors').read_bytes()
+                for run in 'ab')
+        assert a == b or _same(tmp_path, stage)
+    train(out=tmp_path / 'a', steps=5, **arguments)
+    saved = torch.load(tmp_path / 'a' / 'laptop' / 'pose.checkpoint', weights_only=True)
+    assert saved['step'] == 5
+    with pytest.raises(ValueError, match="unknown stage 'pise'"):
+        train(['pise'], ['laptop'], tmp_path)
+
+
+def test_training_starts_from_given_weights(tmp_path):
+    """One step at a warm-up's rate moves trained weights by almost nothing."""
+    train(['pose'], ['laptop'], tmp_path, steps=1, batch=4, refresh=0, fill=8, start=SHIPPED)
+    given, made = (load_network('pose', 'laptop', folder).state_dict()
+                   for folder in (None, tmp_path))
+    for name, value in given.items():
+        torch.testing.assert_close(made[name], value, atol=2e-4, rtol=2e-2)
+    told = read_notes(tmp_path / 'laptop' / 'pose.safetensors')
+    assert told['steps'] == 1
+    assert told['before'] == read_notes(SHIPPED / 'laptop' / 'pose.safetensors')
+    chain = [told['before']['steps'], *(b['steps'] for b in before(told['before']))]
+    assert [b['steps'] for b in before(told)] == chain
+
+
+def test_a_latent_stage_that_starts_from_given_weights_measures_its_codes_anew():
+    network = LatentDenoiser(LAPTOP)
+    _start_from(network, load_network('latent', 'laptop'), SHIPPED)
+    assert not network.mean.any() and network.std.any()
+    with pytest.raises(ValueError, match='other sizes'):
+        _start_from(ScoreModel(LAPTOP), load_network('pose', 'drawer'), SHIPPED)
+
+
+def _same(folder, stage):
+    one, two = (load_network(stage, 'laptop', folder / run / 'laptop').state_dict()
+                for run in 'ab')
+    return all(torch.equal(one[k], two[k]) for k in one)
+
+
+def test_predicted_states_are_those_that_inference_starts_from():
+    pool = Pool('laptop', torch.device('cpu'), 5, False, 2, 32)
+    pool.refresh(32)
+    _, cloud, T, q = pool.draw_views(64, 512)
+    stage = LatentStage(LAPTOP, load_network('shape', 'laptop'))
+    state = stage.predicted(load_network('pose', 'laptop'), cloud, pool.generator)
+    angle = rotation_angle(state.T_camera_base[:, :3, :3], T[:, :3, :3])
+    for half in (slice(0, None, 2), slice(1, None, 2)):  # regressed, sampled
+        assert torch.rad2deg(angle[half].median()) < 8
+        assert torch.rad2deg((state.q - q)[half].abs().median()) < 8

@@ -1,0 +1,142 @@
+"""Contact frames: laws that they keep, on boxes with and without handles and on the families."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import trimesh
+from estimates import box_mesh, laptop_estimate
+
+from kinediff3d_core.objects.contact import contact_on, contacts
+from kinediff3d_core.objects.estimate import JointEstimate, Mesh
+
+UP = np.array([0.0, 0.0, 1.0])
+
+
+def joined(*meshes):
+    start = np.cumsum([0] + [len(m.vertices) for m in meshes])
+    return Mesh(np.concatenate([m.vertices for m in meshes]),
+                np.concatenate([m.faces + s for m, s in zip(meshes, start[:-1], strict=True)]))
+
+
+def joint(kind, axis):
+    return JointEstimate('j', kind, 'base', 'part', np.zeros(3), np.array(axis, float), 0.1, 0.0,
+                         1.5, 0.0)
+
+
+def off_the_mesh(mesh, point):
+    tm = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    return float(tm.nearest.on_surface(point[None])[1][0]) if trimesh.util.has_module('rtree') \
+        else float(trimesh.proximity.closest_point_naive(tm, point[None])[1][0])
+
+
+def keeps_the_laws(mesh, kind, axis, T, normal):
+    axis = np.asarray(axis, float) / np.linalg.norm(axis)
+    x, y, z, p = (T[:3, i] for i in range(4))
+    np.testing.assert_allclose(T[:3, :3].T @ T[:3, :3], np.eye(3), atol=1e-9)
+    assert np.linalg.det(T[:3, :3]) == pytest.approx(1.0)
+    assert np.linalg.norm(normal) == pytest.approx(1.0)
+    assert off_the_mesh(mesh, p) < 1e-6
+    if kind == 'prismatic':
+        np.testing.assert_allclose(x, axis, atol=1e-9)
+        return
+    lever = p - (p @ axis) * axis
+    assert abs(x @ axis) < 1e-9 and abs(x @ lever) < 1e-9
+    # A small turn moves the point along x.
+    turned = trimesh.transformations.rotation_matrix(1e-5, axis)[:3, :3] @ p - p
+    assert turned @ x == pytest.approx(np.linalg.norm(turned))
+    np.testing.assert_allclose(y, axis, atol=1e-9)
+    assert z @ lever == pytest.approx(np.linalg.norm(lever))
+
+
+def test_far_edge_of_a_lid():
+    mesh = box_mesh((0.22, 0.33, 0.006), (0.11, 0.0, 0.003))
+    T, normal = contact_on(mesh, joint('revolute', (0, -1, 0)), 'laptop', UP)
+    keeps_the_laws(mesh, 'revolute', (0, -1, 0), T, normal)
+    assert T[0, 3] > 0.215 and abs(T[1, 3]) < 0.02
+    assert T[2, 0] > 0.99, 'the closed lid opens upward'
+
+
+def test_handle_of_a_door():
+    """Falling open about its lower edge; the bar stands 4 cm out of its face."""
+    panel = box_mesh((0.03, 0.6, 0.7), (0.015, 0.0, 0.35))
+    bar = box_mesh((0.02, 0.4, 0.02), (0.06, 0.0, 0.6))
+    mesh = joined(panel, bar)
+    T, normal = contact_on(mesh, joint('revolute', (0, 1, 0)), 'dishwasher', UP)
+    keeps_the_laws(mesh, 'revolute', (0, 1, 0), T, normal)
+    assert T[0, 3] > 0.068 and abs(T[2, 3] - 0.6) < 0.011 and abs(T[1, 3]) < 0.05
+    assert T[0, 0] > 0.95, 'it opens forward'
+    plain, _ = contact_on(panel, joint('revolute', (0, 1, 0)), 'dishwasher', UP)
+    assert plain[2, 3] > 0.69
+
+
+@pytest.mark.parametrize('tall', (False, True))
+def test_handle_of_a_drawer(tall):
+    size = (0.01, 0.012, 0.15) if tall else (0.01, 0.15, 0.012)
+    mesh = joined(box_mesh((0.4, 0.5, 0.15)), box_mesh(size, (0.23, 0.0, 0.0)))
+    T, normal = contact_on(mesh, joint('prismatic', (1, 0, 0)), 'drawer', UP)
+    keeps_the_laws(mesh, 'prismatic', (1, 0, 0), T, normal)
+    np.testing.assert_allclose(T[:3, 3], (0.235, 0.0, 0.0), atol=0.01)
+    assert normal[0] > 0.95
+    assert abs(T[1 if tall else 2, 2]) > 0.99, 'a gripper closes across the bar'
+
+
+def test_slider_of_a_cutter():
+    blade = box_mesh((0.1, 0.012, 0.001))
+    knob = box_mesh((0.015, 0.006, 0.008), (-0.03, 0.0, 0.004))
+    T, normal = contact_on(joined(blade, knob), joint('prismatic', (1, 0, 0)), 'cutter', UP)
+    np.testing.assert_allclose(T[:3, 3], (-0.03, 0.0, 0.008), atol=0.006)
+    assert T[2, 2] > 0.9 and T[0, 0] == pytest.approx(1.0)
+
+
+def test_scissors_are_held_at_the_finger_end():
+    half = box_mesh((0.16, 0.01, 0.003), (0.02, 0.0, 0.0))
+    T, _ = contact_on(half, joint('revolute', (0, 0, 1)), 'scissors', UP)
+    assert T[0, 3] < -0.055
+
+
+def test_contacts_move_with_the_part():
+    closed, half_open = (contacts(laptop_estimate(q))[0] for q in (0.0, 1.0))
+    np.testing.assert_allclose(closed.T_part_contact, half_open.T_part_contact)
+    estimate = laptop_estimate(1.0)
+    np.testing.assert_allclose(half_open.T_camera_contact,
+                               estimate.parts[1].T_camera_part @ half_open.T_part_contact)
+    assert (half_open.joint, half_open.part) == ('lid_joint', 'lid')
+    along = half_open.tangent @ estimate.T_camera_base[:3, :3]
+    assert along[2] > 0.4 and along[0] < -0.7, 'an open lid goes up and back'
+
+
+def test_parts_without_meshes_have_no_contact_and_empty_ones_are_refused():
+    e = laptop_estimate()
+    assert not contacts(replace(e, parts=(e.parts[0], replace(e.parts[1], mesh=None))))
+    flat = Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]]))
+    with pytest.raises(ValueError, match='no area'):
+        contact_on(flat, joint('revolute', (0, 1, 0)), 'laptop', UP)
+    with pytest.raises(ValueError, match='axis'):
+        contact_on(box_mesh((1, 1, 1)), joint('revolute', (0, 0, 0)), 'laptop', UP)
+
+
+@pytest.mark.parametrize('name', ['laptop', 'stapler', 'dishwasher', 'drawer'])
+def test_on_a_held_out_object(name):
+    pytest.importorskip('torch')
+    from kinediff3d_core.evaluation.contact_sheet import true_estimate
+    from kinediff3d_core.simulation.families import held_out_generator, sample_instances
+
+    objects = sample_instances(name, 1, held_out_generator(4))
+    estimate = true_estimate(objects, 0, 0.4)
+    found = contacts(estimate)
+    assert [c.joint for c in found] == [j.name for j in estimate.joints]
+    meshes = {p.name: p.mesh for p in estimate.parts}
+    for contact, j in zip(found, estimate.joints, strict=True):
+        mesh = meshes[contact.part]
+        T = contact.T_part_contact
+        assert abs(np.linalg.det(T[:3, :3]) - 1) < 1e-9
+        axis = j.axis / np.linalg.norm(j.axis)
+        if j.joint_type == 'prismatic':
+            assert T[:3, 0] @ axis == pytest.approx(1.0)
+            reach, own = mesh.vertices @ axis, T[:3, 3] @ axis
+        else:
+            across = mesh.vertices - (mesh.vertices @ axis)[:, None] * axis
+            reach = np.linalg.norm(across, axis=-1)
+            own = np.linalg.norm(T[:3, 3] - (T[:3, 3] @ axis) * axis)
+        assert own > np.percentile(reach, 60), 'nearer to the axis than most of the part'

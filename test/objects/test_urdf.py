@@ -1,0 +1,62 @@
+"""What is written is what yourdfpy reads."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yourdfpy
+from estimates import laptop_estimate
+
+from kinediff3d_core.evaluation.metrics import estimated_part_poses
+from kinediff3d_core.io.urdf_folder import write_urdf
+from kinediff3d_core.objects.urdf import urdf_string
+
+
+def test_round_trip(tmp_path):
+    e = laptop_estimate()
+    path = write_urdf(e, tmp_path / 'out')
+    robot = yourdfpy.URDF.load(str(path), build_collision_scene_graph=True, load_meshes=True,
+                               load_collision_meshes=True)
+    assert robot.validate()
+    assert robot.base_link == 'base' and robot.actuated_joint_names == ['lid_joint']
+    joint, truth = robot.joint_map['lid_joint'], e.joints[0]
+    assert joint.type == 'revolute' and (joint.parent, joint.child) == ('base', 'lid')
+    np.testing.assert_allclose(joint.axis, truth.axis, atol=1e-6)
+    np.testing.assert_allclose(joint.origin[:3, 3], truth.origin, atol=1e-6)
+    assert (joint.limit.lower, joint.limit.upper) == pytest.approx((0.0, math.pi))
+    robot.update_cfg({'lid_joint': 0.7})
+    want = estimated_part_poses(e, {'lid_joint': 0.7})[1]
+    np.testing.assert_allclose(robot.get_transform('lid', 'base'), want, atol=1e-6)
+    for part in e.parts:
+        for scene in (robot.scene, robot.collision_scene):
+            mesh = scene.geometry[f'{part.name}.obj']
+            np.testing.assert_allclose(mesh.bounds, [part.mesh.vertices.min(0),
+                                                     part.mesh.vertices.max(0)], atol=1e-6)
+            assert mesh.is_watertight
+    link = robot.link_map['base']
+    assert link.inertial.mass > 0 and np.linalg.eigvalsh(link.inertial.inertia).min() > 0
+    assert sorted(p.name for p in path.parent.rglob('*') if p.is_file()) == [
+        'base.obj', 'lid.obj', 'object.urdf']
+
+
+def test_mesh_uri_and_parts_without_mesh():
+    e = laptop_estimate()
+    assert 'package://demo/lid.obj' in urdf_string(e, 'package://demo/{part}.obj')
+    assert 'file:///x/base.dae' in urdf_string(e, lambda part: f'file:///x/{part}.dae')
+    bare = replace(e, parts=tuple(replace(p, mesh=None) for p in e.parts))
+    text = urdf_string(bare)
+    assert '<mesh' not in text and '<link name="lid"' in text
+
+
+def test_prismatic_and_hostile_names(tmp_path):
+    e = laptop_estimate()
+    joint = replace(e.joints[0], joint_type='prismatic', name='a<b&"c"', upper=0.4)
+    text = urdf_string(replace(e, joints=(joint,)))
+    assert 'a&lt;b&amp;' in text and 'type="prismatic"' in text
+
+
+def test_numbers_that_are_not_finite_are_refused():
+    e = laptop_estimate()
+    with pytest.raises(ValueError, match='nan'):
+        urdf_string(replace(e, joints=(replace(e.joints[0], lower=math.nan),)))

@@ -1,0 +1,115 @@
+"""Finding an object that was put into the image."""
+
+import numpy as np
+import pytest
+import torch
+
+from kinediff3d_core.geometry.camera import Intrinsics, backproject
+from kinediff3d_core.objects.estimate import NoEstimate
+from kinediff3d_core.observation.segmentation import object_in_cloud, segment_cloud, segment_object
+from kinediff3d_core.simulation.families import held_out_generator, sample_instances
+from kinediff3d_core.simulation.render import pixel_rays, render_depth
+from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
+from kinediff3d_core.simulation.views import sample_views
+
+CAMERA = Intrinsics(300.0, 300.0, 159.5, 119.5, 320, 240)
+
+
+@pytest.fixture(scope='module')
+def views():
+    """Eight laptops: exact depth, part ids, poses."""
+    g = held_out_generator(5)
+    instances = sample_instances('laptop', 8, g)
+    q, T = sample_views(instances, g)
+    depth, part = render_depth(instances, q, T, CAMERA)
+    return instances, q, T, depth, part
+
+
+def on_table(views, reach):
+    """The same images with a table of that reach under the objects, and sensor noise."""
+    instances, _, T, depth, part = views
+    rays = pixel_rays(CAMERA)
+    n = T[:, :3, 2]
+    low = instances.bounds[:, 0, 0, 2]
+    point = T[:, :3, 3] + low[:, None] * n
+    t = (point * n).sum(-1)[:, None, None] / torch.einsum('hwc,bc->bhw', rays, n)
+    hit = t[..., None] * rays - T[:, None, None, :3, 3]
+    local = torch.einsum('bhwc,bck->bhwk', hit, T[:, :3, :3])
+    table = torch.where((t > 0) & (local[..., :2].abs().amax(-1) < reach), t, 0.0)
+    out = torch.where((part < 0) & (table > 0), table, depth)
+    noisy, _ = apply_sensor(out, part, torch.Generator().manual_seed(0),
+                            SensorModel(occluded=0.0, hole_share=0.01))
+    return noisy.numpy()
+
+
+def overlap(mask, part, noisy):
+    truth = (part.numpy() >= 0) & (noisy > 0)
+    return (mask & truth).sum() / max((mask | truth).sum(), 1)
+
+
+@pytest.mark.parametrize('reach', [0.5, 50.0])
+def test_objects_on_a_table(views, reach):
+    noisy = on_table(views, reach)
+    scores = [overlap(segment_object(d, CAMERA), p, d)
+              for d, p in zip(noisy, views[4], strict=True)]
+    assert np.median(scores) > 0.95, scores
+    assert min(scores) > 0.8, scores
+
+
+def test_object_in_front_of_nothing_stays_whole(views):
+    noisy, _ = apply_sensor(views[3], views[4], torch.Generator().manual_seed(0),
+                            SensorModel(occluded=0.0, hole_share=0.01))
+    scores = [overlap(segment_object(d, CAMERA), p, d)
+              for d, p in zip(noisy.numpy(), views[4], strict=True)]
+    assert min(scores) > 0.95, scores
+
+
+def test_cloud_and_image_agree(views):
+    noisy = on_table(views, 0.5)
+    for d, p in zip(noisy[:4], views[4], strict=False):
+        truth = p.numpy()[d > 0] >= 0
+        keep = segment_cloud(backproject(d, CAMERA))
+        assert (keep & truth).sum() / (keep | truth).sum() > 0.45
+        points = backproject(d, CAMERA)
+        cloud = object_in_cloud(points)
+        np.testing.assert_array_equal(cloud.points, points[keep])
+        assert len(cloud.others) == -(-(~keep).sum() // 9)
+
+
+def test_wall_behind_the_table(views):
+    noisy = on_table(views, 0.5)
+    depth = np.where(noisy > 0, noisy, 3.0)
+    scores = [overlap(segment_object(d, CAMERA), p, d)
+              for d, p in zip(depth, views[4], strict=True)]
+    assert np.median(scores) > 0.95, scores
+
+
+def test_it_answers_the_same_twice(views):
+    d = on_table(views, 0.5)[0]
+    assert (segment_object(d, CAMERA) == segment_object(d, CAMERA)).all()
+
+
+@pytest.mark.parametrize('value', [0.0, np.nan, -1.0, np.inf])
+def test_empty_images(value):
+    with pytest.raises(NoEstimate, match='0 pixels have depth'):
+        segment_object(np.full((240, 320), value, dtype=np.float32), CAMERA)
+
+
+def test_a_bare_wall_is_no_object():
+    depth = np.full((240, 320), 1.5, dtype=np.float32)
+    depth += np.random.default_rng(0).normal(0, 0.001, depth.shape)
+    try:
+        mask = segment_object(depth, CAMERA)
+    except NoEstimate as reason:
+        assert 'mask' in str(reason)
+    else:
+        pytest.fail(f'{mask.sum()} pixels of a bare wall')
+
+
+def test_wrong_shapes():
+    with pytest.raises(ValueError, match='320'):
+        segment_object(np.ones((100, 100)), CAMERA)
+    with pytest.raises(ValueError, match=r'\(N, 3\)'):
+        segment_cloud(np.ones((100, 4)))
+    with pytest.raises(NoEstimate):
+        segment_cloud(np.zeros((0, 3)))

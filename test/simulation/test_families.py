@@ -1,0 +1,116 @@
+"""Laws that the objects of every procedural family keep."""
+
+import math
+
+import pytest
+import torch
+
+from kinediff3d_core.geometry.camera import Intrinsics
+from kinediff3d_core.geometry.rigid import invert_transform, make_transform, transform_points
+from kinediff3d_core.simulation.families import FAMILIES, sample_instances
+from kinediff3d_core.simulation.render import render_depth
+from kinediff3d_core.simulation.views import posed_corners
+
+N = 8
+DEEP = {'laptop': 0.015}  # m: some lids' rear edges turn into what is behind the hinge
+CAMERA = Intrinsics(75.0, 75.0, 39.5, 29.5, 80, 60)  # a 64th of the test camera's pixels
+
+
+@pytest.fixture(scope='module', params=sorted(FAMILIES))
+def objects(request):
+    return sample_instances(request.param, N, torch.Generator().manual_seed(11))
+
+
+@pytest.fixture(scope='module')
+def surfaces(objects):
+    g = torch.Generator().manual_seed(0)
+    return [objects.surface_points(k, 400, g)[0] for k in range(objects.num_parts)]
+
+
+def test_the_seed_decides(objects):
+    name = objects.category.name
+    again = sample_instances(name, N, torch.Generator().manual_seed(11))
+    other = sample_instances(name, N, torch.Generator().manual_seed(12))
+    assert torch.equal(objects.centre, again.centre)
+    assert torch.equal(objects.upper, again.upper)
+    assert not torch.equal(objects.centre, other.centre)
+
+
+def test_joints(objects):
+    assert (objects.lower < objects.upper).all()
+    assert objects.exists[:, 0].all() and objects.exists[:, 1:].any(1).all()
+    if not objects.category.optional_parts:
+        assert objects.exists.all()
+
+
+def test_frames(objects):
+    """The base's box is centred; so is a moving part's, in what its joint leaves free."""
+    middle = objects.bounds.mean(2)
+    torch.testing.assert_close(middle[:, 0], torch.zeros(N, 3), atol=1e-5, rtol=0)
+    for j, joint in enumerate(objects.category.joints):
+        moving = middle[:, joint.child][objects.exists[:, joint.child]]
+        if joint.joint_type == 'revolute':
+            moving = (moving * objects.axis[0, j]).sum(-1)
+        torch.testing.assert_close(moving, torch.zeros_like(moving), atol=1e-4, rtol=0)
+
+
+def test_sizes(objects):
+    size = (objects.bounds[:, :, 1] - objects.bounds[:, :, 0])[objects.exists]
+    assert (size > 5e-4).all() and (size < 1.5).all()
+
+
+def test_surface_points(objects, surfaces):
+    """They lie on the zero level and in the part's box."""
+    for k, p in enumerate(surfaces):
+        there = objects.exists[:, k]
+        assert objects.part_sdf(k, p)[there].abs().max() < 1e-4
+        low, high = objects.bounds[there, k].unbind(1)
+        assert (p[there] > low[:, None] - 1e-4).all() and (p[there] < high[:, None] + 1e-4).all()
+
+
+def test_boxes_are_tight(objects):
+    """The surface comes close to every face of every part's box."""
+    u, v = torch.meshgrid(torch.linspace(0, 1, 32), torch.linspace(0, 1, 32), indexing='ij')
+    for k in range(objects.num_parts):
+        there = objects[objects.exists[:, k]]
+        low, high = there.bounds[:, k].unbind(1)
+        close = (0.05 * (high - low).amax(-1)).clamp_min(0.003)
+        for axis in range(3):
+            for face in (0.0, 1.0):
+                at = torch.stack([u.flatten(), v.flatten()], dim=-1)
+                at = torch.cat([at[:, :axis], torch.full((len(at), 1), face), at[:, axis:]], dim=1)
+                d = there.part_sdf(k, low[:, None] + at * (high - low)[:, None])
+                assert (d.amin(1) < close).all(), (k, axis, face)
+
+
+def test_moving_parts_do_not_cut_into_the_base(objects, surfaces):
+    deep = DEEP.get(objects.category.name, 3e-3)
+    eye = torch.eye(4).expand(N, 4, 4)
+    for share in (0.0, 0.1, 0.4, 0.7, 1.0):
+        poses = objects.part_poses(objects.lower + share * (objects.upper - objects.lower), eye)
+        for k in range(1, objects.num_parts):
+            there = objects.exists[:, k]
+            own = objects.part_sdf(0, transform_points(poses[:, k], surfaces[k]))
+            assert own[there].min() > -deep, (k, share)
+            back = transform_points(invert_transform(poses[:, k]), surfaces[0])
+            assert objects.part_sdf(k, back)[there].min() > -deep, (k, share)
+
+
+def test_moving_parts_are_seen(objects):
+    """Half open and looked at from ahead and above, a test image has 300 pixels of each."""
+    azimuth, elevation = math.radians(25), math.radians(40)
+    back = torch.tensor([math.cos(elevation) * math.cos(azimuth),
+                         math.cos(elevation) * math.sin(azimuth), math.sin(elevation)])
+    z = -back
+    x = torch.nn.functional.normalize(torch.linalg.cross(z, torch.tensor([0.0, 0.0, 1.0])), dim=0)
+    R = torch.stack([x, torch.linalg.cross(z, x), z])
+    eye = torch.eye(4).expand(N, 4, 4)
+    q = objects.lower + 0.5 * (objects.upper - objects.lower)
+    corners = posed_corners(objects, q, eye)
+    low, high = corners.amin(1), corners.amax(1)
+    camera = (low + high) / 2 + 1.3 * (high - low).norm(dim=-1, keepdim=True) * back
+    T = make_transform(R.expand(N, 3, 3), -(camera @ R.T))
+    _, part = render_depth(objects, q, T, CAMERA)
+    for k in range(1, objects.num_parts):
+        seen = (part == k).flatten(1).sum(1)[objects.exists[:, k]]
+        assert (seen >= 300 / 64).all(), (k, seen.tolist())

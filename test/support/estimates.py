@@ -1,0 +1,45 @@
+"""A hand-made estimate of a laptop, for tests of what is done with estimates."""
+
+import math
+
+import numpy as np
+import trimesh
+
+from kinediff3d_core.evaluation.metrics import move, sample_mesh
+from kinediff3d_core.objects.estimate import (
+    ArticulatedEstimate,
+    JointEstimate,
+    Mesh,
+    Mode,
+    PartEstimate,
+)
+
+
+def box_mesh(extents, centre=(0.0, 0.0, 0.0)):
+    tm = trimesh.creation.box(extents=extents)
+    tm.apply_translation(centre)
+    return Mesh(np.asarray(tm.vertices), np.asarray(tm.faces))
+
+
+def laptop_estimate(position=1.75):
+    """Seen from the front and above, 0.8 m away."""
+    T = np.eye(4)
+    eye = np.array([0.5, 0.25, 0.5])
+    z = -eye / np.linalg.norm(eye)
+    x = np.cross(z, (0, 0, 1.0))
+    x /= np.linalg.norm(x)
+    T[:3, :3] = np.stack([x, np.cross(z, x), z])
+    T[:3, 3] = -T[:3, :3] @ eye
+    origin, axis = np.array([-0.11, 0.0, 0.01]), np.array([0.0, -1.0, 0.0])
+    child = trimesh.transformations.rotation_matrix(position, axis)
+    child[:3, 3] = origin
+    base = PartEstimate('base', T, box_mesh((0.22, 0.33, 0.02)))
+    lid = PartEstimate('lid', T @ child, box_mesh((0.22, 0.33, 0.006), (0.11, 0.0, 0.005)))
+    joint = JointEstimate('lid_joint', 'revolute', 'base', 'lid', origin, axis, position, 0.0,
+                          math.pi, 0.02)
+    rng = np.random.default_rng(0)
+    points = np.concatenate([move(p.T_camera_part, sample_mesh(p.mesh, 400, rng))
+                             for p in (base, lid)])
+    mode = Mode(0.9, T, np.array([position]), 0.001)
+    return ArticulatedEstimate('laptop', (base, lid), (joint,), np.eye(6) * 1e-4, 0.001, 0.9,
+                               (mode,), np.linspace(-1, 1, 8), points, {'pose': 0.02})
