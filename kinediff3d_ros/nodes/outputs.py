@@ -226,8 +226,8 @@ class ObjectOutputs:
         if self._ghost_at is None:
             self._delete(ghosts)
             self._shown = {k: f for k, f in self._shown.items() if k not in ghosts}
-        elif markers := self._ghost():
-            array = MarkerArray(markers=markers)
+        elif ghost := self._ghost():
+            array = MarkerArray(markers=ghost)
             self._markers.publish(array)
             self._shown |= markers.marker_keys(array)
 
