@@ -1,7 +1,7 @@
-"""The stand-ins of pip_ros/ behave as the ROS 2 packages whose names they carry.
+"""The packages of pip_ros/ behave like the ROS 2 packages of the same names.
 
-Where ROS 2 is installed the same tests run against the real packages; what only the stand-ins
-promise is marked ``stand_in``.
+Where ROS 2 is installed, the same tests run on the ROS 2 packages. Tests of behaviour that only
+pip_ros has are marked ``pip_ros_only``.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from tf2_msgs.msg import TFMessage  # noqa: E402
 
 try:
     metadata.distribution('kinediff3d-pip-ros')
-    UPSTREAM = False
+    ROS_INSTALLED = False
 except metadata.PackageNotFoundError:
-    UPSTREAM = True
-stand_in = pytest.mark.skipif(UPSTREAM, reason='upstream leaves this to the caller')
+    ROS_INSTALLED = True
+pip_ros_only = pytest.mark.skipif(ROS_INSTALLED, reason='ROS 2 leaves this to the caller')
 
 
 def stamped(
@@ -55,7 +55,7 @@ def stamped(
     message.header.frame_id = parent
     message.child_frame_id = child
     t, r = message.transform.translation, message.transform.rotation
-    # By default a message takes anything and writes what is no float as garbage.
+    # By default, a message accepts any type and serializes a value that is no float wrongly.
     t.x, t.y, t.z = map(float, translation)
     r.x, r.y, r.z, r.w = map(float, quaternion)
     return message
@@ -86,18 +86,18 @@ def yaw_of(message: TransformStamped) -> float:
 # --- tf2_msgs ------------------------------------------------------------------------------
 
 
-def test_tf_message_survives_the_wire() -> None:
+def test_tf_message_is_unchanged_by_serialization() -> None:
     sent = TFMessage(transforms=[stamped('a', 'b', 1.5, (1, 2, 3)), stamped('b', 'c', 2.5)])
     received = deserialize_message(serialize_message(sent), TFMessage)
     assert received == sent
 
 
-def test_tf_message_has_the_wire_format_of_the_sequence_alone() -> None:
+def test_tf_message_is_serialized_as_a_plain_sequence() -> None:
     """CDR of one transform, byte by byte: header, length 1, stamp, two strings, seven doubles."""
     data = bytes(serialize_message(TFMessage(transforms=[stamped('a', 'b', 3.0, (1, 0, 0))])))
     order = 'little' if data[1] == 1 else 'big'
     words = [int.from_bytes(data[i : i + 4], order) for i in range(4, 20, 4)]
-    assert words == [1, 3, 0, 2]  # one transform; 3 s, 0 ns; 'a' and its closing zero
+    assert words == [1, 3, 0, 2]  # one transform; 3 s, 0 ns; 'a' and its terminating zero
     assert data[20:22] == b'a\0'
     assert np.frombuffer(data[-56:], '<f8' if order == 'little' else '>f8').tolist() == [
         *(1.0, 0.0, 0.0),
@@ -110,7 +110,7 @@ def test_tf_message_has_the_wire_format_of_the_sequence_alone() -> None:
 
 @pytest.fixture
 def buffer() -> tf2_ros.Buffer:
-    """World holds a body that moves and turns from 10 s to 12 s, with a camera fixed to it."""
+    """A body moves and rotates in the world from 10 s to 12 s. A camera is fixed to the body."""
     buffer = tf2_ros.Buffer()
     buffer.set_transform(stamped('world', 'body', 10.0, (0, 0, 0), about_z(0.0)), 'test')
     buffer.set_transform(stamped('world', 'body', 12.0, (2, 4, 0), about_z(math.pi / 2)), 'test')
@@ -131,14 +131,14 @@ def test_lookup_interpolates_between_stamps(buffer, seconds, translation, yaw) -
     assert Time.from_msg(found.header.stamp).nanoseconds == int(seconds * 1e9)
 
 
-def test_lookup_joins_a_chain_and_its_inverse(buffer) -> None:
-    # At 11 s the body is at (1, 2) turned by 45°, the camera one metre ahead of it.
+def test_lookup_composes_a_chain_and_its_inverse(buffer) -> None:
+    # At 11 s the body is at (1, 2), rotated by 45°. The camera is one metre in front of it.
     camera = buffer.lookup_transform('world', 'camera', Time(seconds=11))
     ahead = math.sqrt(0.5)
     assert translation_of(camera) == pytest.approx([1 + ahead, 2 + ahead, 0.0])
     back = buffer.lookup_transform('camera', 'world', Time(seconds=11))
     assert matrix_of(back) @ matrix_of(camera) == pytest.approx(np.eye(4), abs=1e-12)
-    # Across the common parent: the table seen from the camera.
+    # Across the common parent: the table in the frame of the camera.
     table = buffer.lookup_transform('camera', 'table', Time(seconds=11))
     T_world_table = tft.translation_matrix([0, 0, 0.5])
     assert matrix_of(table) == pytest.approx(matrix_of(back) @ T_world_table, abs=1e-12)
@@ -153,7 +153,7 @@ def test_time_zero_means_the_latest_time_of_the_whole_chain(buffer) -> None:
     assert translation_of(found) == pytest.approx([1 + ahead, 2 + ahead, 3])
 
 
-def test_static_transforms_hold_at_every_time_and_have_no_latest_one(buffer) -> None:
+def test_static_transforms_are_valid_at_every_time_and_have_no_latest_time(buffer) -> None:
     for seconds in (1, 11, 1000):
         found = buffer.lookup_transform('body', 'camera', Time(seconds=seconds))
         assert translation_of(found) == [1, 0, 0]
@@ -170,8 +170,8 @@ def test_rotation_takes_the_shorter_arc() -> None:
     assert yaw_of(found) == pytest.approx(0.3)
 
 
-def test_a_frame_is_where_it_is_in_itself() -> None:
-    found = tf2_ros.Buffer().lookup_transform('never_heard_of', 'never_heard_of', Time(seconds=3))
+def test_a_frame_has_the_identity_transform_to_itself() -> None:
+    found = tf2_ros.Buffer().lookup_transform('unknown', 'unknown', Time(seconds=3))
     assert matrix_of(found) == pytest.approx(np.eye(4))
     assert found.header.stamp.sec == 3
 
@@ -191,7 +191,7 @@ def test_a_frame_is_where_it_is_in_itself() -> None:
         ('/world', 'body', 11.0, tf2_ros.InvalidArgumentException),
     ],
 )
-def test_lookup_says_what_is_missing(buffer, target, source, seconds, error) -> None:
+def test_lookup_of_a_missing_transform_raises(buffer, target, source, seconds, error) -> None:
     buffer.set_transform_static(stamped('sea', 'island', 0.0), 'test')
     with pytest.raises(error) as raised:
         buffer.lookup_transform(target, source, Time(seconds=seconds))
@@ -203,7 +203,7 @@ def test_lookup_says_what_is_missing(buffer, target, source, seconds, error) -> 
     assert not possible and reason
 
 
-def test_a_single_stamp_answers_for_itself_only() -> None:
+def test_a_single_sample_is_valid_only_at_its_stamp() -> None:
     buffer = tf2_ros.Buffer()
     buffer.set_transform(stamped('a', 'b', 5.0), 'test')
     assert buffer.can_transform('a', 'b', Time(seconds=5))
@@ -211,7 +211,7 @@ def test_a_single_stamp_answers_for_itself_only() -> None:
         buffer.lookup_transform('a', 'b', Time(seconds=5.001))
 
 
-def test_stamps_may_arrive_out_of_order_and_old_ones_fade() -> None:
+def test_samples_may_arrive_out_of_order_and_old_samples_are_removed() -> None:
     buffer = tf2_ros.Buffer(cache_time=Duration(seconds=2))
     for seconds in (10.0, 11.0, 10.5):
         buffer.set_transform(stamped('a', 'b', seconds, (seconds, 0, 0)), 'test')
@@ -221,7 +221,7 @@ def test_stamps_may_arrive_out_of_order_and_old_ones_fade() -> None:
     buffer.set_transform(stamped('a', 'b', 12.9, (12.9, 0, 0)), 'test')
     assert not buffer.can_transform('a', 'b', Time(seconds=10.2))
     assert buffer.can_transform('a', 'b', Time(seconds=11))
-    buffer.set_transform(stamped('a', 'b', 3.0), 'test')  # older than the buffer reaches
+    buffer.set_transform(stamped('a', 'b', 3.0), 'test')  # older than the history of the buffer
     assert not buffer.can_transform('a', 'b', Time(seconds=3))
 
 
@@ -235,12 +235,12 @@ def test_stamps_may_arrive_out_of_order_and_old_ones_fade() -> None:
         stamped('bad', 'bad', 11.0),
     ],
 )
-def test_malformed_transforms_are_left_out(buffer, bad) -> None:
+def test_malformed_transforms_are_ignored(buffer, bad) -> None:
     buffer.set_transform(bad, 'test')
     assert not buffer.can_transform('world', 'bad', Time(seconds=11))
 
 
-def test_quaternions_of_any_length_are_taken_as_rotations(buffer) -> None:
+def test_quaternions_of_any_length_are_normalized(buffer) -> None:
     twice = tuple(2 * v for v in about_z(0.3))
     buffer.set_transform_static(stamped('world', 'turned', 0.0, quaternion=twice), 'test')
     found = buffer.lookup_transform('world', 'turned', Time(seconds=1))
@@ -248,12 +248,12 @@ def test_quaternions_of_any_length_are_taken_as_rotations(buffer) -> None:
     assert found.transform.rotation.w == pytest.approx(math.cos(0.15))
 
 
-def test_a_leading_slash_is_dropped_when_stored(buffer) -> None:
+def test_a_leading_slash_is_removed_when_a_transform_is_stored(buffer) -> None:
     buffer.set_transform_static(stamped('/world', '/shelf', 0.0, (0, 1, 0)), 'test')
     assert translation_of(buffer.lookup_transform('world', 'shelf', Time())) == [0, 1, 0]
 
 
-def test_a_circle_of_frames_ends_with_an_error() -> None:
+def test_a_loop_of_frames_raises_an_error() -> None:
     buffer = tf2_ros.Buffer()
     buffer.set_transform_static(stamped('a', 'b', 0.0), 'test')
     buffer.set_transform_static(stamped('b', 'a', 0.0), 'test')
@@ -262,7 +262,7 @@ def test_a_circle_of_frames_ends_with_an_error() -> None:
         buffer.lookup_transform('d', 'b', Time(seconds=1))
 
 
-def test_lookup_waits_for_a_transform_that_comes(buffer) -> None:
+def test_lookup_waits_for_a_transform_until_it_arrives(buffer) -> None:
     late = stamped('world', 'body', 13.0, (3, 6, 0), about_z(math.pi / 2))
     timer = threading.Timer(0.2, buffer.set_transform, (late, 'test'))
     timer.start()
@@ -273,7 +273,7 @@ def test_lookup_waits_for_a_transform_that_comes(buffer) -> None:
     timer.join()
 
 
-def test_lookup_gives_up_at_its_timeout(buffer) -> None:
+def test_lookup_raises_after_its_timeout(buffer) -> None:
     begin = time.monotonic()
     with pytest.raises(tf2_ros.ExtrapolationException):
         buffer.lookup_transform('world', 'body', Time(seconds=99), Duration(seconds=0.3))
@@ -285,7 +285,7 @@ def test_lookup_gives_up_at_its_timeout(buffer) -> None:
 
 @pytest.fixture
 def nodes(monkeypatch) -> Iterator[tuple]:
-    """Two nodes of one context in a namespace of their own, both spinning."""
+    """Two spinning nodes of one context, in their own namespace."""
     monkeypatch.setitem(os.environ, 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     context = rclpy.Context()
     rclpy.init(context=context)
@@ -351,7 +351,7 @@ def fields(**columns: tuple[int, int]) -> list[PointField]:
 
 
 def padded_cloud(order: str, row_padding: int) -> tuple[PointCloud2, np.ndarray]:
-    """A 3x2 cloud: gaps between the fields and after them, a colour, and padded rows."""
+    """A 3x2 cloud with gaps between and after the fields, a colour, and padded rows."""
     layout = np.dtype(
         {
             'names': ['x', 'y', 'z', 'rgb'],
@@ -380,7 +380,7 @@ def padded_cloud(order: str, row_padding: int) -> tuple[PointCloud2, np.ndarray]
 
 
 @pytest.mark.parametrize('order', ['<', '>'])
-@pytest.mark.parametrize('padding', [0, pytest.param(16, marks=stand_in)])
+@pytest.mark.parametrize('padding', [0, pytest.param(16, marks=pip_ros_only)])
 def test_clouds_of_either_endianness_and_padding_are_read(order, padding) -> None:
     cloud, expected = padded_cloud(order, padding)
     before = bytes(cloud.data)
@@ -388,7 +388,7 @@ def test_clouds_of_either_endianness_and_padding_are_read(order, padding) -> Non
     assert points.dtype.names == ('x', 'y', 'z', 'rgb')
     assert points['x'].tolist() == [0, 1, 2, 3, 4, 5]
     assert points['rgb'].tolist() == [0x00112233] * 6
-    if not UPSTREAM:
+    if not ROS_INSTALLED:
         assert bytes(cloud.data) == before
     cloud, expected = padded_cloud(order, padding)
     xyz = point_cloud2.read_points_numpy(cloud, field_names=XYZ)
@@ -396,7 +396,7 @@ def test_clouds_of_either_endianness_and_padding_are_read(order, padding) -> Non
     np.testing.assert_array_equal(xyz, expected)
 
 
-def test_xyz32_clouds_survive_the_wire() -> None:
+def test_xyz32_clouds_are_unchanged_by_serialization() -> None:
     points = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
     header = Header(frame_id='camera')
     cloud = point_cloud2.create_cloud_xyz32(header, points)
@@ -409,7 +409,7 @@ def test_xyz32_clouds_survive_the_wire() -> None:
     np.testing.assert_array_equal(point_cloud2.read_points_numpy(received), points)
 
 
-def test_float64_rows_become_32_bits_and_plain_lists_are_taken() -> None:
+def test_float64_arrays_and_lists_become_float32() -> None:
     rows = [(0.1, 0.2, 0.3), (1.0, 2.0, 3.0)]
     for points in (rows, np.array(rows)):
         cloud = point_cloud2.create_cloud_xyz32(Header(), points)
@@ -432,7 +432,7 @@ def test_structured_points_keep_their_types() -> None:
     assert point_cloud2.read_points_numpy(cloud, ['x']).tolist() == [[0.5], [1.5]]
 
 
-def test_nans_are_skipped_where_the_cloud_is_not_dense() -> None:
+def test_nans_are_skipped_if_the_cloud_is_not_dense() -> None:
     points = np.array([[0, 0, 1], [np.nan, 0, 1], [0, 0, 2]], np.float32)
     cloud = point_cloud2.create_cloud_xyz32(Header(), points)
     assert len(point_cloud2.read_points(cloud)) == 3
@@ -442,7 +442,7 @@ def test_nans_are_skipped_where_the_cloud_is_not_dense() -> None:
     assert len(point_cloud2.read_points(cloud, skip_nans=True)) == 3
 
 
-def test_uvs_pick_points_and_columns_keep_the_asked_order() -> None:
+def test_uvs_select_points_and_columns_keep_the_requested_order() -> None:
     cloud, expected = padded_cloud('<', 0)
     picked = point_cloud2.read_points_numpy(cloud, ['x', 'y', 'z'], uvs=[4, 1])
     np.testing.assert_array_equal(picked, expected[[4, 1]])
@@ -482,7 +482,7 @@ ENCODINGS = [
 
 
 def picture(dtype: type, channels: int) -> np.ndarray:
-    """A 4x6 image in which no two values are alike and both bytes of 16 bits count."""
+    """A 4x6 image whose values all differ and, for 16 bits, use both bytes."""
     shape = (4, 6) if channels == 1 else (4, 6, channels)
     count = math.prod(shape)
     step = 1 if dtype is np.uint8 else 257.5 if dtype is np.float32 else 1001
@@ -490,7 +490,7 @@ def picture(dtype: type, channels: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(('encoding', 'dtype', 'channels'), ENCODINGS)
-def test_images_survive_the_wire(encoding, dtype, channels) -> None:
+def test_images_are_unchanged_by_serialization(encoding, dtype, channels) -> None:
     image, header = picture(dtype, channels), Header(frame_id='camera')
     message = CvBridge().cv2_to_imgmsg(image, encoding, header)
     assert (message.height, message.width, message.encoding) == (4, 6, encoding)
@@ -508,8 +508,8 @@ def test_images_survive_the_wire(encoding, dtype, channels) -> None:
 def test_images_of_either_endianness_and_step_are_read(
     encoding, dtype, channels, padding, order
 ) -> None:
-    if UPSTREAM and order == '>' and np.dtype(dtype).itemsize > 1:
-        pytest.skip('needs NumPy < 2 upstream')
+    if ROS_INSTALLED and order == '>' and np.dtype(dtype).itemsize > 1:
+        pytest.skip('the ROS 2 package needs NumPy < 2')
     image = picture(dtype, channels)
     stored = image.astype(np.dtype(dtype).newbyteorder(order))
     message = Image(height=4, width=6, encoding=encoding, is_bigendian=int(order == '>'))
@@ -524,12 +524,12 @@ def test_the_array_is_a_copy() -> None:
     message = CvBridge().cv2_to_imgmsg(picture(np.uint16, 1), '16UC1')
     before = bytes(message.data)
     first = CvBridge().imgmsg_to_cv2(message)
-    if not UPSTREAM:
+    if not ROS_INSTALLED:
         first += 1
         assert bytes(message.data) == before
 
 
-def test_passthrough_names_the_type() -> None:
+def test_passthrough_gives_the_encoding_of_the_type() -> None:
     for dtype, channels, name in [
         (np.uint16, 1, '16UC1'),
         (np.float32, 1, '32FC1'),
@@ -547,7 +547,7 @@ def test_colours_are_reordered() -> None:
     np.testing.assert_array_equal(CvBridge().imgmsg_to_cv2(message, 'rgb8'), image)
 
 
-def test_grey_has_the_weights_of_the_eye() -> None:
+def test_grey_has_the_luma_weights_of_rec_601() -> None:
     primaries = np.zeros((1, 3, 3), np.uint8)
     primaries[0, [0, 1, 2], [0, 1, 2]] = 255
     grey = CvBridge().imgmsg_to_cv2(CvBridge().cv2_to_imgmsg(primaries, 'rgb8'), 'mono8')
@@ -559,7 +559,7 @@ def test_grey_has_the_weights_of_the_eye() -> None:
 @pytest.mark.parametrize(
     ('encoding', 'desired'), [('16UC1', 'mono16'), ('mono8', '8UC1'), ('8UC1', 'mono8')]
 )
-def test_names_of_one_type_are_exchangeable(encoding, desired) -> None:
+def test_encodings_of_the_same_type_are_interchangeable(encoding, desired) -> None:
     image = picture(np.uint8 if '8' in encoding else np.uint16, 1)
     message = CvBridge().cv2_to_imgmsg(image, encoding)
     np.testing.assert_array_equal(CvBridge().imgmsg_to_cv2(message, desired), image)
@@ -573,7 +573,7 @@ def test_unknown_encodings_are_refused(encoding) -> None:
         CvBridge().imgmsg_to_cv2(message)
 
 
-def test_an_encoding_that_does_not_fit_the_array_is_refused() -> None:
+def test_an_encoding_that_does_not_match_the_array_is_refused() -> None:
     for image, encoding in [
         (picture(np.uint16, 1), '32FC1'),
         (picture(np.uint8, 1), 'rgb8'),
@@ -585,15 +585,15 @@ def test_an_encoding_that_does_not_fit_the_array_is_refused() -> None:
         CvBridge().cv2_to_imgmsg([[1, 2]], 'mono8')
 
 
-def test_images_shorter_than_announced_are_refused() -> None:
+def test_images_shorter_than_their_declared_size_are_refused() -> None:
     message = CvBridge().cv2_to_imgmsg(picture(np.uint16, 1), '16UC1')
     message.height = 5
     with pytest.raises(TypeError):  # CvBridgeError is one
         CvBridge().imgmsg_to_cv2(message)
 
 
-@stand_in
-def test_rows_shorter_than_announced_are_refused() -> None:
+@pip_ros_only
+def test_rows_shorter_than_their_declared_width_are_refused() -> None:
     message = CvBridge().cv2_to_imgmsg(picture(np.uint16, 1), '16UC1')
     message.width = 7
     with pytest.raises(CvBridgeError):
@@ -603,7 +603,7 @@ def test_rows_shorter_than_announced_are_refused() -> None:
 # --- tf_transformations --------------------------------------------------------------------
 
 
-def test_quaternions_have_w_last() -> None:
+def test_w_is_the_last_component_of_quaternions() -> None:
     assert tft.quaternion_from_euler(0, 0, math.pi / 2) == pytest.approx(about_z(math.pi / 2))
     assert tft.quaternion_about_axis(0.4, (0, 0, 1)) == pytest.approx(about_z(0.4))
     matrix = tft.quaternion_matrix(about_z(math.pi / 2))
@@ -620,7 +620,7 @@ def test_rotations_round_trip(seed) -> None:
     matrix = tft.quaternion_matrix(q)
     assert matrix[:3, :3] @ matrix[:3, :3].T == pytest.approx(np.eye(3), abs=1e-12)
     assert np.linalg.det(matrix) == pytest.approx(1.0)
-    matrix[:3, 3] = rng.normal(size=3)  # a transform's rotation does not depend on where it is
+    matrix[:3, 3] = rng.normal(size=3)  # has no effect on the rotation of the transform
     assert tft.quaternion_from_matrix(matrix) == pytest.approx(q)
     for axes in ('sxyz', 'rzyx', 'szxz'):
         angles = tft.euler_from_quaternion(q, axes)
@@ -634,19 +634,19 @@ def test_products_and_inverses_are_those_of_the_matrices() -> None:
     assert product == pytest.approx(tft.quaternion_matrix(a) @ tft.quaternion_matrix(b))
     one = tft.quaternion_multiply(a, tft.quaternion_inverse(a))
     assert one == pytest.approx((0, 0, 0, 1), abs=1e-12)
-    # Not of unit length: x y z w products by hand, from i j k algebra.
+    # Not of unit length. The product is worked out by hand from the rules of i, j and k.
     assert tft.quaternion_multiply([1, -2, 3, 4], [-5, 6, 7, 8]) == pytest.approx(
         (-44, -14, 48, 28)
     )
 
 
-def test_slerp_goes_at_constant_speed() -> None:
+def test_slerp_has_constant_angular_speed() -> None:
     for fraction in (0.0, 0.25, 0.5, 1.0):
         q = tft.quaternion_slerp(about_z(0.2), about_z(1.0), fraction)
         assert q == pytest.approx(about_z(0.2 + 0.8 * fraction))
 
 
-def test_rotation_about_a_point_leaves_it_where_it_is() -> None:
+def test_rotation_about_a_point_does_not_move_the_point() -> None:
     matrix = tft.rotation_matrix(0.7, [0, 0, 1], point=[1, 2, 3])
     assert matrix @ [1, 2, 3, 1] == pytest.approx([1, 2, 3, 1])
     assert matrix[:3, :3] == pytest.approx(tft.quaternion_matrix(about_z(0.7))[:3, :3])
@@ -660,8 +660,8 @@ def test_matrices_concatenate_from_left_to_right() -> None:
     assert tft.inverse_matrix(both) @ both == pytest.approx(np.eye(4))
 
 
-@stand_in
-def test_the_stand_ins_do_not_load_opencv_or_torch() -> None:
+@pip_ros_only
+def test_opencv_is_not_loaded() -> None:
     for name in ('cv_bridge', 'tf2_ros', 'sensor_msgs_py', 'tf_transformations'):
         assert 'site-packages' in str(sys.modules[name].__file__)
     assert 'cv2' not in sys.modules
