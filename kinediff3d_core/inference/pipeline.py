@@ -22,7 +22,7 @@ from kinediff3d_core.diffusion.ddpm import sample_ancestral, sample_ddim
 from kinediff3d_core.diffusion.ve_sde import sample_fixed, sample_rk45
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.geometry.kinematics import joint_units
-from kinediff3d_core.geometry.rigid import to_part_frames
+from kinediff3d_core.geometry.rigid import shift_covariance, to_part_frames
 from kinediff3d_core.inference import refinement, residuals
 from kinediff3d_core.inference.cuda_graphs import Graphs
 from kinediff3d_core.inference.hypotheses import (
@@ -37,11 +37,7 @@ from kinediff3d_core.inference.hypotheses import (
 )
 from kinediff3d_core.inference.meshing import extract_mesh
 from kinediff3d_core.inference.presets import PRESETS, Preset
-from kinediff3d_core.inference.uncertainty import (
-    accuracy_probability,
-    fit_confidence,
-    shift_covariance,
-)
+from kinediff3d_core.inference.uncertainty import accuracy_probability, fit_confidence
 from kinediff3d_core.networks.checkpoints import (
     CovarianceScale,
     load_covariance_scale,
@@ -58,6 +54,7 @@ from kinediff3d_core.objects.estimate import (
     Mode,
     NoEstimate,
     PartEstimate,
+    transform_mesh,
 )
 from kinediff3d_core.observation.cloud import ObjectCloud, object_cloud
 from kinediff3d_core.observation.free_space import Observation, observe
@@ -273,8 +270,9 @@ class Pipeline:
         poses = [at[p.name] for p in estimate.parts]
         held = [p.mesh for p in estimate.parts]
         chain = [m if m is not None else d for m, d in zip(held, decoded, strict=True)]
-        return Generated(given, tuple(_posed(m, T) for m, T in zip(decoded, poses, strict=True)),
-                         tuple(_posed(m, T) for m, T in zip(chain, poses, strict=True)))
+        return Generated(given, *(
+            tuple(transform_mesh(T, m) for m, T in zip(meshes, poses, strict=True))
+            for meshes in (decoded, chain)))
 
     def _sample_states(self, clouds: Tensor, generator: torch.Generator) -> State:
         """Regressed states of each choice of points, then samples of the score model, in turn."""
@@ -547,7 +545,3 @@ def _metric(T: Tensor, scale: float) -> np.ndarray:
     out: np.ndarray = T.double().cpu().numpy().copy()
     out[:3, 3] *= scale
     return out
-
-
-def _posed(mesh: Mesh, T: np.ndarray) -> Mesh:
-    return Mesh(mesh.vertices @ T[:3, :3].T + T[:3, 3], mesh.faces)
