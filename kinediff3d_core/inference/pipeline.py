@@ -56,13 +56,16 @@ from kinediff3d_core.objects.estimate import (
     PartEstimate,
     transform_mesh,
 )
-from kinediff3d_core.observation.cloud import ObjectCloud, object_cloud
+from kinediff3d_core.observation.cloud import (
+    ObjectCloud,
+    filter_points,
+    object_cloud,
+    remove_outliers,
+    require_points,
+)
 from kinediff3d_core.observation.free_space import Observation, observe
 from kinediff3d_core.observation.segmentation import segment_object
 
-MAX_POINTS = 4_000_000
-MIN_POINTS = 100
-"""Fewer observed points than this do not fix an object's pose."""
 MAX_RESIDUAL = 0.05
 """Largest mean distance of the cloud to the posed surface that is still an answer, canonical."""
 DRAWN_SHARE = 0.1
@@ -505,27 +508,8 @@ def cloud_of(points: np.ndarray | ObjectCloud | None, depth: np.ndarray | None,
         cloud = found.points
     else:
         found = ObjectCloud.of(cast(np.ndarray | ObjectCloud, points))
-        cloud = np.asarray(found.points, dtype=np.float32)
-        if cloud.ndim != 2 or cloud.shape[1] != 3:
-            raise ValueError(f'points must be (N, 3), got {cloud.shape}')
-        if len(cloud) > MAX_POINTS:
-            raise ValueError(f'{len(cloud)} points are more than {MAX_POINTS}; downsample')
-        cloud = cloud[np.isfinite(cloud).all(1) & (cloud[:, 2] > 0)]
-    cloud = remove_outliers(cloud)
-    if len(cloud) < MIN_POINTS:
-        raise NoEstimate(f'{len(cloud)} points on the object, at least {MIN_POINTS} are '
-                         'needed; move closer or check the mask')
-    return ObjectCloud(cloud, found.others)
-
-
-def remove_outliers(cloud: np.ndarray) -> np.ndarray:
-    """Points whose depth is within reach of the middle half's: background in the mask goes."""
-    if len(cloud) < MIN_POINTS:
-        return cloud
-    low, middle, high = np.percentile(cloud[:, 2], (10, 50, 90))
-    reach = 1.5 * max(high - low, 0.05)
-    kept: np.ndarray = cloud[np.abs(cloud[:, 2] - middle) < reach]
-    return kept
+        cloud = filter_points(found.points)
+    return ObjectCloud(require_points(remove_outliers(cloud)), found.others)
 
 
 def _of_round(values: Sequence[int], i: int) -> int:
