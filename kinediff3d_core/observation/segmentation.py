@@ -240,11 +240,11 @@ def _largest_plane(p: Array, rng: np.random.Generator, config: SegmentationConfi
         d = float(-n @ middle)
         on = np.abs(p @ n + d) < allowed
     # 1.4826 makes a standard deviation of a normal distribution's median absolute deviation.
-    deviation = 1.4826 * float(np.median(np.abs(p[on] @ n + d))) if on.any() else 0.0
+    sigma = 1.4826 * float(np.median(np.abs(p[on] @ n + d))) if on.any() else 0.0
     if d < 0:
         n, d = -n, -d
     return _Plane(n.astype(np.float32), float(np.float32(d)), int(on.sum()),
-                  float(np.clip(3 * deviation, *config.thickness)))
+                  float(np.clip(3 * sigma, *config.thickness)))
 
 
 def _is_support(pixels: _Pixels, on: Array, above: Array, normal: Array,
