@@ -138,6 +138,29 @@ class KinematicTree:
     revolute: Tensor | None
     carried: Tensor
 
+    def motion_jacobian(self, poses: Tensor, axis: Tensor, centre: Tensor, points: Tensor,
+                        gradient: Tensor, part: Tensor) -> Tensor:
+        """d(value at a point carried by its part) / d(twist about ``centre``, q): (H, N, 6 + J).
+
+        A part moves with velocity ``rho + phi x (p - centre)`` by the base's twist (rho, phi), and
+        with ``a x (p - pivot)`` (revolute) or ``a`` (prismatic) by each joint between it and the
+        base, a being the joint's axis in the camera frame.
+
+        Args:
+            poses: (H, K, 4, 4) T_camera_part. axis: (H, J, 3) in the parents' frames.
+            centre: (3,) camera frame.
+            points: (H, N, 3) camera frame. gradient: (H, N, 3) of the value at each of them.
+            part: (H, N) index of the part that carries each point.
+        """
+        a = (poses.index_select(1, self.parents)[..., :3, :3] @ axis[..., None])[..., 0][:, None]
+        if self.revolute is not None:
+            pivots = poses.index_select(1, self.children)[:, None, :, :3, 3]
+            lever = points[..., None, :] - pivots
+            a = torch.where(self.revolute, torch.linalg.cross(a.expand_as(lever), lever), a)
+        along = (a * gradient[..., None, :]).sum(-1)
+        return torch.cat([gradient, torch.linalg.cross(points - centre, gradient),
+                          self.carried[part] * along], dim=-1)
+
 
 @lru_cache
 def kinematic_tree(joints: tuple[Joint, ...], device: torch.device) -> KinematicTree:
@@ -153,29 +176,3 @@ def kinematic_tree(joints: tuple[Joint, ...], device: torch.device) -> Kinematic
                          torch.tensor([j.child for j in joints]).to(device),
                          torch.tensor(revolute)[:, None].to(device) if any(revolute) else None,
                          carried.to(device))
-
-
-def motion_jacobian(joints: tuple[Joint, ...], poses: Tensor, axis: Tensor, centre: Tensor,
-                    points: Tensor, gradient: Tensor, part: Tensor) -> Tensor:
-    """d(value at a point carried by its part) / d(twist about ``centre``, q): (H, N, 6 + J).
-
-    A part moves with velocity ``rho + phi x (p - centre)`` by the base's twist (rho, phi), and
-    with ``a x (p - pivot)`` (revolute) or ``a`` (prismatic) by each joint between it and the base,
-    a being the joint's axis in the camera frame.
-
-    Args:
-        joints: J joints.
-        poses: (H, K, 4, 4) T_camera_part. axis: (H, J, 3) in the parents' frames.
-        centre: (3,) camera frame.
-        points: (H, N, 3) camera frame. gradient: (H, N, 3) of the value at each of them.
-        part: (H, N) index of the part that carries each point.
-    """
-    tree = kinematic_tree(joints, points.device)
-    a = (poses.index_select(1, tree.parents)[..., :3, :3] @ axis[..., None])[..., 0][:, None]
-    if tree.revolute is not None:
-        pivots = poses.index_select(1, tree.children)[:, None, :, :3, 3]
-        lever = points[..., None, :] - pivots
-        a = torch.where(tree.revolute, torch.linalg.cross(a.expand_as(lever), lever), a)
-    along = (a * gradient[..., None, :]).sum(-1)
-    return torch.cat([gradient, torch.linalg.cross(points - centre, gradient),
-                      tree.carried[part] * along], dim=-1)

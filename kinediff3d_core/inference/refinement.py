@@ -16,7 +16,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from kinediff3d_core.geometry.kinematics import joint_units, motion_jacobian
+from kinediff3d_core.geometry.kinematics import joint_units, kinematic_tree
 from kinediff3d_core.geometry.rigid import (
     make_transform,
     rotation_from_vector,
@@ -158,6 +158,7 @@ def _descend(net: KAVAE, field: Field, state: State, seen: Observation, surface:
     unit = (surface - field.centre[:, :, None]) / field.half[:, :, None]
     on_surface_sign = torch.full((H, s), 0.7, device=device)
     dims = codes.spread.shape[1] if codes else 0
+    tree = kinematic_tree(net.category.joints, device)
     y = torch.zeros(H, dims, device=device)
 
     def evaluate(x: State, shape: Field, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -172,8 +173,7 @@ def _descend(net: KAVAE, field: Field, state: State, seen: Observation, surface:
             (there, at), (g, og), (part, surface_part)))
         # A point stands still while the part moves: the distance changes by minus the gradient.
         sign = torch.cat([on.float().neg(), on_surface_sign], dim=1)[..., None]
-        J = motion_jacobian(net.category.joints, poses, x.axis, seen.centroid, where, g,
-                            part) * sign
+        J = tree.motion_jacobian(poses, x.axis, seen.centroid, where, g, part) * sign
         if codes is not None:
             J_layout = layout_jacobian(net, shape, poses, where, g, part) * sign
             J = torch.cat([J, J_layout @ to_layout], dim=-1)
