@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
-from xml.etree import ElementTree
 
 import numpy as np
 import torch
@@ -26,17 +25,15 @@ from kinediff3d_core.data.winding import winding_number
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.geometry.kinematics import Joint, forward_kinematics
 from kinediff3d_core.objects.category import CATEGORIES, Category
-from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.objects.estimate import Mesh, transform_mesh
+from kinediff3d_core.objects.urdf_reader import find_urdf, link_meshes, read_urdf
 from kinediff3d_core.simulation.render import pixel_rays
 from kinediff3d_core.simulation.solids import Instances
 from kinediff3d_core.simulation.views import sample_views
 
 Array = np.ndarray[Any, Any]
 
-MAX_URDF_BYTES = 4 * 2**20
-MAX_MESH_BYTES = 256 * 2**20
 MAX_FACES = 4_000_000
-MESH_KINDS = ('.obj', '.stl', '.ply', '.off', '.glb', '.dae')
 
 SKIN = 1e-4
 """Rays from a surface start this far out, m."""
@@ -125,28 +122,9 @@ def load_object(folder: Path | str, category: Category | None = None,
         ValueError: no or several URDFs, damaged or oversized files, meshes that are missing or
             outside the folder, no movable joint, or joints that are not those of the category.
     """
-    import yourdfpy
-
     path = Path(folder)
-    urdfs = sorted(path.glob('*.urdf'))
-    if len(urdfs) > 1:  # PartNet-Mobility keeps variants beside it
-        urdfs = [p for p in urdfs if p.name == 'mobility.urdf'] or urdfs
-    if len(urdfs) != 1:
-        raise ValueError(f'{path} must hold exactly one *.urdf, it has {len(urdfs)}')
-    source = urdfs[0]
-    content = source.read_bytes()
-    if len(content) > MAX_URDF_BYTES:
-        raise ValueError(f'{source} has {len(content)} bytes, more than {MAX_URDF_BYTES}')
-    if b'<!DOCTYPE' in content or b'<!ENTITY' in content:
-        raise ValueError(f'{source} declares XML entities, which no URDF needs')
-    try:
-        ElementTree.fromstring(content)
-        robot = yourdfpy.URDF.load(str(source), load_meshes=False, build_scene_graph=True,
-                                   load_collision_meshes=False,
-                                   build_collision_scene_graph=False)
-    except Exception as error:  # the XML and URDF parsers raise types of their own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f'{source} is not a readable URDF: {reason}') from error
+    source = find_urdf(path)
+    robot = read_urdf(source)
     movable = [j for j in robot.robot.joints if j.type in ('revolute', 'continuous', 'prismatic')]
     if not movable:
         raise ValueError(f'{source} has no revolute or prismatic joint')
@@ -172,7 +150,7 @@ def _assemble(path: Path, source: Path, robot: Any, movable: list[Any], spec: Ca
     pieces: list[list[Mesh]] = [[] for _ in owners]
     for link in robot.robot.links:
         k = owner(link.name)
-        for mesh in _link_meshes(path, link):
+        for mesh in link_meshes(path, link):
             p = placement.metres * mesh.vertices @ pose[link.name][:3, :3].T
             p = p + pose[link.name][:3, 3]
             pieces[k].append(Mesh(p - pose[owners[k]][:3, 3], mesh.faces))
@@ -294,64 +272,6 @@ def _limits(source: Path, joint: Any) -> tuple[float, float]:
     return float(lower), float(upper)
 
 
-def _link_meshes(folder: Path, link: Any) -> list[Mesh]:
-    """Meshes of a link's visuals (its collisions where it has none), in the link's frame."""
-    import trimesh
-
-    out = []
-    for visual in link.visuals or link.collisions:
-        geometry = visual.geometry
-        if geometry.mesh is not None:
-            tm = _load_mesh(folder, geometry.mesh.filename)
-            vertices = np.asarray(tm.vertices, dtype=np.float64)
-            if geometry.mesh.scale is not None:
-                vertices = vertices * np.asarray(geometry.mesh.scale)
-        else:
-            if geometry.box is not None:
-                tm = trimesh.creation.box(extents=geometry.box.size)
-            elif geometry.cylinder is not None:
-                tm = trimesh.creation.cylinder(geometry.cylinder.radius, geometry.cylinder.length)
-            elif geometry.sphere is not None:
-                tm = trimesh.creation.icosphere(3, geometry.sphere.radius)
-            else:
-                continue
-            vertices = np.asarray(tm.vertices, dtype=np.float64)
-        if visual.origin is not None:
-            vertices = vertices @ visual.origin[:3, :3].T + visual.origin[:3, 3]
-        faces = np.asarray(tm.faces, dtype=np.int64)
-        if not len(faces) or not np.isfinite(vertices).all():
-            raise ValueError(f'{folder}: a mesh of link {link.name!r} has '
-                             f'{"no faces" if not len(faces) else "vertices that are not finite"}')
-        out.append(Mesh(vertices, faces))
-    return out
-
-
-def _load_mesh(folder: Path, name: str) -> Any:
-    """A mesh file inside the object's folder, as a trimesh."""
-    import trimesh
-
-    relative = name.split('://', 1)[-1]
-    root = folder.resolve()
-    file = (root / relative).resolve()
-    if name.startswith('package://') and not file.exists():
-        file = (root / Path(*Path(relative).parts[1:])).resolve()
-    if not file.is_relative_to(root):
-        raise ValueError(f'{folder}: mesh {name!r} lies outside the object\'s folder')
-    if not file.is_file():
-        raise ValueError(f'{folder}: mesh {name!r} does not exist')
-    if file.suffix.lower() not in MESH_KINDS:
-        raise ValueError(f'{folder}: mesh {name!r} is none of {", ".join(MESH_KINDS)}')
-    if file.stat().st_size > MAX_MESH_BYTES:
-        raise ValueError(f'{folder}: mesh {name!r} has more than {MAX_MESH_BYTES} bytes')
-    try:
-        with file.open('rb') as stream:
-            return trimesh.load(stream, file_type=file.suffix[1:].lower(), force='mesh',
-                                process=False, skip_materials=True)
-    except Exception as error:  # trimesh raises whatever its parsers stumbled over
-        raise ValueError(f'{folder}: mesh {name!r} is not readable ({type(error).__name__})'
-                         ) from error
-
-
 def _merged(meshes: Sequence[Mesh]) -> Mesh:
     start = np.cumsum([0] + [len(m.vertices) for m in meshes[:-1]])
     return Mesh(np.concatenate([m.vertices for m in meshes]),
@@ -374,9 +294,8 @@ def render_object(obj: MeshObject, q: Tensor, T_camera_base: Tensor, intrinsics:
 def cast_object(obj: MeshObject, poses: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:
     """Depths (...) and parts (...) along rays (..., 3), z = 1, of an object whose parts stand at
     poses (K, 4, 4), camera frame, m; as :func:`render_object`."""
-    scene = raycasting_scene([Mesh(m.vertices @ T[:3, :3].T + T[:3, 3], m.faces)
-                              for m, T in zip(obj.meshes, poses.double().cpu().numpy(),
-                                              strict=True)])
+    scene = raycasting_scene([transform_mesh(T, m) for m, T in zip(
+        obj.meshes, poses.double().cpu().numpy(), strict=True)])
     ways = rays.float().cpu().numpy()
     hit = scene.cast_rays(np.concatenate([np.zeros_like(ways), ways], axis=-1))
     depth = torch.from_numpy(hit['t_hit'].numpy())
