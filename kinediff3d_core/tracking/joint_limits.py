@@ -62,8 +62,8 @@ class JointLimits:
         step = self._config.learning_rate * beyond * certain
         state = shift_origins(state, step)
         q = torch.where(self._sliding, state.q.clamp_min(self._lower), state.q)
-        self._closest = torch.where(
-            certain, torch.minimum(self._closest + step, q - self._lower), self._closest)
+        self._closest = torch.where(certain, torch.minimum(self._closest, q - self._lower),
+                                    self._closest)
         return replace(state, q=q)
 
     def merge(self, state: State, other: JointLimits, other_state: State) -> State:

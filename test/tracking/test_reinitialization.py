@@ -93,6 +93,24 @@ def test_large_motions_lose_the_object(index, limit, message, sign):
         quality_after().judge(motion, 0.005)
 
 
+@pytest.mark.parametrize(('config', 'index'), [
+    ('max_translation', 1), ('max_rotation', 4), ('max_revolute', 6), ('max_prismatic', 7)])
+def test_motions_up_to_the_limit_are_tracked(config, index):
+    motion = torch.zeros(9)
+    motion[index] = 0.5
+    quality_after(**{config: 0.5}).judge(motion, 0.005)
+    with pytest.raises(TrackingLost):
+        quality_after(**{config: 0.25}).judge(motion, 0.005)
+
+
+def test_scores_up_to_the_limits_are_tracked_and_certain():
+    assert not quality_after(0.25, uncertain_score=0.25, lost_score=0.25).uncertain
+    # Growth of exactly one half and exactly 1, at 1.5 and 2 times the best score.
+    exact = {'growth_ratio': 2.0, 'growth_offset': 0.0, 'uncertain_score': 9.0, 'lost_score': 9.0}
+    assert not quality_after(1.0, 1.5, residual=9.0, **exact).uncertain
+    assert quality_after(1.0, 2.0, residual=9.0, **exact).uncertain
+
+
 FRONT = torch.tensor([1.0, 0.0, 0.0])
 
 
@@ -103,7 +121,7 @@ def seen_from(degrees: float) -> torch.Tensor:
 @pytest.mark.parametrize(('degrees', 'q', 'changed'), [
     (0, (1.0, 0.5, 1.0), False), (29, (1.0, 0.5, 1.0), False), (31, (1.0, 0.5, 1.0), True),
     (180, (1.0, 0.5, 1.0), True),
-    (0, (1.49, 0.5, 1.0), False), (0, (1.51, 0.5, 1.0), True), (0, (0.49, 0.5, 1.0), True),
+    (0, (1.49, 0.5, 1.0), False), (0, (1.5, 0.5, 1.0), False), (0, (1.51, 0.5, 1.0), True), (0, (0.49, 0.5, 1.0), True),
     (0, (1.0, 0.61, 1.0), False), (0, (1.0, 0.63, 1.0), True), (0, (1.0, 0.37, 1.0), True),
     (0, (1.0, 0.5, 2.0), False)])
 def test_a_view_changes_with_direction_and_joints(degrees, q, changed):
