@@ -121,7 +121,8 @@ def seen_from(degrees: float) -> torch.Tensor:
 @pytest.mark.parametrize(('degrees', 'q', 'changed'), [
     (0, (1.0, 0.5, 1.0), False), (29, (1.0, 0.5, 1.0), False), (31, (1.0, 0.5, 1.0), True),
     (180, (1.0, 0.5, 1.0), True),
-    (0, (1.49, 0.5, 1.0), False), (0, (1.5, 0.5, 1.0), False), (0, (1.51, 0.5, 1.0), True), (0, (0.49, 0.5, 1.0), True),
+    (0, (1.49, 0.5, 1.0), False), (0, (1.5, 0.5, 1.0), False),
+    (0, (1.51, 0.5, 1.0), True), (0, (0.49, 0.5, 1.0), True),
     (0, (1.0, 0.61, 1.0), False), (0, (1.0, 0.63, 1.0), True), (0, (1.0, 0.37, 1.0), True),
     (0, (1.0, 0.5, 2.0), False)])
 def test_a_view_changes_with_direction_and_joints(degrees, q, changed):

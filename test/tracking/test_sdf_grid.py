@@ -79,12 +79,12 @@ def test_gradients_are_those_of_the_distances(pipeline, field):
 
 @torch.no_grad()
 def test_missing_parts_are_far_away(pipeline, field):
-    half_there = replace(field, exists=torch.tensor([[1.0, -1.0]]))
-    grid = SdfGrid.from_field(pipeline.shape, half_there)
+    one_part = replace(field, exists=torch.tensor([[1.0, 0.0]]))
+    grid = SdfGrid.from_field(pipeline.shape, one_part)
     x = field.centre[:, :, None].expand(2, -1, 5, -1)
-    assert (grid.query(half_there, x)[:, 1] == FAR).all()
-    assert (grid.nearest(half_there, x)[2] == 0).all()
-    assert (grid.query(half_there, x)[:, 0] < 1).all()
+    assert (grid.query(one_part, x)[:, 1] == FAR).all()
+    assert (grid.nearest(one_part, x)[2] == 0).all()
+    assert (grid.query(one_part, x)[:, 0] < 1).all()
 
 
 @torch.no_grad()

@@ -22,7 +22,14 @@ from tracking_scenes import (
 from kinediff3d_core.evaluation.metrics import angle_deg
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.inference import residuals
-from kinediff3d_core.tracking.config import DEFAULT, JointSearchConfig, MotionConfig
+from kinediff3d_core.tracking import tracker as tracker_module
+from kinediff3d_core.tracking.config import (
+    DEFAULT,
+    JointSearchConfig,
+    MotionConfig,
+    QualityConfig,
+)
+from kinediff3d_core.tracking.fit import FrameFit
 from kinediff3d_core.tracking.reinitialization import TrackingLost
 from kinediff3d_core.tracking.tracker import Tracker
 
@@ -237,3 +244,58 @@ def test_joints_are_searched_after_a_long_pause(pipeline, camera, estimate, paus
     expected = camera.state(START + 5).positions[0] - camera.state(START).positions[0]
     error = abs(answer.joints[0].position - before - expected)
     assert expected > math.radians(30) and found == (error < math.radians(5))
+
+
+@pytest.mark.parametrize(('min_growth', 'always_growth', 'searches'), [
+    (math.inf, math.inf, 1), (-1.0, math.inf, 3), (-1.0, -1.0, 7), (math.inf, -1.0, 7)])
+def test_growth_of_the_score_starts_searches(pipeline, camera, estimate, monkeypatch, min_growth,
+                                             always_growth, searches):
+    """The first frame is searched; then every third with some growth, or every one with much."""
+    calls = []
+
+    class CountingFit(FrameFit):
+        def search_joints(self, state, seen):
+            calls.append(len(state.q))
+            return super().search_joints(state, seen)
+
+    monkeypatch.setattr(tracker_module, 'FrameFit', CountingFit)
+    config = replace(DEFAULT, joint_search=JointSearchConfig(
+        min_growth=min_growth, every=3, always_growth=always_growth))
+    tracker = Tracker(pipeline, estimate, 0.0, config=config)
+    for i in range(7):
+        tracker.track(cloud_of(camera, START), 0.1 * (i + 1))
+    assert calls == [1] * searches
+
+
+def test_uncertainty_of_the_pose_does_not_depend_on_the_motion_model(pipeline, camera, estimate):
+    moving = replace(DEFAULT, motion=MotionConfig(
+        moving_score_ratio=math.inf, still_speed=0.0, still_turn_rate=0.0))
+    covariances = []
+    for config in (DEFAULT, moving):
+        tracker = Tracker(pipeline, estimate, 0.0, config=config)
+        tracker.track(cloud_of(camera, START), 0.1)
+        answer = tracker.track(cloud_of(camera, START), 0.14)
+        covariances.append(np.diag(answer.covariance) / answer.residual ** 2)
+    assert covariances[0] == pytest.approx(covariances[1], rel=0.15)
+
+
+@pytest.mark.parametrize(('share', 'uncertain'), [(1.0, False), (0.1, True)])
+def test_the_first_score_is_compared_with_the_residual_of_the_estimate(pipeline, camera, estimate,
+                                                                       share, uncertain):
+    cloud = cloud_of(camera, START)
+    tracker = Tracker(pipeline, estimate, 0.0)
+    tracker.track(cloud, 0.1)
+    config = replace(DEFAULT, quality=QualityConfig(growth_offset=0.0, lost_growth=math.inf))
+    residual = share * tracker.score * pipeline.category.scale
+    tracker = Tracker(pipeline, replace(estimate, residual=residual), 0.0, config=config)
+    tracker.track(cloud, 0.1)
+    assert tracker.uncertain == uncertain
+
+
+def test_a_hundred_points_are_enough_to_track(pipeline, camera, estimate):
+    cloud = cloud_of(camera, START)
+    cloud = cloud[::len(cloud) // 100][:100]
+    tracker = Tracker(pipeline, estimate, 0.0)
+    with pytest.raises(TrackingLost, match='99 '):
+        tracker.track(cloud[:99], 0.1)
+    assert len(tracker.track(cloud, 0.1).points) == 100
