@@ -9,6 +9,7 @@ from torch import Tensor
 from kinediff3d_core.geometry.kinematics import forward_kinematics, kinematic_tree
 from kinediff3d_core.geometry.rigid import to_part_frames, transform_points
 from kinediff3d_core.inference.cuda_graphs import Graphs
+from kinediff3d_core.inference.shape import Shape
 from kinediff3d_core.networks.kavae import KAVAE, Field
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.observation.free_space import Observation, free_distance
@@ -17,13 +18,13 @@ CLIP = 0.08
 """Distances beyond this say no more than 'far', canonical units."""
 
 
-def part_poses(net: KAVAE, state: State) -> Tensor:
+def part_poses(net: Shape, state: State) -> Tensor:
     """T_camera_part (H, K, 4, 4)."""
     return forward_kinematics(net.category.joints, state.T_camera_base, state.q, state.origin,
                               state.axis)
 
 
-def union_distance(net: KAVAE, field: Field, poses: Tensor, points: Tensor,
+def union_distance(net: Shape, field: Field, poses: Tensor, points: Tensor,
                    ) -> tuple[Tensor, Tensor, Tensor]:
     """Distance of camera-frame points (N, 3) to the posed object of each hypothesis.
 
@@ -75,7 +76,7 @@ def _on_surface(net: KAVAE, field: Field, u: Tensor, lot: Tensor) -> tuple[Tenso
     return x, normal
 
 
-def fit_score(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,
+def fit_score(net: Shape, field: Field, state: State, seen: Observation, surface: Tensor,
               clip: float = CLIP) -> tuple[Tensor, Tensor]:
     """How badly each hypothesis explains the view.
 

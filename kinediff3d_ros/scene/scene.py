@@ -17,8 +17,12 @@ from std_msgs.msg import Header
 
 from kinediff3d_core.inference.auto import AUTO
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
-from kinediff3d_core.tracking.reinitialization import select_tracker
-from kinediff3d_core.tracking.tracker import Tracker, TrackingLost
+from kinediff3d_core.tracking.reinitialization import (
+    TrackingLost,
+    reinitialization_due,
+    select_tracker,
+)
+from kinediff3d_core.tracking.tracker import Tracker
 from kinediff3d_ros.nodes.parameters import PerceptionParameters
 from kinediff3d_ros.scene.frames import CloudFrame, DepthFrame, observe
 from kinediff3d_ros.scene.health import Health
@@ -215,10 +219,9 @@ class Scene:
         one.health.count('tracked')
         self._publish(one, replace(estimate, seconds={
             **view.spent, 'track': time.perf_counter() - start}), view)
-        period, since = self._settings().estimate_period, time.monotonic() - one.looked
-        unsure = tracker.uncertain or tracker.view_changed
-        if one.demand is not None or (unsure and since > tracker.reinitialization_interval) or (
-                period > 0 and since > period):
+        elapsed = time.monotonic() - one.looked
+        if one.demand is not None or reinitialization_due(
+                tracker, elapsed, self._settings().estimate_period):
             one.looked = time.monotonic()
             tracker.mark_view()
             self._look_at(one, view, again=True)
@@ -245,9 +248,9 @@ class Scene:
         candidate = None
         if one.candidate is not None and view.seconds > one.candidate.seconds:
             candidate, one.candidate = one.candidate, None
-        going_on, estimate = select_tracker(tracker, candidate, view.cloud, view.seconds,
-                                       view.T_fixed_camera)
-        if going_on is candidate:
+        selected, estimate = select_tracker(tracker, candidate, view.cloud, view.seconds,
+                                            view.T_fixed_camera)
+        if selected is candidate:
             one.tracker, one.new_shape = candidate, True
         return estimate
 

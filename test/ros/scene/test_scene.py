@@ -39,7 +39,7 @@ from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.inference.presets import PRESETS
 from kinediff3d_core.networks.checkpoints import trained_categories
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
-from kinediff3d_core.tracking.tracker import TrackingLost
+from kinediff3d_core.tracking.reinitialization import TrackingLost
 from kinediff3d_ros.messages import camera_info, images, planning, poses
 from kinediff3d_ros.nodes import endpoints, outputs, perception
 from kinediff3d_ros.nodes.parameters import object_categories
