@@ -39,5 +39,5 @@ class DeformableShape(Shape, Protocol):
     def layout_derivative(self, z: Tensor, q: Tensor) -> Tensor:
         """d(boxes and pivots) / d(code) (H, 6 K + 3 J, D) at codes z (H, D) and q (H, J)."""
 
-    def rebox(self, field: Field, z: Tensor, q: Tensor) -> Field:
+    def with_layout(self, field: Field, z: Tensor, q: Tensor) -> Field:
         """The field with the boxes and pivots of other codes z (H, D)."""

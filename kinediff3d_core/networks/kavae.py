@@ -138,10 +138,12 @@ class KAVAE(nn.Module):
         self.register_buffer('layout_mean', torch.zeros(layout))
         self.register_buffer('layout_std', torch.ones(layout))
 
-    def set_usual(self, centre: Tensor, half: Tensor, origin: Tensor, exists: Tensor) -> None:
-        """Scale layouts to boxes (n, K, 3) and pivots (n, K-1, 3) of many instances.
+    def set_layout_statistics(self, centre: Tensor, half: Tensor, origin: Tensor, exists: Tensor,
+                              ) -> None:
+        """Set mean and standard deviation of the layout from many instances.
 
         Args:
+            centre, half: (n, K, 3) boxes of the parts. origin: (n, K-1, 3) pivots.
             exists: (n, K) which parts each instance has.
         """
         x, mine = pack_layout(centre, half, origin), layout_mask(exists)
@@ -196,8 +198,8 @@ class KAVAE(nn.Module):
         return Field(centre, half, self.plane_decoder(f_kg), bias, self.joint_head(f_kg), origin,
                      exists)
 
-    def rebox(self, field: Field, z: Tensor, q: Tensor) -> Field:
-        """A field with the boxes and pivots of other codes z (B, D_z), its planes stretched."""
+    def with_layout(self, field: Field, z: Tensor, q: Tensor) -> Field:
+        """The field with the boxes and pivots of other codes z (B, D_z); its planes stretch."""
         centre, half, origin, _ = self._boxes(self.feature(z, q))
         return replace(field, centre=centre, half=half, origin=origin)
 

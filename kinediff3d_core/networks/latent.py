@@ -80,11 +80,11 @@ class LatentDenoiser(nn.Module):
         out: Tensor = self.out(self.norm(x)).flatten(1)
         return out
 
-    def spread(self) -> Tensor:
+    def code_covariance_sqrt(self) -> Tensor:
         """Square root (D_z, D_z) of the covariance of a code given one view.
 
-        ``error`` is that covariance, whitened, as met in training with almost nothing but noise
-        for Z_t.
+        ``error`` is that covariance, whitened, measured in training where Z_t is almost pure
+        noise.
         """
         eye = torch.eye(len(self.error), device=self.error.device)
         out: Tensor = self.std[:, None] * torch.linalg.cholesky(self.error + 1e-4 * eye)

@@ -92,6 +92,11 @@ class ScoreModel(nn.Module):
         self.register_buffer('mean', torch.zeros(self.size))
         self.register_buffer('std', torch.ones(self.size))
 
+    @property
+    def mean_positions(self) -> Tensor:
+        """Mean joint positions (J) of the training set, canonical units."""
+        return self.mean[9::7]
+
     def encode(self, points: Tensor) -> Tensor:
         """Feature (B, 256) of clouds (B, N, 3) with their centroid taken off, canonical units."""
         tokens = self.encoder(points, points)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 import torch
@@ -20,9 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kinediff3d_core.inference import refinement, residuals
-from kinediff3d_core.inference.pipeline import MIN_POINTS, Pipeline
+from kinediff3d_core.inference.pipeline import Pipeline
+from kinediff3d_core.inference.presets import SolverConfig
 from kinediff3d_core.inference.uncertainty import accuracy_probability, fit_confidence
-from kinediff3d_core.networks.kavae import KAVAE, Field
+from kinediff3d_core.inference.view import MIN_POINTS
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, Mode
 from kinediff3d_core.observation.cloud import ObjectCloud
@@ -41,8 +41,8 @@ STEPS = (3, 12)
 """Descent steps of a frame, and of one that is late, as the first after a full estimate is."""
 CANDIDATES = 13
 """Positions of each joint, over its range, that a late frame is tried with."""
-WIDTH = 0.03
-"""Width of the robust weights, canonical units."""
+SOLVER = SolverConfig(width=0.03)
+"""The solver of a frame's fit."""
 MAX_MOTION = math.radians(50.0), 0.6, math.radians(60.0), 0.4
 """Motion between two frames that is no tracking any more: rotation (rad), translation (canonical),
 revolute joint (rad), prismatic joint (canonical)."""
@@ -112,8 +112,7 @@ class Tracker:
         self._field, state = pipeline.decode_estimate(estimate)
         self._surface, _ = residuals.surface_samples(pipeline.shape, self._field, SURFACE,
                                                   self._generator, self._run)
-        # The descent asks it for distances and for the tree alone.
-        self._net = cast(KAVAE, SdfGrid.from_field(pipeline.shape, self._field))
+        self._net = SdfGrid.from_field(pipeline.shape, self._field)
         # What follows is of one object: on the CPU, whatever fits are made on.
         self._state = state.to('cpu')
         self._frames = 0
@@ -182,7 +181,7 @@ class Tracker:
         best, loose = slice(stands, stands + 1), hold[:1]
         state, score, residual = states[best], scores[best], residuals[best]
         # How well the base is seen has nothing to do with whether it stands.
-        information = known[best] + len(seen.points) * refinement.POINT_VARIANCE * (
+        information = known[best] + len(seen.points) * SOLVER.point_variance * (
             loose.precision - hold.precision[best])
         self._frames += 1
         growth = self._growth(float(score))
@@ -285,8 +284,8 @@ class Tracker:
             q[1:, i] = torch.linspace(joint.lower / unit, joint.upper / unit, CANDIDATES)
             T, origin, axis = (x.expand(len(q), *x.shape[1:]) for x in (
                 state.T_camera_base, state.origin, state.axis))
-            score, _ = self._run(residuals.fit_score, self._net, self._field,
-                                 State(T, q, origin, axis).to(self._device), seen, self._surface)
+            score, _ = self._run(residuals.fit_score, self._problem(seen),
+                                 State(T, q, origin, axis).to(self._device))
             state = replace(state, q=q[int(score.argmin())][None])
         return state
 
@@ -303,10 +302,14 @@ class Tracker:
     def _fitted(self, start: State, seen: Observation, steps: int, hold: refinement.Prior,
                 ) -> tuple[State, Tensor, Tensor, Tensor]:
         """State, information, score and residual after so many steps of the descent."""
-        state, *rest = self._run(_fit, self._net, self._field, start.to(self._device), seen,
-                                 self._surface, steps, hold.to(self._device))
+        state, *rest = self._run(_fit, self._problem(seen), start.to(self._device),
+                                 replace(SOLVER, iterations=steps), hold.to(self._device))
         information, score, residual = (x.cpu() for x in rest)
         return state.to('cpu'), information, score, residual
+
+    def _problem(self, seen: Observation) -> residuals.Problem:
+        """What a frame's fit is made to."""
+        return residuals.Problem(self._net, self._field, seen, self._surface)
 
     def _growth(self, score: float) -> float:
         """How far a score has grown, 1 where the object counts as lost."""
@@ -390,8 +393,7 @@ class Tracker:
         return replace(estimate, confidence=min(1.0, sure))
 
 
-def _fit(net: KAVAE, field: Field, start: State, seen: Observation, surface: Tensor, steps: int,
-         hold: refinement.Prior) -> tuple[State, Tensor, Tensor, Tensor]:
-    state, information = refinement.descend_sdf(net, field, start, seen, surface, steps, WIDTH,
-                                                hold)
-    return state, information, *residuals.fit_score(net, field, state, seen, surface)
+def _fit(problem: residuals.Problem, start: State, solver: SolverConfig, hold: refinement.Prior,
+         ) -> tuple[State, Tensor, Tensor, Tensor]:
+    state, information = refinement.refine_pose(problem, start, solver, hold)
+    return state, information, *residuals.fit_score(problem, state)
