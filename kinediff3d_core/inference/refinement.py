@@ -33,6 +33,7 @@ from kinediff3d_core.inference.residuals import (
     code_prior,
     part_poses,
     pose_prior,
+    robust_term,
     view_residuals,
 )
 from kinediff3d_core.inference.shape import DeformableShape, Shape
@@ -145,7 +146,7 @@ def refine_pose_and_code(problem: Problem, state: State, codes: Codes, config: S
     """
     objective = _Objective(problem, state, config, codes, prior)
     x, term = _minimize(objective, state)
-    information = _schur_complement(term.hessian, objective.size)
+    information = schur_complement(term.hessian, objective.size)
     return (x.state, x.field, information * len(problem.observation.points),
             codes.at(x.code_offset))
 
@@ -206,7 +207,7 @@ class _Objective:
         if self.codes is not None:
             J_layout = residuals.layout_jacobian(shape, field, poses)
             J = torch.cat([J, J_layout @ self.layout_jacobian], dim=-1)
-        view = _robust_term(residuals.value, J, self.weight, self.config.width)
+        view = robust_term(residuals.value, J, self.weight, self.config.width)
         return self._add_priors(view, x)
 
     def _add_priors(self, view: QuadraticTerm, x: _Unknowns) -> QuadraticTerm:
@@ -261,18 +262,6 @@ def _minimize(objective: _Objective, state: State) -> tuple[_Unknowns, Quadratic
     return x, term
 
 
-def _robust_term(r: Tensor, J: Tensor, weight: Tensor, width: float) -> QuadraticTerm:
-    """Gauss-Newton model of residuals r (H, N) with Jacobian J (H, N, n) and weights (N).
-
-    The loss is Geman and McClure's, r^2 / (1 + r^2 / width^2).
-    """
-    square = r.square()
-    w = weight * (width ** 2 / (width ** 2 + square)).square()
-    cost = (weight * square / (1 + square / width ** 2)).sum(1)
-    JW = J * w[..., None]
-    return QuadraticTerm(cost, (JW * r[..., None]).sum(1), J.transpose(1, 2) @ JW)
-
-
 def _damped_step(term: QuadraticTerm, damping: Tensor, size: int, least: float) -> Tensor:
     """Minus (hessian + damping)^-1 gradient (H, n).
 
@@ -293,7 +282,7 @@ def _limit_length(step: Tensor, part: Tensor, most: float) -> Tensor:
     return shortened
 
 
-def _schur_complement(hessian: Tensor, size: int) -> Tensor:
+def schur_complement(hessian: Tensor, size: int) -> Tensor:
     """Information (H, size, size) of the first unknowns with the others marginalised."""
     cross = hessian[:, :size, size:]
     return hessian[:, :size, :size] - cross @ _solve(hessian[:, size:, size:],

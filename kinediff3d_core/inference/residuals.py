@@ -178,6 +178,18 @@ def code_prior(offset: Tensor, variance: float) -> QuadraticTerm:
     return QuadraticTerm(variance * offset.square().sum(1), variance * offset, variance * eye)
 
 
+def robust_term(r: Tensor, J: Tensor, weight: Tensor, width: float) -> QuadraticTerm:
+    """Gauss-Newton model of residuals r (H, N) with Jacobian J (H, N, n) and weights (N).
+
+    The loss is Geman and McClure's, r^2 / (1 + r^2 / width^2).
+    """
+    square = r.square()
+    w = weight * (width ** 2 / (width ** 2 + square)).square()
+    cost = (weight * square / (1 + square / width ** 2)).sum(1)
+    JW = J * w[..., None]
+    return QuadraticTerm(cost, (JW * r[..., None]).sum(1), J.transpose(1, 2) @ JW)
+
+
 def part_poses(shape: Shape, state: State) -> Tensor:
     """T_camera_part (H, K, 4, 4)."""
     return forward_kinematics(shape.category.joints, state.T_camera_base, state.q, state.origin,
