@@ -1,4 +1,4 @@
-"""What the solver asks of a shape: signed distances of its parts, and how they change."""
+"""What the solver needs of a shape: signed distances of the parts and their derivatives."""
 
 from __future__ import annotations
 
