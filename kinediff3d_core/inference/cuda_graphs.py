@@ -56,7 +56,8 @@ class Graphs:
                 raise
             except RuntimeError as error:
                 logging.getLogger(__name__).warning(
-                    'no CUDA graph of %s (%s); all further calls run directly', function.__name__, error)
+                    'no CUDA graph of %s (%s); all calls now run directly',
+                    function.__name__, error)
                 self._on = False
                 self._graphs.clear()
                 return function(*args)
