@@ -1,7 +1,7 @@
-"""Variance-exploding SDE of the pose and joint state (eq. 3 and 4).
+"""Variance-exploding SDE of the pose and joint state (eq. 3 and 4): schedule, loss, samplers.
 
-The network's contract is ``denoise(x, sigma) -> x_0``; the score is ``(x_0 - x) / sigma^2``
-(Tweedie), so that denoising score matching is a weighted error of x_0.
+A denoiser is ``denoise(x, sigma) -> x_0``: the expected clean state (..., S) of a noisy one
+(..., S) at noise levels sigma (...). By Tweedie's formula the score is ``(x_0 - x) / sigma^2``.
 """
 
 from __future__ import annotations
@@ -12,22 +12,34 @@ import torch
 from torch import Tensor
 from torchdiffeq import odeint
 
-SIGMA_MIN, SIGMA_MAX = 0.01, 50.0
-DELTA = 1e-5
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 
+SIGMA_MIN, SIGMA_MAX = 0.01, 50.0
+"""Noise levels at t = 0 and 1. Those of GenPose (Zhang et al. 2023)."""
+DELTA = 1e-5
+"""Smallest time of training and of the adaptive sampler. Chosen."""
+
+
+# Schedule
 
 def sigma_of(t: Tensor) -> Tensor:
-    """sigma(t) = sigma_min (sigma_max / sigma_min)^t for t in 0..1."""
+    """Noise level sigma_min (sigma_max / sigma_min)^t of times t in 0..1 (eq. 3)."""
     return SIGMA_MIN * (SIGMA_MAX / SIGMA_MIN) ** t
 
+
+# Loss
 
 def dsm_loss(denoise: Denoiser, x0: Tensor, t: Tensor, noise: Tensor, sigma_data: float = 1.0,
              ) -> Tensor:
     """Denoising score matching (eq. 4) of x0 (..., S) at times t (...), one value (...) each.
 
-    lambda(t) = sigma^4 times the preconditioner's weight (1/sigma^2 + 1/sigma_data^2): the error
-    of x_0 weighted so that the network's own output has a loss of order one at every level.
+    By Tweedie's formula the squared error of the score is that of x_0 over sigma^4. The weight of
+    eq. 4 is lambda = sigma^4 (1 / sigma^2 + 1 / sigma_data^2), that of Karras et al. 2022 (table
+    1), so that the network's own output has a loss of order one at every noise level.
+
+    Args:
+        noise: (..., S) standard normal.
+        sigma_data: standard deviation of the clean states.
     """
     sigma = sigma_of(t)
     xt = x0 + sigma[..., None] * noise
@@ -35,11 +47,14 @@ def dsm_loss(denoise: Denoiser, x0: Tensor, t: Tensor, noise: Tensor, sigma_data
     return weight * (denoise(xt, sigma) - x0).square().mean(-1)
 
 
+# Samplers
+
 def sample_fixed(denoise: Denoiser, noise: Tensor, steps: int, start: float = 5.0,
                  end: float = SIGMA_MIN) -> Tensor:
-    """Probability-flow ODE from sigma ``start`` to ``end`` in ``steps`` log-spaced Euler steps.
+    """States x_0 by the probability-flow ODE in ``steps`` Euler steps.
 
-    In the variable x / sigma the step is exact for a constant denoiser: x' = D + (s'/s)(x - D).
+    Noise levels are spaced evenly in log sigma from ``start`` to ``end``. A step in the variable
+    x / sigma, which is exact for a constant denoiser, is x' = x_0 + (sigma' / sigma) (x - x_0).
 
     Args:
         noise: (..., S) standard normal.
@@ -47,24 +62,24 @@ def sample_fixed(denoise: Denoiser, noise: Tensor, steps: int, start: float = 5.
     sigmas = torch.exp(torch.linspace(torch.tensor(start).log().item(),
                                       torch.tensor(end).log().item(), steps,
                                       device=noise.device))
-    x = noise * start
+    x = x0 = noise * start
     for i in range(steps):
         x0 = denoise(x, sigmas[i].expand(x.shape[:-1]))
-        if i + 1 == steps:
-            return x0
-        x = x0 + (sigmas[i + 1] / sigmas[i]) * (x - x0)
-    return x
+        if i + 1 < steps:
+            x = x0 + (sigmas[i + 1] / sigmas[i]) * (x - x0)
+    return x0
 
 
 def sample_rk45(denoise: Denoiser, noise: Tensor, start: float = 1.0, tolerance: float = 1e-5,
                 ) -> Tensor:
-    """Probability-flow ODE by Dormand-Prince RK45 on the device (section 3.2).
+    """States x_0 by the probability-flow ODE with Dormand and Prince's method (section 3.2).
 
-    dx/dt = -sigma sigma' score = -(sigma'/sigma) (D - x), from t = ``start`` to delta, followed by
-    one denoising step.
+    The ODE is dx/dt = -sigma sigma' score = (sigma' / sigma) (x - x_0), from t = ``start`` to
+    ``DELTA``, where sigma' / sigma = log(sigma_max / sigma_min). One denoising follows.
 
     Args:
         noise: (..., S) standard normal.
+        tolerance: relative and absolute, of the solver.
     """
     log_ratio = torch.tensor(SIGMA_MAX / SIGMA_MIN).log().item()
 

@@ -17,7 +17,9 @@ from kinediff3d_core.diffusion.ve_sde import sample_fixed, sample_rk45
 from kinediff3d_core.evaluation.evaluate import Method, Sample
 from kinediff3d_core.geometry.rigid import make_transform, to_part_frames
 from kinediff3d_core.inference import refinement, residuals
-from kinediff3d_core.inference.pipeline import Pipeline, View
+from kinediff3d_core.inference.hypotheses import Hypotheses
+from kinediff3d_core.inference.pipeline import Pipeline
+from kinediff3d_core.inference.view import PreparedView
 from kinediff3d_core.networks.kavae import KAVAE, PRIOR_STD
 from kinediff3d_core.networks.score import ScoreModel, State, unpack_state
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
@@ -51,15 +53,13 @@ def regression(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int 
     says of pure noise (t = 1), its conditional mean.
     """
     generator, view = _look(pipeline, sample, seed)
-    net, cloud = pipeline.pose, view.few[:1]
+    net, cloud = pipeline.pose, view.network_clouds[:1]
     centroid = cloud[0].mean(0)
     x = net.unwhiten(net.regress(net.encode(cloud - centroid)))
     state = refinement.limit_joints(pipeline.shape, unpack_state(x, centroid))
-    once = Pipeline(pipeline.category, pipeline.shape, net, pipeline.latent,
-                    replace(pipeline.preset, latent_sampler='ddim', latent_steps=1),
-                    pipeline.device)
-    z, field, state = once.regenerate(cloud, state, generator)
-    return pipeline.evaluate_state(z, field, state, view, generator, mesh)
+    once = Pipeline(pipeline.model, replace(pipeline.preset, latent_sampler='ddim',
+                                            latent_steps=1))
+    return pipeline.evaluate_state(once.regenerate(cloud, state, generator), view, generator, mesh)
 
 
 @torch.no_grad()
@@ -72,7 +72,7 @@ def score(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int = 0,
     from the latent denoiser at that average; no descent.
     """
     generator, view = _look(pipeline, sample, seed)
-    preset, net, cloud = pipeline.preset, pipeline.pose, view.few[:1]
+    preset, net, cloud = pipeline.preset, pipeline.pose, view.network_clouds[:1]
     centroid = cloud[0].mean(0)
     feature = net.encode(cloud - centroid)
     noise = torch.randn(HYPOTHESES, net.size, generator=generator, device=pipeline.device)
@@ -85,8 +85,8 @@ def score(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int = 0,
     best = energy(net, x, feature, generator).argsort()[:round(KEPT * HYPOTHESES)]
     state = mean_state(unpack_state(net.unwhiten(x[best]), centroid))
     state = refinement.limit_joints(pipeline.shape, state)
-    z, field, state = pipeline.regenerate(cloud, state, generator)
-    return pipeline.evaluate_state(z, field, state, view, generator, mesh)
+    return pipeline.evaluate_state(pipeline.regenerate(cloud, state, generator), view, generator,
+                                   mesh)
 
 
 @torch.no_grad()
@@ -101,10 +101,10 @@ def asdf(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int = 0,
     net = pipeline.shape
     T = torch.from_numpy(sample.truth.T_camera_part[:1]).float().to(pipeline.device)
     T[:, :3, 3] /= pipeline.category.scale
-    z, q = fit_code(pipeline, view.shown, T, generator, iterations)
+    z, q = fit_code(pipeline, view.points, T, generator, iterations)
     field = net.decode(z, q)
     state = refinement.limit_joints(net, State(T, q, field.origin, net.axis[None]))
-    return pipeline.evaluate_state(z, field, state, view, generator, mesh)
+    return pipeline.evaluate_state(Hypotheses(z, field, state), view, generator, mesh)
 
 
 PEERS: dict[str, Method] = {'regression': regression, 'asdf': asdf, 'score': score}
@@ -200,7 +200,7 @@ def mean_state(states: State) -> State:
                  torch.nn.functional.normalize(states.axis.mean(0, keepdim=True), dim=-1))
 
 
-def _look(pipeline: Pipeline, sample: Sample, seed: int) -> tuple[torch.Generator, View]:
+def _look(pipeline: Pipeline, sample: Sample, seed: int) -> tuple[torch.Generator, PreparedView]:
     generator = torch.Generator(pipeline.device).manual_seed(seed)
     return generator, pipeline.prepare_view(generator, depth=sample.depth,
                                             intrinsics=sample.intrinsics,

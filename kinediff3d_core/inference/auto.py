@@ -1,29 +1,42 @@
-"""``category: auto``: every category is tried, the one that explains the cloud best is kept."""
+"""``category: auto``: estimates of all categories, of which the one with the best fit is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from kinediff3d_core.geometry.camera import Intrinsics
-from kinediff3d_core.inference import residuals
-from kinediff3d_core.inference.pipeline import Generated, Pipeline, cloud_of
+from kinediff3d_core.inference.decoding import Generated
+from kinediff3d_core.inference.pipeline import Pipeline
+from kinediff3d_core.inference.residuals import Problem, fit_score, surface_samples
+from kinediff3d_core.inference.view import cloud_of
 from kinediff3d_core.networks.checkpoints import trained_categories
 from kinediff3d_core.objects.category_file import add_own_categories
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.observation.cloud import ObjectCloud
 
 AUTO = 'auto'
-FINALISTS = 3
-"""Categories that get the whole optimisation after one round for all."""
-REACH = 0.08
-"""Distances beyond this share of the cloud's extent say no more than 'far'."""
-TEMPERATURE = 0.003
-"""Difference of misfits that makes a category e times less likely."""
+"""The category's name for which commands and nodes try all categories."""
+
+
+@dataclass(frozen=True)
+class AutoConfig:
+    """How the category is chosen."""
+
+    finalists: int = 3
+    """Categories that get the whole optimisation after one round for all. Chosen."""
+    clip: float = 0.08
+    """Distances beyond this share of the cloud's extent count as this. Chosen."""
+    temperature: float = 0.003
+    """Difference of misfits that makes a category's weight e times smaller. Chosen."""
+
+
+CONFIG = AutoConfig()
+"""The configuration where none is given."""
 
 
 class AutoPipeline:
@@ -33,8 +46,8 @@ class AutoPipeline:
         print(estimate.category, estimate.categories)
     """
 
-    def __init__(self, pipelines: Mapping[str, Pipeline]) -> None:
-        self.pipelines = dict(pipelines)
+    def __init__(self, pipelines: Mapping[str, Pipeline], config: AutoConfig = CONFIG) -> None:
+        self.pipelines, self.config = dict(pipelines), config
 
     @classmethod
     def load(cls, preset: str = 'fast', device: str = 'cpu', weights: Path | None = None,
@@ -68,32 +81,40 @@ class AutoPipeline:
             NoEstimate: no category explains the view; the message has the reason of the last.
         """
         cloud = cloud_of(points, depth, intrinsics, mask)  # once, not for every category
-        first, reasons = [], []
-        for name, pipeline in self.pipelines.items():
-            usual = pipeline.preset
-            pipeline.preset = replace(usual, rounds=1)
-            try:
-                quick = pipeline.infer(cloud, mesh=False, seed=seed)
-                first.append((misfit(pipeline, quick, cloud.others), name))
-            except NoEstimate as reason:
-                reasons.append(reason)
-            finally:
-                pipeline.preset = usual
+        quick = {name: Pipeline(p.model, replace(p.preset, rounds=1))
+                 for name, p in self.pipelines.items()}
+        first, reasons = self._estimates(quick, cloud, False, seed)
+        order = sorted((value, name) for name, (value, _) in first.items())
+        finalists = {name: self.pipelines[name] for _, name in order[:self.config.finalists]}
+        final, more_reasons = self._estimates(finalists, cloud, mesh, seed)
+        if not final:
+            raise NoEstimate(f'no category explains the cloud; {(reasons + more_reasons)[-1]}')
+        weights = self._weights({name: value for name, (value, _) in (first | final).items()})
+        best = min(final, key=lambda name: final[name][0])
+        estimate = final[best][1]
+        return replace(estimate, categories={n: weights.get(n, 0.0) for n in self.pipelines},
+                       confidence=estimate.confidence * weights[best])
+
+    def _estimates(self, pipelines: Mapping[str, Pipeline], cloud: ObjectCloud, mesh: bool,
+                   seed: int) -> tuple[dict[str, tuple[float, ArticulatedEstimate]],
+                                       list[NoEstimate]]:
+        """Misfit and estimate by category, and the reasons of those without an estimate."""
         found: dict[str, tuple[float, ArticulatedEstimate]] = {}
-        for _, name in sorted(first)[:FINALISTS]:
+        reasons = []
+        for name, pipeline in pipelines.items():
             try:
-                estimate = self.pipelines[name].infer(cloud, mesh=mesh, seed=seed)
-                found[name] = misfit(self.pipelines[name], estimate, cloud.others), estimate
+                estimate = pipeline.infer(cloud, mesh=mesh, seed=seed)
+                found[name] = (misfit(pipeline, estimate, cloud.others, self.config.clip),
+                               estimate)
             except NoEstimate as reason:
                 reasons.append(reason)
-        if not found:
-            raise NoEstimate(f'no category explains the cloud; {reasons[-1]}')
-        told = {name: value for value, name in first} | {n: found[n][0] for n in found}
-        weight = np.exp((min(told.values()) - np.array(list(told.values()))) / TEMPERATURE)
-        shares = dict(zip(told, (weight / weight.sum()).tolist(), strict=True))
-        best = min(found, key=lambda name: found[name][0])
-        return replace(found[best][1], categories={n: shares.get(n, 0.0) for n in self.pipelines},
-                       confidence=found[best][1].confidence * shares[best])
+        return found, reasons
+
+    def _weights(self, misfits: Mapping[str, float]) -> dict[str, float]:
+        """Weight of each category by its misfit; they sum to one."""
+        values = np.array(list(misfits.values()))
+        weight = np.exp((values.min() - values) / self.config.temperature)
+        return dict(zip(misfits, (weight / weight.sum()).tolist(), strict=True))
 
     def generate(self, estimate: ArticulatedEstimate, positions: Sequence[float]) -> Generated:
         """As :meth:`Pipeline.generate`, by the estimate's category."""
@@ -120,13 +141,16 @@ def load_pipeline(category: str, preset: str = 'fast', device: str = 'cpu',
 
 
 @torch.no_grad()
-def misfit(pipeline: Pipeline, estimate: ArticulatedEstimate, others: np.ndarray) -> float:
+def misfit(pipeline: Pipeline, estimate: ArticulatedEstimate, others: np.ndarray,
+           clip: float = CONFIG.clip) -> float:
     """How badly an estimate explains its points, as a share of their extent.
 
-    :func:`refinement.fit_score` at one reach for all categories, whatever their scales.
+    The fit score with distances clipped at the same share of the extent for all categories,
+    whatever their scales.
 
     Args:
         others: (M, 3) points off the object (:class:`ObjectCloud`), m.
+        clip: share of the extent.
     """
     points = np.asarray(estimate.points, dtype=np.float64)
     extent = float(np.linalg.norm(np.subtract(*np.percentile(points, (97, 3), axis=0))))
@@ -134,8 +158,7 @@ def misfit(pipeline: Pipeline, estimate: ArticulatedEstimate, others: np.ndarray
     generator = torch.Generator(pipeline.device).manual_seed(0)
     field, state = pipeline.decode_estimate(estimate)
     view = pipeline.prepare_view(generator, ObjectCloud(points, others))
-    surface, _ = residuals.surface_samples(pipeline.shape, field, pipeline.preset.surface[-1],
-                                        generator)
-    score, _ = residuals.fit_score(pipeline.shape, field, state, view.seen, surface,
-                                   REACH * extent)
+    surface, _ = surface_samples(pipeline.shape, field, pipeline.preset.surface[-1], generator)
+    score, _ = fit_score(Problem(pipeline.shape, field, view.observation, surface), state,
+                         replace(pipeline.preset.score, clip=clip * extent))
     return float(score[0]) / extent

@@ -1,5 +1,7 @@
-"""Calls that a GPU replays from CUDA graphs: a descent is thousands of kernels that take longer to
-launch one by one than to run."""
+"""Calls that a GPU replays from CUDA graphs.
+
+A refinement is thousands of kernels that take longer to launch one by one than to run.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +15,19 @@ import torch
 from torch import Tensor, nn
 
 LIMIT = 96
-"""Graphs that are kept; those not used for longest make way."""
+"""Graphs that are kept, at most; the least recently used ones are dropped. Chosen."""
 
 Result = TypeVar('Result')
 
 
 class Graphs:
-    """Calls functions of tensors; on a GPU captured per shape of their arguments, and replayed.
+    """Calls functions of tensors: on a GPU it captures one graph for each shape of the arguments.
 
-    The functions must do the same work for the same shapes: no decision by values, no random
-    numbers, nothing that waits for the GPU. Arguments and results are nests of tensors, tuples and
-    dataclasses; other arguments, modules among them, are constants of a graph. The first call with
-    new shapes runs as it is, the second is captured. Without a GPU all calls run as they are.
-    Not thread-safe.
+    The functions must do the same work for the same shapes: they may not decide by values, use
+    random numbers, or wait for the GPU. Arguments and results are nested tensors, tuples and
+    dataclasses; other arguments, for instance modules and numbers, are constants of a graph. The
+    first call with new shapes runs directly, the second one is captured, further ones replay it.
+    Without a GPU all calls run directly. Not thread-safe.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -54,7 +56,8 @@ class Graphs:
                 raise
             except RuntimeError as error:
                 logging.getLogger(__name__).warning(
-                    'no CUDA graph of %s (%s); going on without any', function.__name__, error)
+                    'no CUDA graph of %s (%s); all calls now run directly',
+                    function.__name__, error)
                 self._on = False
                 self._graphs.clear()
                 return function(*args)
@@ -66,46 +69,51 @@ class _Graph:
     def __init__(self, function: Callable[..., Any], args: tuple[Any, ...], pool: Any) -> None:
         self._inputs: list[Tensor] = []
 
-        def own(x: Tensor) -> Tensor:
+        def copied(x: Tensor) -> Tensor:
             self._inputs.append(x.clone(memory_format=torch.contiguous_format))
             return self._inputs[-1]
 
-        args = _mapped(args, own)
+        args = _mapped(args, copied)
         self._graph = torch.cuda.CUDAGraph()
-        # Other threads may go on with what cannot be captured.
+        # Other threads may call what cannot be captured.
         with torch.cuda.graph(self._graph, pool=pool, capture_error_mode='thread_local'):
             self._out = function(*args)
 
     def replay(self, tensors: list[Tensor]) -> Any:
-        for mine, given in zip(self._inputs, tensors, strict=True):
-            mine.copy_(given)
+        for own, given in zip(self._inputs, tensors, strict=True):
+            own.copy_(given)
         self._graph.replay()
-        # All graphs share their memory: what one leaves there the next overwrites.
+        # All graphs share their memory: the next one overwrites these results.
         return _mapped(self._out, torch.clone)
 
 
 def _spec(x: Any, tensors: list[Tensor]) -> Any:
-    """What makes a nest another one, tensors by shape and type; they are listed in order."""
+    """A hashable description of nested arguments, tensors by shape and type.
+
+    Args:
+        tensors: gets the tensors in order.
+    """
     if isinstance(x, Tensor):
         tensors.append(x)
         return x.shape, x.dtype
     if isinstance(x, tuple):
         return tuple(_spec(y, tensors) for y in x)
-    if _is_nest(x):
+    if _is_nested(x):
         return type(x), tuple(_spec(getattr(x, f.name), tensors) for f in fields(x))
     return x
 
 
 def _mapped(x: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """The nest with each of its tensors changed, in the order of :func:`_spec`."""
+    """Nested arguments with each tensor changed, in the order of :func:`_spec`."""
     if isinstance(x, Tensor):
         return change(x)
     if isinstance(x, tuple):
         return tuple(_mapped(y, change) for y in x)
-    if _is_nest(x):
+    if _is_nested(x):
         return type(x)(*(_mapped(getattr(x, f.name), change) for f in fields(x)))
     return x
 
 
-def _is_nest(x: Any) -> bool:
+def _is_nested(x: Any) -> bool:
+    """Whether a value is a dataclass whose fields are mapped one by one."""
     return is_dataclass(x) and not isinstance(x, (type, nn.Module))

@@ -1,16 +1,17 @@
 """Watertight meshes out of signed distance functions, evaluated near the surface only.
 
 The box is cut into blocks of 8^3 cells. A block whose centre is further from the surface than its
-own reach cannot hold any of it and is left alone; the others are halved and asked again. Blocks of
-4^3 and 2^3 cells in which the distance is linear (their centre is the mean of their corners) are
-interpolated; only in the others, along edges and curves, is every sample evaluated. Marching cubes
-runs on the filled grid (Lewiner et al. 2003, scikit-image), where samples never looked at carry
-their block's sign.
+own reach contains none of it and is dropped; the others are halved and evaluated again. In blocks
+of 4^3 and 2^3 cells the distance is interpolated where it is linear, that is where the centre's
+value is the mean of the corners' values; elsewhere, along edges and curves, every sample is
+evaluated. Marching cubes runs on the filled grid (Lewiner et al. 2003, scikit-image), where
+samples that were not evaluated have their block's sign.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -24,35 +25,76 @@ from kinediff3d_core.objects.estimate import Mesh
 Sdf = Callable[[Tensor], Tensor]
 
 COARSE = 8
-"""Edge of the first blocks, in cells; a power of two."""
-
+"""Edge of the first blocks, in cells; a power of two. Chosen."""
+BAND = 1.1
+"""Blocks are refined while |sdf(centre)| is at most this multiple of their reach. One is exact for
+a true distance; learned ones overshoot a little. Chosen."""
+VARIATION = 1.2
+"""Factor of the measured change of the distance within a block, as for :data:`BAND`. Chosen."""
 LINEAR = 0.15
-"""A block is linear if its centre is off the mean of its corners by less, in smallest cells."""
-
+"""A block is linear if its centre's value differs from the mean of its corners' by less, in
+smallest cells. Chosen."""
 SMALL = 0.1
-"""Connected surfaces with less than this of the largest one's area are floaters."""
-
+"""Connected surfaces with less than this share of the largest one's area are dropped. Chosen."""
 MAX_SAMPLES = 512**3
-"""Largest grid that is laid out in memory."""
+"""Largest grid, so that it fits into memory. Chosen."""
+CHUNK = 1 << 18
+"""Most points in one call of the distance function. Chosen."""
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Samples at ``low + index * step``.
+
+    Attributes: low, step: (3,). shape: samples along each axis.
+    """
+
+    low: Tensor
+    step: Tensor
+    shape: list[int]
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """Blocks of one size over part of a grid.
+
+    Attributes:
+        active: (X, Y, Z) which may contain surface.
+        value: (X, Y, Z) distances at the blocks' centres.
+        first: (3,) index of the first block among all of that size.
+    """
+
+    active: Tensor
+    value: Tensor
+    first: Tensor
+
+    def halved(self) -> _Blocks:
+        """Eight blocks for each one, with its value."""
+        return _Blocks(_double(self.active), _double(self.value), self.first * 2)
+
+    def cropped(self) -> _Blocks:
+        """All but the outer blocks that are neither active nor inside, with a layer around."""
+        index = (self.active | (self.value < 0)).nonzero()
+        if not len(index):
+            return _Blocks(self.active[:0], self.value[:0], self.first)
+        lo, hi = (index.amin(0) - 1).clamp_min(0), index.amax(0) + 2
+        keep = tuple(slice(int(a), int(b)) for a, b in zip(lo, hi, strict=True))
+        return _Blocks(self.active[keep], self.value[keep], self.first + lo)
 
 
 def extract_mesh(sdf: Sdf, lower: Tensor | Sequence[float], upper: Tensor | Sequence[float],
                  voxel: float | Tensor | Sequence[float], *, dense: bool = False,
-                 band: float = 1.1, chunk: int = 1 << 18,
                  keep: Literal['large', 'all'] = 'large') -> Mesh:
-    """The zero level of a signed distance function as a closed, outward mesh.
+    """The zero level of a signed distance function as a closed mesh, oriented outward.
 
     Args:
         sdf: points (N, 3) to signed distances (N,), negative inside, in one unit of length; it is
             called without gradients, on the device and in the type of ``lower``.
         lower, upper: (3,) corners of the box that is searched. A surface that leaves the box is
             closed at its wall.
-        voxel: edge of a cell, one number or (3,); thin parts want small cells across only.
+        voxel: edge of a cell, one number or (3,). Thin parts need small cells across only.
         dense: evaluate every sample of the grid (the ``paper`` preset).
-        band: blocks are refined while |sdf(centre)| <= band * reach. One is exact for a true
-            distance; learned ones overshoot a little.
-        chunk: most points in one call of ``sdf``.
-        keep: ``large`` drops floaters (less than a tenth of the area of the largest surface) and
+        keep: ``large`` drops small surfaces (less than a tenth of the area of the largest) and
             closed cavities. Walls thinner than a cell may fall apart into several large ones.
 
     Returns:
@@ -66,98 +108,139 @@ def extract_mesh(sdf: Sdf, lower: Tensor | Sequence[float], upper: Tensor | Sequ
     low = low if low.is_floating_point() else low.float()
     high = torch.as_tensor(upper, dtype=low.dtype, device=low.device)
     step = torch.as_tensor(voxel, dtype=low.dtype, device=low.device).expand(3)
+    grid, sample = _grid(low, high, step), _sampler(sdf, low.dtype)
+    if dense:
+        index = torch.ones(grid.shape, dtype=torch.bool, device=low.device).nonzero()
+        values, first = sample(grid.low + index * step).reshape(grid.shape), index[0]
+    else:
+        values, first = _sparse_samples(sample, grid)
+    if not bool((values < 0).any()):
+        raise ValueError(f'no surface between {grid.low.tolist()} and {high.tolist()}')
+    return _march(values, grid.low + first * step, step, keep)
+
+
+def _grid(low: Tensor, high: Tensor, step: Tensor) -> _Grid:
+    """The grid of whole cells around the middle of a box.
+
+    Raises:
+        ValueError: a cell that is not positive, an empty box, or too many samples.
+    """
     if not bool((step > 0).all()):
         raise ValueError(f'voxel must be positive, got {step.tolist()}')
     if not bool((high > low).all()):
         raise ValueError(f'box is empty: lower {low.tolist()}, upper {high.tolist()}')
+    # A box of whole cells gets no further one by rounding.
     cells = torch.ceil((high - low) / step - 1e-4).long().clamp_min(1)
     low = (low + high) / 2 - cells * step / 2
     shape = [int(n) + 1 for n in cells]
     if shape[0] * shape[1] * shape[2] > MAX_SAMPLES:
         raise ValueError(f'a grid of {shape} samples is too large; voxel {step.tolist()} is too '
                          f'fine for the box {low.tolist()} to {high.tolist()}')
+    return _Grid(low, step, shape)
 
+
+def _sampler(sdf: Sdf, dtype: torch.dtype) -> Sdf:
+    """The distance function in chunks, without gradients, which refuses non-finite values."""
     @torch.no_grad()
     def sample(p: Tensor) -> Tensor:
-        values = torch.cat([sdf(part) for part in torch.split(p, chunk)]) if len(p) else p[:, 0]
+        values = torch.cat([sdf(part) for part in torch.split(p, CHUNK)]) if len(p) else p[:, 0]
         if not bool(torch.isfinite(values).all()):
             raise ValueError(f'sdf gave {int((~torch.isfinite(values)).sum())} non-finite '
                              f'distances in {len(p)}')
-        return values.to(low.dtype)
+        return values.to(dtype)
 
-    if dense:
-        index = torch.ones(shape, dtype=torch.bool, device=low.device).nonzero()
-        values, first = sample(low + index * step).reshape(shape), index[0]
-    else:
-        values, first = _sparse_samples(sample, low, step, shape, band)
-    if not bool((values < 0).any()):
-        raise ValueError(f'no surface between {low.tolist()} and {high.tolist()}')
-    return _march(values, low + first * step, step, keep)
+    return sample
 
 
-def _sparse_samples(sample: Sdf, low: Tensor, step: Tensor, shape: list[int], band: float,
-                    ) -> tuple[Tensor, Tensor]:
+def _sparse_samples(sample: Sdf, grid: _Grid) -> tuple[Tensor, Tensor]:
     """Samples (X, Y, Z) of the part of the grid that is not outside, and its first index (3,)."""
-    blocks = [-(-(n - 1) // COARSE) for n in shape]
-    active = torch.ones(blocks, dtype=torch.bool, device=low.device)
-    value = torch.zeros(blocks, dtype=low.dtype, device=low.device)
-    first = torch.zeros(3, dtype=torch.long, device=low.device)
-
-    def look(size: int) -> None:
-        """Ask the centres of active blocks; those out of reach are active no more."""
-        index = active.nonzero()
-        value[active] = distance = sample(low + (first + index + 0.5) * size * step)
-        reach = torch.full_like(distance, size * float(step.norm()) / 2)
-        if size < COARSE:
-            reach = torch.minimum(reach, 1.2 * _variation(value)[active])
-        active[tuple(index.T)] = distance.abs() <= band * reach
-
-    look(COARSE)
-    active, value, first = _crop(active, value, first)
+    count = [-(-(n - 1) // COARSE) for n in grid.shape]
+    device = grid.low.device
+    blocks = _Blocks(torch.ones(count, dtype=torch.bool, device=device),
+                     torch.zeros(count, dtype=grid.low.dtype, device=device),
+                     torch.zeros(3, dtype=torch.long, device=device))
+    blocks = _evaluate_centres(sample, grid, blocks, COARSE).cropped()
     layers: list[tuple[Tensor, Tensor]] = []
     for size in (4, 2):
-        if not active.numel():
-            return value, first
-        active, value, first = _double(active), _double(value), first * 2
-        look(size)
+        if blocks.active.numel():
+            blocks = _evaluate_centres(sample, grid, blocks.halved(), size)
         if size == 4:
-            active, value, first = _crop(active, value, first)
-            if not active.numel():
-                return value, first
-        corners = _corners(active)
-        grid = torch.zeros(corners.shape, dtype=low.dtype, device=low.device)
-        index = corners.nonzero()
-        grid[tuple(index.T)] = sample(low + (first + index) * size * step)
-        mean = torch.nn.functional.avg_pool3d(grid[None, None], 2, stride=1)[0, 0]
-        linear = active & ((mean - value).abs() < LINEAR * float(step.min()))
-        layers.append((linear, grid))
-        active = active & ~linear
+            blocks = blocks.cropped()
+        if not blocks.active.numel():
+            return blocks.value, blocks.first
+        linear, corners = _linear_blocks(sample, grid, blocks, size)
+        layers.append((linear, corners))
+        blocks = replace(blocks, active=blocks.active & ~linear)
+    return _evaluate_near_surface(sample, grid, blocks, *_interpolate(blocks, layers))
 
-    # Fine samples: the blocks' own sign, then interpolation, then what is evaluated.
-    first = first * 2
-    x, y, z = (min(2 * n + 1, m - int(f))
-               for n, m, f in zip(active.shape, shape, first, strict=True))
-    filled = _double(value)
+
+def _evaluate_centres(sample: Sdf, grid: _Grid, blocks: _Blocks, size: int) -> _Blocks:
+    """Blocks of ``size`` cells with the distances at the centres of the active ones; those too far
+    from the surface are active no more."""
+    active, value = blocks.active.clone(), blocks.value.clone()
+    index = active.nonzero()
+    distance = sample(grid.low + (blocks.first + index + 0.5) * size * grid.step)
+    value[active] = distance
+    reach = torch.full_like(distance, size * float(grid.step.norm()) / 2)
+    if size < COARSE:
+        reach = torch.minimum(reach, VARIATION * _variation(value)[active])
+    active[tuple(index.T)] = distance.abs() <= BAND * reach
+    return _Blocks(active, value, blocks.first)
+
+
+def _linear_blocks(sample: Sdf, grid: _Grid, blocks: _Blocks, size: int) -> tuple[Tensor, Tensor]:
+    """Which active blocks (X, Y, Z) are linear, and distances (X+1, Y+1, Z+1) at all corners of
+    active blocks."""
+    corners = _corners(blocks.active)
+    values = torch.zeros(corners.shape, dtype=grid.low.dtype, device=grid.low.device)
+    index = corners.nonzero()
+    values[tuple(index.T)] = sample(grid.low + (blocks.first + index) * size * grid.step)
+    mean = torch.nn.functional.avg_pool3d(values[None, None], 2, stride=1)[0, 0]
+    off = (mean - blocks.value).abs()
+    return blocks.active & (off < LINEAR * float(grid.step.min())), values
+
+
+def _interpolate(blocks: _Blocks, layers: Sequence[tuple[Tensor, Tensor]],
+                 ) -> tuple[Tensor, Tensor]:
+    """Samples of the blocks' region: interpolated in linear blocks, elsewhere the blocks' values,
+    which have the right sign; and which of them are interpolated.
+
+    Args:
+        layers: linear blocks and their corners' distances, of 4 and of 2 cells.
+    """
+    filled = _double(blocks.value)
     filled = torch.cat([filled, filled[-1:]], 0)
     filled = torch.cat([filled, filled[:, -1:]], 1)
     filled = torch.cat([filled, filled[:, :, -1:]], 2)
-    known = torch.zeros(filled.shape, dtype=torch.bool, device=low.device)
-    for (linear, grid), size in zip(layers, (4, 2), strict=True):
-        fine = torch.nn.functional.interpolate(grid[None, None], size=filled.shape,
+    known = torch.zeros(filled.shape, dtype=torch.bool, device=filled.device)
+    for (linear, corners), size in zip(layers, (4, 2), strict=True):
+        fine = torch.nn.functional.interpolate(corners[None, None], size=filled.shape,
                                                mode='trilinear', align_corners=True)[0, 0]
         for _ in range(size // 2):
             linear = _double(linear)
         inside = _corners(linear)
         filled = torch.where(inside, fine, filled)
         known |= inside
-    wanted = _corners(_double(active))[:x, :y, :z].contiguous()
+    return filled, known
+
+
+def _evaluate_near_surface(sample: Sdf, grid: _Grid, blocks: _Blocks, filled: Tensor,
+                           known: Tensor) -> tuple[Tensor, Tensor]:
+    """The samples with those of active blocks evaluated, and their first index (3,) in the grid.
+
+    A learned distance may overshoot, so that the surface leaves the evaluated blocks: samples
+    beside a sign change are evaluated until all are known.
+    """
+    first = blocks.first * 2
+    x, y, z = (min(2 * n + 1, m - int(f))
+               for n, m, f in zip(blocks.active.shape, grid.shape, first, strict=True))
+    wanted = _corners(_double(blocks.active))[:x, :y, :z].contiguous()
     filled, known = filled[:x, :y, :z].contiguous(), known[:x, :y, :z].contiguous()
     while True:
         index = wanted.nonzero()
         if not len(index):
             return filled, first
-        filled[tuple(index.T)] = sample(low + (first + index) * step)
-        # A learned distance may overshoot: follow the surface out of the evaluated band.
+        filled[tuple(index.T)] = sample(grid.low + (first + index) * grid.step)
         known = known | wanted
         wanted = _beside_sign_change(filled < 0) & ~known
 
@@ -172,9 +255,9 @@ def _corners(cells: Tensor) -> Tensor:
 
 
 def _variation(value: Tensor) -> Tensor:
-    """How far a distance changes from a block's centre to its faces, from its neighbours.
+    """Change of the distance from a block's centre to its corners, from its neighbours' values.
 
-    Across a flat wall this is far less than the half diagonal of a wide, thin block.
+    At a flat wall this is far less than the half diagonal of a wide, thin block.
     """
     total = torch.zeros_like(value)
     for axis in range(3):
@@ -185,16 +268,6 @@ def _variation(value: Tensor) -> Tensor:
         torch.maximum(most.narrow(axis, 1, n), change, out=most.narrow(axis, 1, n))
         total += most / 2
     return total
-
-
-def _crop(active: Tensor, value: Tensor, first: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Drop the blocks around the object, all but one layer: neither active nor inside."""
-    index = (active | (value < 0)).nonzero()
-    if not len(index):
-        return active[:0], value[:0], first
-    lo, hi = (index.amin(0) - 1).clamp_min(0), index.amax(0) + 2
-    keep = tuple(slice(int(a), int(b)) for a, b in zip(lo, hi, strict=True))
-    return active[keep], value[keep], first + lo
 
 
 def _double(grid: Tensor) -> Tensor:
@@ -222,7 +295,7 @@ def _march(values: Tensor, low: Tensor, step: Tensor, keep: Literal['large', 'al
     # A sample on the surface itself would make triangles without area.
     least = 1e-3 * float(step.min())
     values = torch.where(values.abs() < least, torch.where(values < 0, -least, least), values)
-    # Beyond the grid is far outside: the cap lies within a tenth of a cell of the wall.
+    # A layer far outside is added: the mesh is closed within a tenth of a cell of the wall.
     far = 2 * float(step.norm())
     grid = torch.nn.functional.pad(values.float().clamp(-far, far), (1, 1, 1, 1, 1, 1),
                                    value=20 * far)
@@ -244,11 +317,11 @@ def _large_components(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarr
     if count > 1:
         corner = vertices[faces]
         normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-        mine = label[faces[:, 0]]
-        area = np.bincount(mine, weights=np.linalg.norm(normal, axis=-1), minlength=count)
-        volume = np.bincount(mine, weights=(corner[:, 0] * normal).sum(-1), minlength=count)
+        component = label[faces[:, 0]]
+        area = np.bincount(component, weights=np.linalg.norm(normal, axis=-1), minlength=count)
+        volume = np.bincount(component, weights=(corner[:, 0] * normal).sum(-1), minlength=count)
         area[volume <= 0] = 0
-        faces = faces[(area >= SMALL * area.max())[mine]]
+        faces = faces[(area >= SMALL * area.max())[component]]
     used = np.zeros(len(vertices), dtype=bool)
     used[faces] = True
     renumber = np.cumsum(used) - 1

@@ -1,18 +1,202 @@
-"""How much work an estimate is given."""
+"""How much work an estimate is given, and the thresholds by which it is made.
+
+A preset is one frozen value: an ablation is ``replace(preset, ...)``, for instance
+``replace(preset, hypothesis=replace(preset.hypothesis, shrinkage=0.0))``. Lengths are canonical
+units (metres / category scale) unless a unit is given. A joint's unit is rad, or a canonical unit
+where it slides.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """What the networks are given, and where their samplers start."""
+
+    network_points: int = 512
+    """Points of a cloud that a network is given. As in training."""
+    estimate_points: int = 4096
+    """Points of the observed cloud that an estimate carries along. Chosen."""
+    ddim_start: float = 0.3
+    """Scale of the noise that DDIM starts from; 1 is the distribution of Z_T. Chosen: with less
+    noise the codes are nearer to the mean. Not measured yet."""
+    initial_latent_steps: int = 4
+    """DDIM steps for the codes of the first round, where another sampler is set. Chosen."""
+
+
+@dataclass(frozen=True)
+class HypothesisConfig:
+    """How hypotheses are clustered, ranked, selected, and held by the score model's samples."""
+
+    mode_rotation: float = 15.0
+    """Hypotheses whose bases differ by more than this are two modes, deg. Chosen."""
+    mode_joint: float = 0.25
+    """Hypotheses with a joint that differs by more than this are two modes. Chosen."""
+    nearby_modes: float = 2.0
+    """Samples within this many mode sizes of a hypothesis count for its share of the samples and
+    for the covariance. Chosen."""
+    max_modes: int = 4
+    """Modes that are refined side by side, at most. Chosen."""
+    max_score_gap: float = 0.012
+    """Modes whose fit scores are worse than the best one's by more than this are dropped.
+    Chosen."""
+    initial_separation: float = 4.0
+    """Least rotation between two hypotheses that are refined, first round, deg. Chosen."""
+    separation: float = 1.0
+    """Least rotation between two hypotheses that are refined, later rounds, deg. Chosen."""
+    joint_per_degree: float = 0.0125
+    """Difference of a joint that separates two hypotheses as much as one degree does. Chosen."""
+    score_temperature: float = 0.005
+    """Difference of fit scores that offsets a sample share e times smaller; 0 ranks by the fit
+    alone. Chosen. Not measured yet."""
+    weight_temperature: float = 0.005
+    """Difference of scores that makes a mode's weight e times smaller. Chosen."""
+    prior_floor: tuple[float, float, float] = (0.02, 0.04, 0.02)
+    """Least standard deviations of the sample prior: translation, rotation (rad), joint. Values
+    below ``MIN_PRIOR_STD`` count as that. Chosen. Not measured yet."""
+    shrinkage: float = 0.3
+    """Share of the prior's covariance that is shrunk to its diagonal: two dozen samples hardly
+    determine correlations. Chosen. Not measured yet."""
+    max_residual: float = 0.05
+    """Largest mean distance of the cloud to the surface that is still an answer. Chosen."""
+
+
+MIN_PRIOR_STD = 1e-4
+"""Bounds the floor of the prior, so that its covariance can be inverted."""
+
+
+@dataclass(frozen=True)
+class FitScoreConfig:
+    """What the fit score, by which hypotheses are compared, counts."""
+
+    clip: float = 0.08
+    """Distances beyond this count as this: they say no more than 'far'. Chosen."""
+    surface_weight: float = 0.5
+    """Weight of surface outside of where it may be, beside the observed points' distance.
+    Chosen."""
+
+
+@dataclass(frozen=True)
+class SolverConfig:
+    """Levenberg-Marquardt refinement of hypotheses."""
+
+    iterations: int = 4
+    """Steps."""
+    width: float = 0.02
+    """Width of the Geman-McClure weights: residuals beyond it lose their influence."""
+    point_variance: float = 2e-6
+    """Variance of one residual over the number of residuals; sets how much pose and code priors
+    count beside the observation. Chosen."""
+    free_space_weight: float = 0.5
+    """Weight of all intrusions into free space together; that of the observed points is 1.
+    Chosen."""
+    surface_weight: float = 0.5
+    """Weight of all surface samples together. Chosen."""
+    surface_scale: float = 0.7
+    """Factor of a surface sample's distance before the robust weight. Chosen."""
+    initial_damping: float = 1e-3
+    """Damping of the first step, as a share of the mean diagonal of the Hessian. Chosen."""
+    damping_decrease: float = 0.3
+    """Factor of the damping after a step that lowers the cost. Chosen."""
+    damping_increase: float = 10.0
+    """Factor of the damping after a step that does not. Chosen."""
+    min_damping: float = 1e-6
+    """Least damping. Chosen."""
+    max_damping: float = 1e3
+    """Largest damping. Chosen."""
+    min_diagonal: float = 1e-9
+    """Added to the diagonal for pose and joints, so that the system is regular. Chosen."""
+    max_step: float = 0.5
+    """Longest step of pose and joints (translation, rad and joint units together). Chosen."""
+    max_code_step: float = 1.0
+    """Longest step of a code, in standard deviations. Chosen."""
+    max_code_offset: float = 4.0
+    """Largest offset of each component of a code, in standard deviations. Chosen."""
+
+
+@dataclass(frozen=True)
+class ChamferConfig:
+    """First-order refinement by the Chamfer distance (eq. 9)."""
+
+    learning_rate: float = 0.01
+    """Adam's. Chosen."""
+    clip: float = 0.16
+    """Distances beyond this do not pull. Chosen."""
+
+
+@dataclass(frozen=True)
+class RefinementConfig:
+    """Rounds of refinement (section 3.4)."""
+
+    widths: tuple[float, ...] = (0.08, 0.05, 0.03, 0.02)
+    """Width of the robust weights by round; the last one holds for further rounds. Chosen."""
+    code_rounds: int = 2
+    """Last rounds in which the codes are refined with the poses, never the first one. Chosen."""
+    final_iterations: int = 2
+    """Steps after the last decoding, with the shape held. Chosen."""
+    initial_surface: int = 48
+    """Surface samples of each part by which hypotheses are compared before the first round.
+    Chosen."""
+    solver: SolverConfig = SolverConfig()
+    """The second-order solver; its iterations and width are set by preset and round."""
+    chamfer: ChamferConfig = ChamferConfig()
+    """The first-order solver."""
+
+
+@dataclass(frozen=True)
+class UncertaintyConfig:
+    """Covariance of an estimate."""
+
+    correlated_points: float = 45.0
+    """Shape errors are correlated over the cloud: this many points count as one. Chosen."""
+    min_residual: float = 1e-4
+    """Added to the mean residual in square. Chosen."""
+    min_information: float = 1e-3
+    """Added to the diagonal of the information matrix, which may be singular. Chosen."""
+    drawn_share: float = 0.1
+    """Share of the covariance of the score model's samples that an estimate's covariance takes
+    over. Chosen. Not measured yet."""
+
+
+@dataclass(frozen=True)
+class ConfidenceConfig:
+    """Confidence of an estimate: the probability that it is right."""
+
+    max_translation: float = 0.05
+    """Error of a part's position up to which an estimate is right, m. The 5 cm of the
+    5 degrees, 5 cm metric."""
+    max_rotation: float = math.radians(5.0)
+    """Error of a part's rotation up to which an estimate is right, rad. The 5 degrees of the
+    5 degrees, 5 cm metric."""
+    residual_scale: float = 0.03
+    """Mean distance of the cloud to the surface at which the fit's confidence is 1 / e. Chosen."""
+
+
+@dataclass(frozen=True)
+class MeshConfig:
+    """Cells of the meshes' grids; see also ``Preset.voxel`` and ``Preset.cells``."""
+
+    cells_per_half: float = 4.0
+    """Cells across half of a part, where neither voxel nor number of cells bounds them. Chosen."""
+    min_voxel: float = 0.25
+    """Smallest cell, as a share of the preset's voxel. Chosen."""
+    margin: float = 1.15
+    """Half size of the searched box, as a multiple of the part's. Chosen."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """How much work an estimate is given."""
+    """How much work an estimate is given; the nested values hold the thresholds."""
 
     clouds: int = 4
-    """Choices of points that the score model is given: what one hides another may show."""
+    """Choices of points that the score model is given: a point that one leaves out another may
+    have."""
     hypotheses: int = 24
-    """Samples of the score model for each of them. As many of all those, and one, are decoded."""
+    """Samples of the score model for each choice of points. This number of all samples, and one
+    more, are decoded."""
     sampler: str = 'fixed'
     """``fixed`` (log-spaced steps) or ``rk45`` (Dormand-Prince at 1e-5)."""
     sampler_steps: int = 14
@@ -25,9 +209,9 @@ class Preset:
     latent_steps: int = 4
     """Steps of the latent sampler."""
     rounds: int = 4
-    """Rounds of pose descent and regeneration of Z."""
+    """Rounds of pose refinement and regeneration of Z."""
     iterations: int = 4
-    """Steps of the descent in a round."""
+    """Steps of the refinement in a round."""
     residual: str = 'sdf'
     """``sdf`` (second order) or ``chamfer`` (first order, eq. 9)."""
     points: int = 384
@@ -36,11 +220,32 @@ class Preset:
     """Surface samples of each part that residuals use, by round; the last number holds for further
     rounds."""
     voxel: float = 0.012
-    """Mesh resolution, canonical; a quarter of it across thin parts."""
+    """Mesh resolution; a quarter of it across thin parts."""
     cells: int = 80
     """Cells along the longest side of a part, at most: large parts have larger cells."""
     dense: bool = False
     """Fill the whole mesh grid instead of refining near the surface."""
+    sampling: SamplingConfig = SamplingConfig()
+    """Input and start of the samplers."""
+    hypothesis: HypothesisConfig = HypothesisConfig()
+    """Clustering, ranking, selection and prior of hypotheses."""
+    score: FitScoreConfig = FitScoreConfig()
+    """The fit score."""
+    refinement: RefinementConfig = RefinementConfig()
+    """Rounds and solvers."""
+    uncertainty: UncertaintyConfig = UncertaintyConfig()
+    """Covariance."""
+    confidence: ConfidenceConfig = ConfidenceConfig()
+    """Confidence."""
+    mesh: MeshConfig = MeshConfig()
+    """Grids of the meshes."""
+
+    def for_initial_codes(self) -> Preset:
+        """The preset with a few DDIM steps, whose codes only rank the samples."""
+        if self.latent_sampler == 'ddim':
+            return self
+        return replace(self, latent_sampler='ddim',
+                       latent_steps=self.sampling.initial_latent_steps)
 
 
 PRESETS = {
@@ -49,3 +254,4 @@ PRESETS = {
                     latent_steps=1000, iterations=40, residual='chamfer', surface=(384,),
                     dense=True),
 }
+"""Presets by the name that commands take."""

@@ -1,41 +1,48 @@
-"""Joint-centric iterative optimisation (section 3.4, eq. 9).
+"""Joint-centric iterative optimisation (section 3.4, eq. 9): the solvers.
 
-Poses and joints move through the kinematic tree until the decoded parts lie on the cloud. Two
-residuals: the signed distance of the observed points with what the camera saw as empty
-(``descend_sdf``, second order), and the Chamfer distance between the cloud and the surface the
-camera could see (``descend_chamfer``, first order, as the paper). Canonical units throughout; H
-hypotheses are refined side by side.
+:func:`refine_pose` and :func:`refine_pose_and_code` minimise the residuals of
+:mod:`kinediff3d_core.inference.residuals` by Levenberg-Marquardt; :func:`refine_chamfer` descends
+the Chamfer distance between the cloud and the surface that the camera can see, as the paper does.
+Canonical units throughout; H hypotheses are refined side by side.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
-from kinediff3d_core.geometry.kinematics import joint_units, kinematic_tree
+from kinediff3d_core.geometry.kinematics import joint_units
 from kinediff3d_core.geometry.rigid import (
     make_transform,
     rotation_from_vector,
     transform_points,
     vector_from_rotation,
 )
-from kinediff3d_core.inference.residuals import (
-    CLIP,
-    layout_jacobian,
-    part_poses,
-    union_distance,
+from kinediff3d_core.inference.presets import (
+    ChamferConfig,
+    SolverConfig,
+    UncertaintyConfig,
 )
-from kinediff3d_core.inference.shape import Shape
-from kinediff3d_core.networks.kavae import KAVAE, Field
+from kinediff3d_core.inference.residuals import (
+    Problem,
+    QuadraticTerm,
+    code_prior,
+    part_poses,
+    pose_prior,
+    robust_term,
+    view_residuals,
+)
+from kinediff3d_core.inference.shape import DeformableShape, Shape
+from kinediff3d_core.networks.kavae import Field
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.objects.category import Category
-from kinediff3d_core.observation.free_space import Observation, free_distance
 
-Batch = TypeVar('Batch', State, Field)
+CHAMFER, UNCERTAINTY = ChamferConfig(), UncertaintyConfig()
+"""Configurations where none is given."""
 
 
 def move(state: State, step: Tensor, centre: Tensor) -> State:
@@ -54,9 +61,9 @@ def motion(start: State, end: State, centre: Tensor) -> Tensor:
     return torch.cat([rho, vector_from_rotation(R), end.q - start.q], dim=-1)
 
 
-def limit_joints(net: Shape, state: State) -> State:
-    """Positions inside the category's limits (revolute; canonical units for prismatic)."""
-    return replace(state, q=state.q.clamp(*_limits(net.category, state.q.device)))
+def limit_joints(shape: Shape, state: State) -> State:
+    """The state with its joint positions inside the limits of the shape's category."""
+    return replace(state, q=state.q.clamp(*_limits(shape.category, state.q.device)))
 
 
 @lru_cache
@@ -69,20 +76,26 @@ def _limits(category: Category, device: torch.device) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class Codes:
-    """Codes that may move with the poses, and how far.
+    """Shape codes that are refined with the poses.
 
     Attributes:
+        shape: gives boxes and pivots of other codes.
         z: (H, D) shape codes.
-        spread: (D, D) square root of the covariance of a code given one view.
+        sqrt: (D, D) square root of the covariance of a code given one view.
     """
 
+    shape: DeformableShape
     z: Tensor
-    spread: Tensor
+    sqrt: Tensor
+
+    def at(self, offset: Tensor) -> Tensor:
+        """Codes (H, D) at an offset (H, D) in standard deviations."""
+        return self.z + offset @ self.sqrt.T
 
 
 @dataclass(frozen=True)
 class Prior:
-    """What is known of poses and joints before the cloud is: a Gaussian for each hypothesis.
+    """A Gaussian of pose and joints for each hypothesis, known before the cloud is seen.
 
     Attributes:
         mean: (H) states.
@@ -99,191 +112,247 @@ class Prior:
         return Prior(self.mean.to(device), self.precision.to(device))
 
 
-POINT_VARIANCE = 2e-6
-"""Variance of one residual over how many of them count, when codes and priors are weighed against
-them."""
-
-
-def descend_sdf(net: Shape, field: Field, state: State, seen: Observation, surface: Tensor,
-                iterations: int, width: float, prior: Prior | None = None,
+def refine_pose(problem: Problem, state: State, config: SolverConfig, prior: Prior | None = None,
                 ) -> tuple[State, Tensor]:
-    """Levenberg-Marquardt on the signed distances of the observed points.
-
-    Residuals: distance of each observed point; intrusion of the object into points known to be
-    empty; distance of the object's surface to where it may be. Weights are Geman-McClure of
-    ``width``.
+    """Pose and joints by Levenberg-Marquardt, with the shape held.
 
     Args:
-        surface: (H, K, S, 3) surface samples in part frames.
+        state: (H) where it starts.
         prior: holds what the residuals leave open.
 
     Returns:
-        the moved hypotheses, and the information matrix (H, 6 + J, 6 + J) at the end, for one
-        point's variance of one: divide by the residuals' variance to get the inverse covariance.
+        the refined hypotheses; the information matrix (H, 6 + J, 6 + J) there, for one point's
+        variance of one: divide by the residuals' variance to get the inverse covariance.
     """
-    state, _, information, _ = _descend(net, field, state, seen, surface, iterations, width, None,
-                                        prior)
-    return state, information
+    x, term = _minimize(_Objective(problem, state, config, None, prior), state)
+    return x.state, term.hessian * len(problem.observation.points)
 
 
-def descend_codes(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,
-                  iterations: int, width: float, codes: Codes, prior: Prior | None = None,
-                  ) -> tuple[State, Field, Tensor, Tensor]:
-    """:func:`descend_sdf` in which the shape moves along with the pose.
+def refine_pose_and_code(problem: Problem, state: State, codes: Codes, config: SolverConfig,
+                         prior: Prior | None = None) -> tuple[State, Field, Tensor, Tensor]:
+    """Pose, joints and shape code by Levenberg-Marquardt.
 
-    Codes are Gaussian about where they start and change the distances through the parts' boxes and
-    pivots; the feature planes stretch with the boxes. Start from poses that stand, or the
-    shape makes up for them.
+    Codes are Gaussian about where they start, and change the distances through the parts' boxes
+    and pivots; the feature planes stretch with the boxes. Poses have to be refined before, or the
+    shape compensates for their errors.
 
     Returns:
-        the moved hypotheses and their fields; the information matrix of their poses and joints,
-        the shape being open; the moved codes (H, D).
+        the refined hypotheses and their fields; the information matrix of their poses and joints
+        as in :func:`refine_pose`, with the code marginalised; the refined codes (H, D).
     """
-    state, field, information, y = _descend(net, field, state, seen, surface, iterations, width,
-                                            codes, prior)
-    return state, field, information, codes.z + y @ codes.spread.T
+    objective = _Objective(problem, state, config, codes, prior)
+    x, term = _minimize(objective, state)
+    information = schur_complement(term.hessian, objective.size)
+    return (x.state, x.field, information * len(problem.observation.points),
+            codes.at(x.code_offset))
 
 
-def _descend(net: Any, field: Field, state: State, seen: Observation, surface: Tensor,
-             iterations: int, width: float, codes: Codes | None, prior: Prior | None,
-             ) -> tuple[State, Field, Tensor, Tensor]:
-    H, size = state.q.shape[0], 6 + state.q.shape[1]
-    device = state.q.device
-    surface_part = torch.arange(surface.shape[1], device=device).repeat_interleave(
-        surface.shape[2]).expand(H, -1)
-    n, m, s = seen.points.shape[0], seen.empty.shape[0], surface.shape[1] * surface.shape[2]
-    targets = torch.cat([seen.points, seen.empty])
-    on_point = torch.arange(n + m, device=device) < n
-    weight = torch.cat([torch.full((count,), share / count, device=device)
-                        for count, share in ((n, 1.0), (m, 0.5), (s, 0.5))])
-    unit = (surface - field.centre[:, :, None]) / field.half[:, :, None]
-    on_surface_sign = torch.full((H, s), 0.7, device=device)
-    dims = codes.spread.shape[1] if codes else 0
-    tree = kinematic_tree(net.category.joints, device)
-    y = torch.zeros(H, dims, device=device)
+@dataclass(frozen=True)
+class _Unknowns:
+    """What the solver changes.
 
-    def evaluate(x: State, shape: Field, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        poses = part_poses(net, x)
-        d, g, part = union_distance(net, shape, poses, targets)
-        on = on_point | (d < 0)
-        there = targets.expand(H, -1, -1)
-        on_surface = shape.centre[:, :, None] + unit * shape.half[:, :, None]
-        at = transform_points(poses, on_surface).flatten(1, 2)
-        o, og = free_distance(seen, at)
-        where, g, part = (torch.cat(pair, dim=1) for pair in (
-            (there, at), (g, og), (part, surface_part)))
-        # A point stands still while the part moves: the distance changes by minus the gradient.
-        sign = torch.cat([on.float().neg(), on_surface_sign], dim=1)[..., None]
-        J = tree.motion_jacobian(poses, x.axis, seen.centroid, where, g, part) * sign
+    Attributes:
+        state: (H) poses and joints.
+        field: (H) shapes.
+        code_offset: (H, D) in standard deviations; D is 0 where the shape is held.
+    """
+
+    state: State
+    field: Field
+    code_offset: Tensor
+
+
+Batch = TypeVar('Batch', _Unknowns, QuadraticTerm)
+
+
+class _Objective:
+    """Robust cost of the view's residuals and the priors, with its Gauss-Newton model.
+
+    Args:
+        state: (H) where the solver starts; the layout is linearised in the codes there.
+    """
+
+    def __init__(self, problem: Problem, state: State, config: SolverConfig, codes: Codes | None,
+                 prior: Prior | None) -> None:
+        self.problem, self.config, self.codes, self.prior = problem, config, codes, prior
+        self.size = 6 + state.q.shape[1]
+        observation, field, surface = problem.observation, problem.field, problem.surface
+        self.targets = torch.cat([observation.points, observation.empty])
+        self.weight = torch.cat([
+            torch.full((count,), share / count, device=state.q.device) for count, share in (
+                (len(observation.points), 1.0), (len(observation.empty), config.free_space_weight),
+                (surface.shape[1] * surface.shape[2], config.surface_weight))])
+        self.box_coordinates = ((surface - field.centre[:, :, None]) / field.half[:, :, None])
+        self.code_dims = codes.sqrt.shape[1] if codes else 0
         if codes is not None:
-            J_layout = layout_jacobian(net, shape, poses, where, g, part) * sign
-            J = torch.cat([J, J_layout @ to_layout], dim=-1)
-        r = torch.cat([d * on, 0.7 * o], dim=1)
-        square = r.square()
-        w = weight * (width ** 2 / (width ** 2 + square)).square()
-        cost = (weight * square / (1 + square / width ** 2)).sum(1)
-        JW = J * w[..., None]
-        A, b = J.transpose(1, 2) @ JW, (JW * r[..., None]).sum(1)
-        if codes is not None:
-            A[:, size:, size:] += POINT_VARIANCE * torch.eye(dims, device=device)
-            b[:, size:] += POINT_VARIANCE * y
-            cost = cost + POINT_VARIANCE * y.square().sum(1)
-        if prior is not None:
-            away = motion(prior.mean, x, seen.centroid)
-            pull = POINT_VARIANCE * (prior.precision @ away[..., None])[..., 0]
-            A[:, :size, :size] += POINT_VARIANCE * prior.precision
-            b[:, :size] += pull
-            cost = cost + (pull * away).sum(1)
-        return cost, A, b
+            self.layout_jacobian = codes.shape.layout_derivative(codes.z, state.q) @ codes.sqrt
 
-    if codes is not None:
-        to_layout = net.layout_derivative(codes.z, state.q) @ codes.spread
-    cost, A, b = evaluate(state, field, y)
-    damping = torch.full((H,), 1e-3, device=device)
-    for _ in range(iterations):
-        level = A[:, :size, :size].diagonal(dim1=1, dim2=2).mean(1, keepdim=True)
-        regular = (damping[:, None] * level + 1e-9).repeat(1, size + dims)
-        own = A[:, size:, size:].diagonal(dim1=1, dim2=2)
-        regular[:, size:] = damping[:, None] * own
-        step = -_solved(A + torch.diag_embed(regular), b)
-        length = step[:, :size].norm(dim=1, keepdim=True).clamp_min(1e-9)
-        step = step * (0.5 / length).clamp_max(1.0)
-        if codes is not None:
-            far = step[:, size:].norm(dim=1, keepdim=True).clamp_min(1e-9)
-            step = step * (1.0 / far).clamp_max(1.0)
-        trial = limit_joints(net, move(state, step[:, :size], seen.centroid))
-        trial_field, trial_y = field, y
-        if codes is not None:
-            trial_y = (y + step[:, size:]).clamp(-4, 4)
-            trial_field = net.rebox(field, codes.z + trial_y @ codes.spread.T, trial.q)
-            trial = replace(trial, origin=trial_field.origin)
-        trial_cost, trial_A, trial_b = evaluate(trial, trial_field, trial_y)
-        better = trial_cost < cost
-        state = _choose(better, trial, state)
-        cost = torch.where(better, trial_cost, cost)
-        A = torch.where(better[:, None, None], trial_A, A)
-        b = torch.where(better[:, None], trial_b, b)
-        damping = torch.where(better, damping * 0.3, damping * 10).clamp(1e-6, 1e3)
-        if codes is not None:
-            field = _choose(better, trial_field, field)
-            y = torch.where(better[:, None], trial_y, y)
-    if codes is not None:
-        # What the view says of the pose while the shape stays open: the Schur complement.
-        cross = A[:, :size, size:]
-        A = A[:, :size, :size] - cross @ _solved(A[:, size:, size:], cross.transpose(1, 2))
-    return state, field, A * n, y
+    def start(self, state: State) -> _Unknowns:
+        """The unknowns that the solver starts from."""
+        offset = torch.zeros(len(state.q), self.code_dims, device=state.q.device)
+        return _Unknowns(state, self.problem.field, offset)
+
+    def __call__(self, x: _Unknowns) -> QuadraticTerm:
+        """Cost and Gauss-Newton model at the unknowns (poses, joints, then code offsets)."""
+        shape, centre = self.problem.shape, self.problem.observation.centroid
+        poses, field = part_poses(shape, x.state), x.field
+        surface = field.centre[:, :, None] + self.box_coordinates * field.half[:, :, None]
+        residuals = view_residuals(replace(self.problem, field=field, surface=surface), poses,
+                                   self.targets, self.config.surface_scale)
+        J = residuals.motion_jacobian(shape, poses, x.state.axis, centre)
+        if self.codes is not None:
+            J_layout = residuals.layout_jacobian(shape, field, poses)
+            J = torch.cat([J, J_layout @ self.layout_jacobian], dim=-1)
+        view = robust_term(residuals.value, J, self.weight, self.config.width)
+        return self._add_priors(view, x)
+
+    def _add_priors(self, view: QuadraticTerm, x: _Unknowns) -> QuadraticTerm:
+        """The view's term with those of the priors added to it in place."""
+        cost, gradient, hessian, size = view.cost, view.gradient, view.hessian, self.size
+        variance = self.config.point_variance
+        if self.codes is not None:
+            term = code_prior(x.code_offset, variance)
+            hessian[:, size:, size:] += term.hessian
+            gradient[:, size:] += term.gradient
+            cost = cost + term.cost
+        if self.prior is not None:
+            centre = self.problem.observation.centroid
+            term = pose_prior(motion(self.prior.mean, x.state, centre), self.prior.precision,
+                              variance)
+            hessian[:, :size, :size] += term.hessian
+            gradient[:, :size] += term.gradient
+            cost = cost + term.cost
+        return QuadraticTerm(cost, gradient, hessian)
+
+    def step(self, x: _Unknowns, term: QuadraticTerm, damping: Tensor) -> _Unknowns:
+        """The unknowns after one damped step, within all limits."""
+        size, config = self.size, self.config
+        step = _damped_step(term, damping, size, config.min_diagonal)
+        step = _limit_length(step, step[:, :size], config.max_step)
+        if self.codes is not None:
+            step = _limit_length(step, step[:, size:], config.max_code_step)
+        state = limit_joints(self.problem.shape, move(x.state, step[:, :size],
+                                                      self.problem.observation.centroid))
+        if self.codes is None:
+            return replace(x, state=state)
+        most = config.max_code_offset
+        offset = (x.code_offset + step[:, size:]).clamp(-most, most)
+        field = self.codes.shape.with_layout(x.field, self.codes.at(offset), state.q)
+        return _Unknowns(replace(state, origin=field.origin), field, offset)
 
 
-def _solved(A: Tensor, b: Tensor) -> Tensor:
-    """Solutions of regular systems A (H, n, n); that they are is not asked for, which would wait
-    for a GPU."""
+def _minimize(objective: _Objective, state: State) -> tuple[_Unknowns, QuadraticTerm]:
+    """Levenberg-Marquardt: each hypothesis keeps a step only where it lowers the cost."""
+    config = objective.config
+    x = objective.start(state)
+    term = objective(x)
+    damping = torch.full((len(state.q),), config.initial_damping, device=state.q.device)
+    for _ in range(config.iterations):
+        trial = objective.step(x, term, damping)
+        trial_term = objective(trial)
+        better = trial_term.cost < term.cost
+        x, term = _select(better, trial, x), _select(better, trial_term, term)
+        damping = torch.where(better, damping * config.damping_decrease,
+                              damping * config.damping_increase
+                              ).clamp(config.min_damping, config.max_damping)
+    return x, term
+
+
+def _damped_step(term: QuadraticTerm, damping: Tensor, size: int, least: float) -> Tensor:
+    """Minus (hessian + damping)^-1 gradient (H, n).
+
+    Poses and joints (the first ``size`` unknowns) are damped by the mean of their diagonal, codes
+    by their own diagonal each.
+    """
+    A = term.hessian
+    level = A[:, :size, :size].diagonal(dim1=1, dim2=2).mean(1, keepdim=True)
+    diagonal = (damping[:, None] * level + least).repeat(1, A.shape[1])
+    diagonal[:, size:] = damping[:, None] * A[:, size:, size:].diagonal(dim1=1, dim2=2)
+    return -_solve(A + torch.diag_embed(diagonal), term.gradient)
+
+
+def _limit_length(step: Tensor, part: Tensor, most: float) -> Tensor:
+    """The whole step, shortened so that this part of it has at most a length."""
+    length = part.norm(dim=1, keepdim=True).clamp_min(1e-9)
+    shortened: Tensor = step * (most / length).clamp_max(1.0)
+    return shortened
+
+
+def schur_complement(hessian: Tensor, size: int) -> Tensor:
+    """Information (H, size, size) of the first unknowns with the others marginalised."""
+    cross = hessian[:, :size, size:]
+    return hessian[:, :size, :size] - cross @ _solve(hessian[:, size:, size:],
+                                                     cross.transpose(1, 2))
+
+
+def _solve(A: Tensor, b: Tensor) -> Tensor:
+    """Solutions of regular systems A (H, n, n), without the check that would wait for a GPU."""
     x: Tensor = torch.linalg.solve_ex(A, b).result
     return x
 
 
-def residual_covariance(information: Tensor, residual: Tensor) -> Tensor:
-    """Covariance (6 + J, 6 + J) of pose and joints that a descent's residual leaves open.
+def _select(mask: Tensor, a: Batch, b: Batch) -> Batch:
+    """The hypotheses (H) of ``a`` where the mask is true, else those of ``b``."""
+    return cast(Batch, _selected(mask, a, b))
 
-    Shape errors are correlated over the cloud, so that forty-five points count as one.
+
+def _selected(mask: Tensor, a: Any, b: Any) -> Any:
+    """As :func:`_select`, of tensors or nested dataclasses of them."""
+    if a is b:
+        return a
+    if isinstance(a, Tensor):
+        return torch.where(mask.view(-1, *[1] * (a.dim() - 1)), a, b)
+    return type(a)(*(_selected(mask, getattr(a, f.name), getattr(b, f.name)) for f in fields(a)))
+
+
+def residual_covariance(information: Tensor, residual: Tensor,
+                        config: UncertaintyConfig = UNCERTAINTY) -> Tensor:
+    """Covariance (6 + J, 6 + J) of pose and joints that the residuals leave.
 
     Args:
-        information: (6 + J, 6 + J) of :func:`descend_sdf`. residual: () mean distance.
+        information: (6 + J, 6 + J) of :func:`refine_pose`. residual: () mean distance.
     """
     eye = torch.eye(len(information), device=information.device)
-    noise = 45 * (residual.square() + 1e-4 ** 2)
-    out: Tensor = noise * torch.linalg.inv(information + 1e-3 * eye)
+    noise = config.correlated_points * (residual.square() + config.min_residual ** 2)
+    out: Tensor = noise * torch.linalg.inv(information + config.min_information * eye)
     return out
 
 
-def descend_chamfer(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,
-                    normals: Tensor, iterations: int, lr: float = 0.01) -> State:
-    """Gradient descent on eq. 9 with the surface that the camera can see.
+def refine_chamfer(problem: Problem, normals: Tensor, state: State, iterations: int,
+                   config: ChamferConfig = CHAMFER) -> State:
+    """Pose and joints by gradient descent on eq. 9, with the shape held.
 
-    Each part's observed points are those nearer to it than to the others; of the surface samples
-    only those that face the camera and are not behind nearer ones are pulled to the cloud.
+    Of the surface samples only those that face the camera are pulled to the cloud; each observed
+    point is pulled to the nearest of them.
+
+    Args:
+        normals: (H, K, S, 3) of the problem's surface samples, in part frames.
     """
-    H, J = state.q.shape
-    step = torch.zeros(H, 6 + J, device=state.q.device, requires_grad=True)
-    optimizer = torch.optim.Adam([step], lr=lr)
-    points = seen.points.expand(H, -1, -1)
+    centre, H = problem.observation.centroid, len(state.q)
+    step = torch.zeros(H, 6 + state.q.shape[1], device=state.q.device, requires_grad=True)
+    optimizer = torch.optim.Adam([step], lr=config.learning_rate)
+    points = problem.observation.points.expand(H, -1, -1)
     for _ in range(iterations):
         with torch.enable_grad():
-            poses = part_poses(net, move(state, step, seen.centroid))
-            y = transform_points(poses, surface).flatten(1, 2)
-            facing = ((poses[..., :3, :3] @ normals.transpose(-1, -2)).transpose(-1, -2)
-                      .flatten(1, 2) * y).sum(-1).detach() < 0
-            distance = torch.cdist(points, y.masked_fill(~facing[..., None], 1e3))
-            to_surface = distance.amin(2).clamp_max(2 * CLIP).mean(1)
-            back = (distance.amin(1).clamp_max(2 * CLIP) * facing).sum(1)
-            loss = (to_surface + back / facing.sum(1).clamp_min(1)).sum()
+            poses = part_poses(problem.shape, move(state, step, centre))
+            loss = _chamfer_distance(points, poses, problem.surface, normals, config.clip).sum()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return limit_joints(net, move(state, step.detach(), seen.centroid))
+    return limit_joints(problem.shape, move(state, step.detach(), centre))
 
 
-def _choose(mask: Tensor, a: Batch, b: Batch) -> Batch:
-    def pick(x: Tensor, y: Tensor) -> Tensor:
-        return torch.where(mask.view(-1, *[1] * (x.dim() - 1)), x, y)
+HIDDEN_POSITION = 1e3
+"""Coordinate of samples that do not face the camera: further than any clip."""
 
-    return type(a)(*(pick(getattr(a, f.name), getattr(b, f.name)) for f in fields(a)))
+
+def _chamfer_distance(points: Tensor, poses: Tensor, surface: Tensor, normals: Tensor,
+                      clip: float) -> Tensor:
+    """Chamfer distance (H) of points (H, N, 3) and the surface samples that face the camera."""
+    y = transform_points(poses, surface).flatten(1, 2)
+    facing = ((poses[..., :3, :3] @ normals.transpose(-1, -2)).transpose(-1, -2)
+              .flatten(1, 2) * y).sum(-1).detach() < 0
+    distance = torch.cdist(points, y.masked_fill(~facing[..., None], HIDDEN_POSITION))
+    to_surface = distance.amin(2).clamp_max(clip).mean(1)
+    to_cloud = (distance.amin(1).clamp_max(clip) * facing).sum(1)
+    return to_surface + to_cloud / facing.sum(1).clamp_min(1)

@@ -1,4 +1,4 @@
-"""What the solver asks of a shape: signed distances of its parts, and how they change."""
+"""What the solver needs of a shape: signed distances of the parts and their derivatives."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ class DeformableShape(Shape, Protocol):
     def layout_derivative(self, z: Tensor, q: Tensor) -> Tensor:
         """d(boxes and pivots) / d(code) (H, 6 K + 3 J, D) at codes z (H, D) and q (H, J)."""
 
-    def rebox(self, field: Field, z: Tensor, q: Tensor) -> Field:
+    def with_layout(self, field: Field, z: Tensor, q: Tensor) -> Field:
         """The field with the boxes and pivots of other codes z (H, D)."""

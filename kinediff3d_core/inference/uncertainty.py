@@ -1,4 +1,4 @@
-"""How sure an estimate is of each part's pose."""
+"""Confidence of an estimate, and the covariance of each part's pose."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from dataclasses import replace
 import numpy as np
 
 from kinediff3d_core.geometry.rigid import rotate_covariance, shift_covariance
+from kinediff3d_core.inference.presets import ConfidenceConfig
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 
-RIGHT = 0.05, math.radians(5.0)
-"""An estimate is right if no part is further off than this: translation (m), rotation (rad)."""
-NO_FIT = 0.03
-"""Mean distance of the cloud to the surface that speaks against an estimate, canonical units."""
+CONFIDENCE = ConfidenceConfig()
+"""The configuration where none is given."""
 
 
-def fit_confidence(residual: float) -> float:
-    """How well the cloud's mean distance to the surface (canonical units) speaks for it, 0..1."""
-    return math.exp(-(residual / NO_FIT) ** 2)
+def fit_confidence(residual: float, config: ConfidenceConfig = CONFIDENCE) -> float:
+    """Confidence, 0 to 1, by the cloud's mean distance to the surface (canonical units)."""
+    return math.exp(-(residual / config.residual_scale) ** 2)
 
 
-def accuracy_probability(estimate: ArticulatedEstimate) -> float:
-    """Probability that all parts are right (:data:`RIGHT`), by what the estimate leaves open.
+def accuracy_probability(estimate: ArticulatedEstimate, config: ConfidenceConfig = CONFIDENCE,
+                         ) -> float:
+    """Probability that the errors of all parts are within the limits, by the covariance.
 
-    It is that of the worst one, taken as normal about its worst axis: a base that is hidden behind
-    the lid fits in any position.
+    It is that of the least certain part, taken as normal along its least certain axis. A base that
+    is hidden behind the lid, for instance, fits in any position.
     """
     sigmas = [math.sqrt(max(float(np.linalg.eigvalsh(block)[-1]), 1e-12)) / limit
               for c in part_covariances(estimate).values()
-              for block, limit in ((c[:3, :3], RIGHT[0]), (c[3:, 3:], RIGHT[1]))]
+              for block, limit in ((c[:3, :3], config.max_translation),
+                                   (c[3:, 3:], config.max_rotation))]
     return math.erf(1 / (math.sqrt(2) * max(sigmas)))
 
 
@@ -37,7 +38,7 @@ def transform_estimate(estimate: ArticulatedEstimate, T_frame_camera: np.ndarray
                        ) -> ArticulatedEstimate:
     """The estimate with its parts' poses and covariance in another frame than the camera's.
 
-    Points, modes and what is measured in part frames stay.
+    Points, modes and all that is given in part frames stay.
 
     Args:
         T_frame_camera: (4, 4).

@@ -24,9 +24,11 @@ NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
     'pose': (ScoreModel, ScoreConfig),
     'latent': (LatentDenoiser, LatentConfig),
 }
+"""Stages of training: class and configuration of each network."""
 COVARIANCE_SCALE = 'covariance_scale.json'
-"""Beside the networks; see :class:`CovarianceScale`."""
+"""File beside the networks; see :class:`CovarianceScale`."""
 SHIPPED = Path(__file__).parents[1] / 'weights'
+"""Folder of the weights that come with the package."""
 LARGE = 16384
 """Entries from which on a matrix is stored in 8 bits, with one scale a row."""
 SCALE = ':scale'
@@ -35,19 +37,22 @@ SCALE = ':scale'
 
 @dataclass(frozen=True)
 class CovarianceScale:
-    """How many times larger errors are than what a view and the fit leave open.
+    """Factors of an estimate's standard deviations, by which they agree with measured errors.
 
-    A covariance from residuals knows nothing of what the networks get wrong the same way in all
-    hypotheses, such as a size that no pixel shows. Measured on views of their own by
-    :mod:`kinediff3d_core.evaluation.calibration`; deviations are multiplied by it.
+    The covariance of the fit leaves out errors that the networks make in all hypotheses alike,
+    such as that of a size that no pixel shows. The factors are measured on calibration views by
+    :mod:`kinediff3d_core.evaluation.calibration`.
     """
 
     translation: float = 1.0
+    """Factor of the base's position."""
     rotation: float = 1.0
+    """Factor of the base's rotation."""
     joint: float = 1.0
+    """Factor of the joints' positions."""
 
     def factors(self, joints: int) -> Tensor:
-        """(6 + J,) for x, y, z, the rotation vector, and the joints."""
+        """Factors (6 + J,) of x, y, z, the rotation vector, and the joints."""
         return torch.tensor([self.translation] * 3 + [self.rotation] * 3 + [self.joint] * joints)
 
 
@@ -81,7 +86,7 @@ def save_network(network: nn.Module, stage: str, category: str, path: Path,
 
 
 def folder_of(category: str, folder: Path | None = None) -> Path:
-    """Where a category's networks are: the folder, or the one of its name in there.
+    """Folder of a category's networks: the folder itself, or the one of its name in there.
 
     Raises:
         ValueError: no such folder.
@@ -94,13 +99,13 @@ def folder_of(category: str, folder: Path | None = None) -> Path:
 
 
 def read_notes(path: Path) -> dict[str, Any]:
-    """What training wrote down in the header of a file of weights."""
+    """Notes of the training in the header of a file of weights."""
     with safe_open(str(path), framework='pt') as file:
         return dict(json.loads((file.metadata() or {}).get('notes', '{}')))
 
 
 def load_covariance_scale(category: str, folder: Path | None = None) -> CovarianceScale:
-    """What deviations of a category's estimates are multiplied by; ones where it is not known.
+    """Covariance scale of a category; ones where no file has it.
 
     Raises:
         ValueError: the file is not a JSON object of positive numbers; the message names it.

@@ -2,9 +2,9 @@
 
 Names follow eq. 1: Phi encodes a complete cloud, Theta_enc gives the Gaussian of Z, Psi embeds the
 joint positions A, Theta_dec makes the kinematic-aware feature F_kg, Omega answers queries.
-Two choices make Z carry shape alone: the encoder undoes the articulation before it looks at the
-points, and every part has an SDF of its own in its own frame, so that segmentation is the arg-min
-over parts and articulation is exact. Lengths are canonical units (metres / category scale).
+Two choices make Z encode the shape alone: the encoder gets points with the articulation undone,
+and every part has its own SDF in its own frame, so that segmentation is the arg-min over parts and
+articulation is exact. Lengths are canonical units (metres / category scale).
 """
 
 from __future__ import annotations
@@ -22,10 +22,16 @@ from kinediff3d_core.networks.pointnet import PointNet
 from kinediff3d_core.objects.category import Category
 
 PRIOR_STD = 0.25
+"""Standard deviation of the prior of Z (eq. 2). That of Diffusion-SDF (Chou et al. 2023)."""
 PLANE_GAIN = 10.0
-"""Factor of the planes' features: what differs from object to object is learnt first."""
+"""Factor of the planes' features, so that differences between objects are learnt first. Chosen."""
 FAR = 10.0
-"""Distance to a part that is not there, canonical units."""
+"""Distance to a part that does not exist, canonical units. Chosen."""
+MIN_POSITION_STD, MIN_SIZE_STD = 0.004, 0.02
+"""Least standard deviations by which the layout is scaled: positions (canonical) and log half
+sizes. Chosen."""
+BOX_REACH = 1.2
+"""Box coordinates beyond which queries are clamped; 1 is the box's face. Chosen."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class KAVAEConfig:
 
 @dataclass(frozen=True)
 class Field:
-    """F_kg, ready for queries: what Omega needs of one object in a batch of B.
+    """F_kg prepared for queries by Omega, of B objects.
 
     Attributes:
         centre, half: (B, K, 3) boxes of the parts in their frames.
@@ -90,7 +96,7 @@ class PlaneDecoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.linear(x).view(-1, self.CHANNELS, self.START, self.START)
-        # Channels last: upsampling small planes is many times quicker that way on a GPU.
+        # Channels last: upsampling of small planes is many times faster in that order on a GPU.
         y = self.up(y.contiguous(memory_format=torch.channels_last)).contiguous()
         out: Tensor = y.view(x.shape[0], self.parts, 3, *y.shape[1:])
         return out
@@ -131,25 +137,27 @@ class KAVAE(nn.Module):
         axis = torch.tensor([j.axis for j in category.joints]).view(joints, 3)
         self.axis: Tensor
         self.register_buffer('axis', axis, persistent=False)
-        # What is usual in the category: parts can be a hundred times thinner than long, and the
-        # thickness has to count as much as the length.
+        # Parts can be a hundred times thinner than long, and the thickness has to count as much as
+        # the length.
         self.layout_mean: Tensor
         self.layout_std: Tensor
         self.register_buffer('layout_mean', torch.zeros(layout))
         self.register_buffer('layout_std', torch.ones(layout))
 
-    def set_usual(self, centre: Tensor, half: Tensor, origin: Tensor, exists: Tensor) -> None:
-        """Scale layouts to boxes (n, K, 3) and pivots (n, K-1, 3) of many instances.
+    def set_layout_statistics(self, centre: Tensor, half: Tensor, origin: Tensor, exists: Tensor,
+                              ) -> None:
+        """Set mean and standard deviation of the layout from many instances.
 
         Args:
+            centre, half: (n, K, 3) boxes of the parts. origin: (n, K-1, 3) pivots.
             exists: (n, K) which parts each instance has.
         """
-        x, mine = pack_layout(centre, half, origin), layout_mask(exists)
-        count = mine.sum(0).clamp_min(1)
-        mean = (x * mine).sum(0) / count
-        std = ((x - mean).square() * mine).sum(0).div(count).sqrt()
-        floor = torch.full_like(std, 0.004)
-        floor[3 * self.parts:6 * self.parts] = 0.02
+        x, mask = pack_layout(centre, half, origin), layout_mask(exists)
+        count = mask.sum(0).clamp_min(1)
+        mean = (x * mask).sum(0) / count
+        std = ((x - mean).square() * mask).sum(0).div(count).sqrt()
+        floor = torch.full_like(std, MIN_POSITION_STD)
+        floor[3 * self.parts:6 * self.parts] = MIN_SIZE_STD
         self.layout_mean.copy_(mean)
         self.layout_std.copy_(torch.maximum(std, floor))
 
@@ -166,13 +174,13 @@ class KAVAE(nn.Module):
 
     def encode(self, part_points: Tensor, centre: Tensor, half: Tensor, origin: Tensor,
                exists: Tensor) -> tuple[Tensor, Tensor]:
-        """Phi and Theta_enc on complete, labelled clouds with the articulation undone.
+        """Gaussian of Z by Phi and Theta_enc, from complete clouds with the articulation undone.
 
         Args:
             part_points: (B, K, N, 3) surface points of each part in its own frame
-                (:meth:`part_frames` takes a labelled cloud in any joint state there).
+                (:meth:`part_frames` moves a labelled cloud in any joint state there).
             centre, half: (B, K, 3) boxes of the parts. origin: (B, K-1, 3) pivots.
-            exists: (B, K) which parts there are; the rest of what is given of others is ignored.
+            exists: (B, K) which parts exist; the other arguments are ignored for the rest.
 
         Returns:
             mu, log variance: (B, D_z).
@@ -196,8 +204,8 @@ class KAVAE(nn.Module):
         return Field(centre, half, self.plane_decoder(f_kg), bias, self.joint_head(f_kg), origin,
                      exists)
 
-    def rebox(self, field: Field, z: Tensor, q: Tensor) -> Field:
-        """A field with the boxes and pivots of other codes z (B, D_z), its planes stretched."""
+    def with_layout(self, field: Field, z: Tensor, q: Tensor) -> Field:
+        """The field with the boxes and pivots of other codes z (B, D_z); its planes stretch."""
         centre, half, origin, _ = self._boxes(self.feature(z, q))
         return replace(field, centre=centre, half=half, origin=origin)
 
@@ -209,8 +217,8 @@ class KAVAE(nn.Module):
         exists = torch.full((len(f_kg), self.parts), torch.inf, device=f_kg.device)
         if self.category.optional_parts:
             exists = torch.cat([exists[:, :2], self.exists_head(f_kg)[:, 2:]], dim=1)
-            usual = self.layout_mean[6 * self.parts:].view(-1, 3)
-            origin = torch.where(exists[:, 1:, None] > 0, origin, usual)
+            mean_origin = self.layout_mean[6 * self.parts:].view(-1, 3)
+            origin = torch.where(exists[:, 1:, None] > 0, origin, mean_origin)
         return centre, log_half.clamp(-8, 3).exp(), origin, exists
 
     def feature(self, z: Tensor, q: Tensor) -> Tensor:
@@ -222,8 +230,8 @@ class KAVAE(nn.Module):
 
     def layout_derivative(self, z: Tensor, q: Tensor) -> Tensor:
         """d(boxes and pivots, in the order of :func:`pack_layout`) / d(code): (B, L, D_z)."""
-        # A copy of the batch for each row, so that one ordinary backward pass gives them all;
-        # torch.func does it with one too, but first imports torch's compiler, for seconds.
+        # A copy of the batch for each row, so that one backward pass gives all rows. torch.func
+        # would do the same, but imports torch's compiler first, which takes seconds.
         rows = len(self.layout_std)
         with torch.enable_grad():
             code = z.detach().repeat(rows, 1).requires_grad_()
@@ -235,22 +243,24 @@ class KAVAE(nn.Module):
     def query(self, field: Field, points: Tensor, part: int | None = None) -> Tensor:
         """Omega's SDF head: signed distances (B, K, N) of points (B, K, N, 3) in part frames.
 
-        How far a point is outside the part's box plus what the feature planes and a small MLP,
-        whose biases are the object's own, add to it. The depth inside the box is an input alone:
-        as a summand it would have to be unlearnt wherever the box is hollow.
-        With ``part``, points (B, 1, N, 3) and distances (B, 1, N) are of that part alone.
-        Parts that do not exist are far from everything.
+        The distance of a point to the part's box plus the output of a small MLP on the feature
+        planes, with biases of the object. The depth inside the box is an input of the MLP only:
+        as a summand it would be wrong wherever the box is hollow.
+
+        Args:
+            part: the only part that is queried, by points (B, 1, N, 3); distances are (B, 1, N).
+                Parts that do not exist are ``FAR`` from everything.
         """
         one = slice(None) if part is None else slice(part, part + 1)
         B, K, N = points.shape[:3]
-        # The boxes learn from their own loss alone, or the rest would settle on wrong ones.
+        # Boxes are trained by their own loss alone, or the MLP would adapt to wrong boxes.
         centre, half = (x.detach()[:, one, None] for x in (field.centre, field.half))
         offset = points - centre
         outside = offset.abs() - half
         beyond = outside.clamp_min(0).square().sum(-1).add(1e-12).sqrt()
         box = beyond + outside.amax(-1).clamp_max(0)
-        u = (offset / half).clamp(-1.2, 1.2)
-        grid = torch.stack([u[..., :2], u[..., ::2], u[..., 1:]], dim=2) / 1.2
+        u = (offset / half).clamp(-BOX_REACH, BOX_REACH)
+        grid = torch.stack([u[..., :2], u[..., ::2], u[..., 1:]], dim=2) / BOX_REACH
         sampled = F.grid_sample(field.planes[:, one].flatten(0, 2), grid.view(B * K * 3, 1, N, 2),
                                 mode='bilinear', padding_mode='border', align_corners=True)
         features = PLANE_GAIN * sampled.view(B, K, -1, N).transpose(2, 3)
@@ -264,7 +274,7 @@ class KAVAE(nn.Module):
         return distance
 
     def nearest(self, field: Field, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Which part is nearest to each point, given in the frames of all parts (B, K, N, 3).
+        """The nearest part of each point, given in the frames of all parts (B, K, N, 3).
 
         Returns:
             its signed distance (B, N), the gradient (B, N, 3) in its frame, its index (B, N).
@@ -277,18 +287,18 @@ class KAVAE(nn.Module):
 
 
 def pack_layout(centre: Tensor, half: Tensor, origin: Tensor) -> Tensor:
-    """Boxes (B, K, 3) and pivots (B, K-1, 3) as one vector: centres, log half sizes, pivots."""
+    """Layout (B, 6 K + 3 J): centres, log half sizes (B, K, 3) and pivots (B, J, 3)."""
     return torch.cat([centre.flatten(1), half.log().flatten(1), origin.flatten(1)], dim=1)
 
 
 def layout_mask(exists: Tensor) -> Tensor:
-    """1 for the entries of :func:`pack_layout` (B, L) that belong to parts (B, K) there are."""
+    """1 for the entries of :func:`pack_layout` (B, L) that belong to parts that exist (B, K)."""
     box = exists[..., None].expand(-1, -1, 3).flatten(1)
     return torch.cat([box, box, box[:, 3:]], dim=1).float()
 
 
 def segmentation_logits(sdf: Tensor, temperature: float = 0.01) -> Tensor:
-    """Part logits (B, N, K) from part distances (B, K, N): the nearest part wins."""
+    """Part logits (B, N, K) from part distances (B, K, N), largest for the nearest part."""
     return -sdf.transpose(1, 2) / temperature
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kinediff3d_core.networks.pointnet import AttentionBlock, PointTokens, sinusoidal_embedding
+from kinediff3d_core.networks.whitening import Whitened
 from kinediff3d_core.objects.category import Category
 
 
@@ -22,19 +23,23 @@ class LatentConfig:
     width: int = 128
     """Width of all tokens."""
     tokens: int = 48
-    """Condition tokens a cloud."""
+    """Condition tokens per cloud."""
     layers: int = 2
     """Self-attention layers of the condition encoder."""
     blocks: int = 4
     """Cross- and self-attention blocks of the denoiser."""
 
 
-class LatentDenoiser(nn.Module):
-    """epsilon_theta of eq. 7: Z's tokens are the queries, the cloud's tokens keys and values."""
+class LatentDenoiser(Whitened):
+    """epsilon_theta of eq. 7: Z's tokens are the queries, the cloud's tokens keys and values.
+
+    Codes are whitened vectors (..., D_z).
+    """
 
     def __init__(self, category: Category, config: LatentConfig | None = None) -> None:
-        super().__init__()
-        self.config = c = config or LatentConfig()
+        c = config or LatentConfig()
+        super().__init__(c.latent)
+        self.config = c
         self.gamma = PointTokens(3 * len(category.parts), c.width, c.tokens, layers=c.layers)
         self.lift = nn.Linear(c.latent // c.latent_tokens, c.width)
         self.place = nn.Parameter(torch.randn(c.latent_tokens, c.width) * 0.1)
@@ -44,10 +49,6 @@ class LatentDenoiser(nn.Module):
         self.own = nn.ModuleList([AttentionBlock(c.width, 4) for _ in range(c.blocks)])
         self.norm = nn.LayerNorm(c.width)
         self.out = nn.Linear(c.width, c.latent // c.latent_tokens)
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer('mean', torch.zeros(c.latent))
-        self.register_buffer('std', torch.ones(c.latent))
         self.error: Tensor
         self.register_buffer('error', torch.eye(c.latent))
 
@@ -56,8 +57,8 @@ class LatentDenoiser(nn.Module):
 
         The same points are given in the frame of every part (the base's first), so that the
         canonicalisation covers the joints as well as the pose. In the base's frame they are
-        centred: where its origin lies was guessed with the thickness of the base, and would only
-        tell that guess back.
+        centred: the pose's estimate of the base's origin implies a thickness of the base, which
+        the code would repeat.
         """
         base = part_points[:, :1]
         part_points = torch.cat([base - base.mean(2, keepdim=True), part_points[:, 1:]], dim=1)
@@ -68,30 +69,24 @@ class LatentDenoiser(nn.Module):
     def denoise(self, z: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         """Whitened Z_0 (B, D_z) from Z_t (B, D_z), t (B) in 0..1 and tokens (C, T, width).
 
-        B is a multiple of C: the B / C codes of one cloud stand together and share its tokens.
+        B is a multiple of C: the B / C codes of one cloud are neighbours and share its tokens.
         """
         c = self.config
         x = self.lift(z.view(z.shape[0], c.latent_tokens, -1)) + self.place
         x = x + self.time(sinusoidal_embedding(t, 64))[:, None]
         for cross, own in zip(self.cross, self.own, strict=True):
-            # Queries do not see each other in cross-attention: codes of a cloud go side by side.
+            # Queries do not affect each other in cross-attention: codes of a cloud share a batch.
             x = cross(x.reshape(len(condition), -1, c.width), condition).view(x.shape)
             x = own(x)
         out: Tensor = self.out(self.norm(x)).flatten(1)
         return out
 
-    def spread(self) -> Tensor:
+    def code_covariance_sqrt(self) -> Tensor:
         """Square root (D_z, D_z) of the covariance of a code given one view.
 
-        ``error`` is that covariance, whitened, as met in training with almost nothing but noise
-        for Z_t.
+        ``error`` is that covariance, whitened, measured in training where Z_t is almost pure
+        noise.
         """
         eye = torch.eye(len(self.error), device=self.error.device)
         out: Tensor = self.std[:, None] * torch.linalg.cholesky(self.error + 1e-4 * eye)
         return out
-
-    def whiten(self, z: Tensor) -> Tensor:
-        return (z - self.mean) / self.std
-
-    def unwhiten(self, z: Tensor) -> Tensor:
-        return z * self.std + self.mean

@@ -53,7 +53,7 @@ class PointTokens(nn.Module):
     """A set-abstraction layer (PointNet++) followed by self-attention over its tokens.
 
     ``forward``: positions p (B, N, 3) and features f (B, N, C) to tokens (B, T, width).
-    Centres come from farthest point sampling, each sees its nearest neighbours.
+    Centres come from farthest point sampling; each is described by its nearest neighbours.
     """
 
     def __init__(self, in_features: int, width: int = 128, tokens: int = 48, neighbours: int = 16,

@@ -2,7 +2,8 @@
 
 The state of one object is ``[r_6D, t, (q, l, d) of each joint]``: rotation and translation of the
 base in the camera frame (t relative to the cloud's centroid), joint position, pivot and direction
-in the parent's frame; canonical units. It is whitened by the training set's mean and deviation.
+in the parent's frame; canonical units. It is whitened by the training set's mean and standard
+deviation.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from kinediff3d_core.geometry.rigid import make_transform, rotation_from_6d, rotation_to_6d
 from kinediff3d_core.networks.pointnet import PointTokens, sinusoidal_embedding
+from kinediff3d_core.networks.whitening import Whitened
 from kinediff3d_core.objects.category import Category
 
 
@@ -24,7 +26,7 @@ class ScoreConfig:
     width: int = 128
     """Width of the tokens."""
     tokens: int = 48
-    """Tokens a cloud."""
+    """Tokens per cloud."""
     layers: int = 3
     """Self-attention layers of the encoder."""
     hidden: int = 384
@@ -32,7 +34,7 @@ class ScoreConfig:
     blocks: int = 3
     """Residual blocks of the denoiser."""
     sigma_data: float = 1.0
-    """Deviation of the whitened state."""
+    """Standard deviation of the whitened state."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class State:
 
 
 def pack_state(state: State, centroid: Tensor) -> Tensor:
-    """State vector (..., 9 + 7 J); centroid (..., 3) of the cloud is taken off the translation."""
+    """State vector (..., 9 + 7 J), its translation relative to the cloud's centroid (..., 3)."""
     T = state.T_camera_base
     joints = torch.cat([state.q[..., None], state.origin, state.axis], dim=-1).flatten(-2)
     return torch.cat([rotation_to_6d(T[..., :3, :3]), T[..., :3, 3] - centroid, joints], dim=-1)
@@ -71,13 +73,17 @@ def unpack_state(x: Tensor, centroid: Tensor) -> State:
     return State(T, joints[..., 0], joints[..., 1:4], axis)
 
 
-class ScoreModel(nn.Module):
-    """Denoiser D(x, sigma | O) with the score (D - x) / sigma^2, and a regressed estimate."""
+class ScoreModel(Whitened):
+    """Denoiser D(x, sigma | O) with the score (D - x) / sigma^2, and a regressed estimate.
+
+    States are whitened vectors (..., size) in the order of :func:`pack_state`.
+    """
 
     def __init__(self, category: Category, config: ScoreConfig | None = None) -> None:
-        super().__init__()
+        size = 9 + 7 * len(category.joints)
+        super().__init__(size)
         self.config = c = config or ScoreConfig()
-        self.size = 9 + 7 * len(category.joints)
+        self.size = size
         self.encoder = PointTokens(3, c.width, c.tokens, layers=c.layers)
         self.features = nn.Sequential(nn.Linear(2 * c.width, 256), nn.GELU(approximate='tanh'))
         self.regressor = nn.Sequential(nn.Linear(256, 256), nn.GELU(approximate='tanh'),
@@ -87,22 +93,26 @@ class ScoreModel(nn.Module):
             nn.LayerNorm(c.hidden), nn.Linear(c.hidden, c.hidden), nn.GELU(approximate='tanh'),
             nn.Linear(c.hidden, c.hidden)) for _ in range(c.blocks)])
         self.out = nn.Linear(c.hidden, self.size)
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer('mean', torch.zeros(self.size))
-        self.register_buffer('std', torch.ones(self.size))
+
+    @property
+    def mean_positions(self) -> Tensor:
+        """Mean joint positions (J) of the training set, canonical units."""
+        return self.mean[9::7]
 
     def encode(self, points: Tensor) -> Tensor:
-        """Feature (B, 256) of clouds (B, N, 3) with their centroid taken off, canonical units."""
+        """Feature (B, 256) of clouds (B, N, 3) relative to their centroids, canonical units."""
         tokens = self.encoder(points, points)
         out: Tensor = self.features(torch.cat([tokens.amax(1), tokens.mean(1)], dim=-1))
         return out
 
     def denoise(self, x: Tensor, sigma: Tensor, feature: Tensor) -> Tensor:
-        """D(x, sigma | O): x (..., S) whitened and noisy, sigma (...), feature (..., 256).
+        """Clean state D(x, sigma | O) (..., S) of x (..., S), whitened and noisy.
 
         Preconditioned as in Karras et al. 2022, so that the network sees and predicts values of
         unit variance at every noise level.
+
+        Args:
+            sigma: (...) noise levels. feature: (..., 256) of the clouds.
         """
         d = self.config.sigma_data
         s = sigma[..., None]
@@ -118,9 +128,3 @@ class ScoreModel(nn.Module):
         """Whitened state (..., S) regressed from the feature: one more hypothesis."""
         out: Tensor = self.regressor(feature)
         return out
-
-    def whiten(self, x: Tensor) -> Tensor:
-        return (x - self.mean) / self.std
-
-    def unwhiten(self, x: Tensor) -> Tensor:
-        return x * self.std + self.mean

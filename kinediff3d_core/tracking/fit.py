@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kinediff3d_core.inference import refinement, residuals
 from kinediff3d_core.inference.pipeline import Pipeline
+from kinediff3d_core.inference.presets import SolverConfig
 from kinediff3d_core.inference.shape import Shape
 from kinediff3d_core.networks.kavae import Field
 from kinediff3d_core.networks.score import State
@@ -18,6 +19,9 @@ from kinediff3d_core.observation.free_space import Observation, observe
 from kinediff3d_core.tracking.config import TrackingConfig
 from kinediff3d_core.tracking.sdf_grid import SdfGrid
 
+SOLVER = SolverConfig()
+"""The solver; iterations and robust width are set by the tracking configuration."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -25,7 +29,7 @@ class Fit:
 
     Attributes:
         state: (H) poses and joints.
-        information: (H, 6 + J, 6 + J) as :func:`refinement.descend_sdf`.
+        information: (H, 6 + J, 6 + J) as :func:`refinement.refine_pose`.
         score, residual: (H,) as :func:`residuals.fit_score`.
     """
 
@@ -78,9 +82,9 @@ class FrameFit:
     def refine(self, start: State, seen: Observation, iterations: int,
                prior: refinement.Prior) -> Fit:
         """Levenberg-Marquardt refinement of hypotheses under a Gaussian prior."""
-        state, *rest = self._run(
-            _refine, self.grid, self._field, start.to(self._device), seen, self.surface,
-            iterations, self._config.fit.robust_width, prior.to(self._device))
+        solver = replace(SOLVER, iterations=iterations, width=self._config.fit.robust_width)
+        state, *rest = self._run(_refine, self._problem(seen), start.to(self._device), solver,
+                                 prior.to(self._device))
         return Fit(state.to('cpu'), *(x.cpu() for x in rest))
 
     def search_joints(self, state: State, seen: Observation) -> State:
@@ -97,15 +101,16 @@ class FrameFit:
             q[1:, i] = torch.linspace(lower / unit, upper / unit, positions)
             T, origin, axis = (x.expand(len(q), *x.shape[1:]) for x in (
                 state.T_camera_base, state.origin, state.axis))
-            score, _ = self._run(residuals.fit_score, self.grid, self._field,
-                                 State(T, q, origin, axis).to(self._device), seen, self.surface)
+            score, _ = self._run(residuals.fit_score, self._problem(seen),
+                                 State(T, q, origin, axis).to(self._device))
             state = replace(state, q=q[int(score.argmin())][None])
         return state
 
+    def _problem(self, seen: Observation) -> residuals.Problem:
+        return residuals.Problem(self.grid, self._field, seen, self.surface)
 
-def _refine(shape: Shape, field: Field, start: State, seen: Observation, surface: Tensor,
-            iterations: int, width: float, prior: refinement.Prior,
-            ) -> tuple[State, Tensor, Tensor, Tensor]:
-    state, information = refinement.descend_sdf(shape, field, start, seen, surface, iterations,
-                                                width, prior)
-    return state, information, *residuals.fit_score(shape, field, state, seen, surface)
+
+def _refine(problem: residuals.Problem, start: State, solver: SolverConfig,
+            prior: refinement.Prior) -> tuple[State, Tensor, Tensor, Tensor]:
+    state, information = refinement.refine_pose(problem, start, solver, prior)
+    return state, information, *residuals.fit_score(problem, state)

@@ -25,7 +25,7 @@ from kinediff3d_core.observation.cloud import MIN_POINTS, ObjectCloud, filter_po
 from kinediff3d_core.observation.free_space import Observation
 from kinediff3d_core.tracking.config import DEFAULT, TrackingConfig
 from kinediff3d_core.tracking.estimate_update import EstimateUpdate, TrackedState
-from kinediff3d_core.tracking.fit import Fit, FrameFit
+from kinediff3d_core.tracking.fit import SOLVER, Fit, FrameFit
 from kinediff3d_core.tracking.joint_limits import JointLimits
 from kinediff3d_core.tracking.motion import MotionModel
 from kinediff3d_core.tracking.reinitialization import TrackingLost, TrackQuality, ViewMonitor
@@ -144,7 +144,7 @@ class Tracker:
         # How well the base's pose is observed does not depend on whether the base stands still.
         moving = prior[:1]
         fit = replace(fit, information=fit.information + len(seen.points)
-                      * refinement.POINT_VARIANCE
+                      * SOLVER.point_variance
                       * (moving.precision - prior.precision[best:best + 1]))
         self._frames += 1
         growth = self._quality.growth(float(fit.score))

@@ -87,7 +87,7 @@ class ShapeStage(nn.Module):
                                           'origin', 'exists'))
         net = self.network
         if not self.ready and bool((net.layout_std == 1).all()):
-            net.set_usual(*(pool.store[k][:pool.rows]
+            net.set_layout_statistics(*(pool.store[k][:pool.rows]
                             for k in ('centre', 'half', 'origin', 'exists')))
         self.ready = True
 

@@ -80,7 +80,7 @@ def test_mean_state_is_the_middle():
 def test_energy_ranks_what_the_score_model_believes_in(pipeline, sample):
     generator = torch.Generator().manual_seed(0)
     few = pipeline.prepare_view(generator, depth=sample.depth, intrinsics=sample.intrinsics,
-                        mask=sample.mask).few[0]
+                        mask=sample.mask).network_clouds[0]
     net = pipeline.pose
     with torch.no_grad():
         feature = net.encode((few - few.mean(0))[None])

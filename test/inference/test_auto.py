@@ -11,6 +11,7 @@ from kinediff3d_core.objects.estimate import NoEstimate
 
 NOTHING = np.zeros((0, 3))
 
+
 @pytest.fixture(scope='module')
 def pipeline():
     return AutoPipeline.load()
@@ -21,7 +22,7 @@ def infer(pipeline, sample):
                           mesh=False)
 
 
-def test_a_thing_is_taken_for_what_it_is_and_what_looks_alike_is_said(pipeline):
+def test_the_category_is_found_and_similar_categories_have_weight(pipeline):
     scissors = infer(pipeline, E.procedural_samples('scissors', seed=5, shapes=False)(0))
     assert scissors.category == 'scissors'
     assert scissors.categories['scissors'] > 0.9
@@ -29,7 +30,7 @@ def test_a_thing_is_taken_for_what_it_is_and_what_looks_alike_is_said(pipeline):
     assert sum(scissors.categories.values()) == pytest.approx(1)
     assert scissors.to_dict()['categories'] == scissors.categories
 
-    # A laptop might be a flat box; nothing else comes near.
+    # A laptop may be taken for a flat box, and for nothing else.
     estimate = infer(pipeline, E.procedural_samples('laptop', seed=5, shapes=False)(2))
     assert estimate.category == 'laptop'
     assert estimate.categories['laptop'] + estimate.categories['box'] > 0.9
@@ -42,7 +43,7 @@ def test_a_thing_is_taken_for_what_it_is_and_what_looks_alike_is_said(pipeline):
     assert len(states.decoder) == 2
 
 
-def test_what_cannot_be_answered_is_said_once(pipeline, tmp_path):
+def test_a_view_that_no_category_explains_raises_once(pipeline, tmp_path):
     with pytest.raises(NoEstimate, match='20 points on the object, at least 100'):
         pipeline.infer(np.full((20, 3), 0.5, dtype=np.float32))
     with pytest.raises(ValueError, match='points must be'):

@@ -1,4 +1,4 @@
-"""Calls replayed from CUDA graphs give what the calls give."""
+"""Calls replayed from CUDA graphs give the results of direct calls."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ def a_pair(n: int) -> Pair:
 
 
 class Recorded:
-    """Stands in for a captured graph: runs the function, and remembers on which copies."""
+    """Replaces a captured graph: runs the function, and records the tensors of each replay."""
 
     made: list['Recorded'] = []
 
@@ -42,14 +42,14 @@ class Recorded:
 
 @pytest.fixture
 def on_gpu(monkeypatch) -> Graphs:
-    """Graphs as on a GPU, but for the capture itself."""
+    """Graphs as on a GPU, without the capture itself."""
     monkeypatch.setattr(cuda_graphs, '_Graph', Recorded)
     monkeypatch.setattr(torch.cuda, 'graph_pool_handle', lambda: (0, 0))
     Recorded.made = []
     return Graphs(torch.device('cuda'))
 
 
-def test_without_a_gpu_calls_are_made_as_they_are(monkeypatch):
+def test_without_a_gpu_calls_run_directly(monkeypatch):
     monkeypatch.setattr(cuda_graphs, '_Graph', None)
     run = Graphs(torch.device('cpu'))
     for _ in range(3):
@@ -77,7 +77,7 @@ def test_other_shapes_types_and_constants_are_other_graphs(on_gpu, other):
     assert len(Recorded.made) == 2
 
 
-def test_graphs_that_were_not_used_for_longest_make_way(on_gpu):
+def test_the_least_recently_used_graph_is_dropped(on_gpu):
     for n in (1, 1, *range(2, LIMIT + 1), 1, LIMIT + 1):
         on_gpu(added, a_pair(n), 2.0)
     on_gpu(added, a_pair(1), 2.0)
@@ -86,7 +86,7 @@ def test_graphs_that_were_not_used_for_longest_make_way(on_gpu):
     assert len(Recorded.made) == 1
 
 
-def test_what_cannot_be_captured_runs_as_it_is_and_says_so_once(on_gpu, monkeypatch, caplog):
+def test_a_call_that_cannot_be_captured_runs_directly_and_logs_once(on_gpu, monkeypatch, caplog):
     def refuse(*_):
         raise RuntimeError('operation not permitted when stream is capturing')
 
@@ -96,7 +96,7 @@ def test_what_cannot_be_captured_runs_as_it_is_and_says_so_once(on_gpu, monkeypa
     assert len(caplog.records) == 1 and 'added' in caplog.text and 'not permitted' in caplog.text
 
 
-def test_a_full_memory_is_told(on_gpu, monkeypatch):
+def test_an_out_of_memory_error_is_raised(on_gpu, monkeypatch):
     def refuse(*_):
         raise torch.OutOfMemoryError('CUDA out of memory')
 
@@ -108,7 +108,7 @@ def test_a_full_memory_is_told(on_gpu, monkeypatch):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
-def test_replayed_estimates_are_those_of_the_calls():
+def test_replayed_estimates_equal_direct_ones():
     view = procedural_samples('laptop', 0)(0)
     pipeline = Pipeline.load('laptop', device='cuda')
 

@@ -12,7 +12,7 @@ from kinediff3d_core.inference.meshing import extract_mesh
 
 
 class Counted:
-    """A distance function that counts the points it was asked about."""
+    """A distance function that counts the points it is evaluated at."""
 
     def __init__(self, sdf):
         self.sdf, self.points = sdf, 0
@@ -77,7 +77,7 @@ def test_dense_and_sparse_agree():
     assert as_trimesh(sparse).is_watertight
 
 
-def test_a_linear_distance_is_not_asked_everywhere():
+def test_a_linear_distance_is_interpolated():
     """Flat walls are interpolated, and exactly so."""
     sdf, every = Counted(box(0.1, 0.1, 0.1)), Counted(box(0.1, 0.1, 0.1))
     arguments = ((-0.12,) * 3, (0.12,) * 3, 0.002)
@@ -87,7 +87,7 @@ def test_a_linear_distance_is_not_asked_everywhere():
     assert box(0.1, 0.1, 0.1)(torch.from_numpy(mesh.vertices)).abs().mean() < 1e-5
 
 
-def test_an_overshooting_distance_is_followed():
+def test_the_surface_of_an_overshooting_distance_is_closed():
     """Learned distances are not 1-Lipschitz; surface missed by the band is still closed."""
     steep = extract_mesh(lambda p: 1.5 * sphere(0.1)(p), (-0.2,) * 3, (0.2,) * 3, 0.004)
     assert as_trimesh(steep).is_watertight
@@ -102,7 +102,7 @@ def test_surface_leaving_the_box_is_closed_at_the_wall():
         assert tm.is_watertight and tm.volume == pytest.approx(0.2 * 0.2 * 0.113, rel=0.1)
 
 
-def test_floaters_go_unless_asked_for():
+def test_small_pieces_are_dropped_unless_all_are_kept():
     def two(p):
         return torch.minimum(sphere(0.1)(p), sphere(0.02, (0.16, 0.0, 0.0))(p))
 
@@ -112,7 +112,7 @@ def test_floaters_go_unless_asked_for():
     assert extract_mesh(*arguments).vertices[:, 0].max() < 0.11
 
 
-def test_pieces_of_one_size_stay_and_closed_cavities_go():
+def test_pieces_of_one_size_are_kept_and_closed_cavities_dropped():
     def piece(y):
         return lambda p: sphere(0.06, (0.0, y, 0.0))(p)
 
@@ -133,7 +133,7 @@ def test_samples_exactly_on_the_surface():
     assert tm.is_watertight and tm.volume == pytest.approx(8 * 0.1 * 0.05 * 0.01, rel=0.1)
 
 
-def test_what_cannot_be_meshed_says_so():
+def test_input_that_cannot_be_meshed_raises():
     with pytest.raises(ValueError, match='no surface'):
         extract_mesh(lambda p: p.norm(dim=-1) + 1, (-1,) * 3, (1,) * 3, 0.1)
     with pytest.raises(ValueError, match='no surface'):

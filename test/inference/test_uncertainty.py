@@ -1,15 +1,78 @@
-"""Covariances of parts follow from the base's and the joints'."""
+"""Confidence and covariance against hand-worked values and sampled motions."""
 
-from __future__ import annotations
-
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import roma
+import torch
 from estimates import laptop_estimate
 from tracking_scenes import rotation
 
-from kinediff3d_core.inference.uncertainty import part_covariances, transform_estimate
+from kinediff3d_core.geometry.rigid import make_transform, shift_covariance
+from kinediff3d_core.inference.presets import ConfidenceConfig
+from kinediff3d_core.inference.refinement import move
+from kinediff3d_core.inference.uncertainty import (
+    accuracy_probability,
+    fit_confidence,
+    part_covariances,
+    transform_estimate,
+)
+from kinediff3d_core.networks.score import State
+
+
+def test_confidence_is_the_probability_of_5_degrees_and_5_cm():
+    estimate = laptop_estimate()
+    joint = estimate.joints[0]
+
+    def probability(metres, radians, joint_std):
+        covariance = np.diag([metres ** 2] * 3 + [radians ** 2] * 3)
+        return accuracy_probability(replace(estimate, covariance=covariance,
+                                    joints=(replace(joint, std=joint_std),)))
+
+    for share, expected in ((0.02, 1.0), (1.0, 0.683), (0.5, 0.954), (10.0, 0.08)):
+        turned = share * math.radians(5)
+        for std in ((share * 0.05, 1e-6, 0.0), (1e-6, turned, 0.0), (1e-6, 1e-6, turned)):
+            assert probability(*std) == pytest.approx(expected, abs=0.003)
+    assert fit_confidence(0.0) == 1.0
+    assert fit_confidence(0.004) > 0.97 and fit_confidence(0.05) < 0.1
+
+
+def test_shifted_covariance_agrees_with_sampled_motions():
+    """Against many small motions about another point."""
+    g = torch.Generator().manual_seed(0)
+    turn = roma.rotvec_to_rotmat(torch.tensor([[1.0, -2.0, 0.5]]))
+    base = State(make_transform(turn, torch.tensor([[0.2, -0.1, 1.3]])),
+                 torch.zeros(1, 1), torch.zeros(1, 1, 3), torch.tensor([[[0.0, -1.0, 0.0]]]))
+    centre = torch.tensor([0.0, 0.1, 1.5])
+    root = 0.01 * torch.randn(7, 7, generator=g)
+    steps = torch.randn(20_000, 7, generator=g) @ root.T
+    many = State(*(getattr(base, f).expand(len(steps), *getattr(base, f).shape[1:])
+                   for f in ('T_camera_base', 'q', 'origin', 'axis')))
+    moved = move(many, steps, centre)
+    drift = moved.T_camera_base[:, :3, 3] - base.T_camera_base[0, :3, 3]
+    found = torch.from_numpy(shift_covariance((root @ root.T).numpy(), (
+        base.T_camera_base[0, :3, 3] - centre).numpy())[:3, :3]).float()
+    measured = drift.T @ drift / len(steps)
+    assert (found - measured).norm() < 0.05 * measured.norm()
+    assert (found - (root @ root.T)[:3, :3]).norm() > 0.2 * measured.norm()
+
+
+def test_fit_confidence_falls_with_the_squared_residual():
+    assert fit_confidence(0.03) == pytest.approx(math.exp(-1))
+    assert fit_confidence(0.06) == pytest.approx(math.exp(-4))
+    assert fit_confidence(0.01, ConfidenceConfig(residual_scale=0.01)) == pytest.approx(
+        math.exp(-1))
+
+
+def test_a_rotation_about_another_point_translates_the_origin():
+    """A rotation of 0.1 rad standard deviation about z, seen two units along x: 0.2 in y."""
+    covariance = np.zeros((6, 6))
+    covariance[5, 5] = 0.01
+    found = shift_covariance(covariance, np.array([2.0, 0.0, 0.0]))
+    assert found[1, 1] == pytest.approx(0.04) and found[1, 5] == pytest.approx(0.02)
+    assert found[0, 0] == found[2, 2] == 0 and found[5, 5] == pytest.approx(0.01)
 
 
 def test_covariances_follow_levers_and_joints():

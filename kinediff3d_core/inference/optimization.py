@@ -1,0 +1,125 @@
+"""Iterative optimisation (section 3.4): rounds of refinement and of new shape codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from kinediff3d_core.inference.hypotheses import (
+    Hypotheses,
+    RefinedHypotheses,
+    cover_modes,
+    sample_prior,
+    select_distinct,
+)
+from kinediff3d_core.inference.model import CategoryModel
+from kinediff3d_core.inference.presets import Preset, SolverConfig
+from kinediff3d_core.inference.refinement import (
+    Codes,
+    refine_chamfer,
+    refine_pose,
+    refine_pose_and_code,
+)
+from kinediff3d_core.inference.residuals import Problem, fit_score, surface_samples
+from kinediff3d_core.inference.sampling import sample_codes
+from kinediff3d_core.inference.view import PreparedView
+from kinediff3d_core.networks.score import State
+
+Value = TypeVar('Value')
+
+
+def initial_hypotheses(model: CategoryModel, preset: Preset, view: PreparedView, samples: State,
+                       generator: torch.Generator) -> Hypotheses:
+    """The samples that the first round refines: the best of each mode by the fit score.
+
+    Args:
+        samples: of the score model, on the CPU.
+    """
+    config = preset.hypothesis
+    state = samples[cover_modes(samples, preset.hypotheses + 1, config)].to(model.device)
+    found = sample_codes(model, preset.for_initial_codes(), view.network_clouds[:1], state,
+                         generator)
+    surface, _ = surface_samples(model.shape, found.field, preset.refinement.initial_surface,
+                                 generator, model.graphs)
+    problem = Problem(model.shape, found.field, view.observation, surface)
+    score, _ = model.graphs(fit_score, problem, found.state, preset.score)
+    return found[select_distinct(found.state, score, preset.keep[0], config.initial_separation,
+                                 config)]
+
+
+def refine_hypotheses(model: CategoryModel, preset: Preset, view: PreparedView, start: Hypotheses,
+                      samples: State, generator: torch.Generator) -> RefinedHypotheses:
+    """Hypotheses after all rounds; scores are those of the fit alone.
+
+    A round regenerates the codes, refines, and drops the worse hypotheses and those near a better
+    one. The last round ends with a refinement, not a regeneration.
+    """
+    hypotheses = start
+    for i in range(preset.rounds):
+        if i:
+            hypotheses = sample_codes(model, preset, view.network_clouds, hypotheses.state,
+                                      generator, hypotheses.field.exists[:1])
+        surface, normals = surface_samples(model.shape, hypotheses.field,
+                                           _of_round(preset.surface, i), generator, model.graphs)
+        problem = Problem(model.shape, hypotheses.field, view.observation, surface)
+        if preset.residual == 'chamfer':
+            hypotheses, information = _refine_chamfer(preset, i, problem, normals, hypotheses)
+        else:
+            hypotheses, information = _refine_sdf(model, preset, i, problem, hypotheses, samples)
+        problem = replace(problem, field=hypotheses.field)
+        score, residual = model.graphs(fit_score, problem, hypotheses.state, preset.score)
+        if i + 1 < preset.rounds:
+            hypotheses = hypotheses[select_distinct(
+                hypotheses.state, score, _of_round(preset.keep, i + 1),
+                preset.hypothesis.separation, preset.hypothesis)]
+    return RefinedHypotheses(hypotheses.z, hypotheses.field, hypotheses.state, score, residual,
+                             information)
+
+
+def _refine_sdf(model: CategoryModel, preset: Preset, i: int, problem: Problem,
+                hypotheses: Hypotheses, samples: State) -> tuple[Hypotheses, Tensor]:
+    """One round (i) of second-order refinement, and the information matrices.
+
+    In the last rounds the codes are refined with the poses, once the poses are near. The prior
+    holds what the cloud leaves open.
+    """
+    run, config = model.graphs, _solver_of_round(preset, i)
+    z, field, state = hypotheses.z, hypotheses.field, hypotheses.state
+    # Small tensors and decisions by values: faster on the CPU.
+    prior = sample_prior(state.to('cpu'), samples, problem.observation.centroid.cpu(),
+                         preset.hypothesis).to(model.device)
+    state, information = run(refine_pose, problem, state, config, prior)
+    if i and i + preset.refinement.code_rounds >= preset.rounds:
+        state, field, information, z = run(refine_pose_and_code, problem, state,
+                                           Codes(model.shape, z, model.code_sqrt), config, prior)
+    if i + 1 == preset.rounds:
+        field = replace(run(model.shape.decode, z, state.q), exists=field.exists)
+        final = replace(config, iterations=preset.refinement.final_iterations)
+        state, _ = run(refine_pose, replace(problem, field=field), state, final, prior)
+    return Hypotheses(z, field, state), information
+
+
+def _refine_chamfer(preset: Preset, i: int, problem: Problem, normals: Tensor,
+                    hypotheses: Hypotheses) -> tuple[Hypotheses, Tensor]:
+    """One round (i) of first-order refinement, and the information matrices at its end."""
+    state = refine_chamfer(problem, normals, hypotheses.state, preset.iterations,
+                           preset.refinement.chamfer)
+    _, information = refine_pose(problem, state, replace(_solver_of_round(preset, i),
+                                                         iterations=0))
+    return replace(hypotheses, state=state), information
+
+
+def _solver_of_round(preset: Preset, i: int) -> SolverConfig:
+    """The second-order solver of round i."""
+    refinement = preset.refinement
+    return replace(refinement.solver, iterations=preset.iterations,
+                   width=_of_round(refinement.widths, i))
+
+
+def _of_round(values: Sequence[Value], i: int) -> Value:
+    """The value of round i; the last one holds for further rounds."""
+    return values[min(i, len(values) - 1)]

@@ -1,0 +1,79 @@
+"""One view, from what the caller gives to what the networks and the residuals use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kinediff3d_core.geometry.camera import Intrinsics
+from kinediff3d_core.inference.presets import Preset
+from kinediff3d_core.observation.cloud import (
+    ObjectCloud,
+    filter_points,
+    object_cloud,
+    remove_outliers,
+    require_points,
+)
+from kinediff3d_core.observation.free_space import Observation, observe
+from kinediff3d_core.observation.segmentation import segment_object
+
+
+@dataclass(frozen=True)
+class PreparedView:
+    """One view as inference uses it, canonical units, camera frame.
+
+    Attributes:
+        network_clouds: (C, N, 3) choices of points that the networks are given.
+        observation: what residuals are measured on.
+        points: (P, 3) points that the estimate carries along.
+    """
+
+    network_clouds: Tensor
+    observation: Observation
+    points: Tensor
+
+
+def prepare_view(cloud: ObjectCloud, scale: float, preset: Preset, generator: torch.Generator,
+                 ) -> PreparedView:
+    """The prepared view of a cloud in metres, on the generator's device.
+
+    Args:
+        scale: metres of a canonical unit.
+    """
+    canonical, others = (x / scale for x in (cloud.points, cloud.others))
+    points, sampling = torch.from_numpy(canonical).to(generator.device), preset.sampling
+    clouds = torch.stack([_random_points(points, sampling.network_points, generator)
+                          for _ in range(preset.clouds)])
+    points = _random_points(points, sampling.estimate_points, generator)
+    return PreparedView(clouds, observe(canonical, preset.points, generator, others), points)
+
+
+def cloud_of(points: np.ndarray | ObjectCloud | None, depth: np.ndarray | None,
+             intrinsics: Intrinsics | None, mask: np.ndarray | None) -> ObjectCloud:
+    """The object's cloud from the input of :meth:`Pipeline.infer`; errors are the same."""
+    if (points is None) == (depth is None):
+        raise ValueError('give either points or depth with intrinsics')
+    if depth is not None:
+        if intrinsics is None:
+            raise ValueError('depth needs intrinsics (fx, fy, cx, cy, width, height)')
+        if mask is None:
+            mask = segment_object(depth, intrinsics)
+        found = object_cloud(depth, intrinsics, np.asarray(mask))
+        cloud = found.points
+    else:
+        found = ObjectCloud.of(cast(np.ndarray | ObjectCloud, points))
+        cloud = filter_points(found.points)
+    return ObjectCloud(require_points(remove_outliers(cloud)), found.others)
+
+
+def _random_points(cloud: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """Random n points of a cloud; repeated where there are fewer."""
+    if len(cloud) >= n:
+        pick = torch.randperm(len(cloud), generator=generator, device=cloud.device)[:n]
+    else:
+        pick = torch.randint(len(cloud), (n,), generator=generator, device=cloud.device)
+    return cloud[pick]
