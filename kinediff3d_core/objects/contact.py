@@ -84,6 +84,9 @@ class ContactConfig:
     """Normals are averaged if their cosine with the contact's own is greater."""
     sideways: float = 0.6
     """A surface faces sideways if its normal's component across the axis is at least this."""
+    upright: float = 0.1
+    """An axis is upright if the upward direction's component across it is less than this; the
+    thin direction is then one of two horizontal ones."""
     thin_depth: float = 0.015
     """Depth behind the contact that the thin direction is measured in, in shares of the part's
     diagonal."""
@@ -307,10 +310,11 @@ def _thin_direction(points: Array, index: int, axis: Array, up: Array, size: flo
                     config: ContactConfig) -> Array:
     """Unit direction across the axis in which the part is thinner around a point on its front.
 
-    It is one of two: upward and sideways. Upward is taken if both are alike.
+    It is one of two: upward (or, for an upright axis, horizontal) and sideways. The first is taken
+    if both are alike.
     """
     upward = _across(up, axis)
-    if np.linalg.norm(upward) < 0.1:  # The axis itself is nearly upright.
+    if np.linalg.norm(upward) < config.upright:
         upward = _across(np.eye(3)[np.argmin(np.abs(axis))], axis)
     upward = upward / np.linalg.norm(upward)
     sideways = np.cross(upward, axis)

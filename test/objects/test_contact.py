@@ -136,6 +136,16 @@ def test_a_bump_that_covers_a_third_of_the_face_is_no_handle():
     assert height(box_mesh((0.05, 0.5, 0.1), (0.04, 0.0, 0.15))) > 0.69, 'too near to the axis'
 
 
+def test_the_contact_is_on_the_top_of_a_handle_not_below_it():
+    """The top is 1 % of the door's 0.7 m deep: a step 10 mm lower in the middle is not on it."""
+    panel = box_mesh((0.03, 0.6, 0.7), (0.015, 0.0, 0.35))
+    low, high = (box_mesh((top, width, 0.05), (0.03 + top / 2, y, 0.6))
+                 for top, width, y in ((0.05, 0.4, 0.0), (0.06, 0.1, 0.15)))
+    T, _ = contact_on(joined(panel, low, high), joint('revolute', (0, 1, 0)), 'dishwasher', UP)
+    assert 0.09 - 0.007 <= T[0, 3] <= 0.09 + 1e-6
+    assert T[1, 3] == pytest.approx(0.1, abs=0.02), 'its point nearest to the door\'s middle'
+
+
 def test_a_cutters_blade_without_a_slider_is_held_at_its_front():
     T, normal = contact_on(box_mesh((0.1, 0.012, 0.001)), joint('prismatic', (1, 0, 0)), 'cutter',
                            UP)

@@ -186,3 +186,30 @@ def test_objects_that_are_too_large_are_none():
     depth[110:122, 100:112] = depth[110:122, 200:212] = 1.0
     with pytest.raises(NoEstimate, match='no cluster of at least 200 points'):
         segment_object(depth, CAMERA)
+
+
+@pytest.mark.parametrize(('x', 'y'), [(1, 0), (-1, 0), (0, 1), (0, -1)])
+@pytest.mark.parametrize(('gap', 'support'), [(0.075, True), (0.05, False)])
+def test_a_support_surrounds_what_stands_on_it_with_a_margin(x, y, gap, support):
+    """A block of 10 cm on a panel that ends ``gap`` from its middle, on one side.
+
+    The box of the block's inner 90 % and a margin of 15 % of it reaches 58.5 mm from the middle.
+    """
+    depth = np.zeros((240, 320), np.float32)
+    depth[60:180, 70:250] = 1.0  # 0.6 m by 0.4 m, centred.
+    u = round(159.5 + 300 / 0.9 * x * (0.3 - gap))
+    v = round(119.5 + 300 / 0.9 * y * (0.2 - gap))
+    block = np.zeros_like(depth, bool)
+    block[v - 16:v + 17, u - 16:u + 17] = True
+    depth[block] = 0.9
+    np.testing.assert_array_equal(segment_object(depth, CAMERA), block if support else depth > 0)
+
+
+def test_the_smallest_object_has_two_hundred_points():
+    depth = np.zeros((240, 320), np.float32)
+    depth[110:120, 150:170] = 1.0
+    assert segment_object(depth, CAMERA).sum() == 200
+    points = backproject(depth, CAMERA)
+    assert segment_cloud(points).all()
+    with pytest.raises(NoEstimate, match='199 finite points'):
+        segment_cloud(points[1:])
