@@ -47,10 +47,10 @@ def test_velocities_and_standard_deviations_are_metres(drawer):
     found = EstimateUpdate(pipeline, estimate).with_state(estimate, moving, np.ones((4, 3)))
     assert found.joints[0].velocity == pytest.approx(0.5 * scale)
     i = [j.name for j in pipeline.category.joints].index(estimate.joints[0].name)
-    factor = float(pipeline.covariance_scale[6 + i])
-    assert found.joints[0].std == pytest.approx(1e-5 ** 0.5 * factor * scale, rel=1e-4)
-    assert np.diag(found.covariance)[3:] == pytest.approx(
-        1e-5 * pipeline.covariance_scale[3:6].numpy() ** 2, rel=1e-4)
+    covariance, std = pipeline.pose_covariance(
+        tracked.covariance, tracked.state.T_camera_base[0], tracked.centre)
+    assert found.joints[0].std == pytest.approx(std[i] * scale)
+    assert found.covariance == pytest.approx(covariance)
 
 
 def test_confidence_in_the_mode_stays_while_fit_and_accuracy_change(drawer):
