@@ -50,7 +50,7 @@ def test_a_search_goes_joint_by_joint_through_those_that_are_present(cabinet, mo
     target = torch.tensor([grid[0][12], grid[1][5], grid[2][0], grid[3][7]])
     tried = []
 
-    def distance_from_target(shape, field, state, seen, surface):
+    def distance_from_target(problem, state):
         tried.append(len(state.q))
         return (state.q - target).abs().sum(-1), torch.zeros(len(state.q))
 
