@@ -18,7 +18,7 @@ from kinediff3d_core.simulation.families import (
     sample_instances,
 )
 from kinediff3d_core.simulation.render import pixel_rays, render_depth, trace
-from kinediff3d_core.simulation.sensor import SensorModel, _largest_around, apply_sensor
+from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor, maximum_filter
 from kinediff3d_core.simulation.solids import slab_distance
 from kinediff3d_core.simulation.views import TEST_CAMERA, sample_views
 
@@ -160,8 +160,8 @@ def test_one_object_in_several_states_is_rendered_as_several_objects(laptops):
 def test_largest_neighbour_is_that_of_pooling():
     image = torch.randn(3, 17, 2, generator=torch.Generator().manual_seed(0))
     pooled = torch.nn.functional.max_pool2d(image[:, None], 3, 1, 1)[:, 0]
-    assert torch.equal(_largest_around(image), pooled)
-    assert torch.equal(_largest_around(image > 0), pooled > 0)
+    assert torch.equal(maximum_filter(image), pooled)
+    assert torch.equal(maximum_filter(image > 0), pooled > 0)
 
 
 def test_views_follow_the_protocol():
