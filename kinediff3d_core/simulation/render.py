@@ -82,7 +82,7 @@ def _trace_on_gpu(instances: Instances, T_camera_part: Tensor, rays: Tensor,
     if len(instances) == 1:
         instances = instances[torch.zeros(len(rays), dtype=torch.int64, device=rays.device)]
     return kernel.trace(*pack_slabs(instances), invert_transform(T_camera_part), instances.bounds,
-                        rays, FAR, MAX_STEPS, TOLERANCE)
+                        rays, kernel.MarchLimits(FAR, MAX_STEPS, TOLERANCE))
 
 
 def _box_interval(box: Tensor, start: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
