@@ -113,7 +113,7 @@ def _holes(depth: Tensor, model: SensorModel, generator: torch.Generator) -> Ten
     field = _smooth_field(depth, model.hole_cell, generator)
     share = model.hole_share * _uniform(generator, len(depth), 1, 1)
     quantile = torch.erfinv(1 - 2 * share.clamp(1e-6, 0.5)) * (2 ** 0.5)
-    return field > quantile * FIELD_STANDARD_DEVIATION
+    return (field > quantile * FIELD_STANDARD_DEVIATION) & (model.hole_share > 0)
 
 
 def _quantize(depth: Tensor, model: SensorModel) -> Tensor:
