@@ -31,9 +31,9 @@ class QueryDistribution:
     uniform_share: float = 0.15
     """Share of the queries, the last of the second half, that are uniform in a wider box."""
     box_margin: float = 0.15
-    """Margin of the wider box on each side, as a share of the part's box..."""
+    """Margin of the wider box on each side, as a share of the part's box."""
     margin: float = 0.04
-    """... and what is added to it, canonical units."""
+    """What is added to that margin, canonical units."""
 
 
 QUERIES = QueryDistribution()
