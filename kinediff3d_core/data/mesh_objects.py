@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import torch
@@ -23,19 +22,12 @@ from kinediff3d_core.data.placement import AS_WRITTEN, Placement, match_joints, 
 from kinediff3d_core.geometry.kinematics import Joint, forward_kinematics
 from kinediff3d_core.objects.category import CATEGORIES, Category
 from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.objects.urdf_reader import find_urdf, link_meshes, read_urdf
 
 Array = np.ndarray[Any, Any]
 
-MAX_URDF_BYTES = 4 * 2**20
-"""Largest URDF that is read, bytes. Chosen."""
-MAX_MESH_BYTES = 256 * 2**20
-"""Largest mesh file that is read, bytes. Chosen."""
 MAX_FACES = 4_000_000
 """Largest number of triangles of an object. Chosen: they must fit in memory."""
-MESH_KINDS = ('.obj', '.stl', '.ply', '.off', '.glb', '.dae')
-"""Mesh files that are read."""
-SPHERE_SUBDIVISIONS = 3
-"""Of the icosphere that stands for a URDF sphere: 1280 triangles. Chosen."""
 MIN_AXIS = 1e-6
 """A joint axis that is shorter has no direction. Chosen."""
 
@@ -122,28 +114,9 @@ def load_object(folder: Path | str, category: Category | None = None,
         ValueError: no or several URDFs, damaged or oversized files, meshes that are missing or
             outside the folder, no movable joint, or joints that are not those of the category.
     """
-    import yourdfpy
-
     path = Path(folder)
-    urdfs = sorted(path.glob('*.urdf'))
-    if len(urdfs) > 1:  # PartNet-Mobility keeps variants beside it
-        urdfs = [p for p in urdfs if p.name == 'mobility.urdf'] or urdfs
-    if len(urdfs) != 1:
-        raise ValueError(f'{path} must hold exactly one *.urdf, it has {len(urdfs)}')
-    source = urdfs[0]
-    content = source.read_bytes()
-    if len(content) > MAX_URDF_BYTES:
-        raise ValueError(f'{source} has {len(content)} bytes, more than {MAX_URDF_BYTES}')
-    if b'<!DOCTYPE' in content or b'<!ENTITY' in content:
-        raise ValueError(f'{source} declares XML entities, which no URDF needs')
-    try:
-        ElementTree.fromstring(content)
-        robot = yourdfpy.URDF.load(str(source), load_meshes=False, build_scene_graph=True,
-                                   load_collision_meshes=False,
-                                   build_collision_scene_graph=False)
-    except Exception as error:  # the XML and URDF parsers raise types of their own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f'{source} is not a readable URDF: {reason}') from error
+    source = find_urdf(path)
+    robot = read_urdf(source)
     movable = [j for j in robot.robot.joints if j.type in ('revolute', 'continuous', 'prismatic')]
     if not movable:
         raise ValueError(f'{source} has no revolute or prismatic joint')
@@ -228,7 +201,7 @@ def _part_meshes(source: Path, robot: Any, parts: _Parts, pose: dict[str, Array]
     pieces: list[list[Mesh]] = [[] for _ in parts.roots]
     for link in robot.robot.links:
         k = parts.index(link.name)
-        for mesh in _link_meshes(source.parent, link):
+        for mesh in link_meshes(source.parent, link):
             p = placement.metres * mesh.vertices @ pose[link.name][:3, :3].T
             p = p + pose[link.name][:3, 3]
             pieces[k].append(Mesh(p - pose[parts.roots[k]][:3, 3], mesh.faces))
@@ -332,70 +305,6 @@ def _limits(source: Path, joint: Any) -> tuple[float, float]:
         raise ValueError(f'{source}: joint {joint.name!r} needs finite limits with lower < upper, '
                          f'got {lower} and {upper}')
     return float(lower), float(upper)
-
-
-def _link_meshes(folder: Path, link: Any) -> list[Mesh]:
-    """Meshes of a link's visuals (its collisions where it has none), in the link's frame."""
-    out = []
-    for visual in link.visuals or link.collisions:
-        loaded = _geometry_mesh(folder, visual.geometry)
-        if loaded is None:
-            continue
-        vertices, faces = loaded
-        if visual.origin is not None:
-            vertices = vertices @ visual.origin[:3, :3].T + visual.origin[:3, 3]
-        if not len(faces) or not np.isfinite(vertices).all():
-            raise ValueError(f'{folder}: a mesh of link {link.name!r} has '
-                             f'{"no faces" if not len(faces) else "vertices that are not finite"}')
-        out.append(Mesh(vertices, faces))
-    return out
-
-
-def _geometry_mesh(folder: Path, geometry: Any) -> tuple[Array, Array] | None:
-    """Vertices (V, 3) and faces (F, 3) of a URDF geometry; None if it is empty."""
-    import trimesh
-
-    scale = None
-    if geometry.mesh is not None:
-        tm, scale = _load_mesh(folder, geometry.mesh.filename), geometry.mesh.scale
-    elif geometry.box is not None:
-        tm = trimesh.creation.box(extents=geometry.box.size)
-    elif geometry.cylinder is not None:
-        tm = trimesh.creation.cylinder(geometry.cylinder.radius, geometry.cylinder.length)
-    elif geometry.sphere is not None:
-        tm = trimesh.creation.icosphere(SPHERE_SUBDIVISIONS, geometry.sphere.radius)
-    else:
-        return None
-    vertices = np.asarray(tm.vertices, dtype=np.float64)
-    if scale is not None:
-        vertices = vertices * np.asarray(scale)
-    return vertices, np.asarray(tm.faces, dtype=np.int64)
-
-
-def _load_mesh(folder: Path, name: str) -> Any:
-    """A mesh file inside the object's folder, as a trimesh."""
-    import trimesh
-
-    relative = name.split('://', 1)[-1]
-    root = folder.resolve()
-    file = (root / relative).resolve()
-    if name.startswith('package://') and not file.exists():
-        file = (root / Path(*Path(relative).parts[1:])).resolve()
-    if not file.is_relative_to(root):
-        raise ValueError(f'{folder}: mesh {name!r} lies outside the object\'s folder')
-    if not file.is_file():
-        raise ValueError(f'{folder}: mesh {name!r} does not exist')
-    if file.suffix.lower() not in MESH_KINDS:
-        raise ValueError(f'{folder}: mesh {name!r} is none of {", ".join(MESH_KINDS)}')
-    if file.stat().st_size > MAX_MESH_BYTES:
-        raise ValueError(f'{folder}: mesh {name!r} has more than {MAX_MESH_BYTES} bytes')
-    try:
-        with file.open('rb') as stream:
-            return trimesh.load(stream, file_type=file.suffix[1:].lower(), force='mesh',
-                                process=False, skip_materials=True)
-    except Exception as error:  # trimesh's parsers raise many types
-        raise ValueError(f'{folder}: mesh {name!r} is not readable ({type(error).__name__})'
-                         ) from error
 
 
 def _merged(meshes: Sequence[Mesh]) -> Mesh:

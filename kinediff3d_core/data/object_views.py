@@ -13,7 +13,7 @@ from kinediff3d_core.data.mesh_objects import MeshObject
 from kinediff3d_core.data.raycasting import raycasting_scene
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.objects.category import CATEGORIES, Category
-from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.objects.estimate import transform_mesh
 from kinediff3d_core.simulation.render import pixel_rays
 from kinediff3d_core.simulation.views import sample_views
 
@@ -44,9 +44,8 @@ def cast_object(obj: MeshObject, poses: Tensor, rays: Tensor) -> tuple[Tensor, T
     Returns:
         depth (...) m, 0 where a ray meets nothing; part (...) int64, -1 there.
     """
-    scene = raycasting_scene([Mesh(m.vertices @ T[:3, :3].T + T[:3, 3], m.faces)
-                              for m, T in zip(obj.meshes, poses.double().cpu().numpy(),
-                                              strict=True)])
+    scene = raycasting_scene([transform_mesh(T, m) for m, T in zip(
+        obj.meshes, poses.double().cpu().numpy(), strict=True)])
     directions = rays.float().cpu().numpy()
     hit = scene.cast_rays(np.concatenate([np.zeros_like(directions), directions], axis=-1))
     depth = torch.from_numpy(hit['t_hit'].numpy())

@@ -30,11 +30,10 @@ class Intrinsics:
 
 def valid_depth(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | None = None,
                 ) -> np.ndarray:
-    """Which pixels (H, W) of a depth image carry a measurement, finite and positive, and lie on
-    the mask (H, W) if there is one.
+    """Mask (H, W) of the pixels with a measurement: finite, positive and, with a mask, on it.
 
     Raises:
-        ValueError: the images have another size than the camera; the message names both.
+        ValueError: sizes differ; the message names both.
     """
     require_size(depth, intrinsics, mask)
     with np.errstate(invalid='ignore'):
@@ -45,6 +44,11 @@ def valid_depth(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | No
 
 
 def require_size(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | None) -> None:
+    """Check that a depth image (H, W) and a mask (H, W) have the camera's size.
+
+    Raises:
+        ValueError: sizes differ; the message names both.
+    """
     size = (intrinsics.height, intrinsics.width)
     if depth.shape != size:
         raise ValueError(f'depth image is {depth.shape[::-1]} but camera info says {size[::-1]} '

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kinediff3d_core.io.files import write_text
-from kinediff3d_core.io.reading import Array, checked_file
+from kinediff3d_core.io.files import Array, checked_file, write_text
 from kinediff3d_core.io.urdf_folder import write_urdf
 from kinediff3d_core.objects.estimate import (
     ArticulatedEstimate,
@@ -94,6 +93,6 @@ def _load_obj(folder: Path, relative: str) -> Mesh:
             tm: Any = trimesh.load(stream, file_type='obj', force='mesh', process=False,
                                    maintain_order=True)
         return Mesh(np.asarray(tm.vertices), np.asarray(tm.faces))
-    except Exception as error:  # trimesh raises whatever its parser stumbled over
+    except Exception as error:  # trimesh passes on whatever its parsers raise
         raise ValueError(f'{folder}: mesh {relative!r} is not readable '
                          f'({type(error).__name__})') from error

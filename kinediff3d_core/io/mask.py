@@ -1,4 +1,4 @@
-"""Masks on disk."""
+"""Masks: which pixels show the object, and files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kinediff3d_core.io.reading import Array, checked_file, load_image, load_npy
+from kinediff3d_core.io.files import Array, read_pixels
 
 
 def read_mask(path: Path | str) -> Array:
@@ -15,13 +15,21 @@ def read_mask(path: Path | str) -> Array:
     Raises:
         ValueError: missing or unreadable, or true nowhere.
     """
-    file = checked_file(path, 'mask')
-    image = load_npy(file, 'mask') if file.suffix.lower() == '.npy' else load_image(file, 'mask')
+    image = read_pixels(path, 'mask', 'PNG, TIFF or .npy')
     if image.ndim == 3:
         image = np.asarray(image[..., :3].any(-1))
     if image.ndim != 2:
-        raise ValueError(f'{file}: a mask is (H, W), this has shape {image.shape}')
-    mask = np.asarray(image != 0)
+        raise ValueError(f'{path}: a mask is (H, W), this has shape {image.shape}')
+    mask = instance_mask(image)
     if not mask.any():
-        raise ValueError(f'{file}: the mask is zero everywhere; pixels of the object must not be')
+        raise ValueError(f'{path}: the mask is zero everywhere; pixels of the object must not be')
     return mask
+
+
+def instance_mask(ids: Array, instance: int = 0) -> Array:
+    """Pixels (H, W) bool of one object in an image of instance ids (H, W).
+
+    Args:
+        instance: id of the object; 0 takes every pixel that is not zero.
+    """
+    return np.asarray(ids != 0 if instance == 0 else ids == instance)

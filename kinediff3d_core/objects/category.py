@@ -1,6 +1,6 @@
-"""What a category is: parts, joints, canonical scale. Data, not code: add one to the table.
+"""Object categories: parts, joints and canonical scale. Add one to the table ``CATEGORIES``.
 
-A user's own comes from a YAML file (:mod:`kinediff3d_core.objects.category_file`).
+A user's own category comes from a YAML file (:mod:`kinediff3d_core.objects.category_file`).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ class Category:
     Attributes:
         name: as in commands and folder names.
         parts: part names, the base first.
-        joints: one a moving part, parents before children.
+        joints: one for each moving part, parents before children.
         scale: metres per canonical unit, one constant for the category.
-        test_range: joint positions (lower, upper) of test views, rad or m, where an object's own
-            limits allow them.
-        train_range: the same of training views, a little wider.
-        azimuth: how far from the front (+x) cameras stand at most, rad.
-        optional_parts: parts after the first moving one may be missing.
+        test_range: joint positions (lower, upper) of test views, rad or m, within an object's own
+            limits.
+        train_range: joint positions of training views, a little wider.
+        azimuth: greatest angle of the camera from the front (+x), rad.
+        optional_parts: whether parts after the first moving one may be missing.
     """
 
     name: str
@@ -50,6 +50,7 @@ def _deg(low: float, high: float) -> tuple[float, float]:
 
 
 FRONT = radians(80.0)
+"""Azimuth of objects whose back stands against a wall, rad. Chosen."""
 UP, DOWN, BACK, SIDE = (0.0, 0.0, 1.0), (0.0, 0.0, -1.0), (0.0, -1.0, 0.0), (0.0, 1.0, 0.0)
 
 CATEGORIES: dict[str, Category] = {c.name: c for c in (
@@ -75,10 +76,10 @@ CATEGORIES: dict[str, Category] = {c.name: c for c in (
 
 
 def get_category(name: str) -> Category:
-    """The category of that name.
+    """The category of a name.
 
     Raises:
-        ValueError: unknown; the message lists the known ones.
+        ValueError: unknown name; the message lists the known ones.
     """
     if name not in CATEGORIES:
         raise ValueError(f'unknown category {name!r}; known: {", ".join(sorted(CATEGORIES))}')

@@ -1,16 +1,16 @@
-"""A user's own category as a YAML file, the fields of :class:`Category` by name.
+"""A user's own category as a YAML file with the fields of :class:`Category`.
 
     name: toolbox              # lower-case letters, digits and "-"
     parts: [base, lid]         # the base first
-    joints:                    # one a moving part, in the order of the parts
+    joints:                    # one for each moving part, in the order of the parts
       - {part: lid, parent: base, type: revolute, axis: [0, -1, 0], limits: [0, 1.8]}
-    scale: 0.3                 # metres a canonical unit: about half the size of an object
-    test_range: [0, 1.6]       # joint positions of test views; left out: all limits
-    train_range: [0, 1.8]      # the same of training views; left out: all limits
-    azimuth: 3.15              # cameras stand at most this far from the front (+x); left out: pi
+    scale: 0.3                 # metres per canonical unit: about half the size of an object
+    test_range: [0, 1.6]       # joint positions of test views; default: all limits
+    train_range: [0, 1.8]      # joint positions of training views; default: all limits
+    azimuth: 3.15              # greatest angle of the camera from the front (+x); default: pi
     optional_parts: false      # parts after the first moving one may be missing, from the last
 
-Lengths are metres, angles radians. Lies beside the weights as ``category.yaml``.
+Lengths are metres, angles radians. The file is ``category.yaml`` in the folder of the weights.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ from kinediff3d_core.objects.category import CATEGORIES, Category
 
 FILE_NAME = 'category.yaml'
 MAX_BYTES = 64 * 2**10
+"""Largest file. Chosen: a hundred times what a category needs."""
 MAX_PARTS = 16
+"""Most parts. Chosen."""
 RESERVED = ('all', 'auto')
+"""Names that commands understand as something else."""
 REQUIRED = ('name', 'parts', 'joints', 'scale')
 FIELDS = (*REQUIRED, 'test_range', 'train_range', 'azimuth', 'optional_parts')
 JOINT_FIELDS = ('part', 'parent', 'type', 'axis', 'limits')
@@ -38,25 +41,25 @@ def read_category(path: Path) -> Category:
     """The category that a YAML file describes.
 
     Raises:
-        ValueError: no such file, not YAML, or a field that is missing, unknown or wrong; one line
-            that names the file and the field.
+        ValueError: no such file, not YAML, or a field that is missing, unknown or wrong. The
+            message is one line that names the file and the field.
     """
     if not path.is_file():
         raise ValueError(f'category file {path} does not exist')
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f'{path} has more than {MAX_BYTES} bytes')
     try:
-        said = yaml.safe_load(path.read_text(encoding='utf-8'))
+        fields = yaml.safe_load(path.read_text(encoding='utf-8'))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f'{path} is not YAML: {" ".join(str(error).split())}') from error
     try:
-        return _category(said)
+        return _category(fields)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
 
 
 def write_category(category: Category, path: Path) -> None:
-    """Write a category so that :func:`read_category` gives it back."""
+    """Write the file that :func:`read_category` reads."""
     parts = category.parts
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump({
@@ -69,7 +72,7 @@ def write_category(category: Category, path: Path) -> None:
 
 
 def add_category(category: Category) -> Category:
-    """Make a category known by its name to everything in this process.
+    """Add a category to ``CATEGORIES``, for this process.
 
     Raises:
         ValueError: another category has that name.
@@ -80,73 +83,82 @@ def add_category(category: Category) -> Category:
 
 
 def add_own_categories(folder: Path) -> None:
-    """Make those known whose file lies in a folder of weights, or in a category's folder there."""
+    """Add the categories whose files are in a folder of weights or in its subfolders."""
     for path in (folder / FILE_NAME, *sorted(folder.glob(f'*/{FILE_NAME}'))):
         if path.is_file():
             add_category(read_category(path))
 
 
-def _category(said: Any) -> Category:
-    _fields(said, 'the file', FIELDS, REQUIRED)
-    name = said['name']
+def _category(fields: Any) -> Category:
+    _require_fields(fields, 'the file', FIELDS, REQUIRED)
+    name, parts = _category_name(fields['name']), _part_names(fields['parts'])
+    listed = fields['joints']
+    if not isinstance(listed, list) or len(listed) != len(parts) - 1:
+        raise ValueError(f'joints must be a list of {len(parts) - 1}, one for each part after the '
+                         'base')
+    joints = tuple(_joint(j, i, parts) for i, j in enumerate(listed, start=1))
+    all_limits = min(j.lower for j in joints), max(j.upper for j in joints)
+    test, train = (_pair(fields[key], key) if key in fields else all_limits
+                   for key in ('test_range', 'train_range'))
+    optional = fields.get('optional_parts', False)
+    if not isinstance(optional, bool):
+        raise ValueError(f'optional_parts must be true or false, got {optional!r}')
+    scale = _number(fields['scale'], 'scale', 1e-3, 100.0)
+    azimuth = _number(fields.get('azimuth', pi), 'azimuth', 0.05, 3.2)
+    return Category(name, tuple(parts), joints, scale, test, train, azimuth, optional)
+
+
+def _category_name(name: Any) -> str:
     if not isinstance(name, str) or not re.fullmatch('[a-z][a-z0-9-]{0,63}', name) \
             or name in RESERVED:
         raise ValueError(f'name {name!r} must be lower-case letters, digits and "-", and none of '
                          f'{", ".join(RESERVED)}')
-    parts = said['parts']
+    return name
+
+
+def _part_names(parts: Any) -> list[str]:
     if not isinstance(parts, list) or not 2 <= len(parts) <= MAX_PARTS or not all(
             isinstance(p, str) and re.fullmatch('[A-Za-z][A-Za-z0-9_]{0,63}', p) for p in parts):
         raise ValueError(f'parts must be 2 to {MAX_PARTS} names of letters, digits and "_", the '
                          f'base first; got {parts!r}')
     if len(set(parts)) < len(parts):
         raise ValueError(f'parts {parts!r} has a name twice')
-    listed = said['joints']
-    if not isinstance(listed, list) or len(listed) != len(parts) - 1:
-        raise ValueError(f'joints must be a list of {len(parts) - 1}, one for each part after the '
-                         'base')
-    joints = tuple(_joint(j, i, parts) for i, j in enumerate(listed, start=1))
-    everything = min(j.lower for j in joints), max(j.upper for j in joints)
-    test, train = (_pair(said[key], key) if key in said else everything
-                   for key in ('test_range', 'train_range'))
-    optional = said.get('optional_parts', False)
-    if not isinstance(optional, bool):
-        raise ValueError(f'optional_parts must be true or false, got {optional!r}')
-    return Category(name, tuple(parts), joints, _number(said['scale'], 'scale', 1e-3, 100.0),
-                    test, train, _number(said.get('azimuth', pi), 'azimuth', 0.05, 3.2), optional)
+    return parts
 
 
-def _joint(said: Any, child: int, parts: list[str]) -> Joint:
+def _joint(fields: Any, child: int, parts: list[str]) -> Joint:
     part = parts[child]
     where = f'the joint of part {part!r}'
-    _fields(said, where, JOINT_FIELDS, JOINT_FIELDS)
-    if said['part'] != part:
+    _require_fields(fields, where, JOINT_FIELDS, JOINT_FIELDS)
+    if fields['part'] != part:
         raise ValueError(f'{where} is missing in that place: joints come in the order of the '
-                         f'parts, got {said["part"]!r}')
-    if said['parent'] not in parts[:child]:
-        raise ValueError(f'{where} has the parent {said["parent"]!r}; it must be one of '
+                         f'parts, got {fields["part"]!r}')
+    if fields['parent'] not in parts[:child]:
+        raise ValueError(f'{where} has the parent {fields["parent"]!r}; it must be one of '
                          f'{", ".join(parts[:child])}')
-    if said['type'] not in JOINT_TYPES:
-        raise ValueError(f'{where} has the type {said["type"]!r}; known: '
+    if fields['type'] not in JOINT_TYPES:
+        raise ValueError(f'{where} has the type {fields["type"]!r}; known: '
                          f'{", ".join(JOINT_TYPES)}')
-    axis = said['axis']
+    axis = fields['axis']
     if not isinstance(axis, list) or len(axis) != 3:
         raise ValueError(f'{where}: axis must be three numbers, got {axis!r}')
     x, y, z = (_number(a, f'{where}: axis', -1e3, 1e3) for a in axis)
     length = (x * x + y * y + z * z) ** 0.5
     if length < 1e-6:
         raise ValueError(f'{where}: axis {axis!r} has no direction')
-    if abs(length - 1) < 1e-9:  # a unit vector that was written here stays as it is
+    if abs(length - 1) < 1e-9:  # A unit vector keeps its digits.
         length = 1.0
-    lower, upper = _pair(said['limits'], f'{where}: limits')
-    return Joint(f'{part}_joint', said['type'], parts.index(said['parent']), child,
+    lower, upper = _pair(fields['limits'], f'{where}: limits')
+    return Joint(f'{part}_joint', fields['type'], parts.index(fields['parent']), child,
                  (x / length, y / length, z / length), lower, upper)
 
 
-def _fields(said: Any, where: str, known: tuple[str, ...], required: tuple[str, ...]) -> None:
-    if not isinstance(said, dict):
+def _require_fields(fields: Any, where: str, known: tuple[str, ...],
+                    required: tuple[str, ...]) -> None:
+    if not isinstance(fields, dict):
         raise ValueError(f'{where} must have the fields {", ".join(known)}')
-    unknown = [str(key) for key in said if key not in known]
-    missing = [key for key in required if key not in said]
+    unknown = [str(key) for key in fields if key not in known]
+    missing = [key for key in required if key not in fields]
     if unknown or missing:
         raise ValueError(f'{where} ' + ('lacks ' + ', '.join(missing) if missing else
                                         'has unknown ' + ', '.join(unknown))

@@ -1,25 +1,27 @@
-"""Where to push or pull a moving part, and in which direction: from its mesh and its joint.
+"""Contact frames: where to push or pull a moving part, and in which direction.
 
-Doors, lids, legs and arms are taken at the edge that is farthest from the axis, or at the handle
-that stands out towards the side to which they open; drawers at what stands out of their front;
-scissors at the finger's end; the blade of a cutter at its slider.
+They come from the part's mesh and its joint. Doors, lids, legs and arms are held at a handle on
+the side to which they open, or at the edge that is farthest from the axis; drawers at what stands
+out of their front; scissors at the end for the fingers; the blade of a cutter at its slider.
 
 A contact frame has its origin on the part's surface and, right-handed,
 
-- x along the motion of that point for an increasing joint position (the tangent of its circle, or
-  the axis of a prismatic joint): pull or push along +x to open, along -x to close;
-- z outward, across x: for a revolute joint away from the axis, which at a far edge is the outward
-  normal; for a prismatic joint the outward normal where the surface faces sideways (a slider), and
-  on a front, which faces along x, the side across which the handle is thin, rather up than down;
+- x along the motion of that point for an increasing joint position: the tangent of its circle, or
+  the axis of a prismatic joint. Pull or push along +x to open, along -x to close.
+- z outward and perpendicular to x. For a revolute joint it points away from the axis, which at a
+  far edge is the outward normal. For a prismatic joint it is the outward normal where the surface
+  faces sideways (a slider); on a front, which faces along x, it is the direction in which the
+  handle is thin, upward if both are alike.
 - y = z cross x, for a revolute joint the direction of its axis.
 
-A gripper comes against ``normal``, the outward normal of the surface: along -z at a free edge,
-along -x at a front or a handle on it, and there closes along z.
+A gripper approaches against ``normal``, the outward normal of the surface: along -z at a free
+edge, along -x at a front or a handle on it. It closes along z there.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,20 +30,70 @@ from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate,
 
 Array = np.ndarray[Any, Any]
 
-SAMPLES = 6000
-"""Points on a part among which the contact is chosen, always the same for the same mesh."""
 
-HANDLE_STANDS_OUT = 0.035
-"""Of a door's reach: what stands out farther than this over its outer face is a handle."""
+@dataclass(frozen=True)
+class ContactConfig:
+    """How the contact of a part is chosen. All values are chosen."""
 
-HANDLE_SHARE = 0.35
-"""A handle covers less than this share of the face; what covers more is the face."""
+    samples: int = 6000
+    """Points on a part among which the contact is chosen, the same for the same mesh."""
+    sides: Mapping[str, tuple[float, float, float]] = field(
+        default_factory=lambda: {'scissors': (-1.0, 0.0, 0.0)})
+    """By category: the side, part frame, on which a part is held that reaches to both sides of
+    its pivot."""
+    sliders: tuple[str, ...] = ('cutter',)
+    """Categories whose prismatic part is moved at what stands out beside the axis."""
 
-SIDES: dict[str, tuple[float, float, float]] = {'scissors': (-1.0, 0.0, 0.0)}
-"""Where a part reaches to both sides of its pivot: the side on which it is held, base frame."""
+    edge_centring: float = 0.1
+    """Distance from the axis that a point at an end of an edge gives up against one at its
+    middle, in shares of the greatest distance."""
+    handle_zone: float = 0.45
+    """Handles are farther from the axis than this share of the greatest distance."""
+    handle_height: float = 0.035
+    """What stands out of a door's outer face farther than this is a handle, in shares of the
+    door's greatest distance from its axis."""
+    handle_share: float = 0.35
+    """A handle covers less than this share of the face; what covers more is the face itself."""
+    handle_top: float = 0.01
+    """Depth of a handle's top below its highest point, in shares of the door's greatest distance
+    from its axis."""
+    face_cosine: float = 0.8
+    """Points face the opening direction if their normal's cosine with it is greater."""
+    min_face: int = 50
+    """Fewest points of a door's outer face."""
 
-SLIDERS = ('cutter',)
-"""Categories whose prismatic part is moved at what stands out beside the axis."""
+    front_depth: float = 0.03
+    """Depth of a front behind its foremost point, in shares of the part's foremost half."""
+    min_front_depth: float = 1e-3
+    """Least depth of a front, m."""
+    front_cosine: float = 0.7
+    """Points face forward if their normal's cosine with the axis is greater."""
+
+    blade_thickness: tuple[float, float] = (1.2, 1e-4)
+    """A blade is within a times its median distance from its middle plane, plus b (m)."""
+    blade_quantile: float = 98.0
+    """Percentile of the blade's distances beyond which points stand out."""
+    min_slider: float = 1e-3
+    """Least height of a slider over the blade, m."""
+    slider_top: float = 0.2
+    """Depth of a slider's top below its highest point, in shares of its height."""
+
+    normal_radius: float = 0.01
+    """Radius over which the normal is averaged, in shares of the part's diagonal."""
+    normal_cosine: float = 0.2
+    """Normals are averaged if their cosine with the contact's own is greater."""
+    sideways: float = 0.6
+    """A surface faces sideways if its normal's component across the axis is at least this."""
+    thin_depth: float = 0.015
+    """Depth behind the contact that the thin direction is measured in, in shares of the part's
+    diagonal."""
+    thin_radius: float = 0.15
+    """Radius that the thin direction is measured in, in shares of the part's diagonal."""
+    thin_ratio: float = 0.7
+    """The sideways direction is the thin one if its extent is below this share of the other."""
+
+
+CONFIG = ContactConfig()
 
 
 @dataclass(frozen=True)
@@ -51,8 +103,8 @@ class Contact:
     Attributes:
         joint, part: names.
         T_part_contact: (4, 4) the contact frame in the part's frame. It depends on the mesh and
-            the axis alone, so it holds for every joint position.
-        T_camera_contact: (4, 4) the same in the camera's frame.
+            the axis alone, so that it is the same for every joint position.
+        T_camera_contact: (4, 4) the contact frame in the camera's frame.
         normal: (3,) outward unit normal of the surface there, camera frame.
     """
 
@@ -83,7 +135,8 @@ def contacts(estimate: ArticulatedEstimate) -> tuple[Contact, ...]:
     return tuple(found)
 
 
-def contact_on(mesh: Mesh, joint: JointEstimate, category: str, up: Array) -> tuple[Array, Array]:
+def contact_on(mesh: Mesh, joint: JointEstimate, category: str, up: Array,
+               config: ContactConfig = CONFIG) -> tuple[Array, Array]:
     """Contact of one part in its own frame.
 
     Args:
@@ -102,149 +155,167 @@ def contact_on(mesh: Mesh, joint: JointEstimate, category: str, up: Array) -> tu
     if not length > 0:
         raise ValueError(f'joint {joint.name!r} has the axis {axis.tolist()}')
     axis = axis / length
-    points, normals = _surface(mesh)
-    if joint.joint_type == 'prismatic':
-        pick = _slider(points, normals, axis) if category in SLIDERS \
-            else _front(points, normals, axis)
-        tangent = axis
-    else:
-        pick = _held(points, normals, axis, SIDES.get(category))
-        lever = _across(points[pick], axis)
-        tangent = np.cross(axis, lever / np.linalg.norm(lever))
-    p = points[pick]
+    surface = _sample(mesh, config.samples)
+    points = surface.points
     size = float(np.linalg.norm(np.ptp(points, axis=0)))
-    normal = _normal_near(points, normals, pick, 0.01 * size)
     if joint.joint_type == 'prismatic':
-        z = _across(normal, tangent)
-        if np.linalg.norm(z) < 0.6:
-            z = _thin_side(points, p, tangent, up, 0.015 * size, 0.15 * size)
+        find = _slider if category in config.sliders else _front
+        index = find(surface, axis, config)
+        tangent = axis
+        normal = _mean_normal(surface, index, size, config)
+        z = _across(normal, axis)
+        if np.linalg.norm(z) < config.sideways:
+            z = _thin_direction(points, index, axis, up, size, config)
     else:
-        z = _across(p, axis)
-    T = np.eye(4)
+        index = _far_end(surface, axis, config.sides.get(category), config)
+        z = _across(points[index], axis)
+        tangent = np.cross(axis, z / np.linalg.norm(z))
+        normal = _mean_normal(surface, index, size, config)
     z = z / np.linalg.norm(z)
+    T = np.eye(4)
     T[:3, :3] = np.stack([tangent, np.cross(z, tangent), z], axis=1)
-    T[:3, 3] = p
+    T[:3, 3] = points[index]
     return T, normal
 
 
-def _surface(mesh: Mesh) -> tuple[Array, Array]:
-    """Points (SAMPLES, 3) on a mesh, uniform by area, and the normals of their triangles."""
+@dataclass(frozen=True)
+class _Surface:
+    """Points (N, 3) on a part and the outward unit normals (N, 3) of their triangles."""
+
+    points: Array
+    normals: Array
+
+
+def _sample(mesh: Mesh, count: int) -> _Surface:
+    """``count`` points on a mesh, uniform by area."""
     corner = np.asarray(mesh.vertices, dtype=np.float64)[np.asarray(mesh.faces)]
-    across = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    area = np.linalg.norm(across, axis=-1)
+    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    area = np.linalg.norm(normal, axis=-1)
     total = float(area.sum())
     if not (np.isfinite(total) and total > 0):
         raise ValueError('the mesh has no area')
     rng = np.random.default_rng(0)
-    step = (np.arange(SAMPLES) + 0.5) / SAMPLES * total
+    step = (np.arange(count) + 0.5) / count * total
     index = np.searchsorted(np.cumsum(area), step).clip(0, len(area) - 1)
-    u, v = rng.random((2, SAMPLES))
+    u, v = rng.random((2, count))
     u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
     a, b, c = (corner[index, i] for i in range(3))
     points = a + u[:, None] * (b - a) + v[:, None] * (c - a)
-    return points, across[index] / area[index, None]
+    return _Surface(points, normal[index] / area[index, None])
 
 
 def _across(v: Array, axis: Array) -> Array:
-    """What of v (..., 3) is perpendicular to the unit axis."""
+    """The component of v (..., 3) that is perpendicular to the unit axis."""
     return np.asarray(v - (v @ axis)[..., None] * axis)
 
 
 def _from_middle(x: Array) -> Array:
-    """Distance (N,) of values (N,) from the middle of their range, in halves of it."""
+    """Distances (N,) of values (N,) from the middle of their range, in halves of it."""
     low, high = x.min(), x.max()
     return np.asarray(np.abs(2 * x - low - high) / max(high - low, 1e-9))
 
 
-def _held(points: Array, normals: Array, axis: Array,
-          side: tuple[float, float, float] | None) -> int:
+def _far_end(surface: _Surface, axis: Array, side: tuple[float, float, float] | None,
+             config: ContactConfig) -> int:
     """Index of the contact on a part that turns: its handle, or the middle of its far edge."""
+    points = surface.points
     lever = _across(points, axis)
     reach = np.linalg.norm(lever, axis=-1)
     middle = _from_middle(points @ axis)
     allowed = np.ones(len(points), dtype=bool)
     if side is not None and (points @ np.array(side) > 0).any():
         allowed = points @ np.array(side) > 0
-    most = float(reach[allowed].max())
-    edge = int(np.argmax(np.where(allowed, reach / most - 0.1 * middle, -np.inf)))
+    greatest = float(reach[allowed].max())
+    edge = int(np.argmax(np.where(
+        allowed, reach / greatest - config.edge_centring * middle, -np.inf)))
     opening = np.cross(axis, lever[edge] / max(float(reach[edge]), 1e-12))
-    handle = _handle(points, normals, opening, allowed & (reach > 0.45 * most), most)
+    zone = allowed & (reach > config.handle_zone * greatest)
+    handle = _handle(surface, opening, zone, greatest, config)
     if not handle.any():
         return edge
-    stands_out = points @ opening
-    top = handle & (stands_out > stands_out[handle].max() - 0.01 * most)
+    height = points @ opening
+    top = handle & (height > height[handle].max() - config.handle_top * greatest)
     return int(np.argmin(np.where(top, middle, np.inf)))
 
 
-def _handle(points: Array, normals: Array, opening: Array, far: Array, reach: float) -> Array:
-    """Which points (N,) belong to a handle on the face that looks along ``opening``."""
-    none = np.zeros(len(points), dtype=bool)
-    face = far & (normals @ opening > 0.8)
-    if face.sum() < 50:
+def _handle(surface: _Surface, opening: Array, zone: Array, reach: float,
+            config: ContactConfig) -> Array:
+    """Mask (N,) of the points on a handle of the face that looks along ``opening``.
+
+    Args:
+        opening: (3,) unit direction to which the part opens.
+        zone: (N,) points that may be on a handle. reach: greatest distance from the axis, m.
+    """
+    none = np.zeros(len(surface.points), dtype=bool)
+    face = zone & (surface.normals @ opening > config.face_cosine)
+    if face.sum() < config.min_face:
         return none
-    height = points @ opening
+    height = surface.points @ opening
     level = float(np.median(height[face]))
-    out = far & (height > level + HANDLE_STANDS_OUT * reach)
+    out = zone & (height > level + config.handle_height * reach)
     share = float((face & out).sum() / face.sum())
-    return out if 0 < share < HANDLE_SHARE else none
+    return out if 0 < share < config.handle_share else none
 
 
-def _front(points: Array, normals: Array, axis: Array) -> int:
-    """Index of the middle of what stands out farthest along the axis, where that faces forward."""
-    along = points @ axis
+def _front(surface: _Surface, axis: Array, config: ContactConfig) -> int:
+    """Index of the middle of what is foremost along the axis and, if any is, faces forward."""
+    along = surface.points @ axis
     low, high = np.percentile(along, 50), along.max()
-    band = along > high - max(0.03 * (high - low), 1e-3)
-    if (band & (normals @ axis > 0.7)).any():
-        band &= normals @ axis > 0.7
-    across = _across(points, axis)
+    band = along > high - max(config.front_depth * (high - low), config.min_front_depth)
+    forward = surface.normals @ axis > config.front_cosine
+    if (band & forward).any():
+        band &= forward
+    across = _across(surface.points, axis)
     centre = (across[band].min(0) + across[band].max(0)) / 2
     return int(np.argmin(np.where(band, np.linalg.norm(across - centre, axis=-1), np.inf)))
 
 
-def _slider(points: Array, normals: Array, axis: Array) -> int:
-    """Index of the middle of what stands out of a blade beside its axis: off its plane, or edge.
+def _slider(surface: _Surface, axis: Array, config: ContactConfig) -> int:
+    """Index of the middle of what stands out of a blade's plane or of its edge beside the axis.
 
-    The blade is most of the part's surface, so that its plane and width are those of most points.
-    Blades without a slider are taken at their front.
+    The blade is most of the part's surface: its plane and its width are those of most points.
+    A blade without a slider is held at its front.
     """
-    flat = _across(normals, axis)
+    points = surface.points
+    flat = _across(surface.normals, axis)
     plane = np.linalg.eigh(flat.T @ flat)[1][:, -1]
     middle = points - np.median(points, axis=0)
     off = np.abs(middle @ plane)
     beside = np.abs(middle @ np.cross(axis, plane))
-    blade = off <= 1.2 * np.median(off) + 1e-4
-    best, most = _front(points, normals, axis), 1e-3
+    factor, slack = config.blade_thickness
+    blade = off <= factor * np.median(off) + slack
+    best, highest = _front(surface, axis, config), config.min_slider
     for distance in (off, beside):
-        out = float(distance.max() - np.percentile(distance[blade], 98))
-        if out > most:
-            band = distance > distance.max() - 0.2 * out
-            centre = points[band].mean(0)
-            gap = np.linalg.norm(points - centre, axis=-1)
-            best, most = int(np.argmin(np.where(band, gap, np.inf))), out
+        height = float(distance.max() - np.percentile(distance[blade], config.blade_quantile))
+        if height > highest:
+            top = distance > distance.max() - config.slider_top * height
+            gap = np.linalg.norm(points - points[top].mean(0), axis=-1)
+            best, highest = int(np.argmin(np.where(top, gap, np.inf))), height
     return best
 
 
-def _normal_near(points: Array, normals: Array, pick: int, radius: float) -> Array:
-    """Mean outward unit normal of the surface around a point, as far as it faces the same way."""
-    near = (np.linalg.norm(points - points[pick], axis=-1) < radius) & (
-        normals @ normals[pick] > 0.2)
-    mean = normals[near].mean(0)
+def _mean_normal(surface: _Surface, index: int, size: float, config: ContactConfig) -> Array:
+    """Mean outward unit normal of the surface around a point, over what faces the same way."""
+    distance = np.linalg.norm(surface.points - surface.points[index], axis=-1)
+    near = (distance < config.normal_radius * size) & (
+        surface.normals @ surface.normals[index] > config.normal_cosine)
+    mean = surface.normals[near].mean(0)
     return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12))
 
 
-def _thin_side(points: Array, at: Array, axis: Array, up: Array, deep: float,
-               wide: float) -> Array:
+def _thin_direction(points: Array, index: int, axis: Array, up: Array, size: float,
+                    config: ContactConfig) -> Array:
     """Unit direction across the axis in which the part is thinner around a point on its front.
 
-    Looked at is what lies within ``wide`` (m) of the point and not deeper than ``deep``. Of upward
-    and sideways; upward where they are much alike.
+    It is one of two: upward and sideways. Upward is taken if both are alike.
     """
-    first = _across(up, axis)
-    if np.linalg.norm(first) < 0.1:
-        first = _across(np.eye(3)[np.argmin(np.abs(axis))], axis)
-    first = first / np.linalg.norm(first)
-    second = np.cross(first, axis)
-    local = points[(at - points) @ axis < deep] - at
-    local = local[np.linalg.norm(_across(local, axis), axis=-1) < wide]
-    tall, broad = (float(np.ptp(local @ d)) for d in (first, second))
-    return np.asarray(second if broad < 0.7 * tall else first)
+    upward = _across(up, axis)
+    if np.linalg.norm(upward) < 0.1:  # The axis itself is nearly upright.
+        upward = _across(np.eye(3)[np.argmin(np.abs(axis))], axis)
+    upward = upward / np.linalg.norm(upward)
+    sideways = np.cross(upward, axis)
+    at = points[index]
+    local = points[(at - points) @ axis < config.thin_depth * size] - at
+    local = local[np.linalg.norm(_across(local, axis), axis=-1) < config.thin_radius * size]
+    tall, broad = (float(np.ptp(local @ d)) for d in (upward, sideways))
+    return np.asarray(sideways if broad < config.thin_ratio * tall else upward)

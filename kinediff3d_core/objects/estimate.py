@@ -1,4 +1,4 @@
-"""What the pipeline answers: one frozen value per object, numpy arrays, metres and radians."""
+"""Estimates: one frozen value for each object, NumPy arrays, metres and radians."""
 
 from __future__ import annotations
 
@@ -6,29 +6,40 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
-from kinediff3d_core.geometry.kinematics import Joint, forward_kinematics
+from kinediff3d_core.geometry.kinematics import Joint, poses_in_base
+from kinediff3d_core.geometry.rigid import transform_points
 
 
 class NoEstimate(RuntimeError):
-    """The view does not support an answer; the message says why and what would help."""
+    """The view does not determine an estimate; the message says why and what would help."""
 
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
     """Triangles of one part in its part frame: vertices (V, 3) m, faces (F, 3), outward.
 
-    Meshes are equal only to themselves, so what is made of one can be kept with it.
+    A mesh is equal only to itself, so that it can be the key of a cache.
     """
 
     vertices: np.ndarray
     faces: np.ndarray
 
 
+def transform_mesh(T: np.ndarray, mesh: Mesh) -> Mesh:
+    """The mesh with its vertices mapped by T (4, 4), float64."""
+    return Mesh(transform_points(T, np.asarray(mesh.vertices, dtype=np.float64)), mesh.faces)
+
+
 @dataclass(frozen=True)
 class PartEstimate:
-    """Attributes: name; T_camera_part (4, 4); mesh in the part frame, or None if not asked for."""
+    """One rigid part.
+
+    Attributes:
+        name: of the part.
+        T_camera_part: (4, 4), m.
+        mesh: in the part frame, or None where no mesh was requested.
+    """
 
     name: str
     T_camera_part: np.ndarray
@@ -47,8 +58,8 @@ class JointEstimate:
         position: rad or m.
         lower, upper: limits, same unit.
         std: standard deviation of the position, same unit.
-        probability: that the object has this joint at all.
-        velocity: rad/s or m/s while the object is tracked; None from one view.
+        probability: that the object has this joint.
+        velocity: rad/s or m/s while the object is tracked; None from a single view.
     """
 
     name: str
@@ -67,7 +78,14 @@ class JointEstimate:
 
 @dataclass(frozen=True)
 class Mode:
-    """A distinct hypothesis that explains the cloud: weights of all modes sum to one."""
+    """A distinct hypothesis that explains the cloud.
+
+    Attributes:
+        weight: the weights of all modes sum to one.
+        T_camera_base: (4, 4), m.
+        positions: (K-1,) of the joints, rad or m.
+        residual: mean distance of the observed points to the posed surface, m.
+    """
 
     weight: float
     T_camera_base: np.ndarray
@@ -77,22 +95,22 @@ class Mode:
 
 @dataclass(frozen=True)
 class ArticulatedEstimate:
-    """An articulated object as seen in one view.
+    """An articulated object in one view.
 
     Attributes:
         category: its name.
         parts: the base first; poses and meshes.
         joints: K-1 joints.
         covariance: (6, 6) of the base pose, (x, y, z, rx, ry, rz) about the camera's axes,
-            m and rad, from the spread of the hypotheses that explain the cloud.
+            m and rad, from the covariance of the hypotheses that explain the cloud.
         residual: mean distance of the observed points to the posed surface, m.
-        confidence: 0..1, weight of the best mode times its fit, times the probability that its
-            deviations leave open that no rotation is off by 20 degrees.
+        confidence: 0..1, the product of the best mode's weight, of how well it fits, and of the
+            probability, by its covariance, that the pose of every part is accurate.
         modes: distinct hypotheses, best first.
         latent: (D,) shape code Z.
-        points: (N, 3) the points used, camera frame, m.
-        seconds: wall time per stage.
-        categories: with category ``auto``, how likely each is; empty otherwise.
+        points: (N, 3) observed points that were used, camera frame, m.
+        seconds: wall time of each stage.
+        categories: with category ``auto``, the probability of each category; empty otherwise.
     """
 
     category: str
@@ -116,12 +134,9 @@ class ArticulatedEstimate:
         names = [p.name for p in self.parts]
         joints = tuple(Joint(j.name, j.joint_type, names.index(j.parent), names.index(j.child),
                              tuple(j.axis), j.lower, j.upper) for j in self.joints)
-        origin, axis = (torch.from_numpy(np.array([getattr(j, name) for j in self.joints],
-                                                  np.float64)) for name in ('origin', 'axis'))
-        poses = forward_kinematics(joints, torch.eye(4, dtype=torch.float64),
-                                   torch.from_numpy(np.asarray(positions, np.float64)),
-                                   origin, axis)
-        return dict(zip((names[0], *(j.child for j in self.joints)), poses.numpy(), strict=True))
+        poses = poses_in_base(joints, positions, np.array([j.origin for j in self.joints]),
+                              np.array([j.axis for j in self.joints]))
+        return dict(zip((names[0], *(j.child for j in self.joints)), poses, strict=True))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready content of ``estimate.json``: no meshes, no points."""

@@ -1,4 +1,7 @@
-"""An estimate as a robot description: one link a part, one mesh a link, joints as estimated."""
+"""URDF of an estimate: a link with a mesh for each part, and the estimated joints.
+
+:mod:`kinediff3d_core.objects.urdf_reader` reads URDFs.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,17 @@ import numpy as np
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh
 
 DENSITY = 700.0
-"""kg/m^3 of a part's bounding box; nominal, so that simulators accept the model."""
-
+"""Density of a part's bounding box, kg/m^3. Chosen: that of wood. Simulators refuse links without
+a mass."""
+MIN_SIZE = 1e-4
+"""Least side of the box that the inertia is that of, m. Chosen: keeps a flat part's inertia from
+zero."""
+MIN_MASS = 1e-3
+"""Least mass of a part, kg. Chosen."""
 EFFORT = {'revolute': 10.0, 'prismatic': 50.0}
+"""Greatest effort of a joint, N m or N. Chosen; URDF requires one."""
 VELOCITY = {'revolute': 3.0, 'prismatic': 1.0}
+"""Greatest velocity of a joint, rad/s or m/s. Chosen; URDF requires one."""
 
 
 def urdf_string(estimate: ArticulatedEstimate,
@@ -23,14 +33,17 @@ def urdf_string(estimate: ArticulatedEstimate,
                 name: str | None = None) -> str:
     """The URDF of an estimate.
 
-    The root link is the base part; a child link's frame sits at its joint's pivot, parallel to
-    its parent's at position zero, as everywhere here.
+    The root link is the base part. The frame of a child link is at its joint's pivot, parallel to
+    its parent's at position zero (docs/conventions.md).
 
     Args:
-        mesh_uri: where a part's mesh is found, by part name: a function, or a pattern with
+        mesh_uri: the address of a part's mesh by part name: a function, or a pattern with
             ``{part}`` such as ``package://demo/meshes/{part}.obj``. Parts without a mesh get a
             link without geometry.
         name: of the robot; the category by default.
+
+    Raises:
+        ValueError: a number that is not finite.
     """
     uri = mesh_uri if callable(mesh_uri) else lambda part: mesh_uri.format(part=part)
     robot = ElementTree.Element('robot', name=name or estimate.category)
@@ -57,10 +70,10 @@ def urdf_string(estimate: ArticulatedEstimate,
 
 
 def _add_inertial(link: ElementTree.Element, mesh: Mesh) -> None:
-    """Mass and inertia of the mesh's bounding box, at least a gram."""
+    """Add the mass and inertia of the mesh's bounding box, as a solid of :data:`DENSITY`."""
     low, high = np.asarray(mesh.vertices).min(0), np.asarray(mesh.vertices).max(0)
-    size = np.maximum(high - low, 1e-4)
-    mass = max(DENSITY * float(np.prod(size)), 1e-3)
+    size = np.maximum(high - low, MIN_SIZE)
+    mass = max(DENSITY * float(np.prod(size)), MIN_MASS)
     inertia = mass / 12 * (np.sum(size ** 2) - size ** 2)
     inertial = ElementTree.SubElement(link, 'inertial')
     ElementTree.SubElement(inertial, 'origin', xyz=_numbers((low + high) / 2), rpy='0 0 0')

@@ -7,6 +7,8 @@ from sensor_msgs.msg import PointCloud2, PointField
 from sensor_msgs_py import point_cloud2
 from std_msgs.msg import Header
 
+from kinediff3d_core.io.cloud import finite_points
+
 
 def points_from_cloud(cloud: PointCloud2) -> np.ndarray:
     """Points (N, 3) float32 in metres; those that are not finite are left out.
@@ -26,8 +28,7 @@ def points_from_cloud(cloud: PointCloud2) -> np.ndarray:
     if cloud.height > 1 and cloud.row_step > row:
         cloud = _without_row_padding(cloud, row)
     table = point_cloud2.read_points(cloud, field_names=('x', 'y', 'z'))
-    points = np.stack([table[n].astype(np.float32) for n in ('x', 'y', 'z')], axis=-1)
-    return points[np.isfinite(points).all(axis=1)]
+    return finite_points(np.stack([table[n].astype(np.float32) for n in 'xyz'], axis=-1))
 
 
 def _without_row_padding(cloud: PointCloud2, row: int) -> PointCloud2:

@@ -7,8 +7,11 @@ from cv_bridge import CvBridge
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-DEPTH_ENCODINGS = {'16UC1': 0.001, 'mono16': 0.001, '32FC1': 1.0}
-"""Metres per unit of each depth encoding that is understood (REP 118)."""
+from kinediff3d_core.io.depth import depth_in_metres
+from kinediff3d_core.io.mask import instance_mask
+
+DEPTH_ENCODINGS = ('16UC1', 'mono16', '32FC1')
+"""Millimetres as integers, metres as floating numbers (REP 118)."""
 
 MASK_ENCODINGS = ('mono8', 'mono16', '8UC1', '16UC1')
 
@@ -27,11 +30,7 @@ def depth_from_image(image: Image) -> np.ndarray:
     if image.encoding not in DEPTH_ENCODINGS:
         raise ValueError(f'depth image has encoding {image.encoding!r}; '
                          'need 16UC1 (mm) or 32FC1 (m)')
-    depth = _pixels(image, 'depth image')
-    if depth.dtype.kind == 'u':
-        return depth * np.float32(DEPTH_ENCODINGS[image.encoding])
-    with np.errstate(invalid='ignore'):
-        return np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0)).astype(np.float32)
+    return depth_in_metres(_pixels(image, 'depth image'))
 
 
 def mask_from_image(image: Image, mask_id: int = 0) -> np.ndarray:
@@ -43,8 +42,7 @@ def mask_from_image(image: Image, mask_id: int = 0) -> np.ndarray:
     Raises:
         ValueError: another encoding, or data that does not fit height, width and step.
     """
-    ids = instances_from_image(image)
-    return ids != 0 if mask_id == 0 else ids == mask_id
+    return instance_mask(instances_from_image(image), mask_id)
 
 
 def instances_from_image(image: Image) -> np.ndarray:

@@ -81,6 +81,67 @@ def test_handle_of_a_drawer(tall):
     assert abs(T[1 if tall else 2, 2]) > 0.99, 'a gripper closes across the bar'
 
 
+@pytest.mark.parametrize(('broad', 'sideways'), [(0.04, True), (0.05, False)])
+def test_a_gripper_closes_sideways_only_where_the_handle_is_clearly_thinner(broad, sideways):
+    """A handle 60 mm tall: 0.7 of that is 42 mm."""
+    mesh = joined(box_mesh((0.4, 0.5, 0.15)), box_mesh((0.01, broad, 0.06), (0.235, 0.0, 0.0)))
+    T, _ = contact_on(mesh, joint('prismatic', (1, 0, 0)), 'drawer', UP)
+    np.testing.assert_allclose(T[:3, 3], (0.24, 0.0, 0.0), atol=0.01)
+    np.testing.assert_allclose(np.abs(T[:3, 2]), (0, 1, 0) if sideways else (0, 0, 1), atol=1e-9)
+    assert sideways or T[2, 2] == pytest.approx(1.0), 'upward, not downward'
+
+
+def test_the_thin_side_is_that_of_the_handle_near_the_contact():
+    """A second, wide bar far away and the front behind the handle do not count."""
+    front = box_mesh((0.02, 1.0, 1.0))
+    handle = box_mesh((0.06, 0.03, 0.14), (0.04, 0.0, 0.0))
+    rails = [box_mesh((0.06, 0.03, 0.14), (0.04, y, 0.0)) for y in (-0.45, 0.45)]
+    T, _ = contact_on(joined(front, handle, *rails), joint('prismatic', (1, 0, 0)), 'drawer', UP)
+    assert abs(T[1, 3]) < 0.02 and T[0, 3] == pytest.approx(0.07, abs=1e-6)
+    np.testing.assert_allclose(np.abs(T[:3, 2]), (0, 1, 0), atol=1e-9)
+
+
+@pytest.mark.parametrize('along', [0, 1])
+def test_a_part_that_slides_upwards_has_a_thin_side_too(along):
+    size = [0.03, 0.03, 0.02]
+    size[along] = 0.2
+    mesh = joined(box_mesh((0.4, 0.4, 0.3)), box_mesh(size, (0.0, 0.0, 0.16)))
+    T, normal = contact_on(mesh, joint('prismatic', (0, 0, 1)), 'drawer', UP)
+    keeps_the_laws(mesh, 'prismatic', (0, 0, 1), T, normal)
+    assert abs(T[1 - along, 2]) == pytest.approx(1.0)
+    np.testing.assert_allclose(normal, UP, atol=1e-9)
+
+
+def test_normals_are_those_of_the_triangles():
+    """A wedge whose front rises at 30 degrees: its normal has no part of another face."""
+    tilt = trimesh.transformations.rotation_matrix(np.radians(30), (0, 1, 0))[:3, :3]
+    box = box_mesh((0.4, 0.5, 0.15))
+    mesh = Mesh(box.vertices @ tilt.T, box.faces)
+    T, normal = contact_on(mesh, joint('prismatic', tuple(tilt[:, 0])), 'drawer', UP)
+    np.testing.assert_allclose(normal, tilt[:, 0], atol=1e-9)
+    np.testing.assert_allclose(T[:3, 0], tilt[:, 0], atol=1e-9)
+
+
+def test_a_bump_that_covers_a_third_of_the_face_is_no_handle():
+    """Handles cover less than 0.35 of the face, stand out and are far from the axis."""
+    panel = box_mesh((0.03, 0.6, 0.7), (0.015, 0.0, 0.35))
+
+    def height(bar):
+        T, _ = contact_on(joined(panel, bar), joint('revolute', (0, 1, 0)), 'dishwasher', UP)
+        return T[2, 3]
+
+    assert height(box_mesh((0.05, 0.5, 0.1), (0.04, 0.0, 0.45))) == pytest.approx(0.45, abs=0.06)
+    assert height(box_mesh((0.05, 0.6, 0.4), (0.04, 0.0, 0.4))) > 0.69, 'too large'
+    assert height(box_mesh((0.02, 0.5, 0.1), (0.04, 0.0, 0.45))) > 0.69, 'too flat: 20 mm of 24'
+    assert height(box_mesh((0.05, 0.5, 0.1), (0.04, 0.0, 0.15))) > 0.69, 'too near to the axis'
+
+
+def test_a_cutters_blade_without_a_slider_is_held_at_its_front():
+    T, normal = contact_on(box_mesh((0.1, 0.012, 0.001)), joint('prismatic', (1, 0, 0)), 'cutter',
+                           UP)
+    assert T[0, 3] > 0.048 and abs(T[1, 3]) < 0.003
+
+
 def test_slider_of_a_cutter():
     blade = box_mesh((0.1, 0.012, 0.001))
     knob = box_mesh((0.015, 0.006, 0.008), (-0.03, 0.0, 0.004))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import yourdfpy
-from estimates import laptop_estimate
+from estimates import box_mesh, laptop_estimate
 
 from kinediff3d_core.evaluation.metrics import estimated_part_poses
 from kinediff3d_core.io.urdf_folder import write_urdf
@@ -60,3 +60,32 @@ def test_numbers_that_are_not_finite_are_refused():
     e = laptop_estimate()
     with pytest.raises(ValueError, match='nan'):
         urdf_string(replace(e, joints=(replace(e.joints[0], lower=math.nan),)))
+
+
+@pytest.mark.parametrize(('extents', 'mass', 'inertia'), [
+    # m = 700 * 0.2 * 0.3 * 0.04; ixx = m / 12 * (0.3^2 + 0.04^2), and so on.
+    ((0.2, 0.3, 0.04), 1.68, (0.012824, 0.005824, 0.0182)),
+    # A flat part is taken as a tenth of a millimetre thick.
+    ((0.2, 0.3, 0.0), 0.0042, (3.15e-5, 1.4e-5, 4.55e-5)),
+    # 0.7 g are raised to a gram.
+    ((0.01, 0.01, 0.01), 0.001, (1e-3 / 6 * 1e-4,) * 3)])
+def test_mass_and_inertia_are_those_of_the_bounding_box(tmp_path, extents, mass, inertia):
+    e, centre = laptop_estimate(), (0.1, -0.02, 0.05)
+    lid = replace(e.parts[1], mesh=box_mesh(extents, centre))
+    path = tmp_path / 'object.urdf'
+    path.write_text(urdf_string(replace(e, parts=(e.parts[0], lid))))
+    found = yourdfpy.URDF.load(str(path), load_meshes=False).link_map['lid'].inertial
+    assert found.mass == pytest.approx(mass)
+    np.testing.assert_allclose(found.inertia, np.diag(inertia), rtol=1e-5)
+    np.testing.assert_allclose(found.origin[:3, 3], centre, atol=1e-9)
+    np.testing.assert_array_equal(found.origin[:3, :3], np.eye(3))
+
+
+def test_axes_are_written_with_unit_length_and_joints_with_limits():
+    e = laptop_estimate()
+    joint = replace(e.joints[0], axis=np.array([0.0, 3.0, 4.0]), lower=-0.25, upper=1.5)
+    text = urdf_string(replace(e, joints=(joint,)), name='another')
+    assert '<axis xyz="0 0.6 0.8" />' in text and '<robot name="another">' in text
+    assert '<limit lower="-0.25" upper="1.5" effort="10" velocity="3" />' in text
+    slide = urdf_string(replace(e, joints=(replace(joint, joint_type='prismatic'),)))
+    assert 'effort="50" velocity="1"' in slide and '<robot name="laptop">' in slide

@@ -113,3 +113,76 @@ def test_wrong_shapes():
         segment_cloud(np.ones((100, 4)))
     with pytest.raises(NoEstimate):
         segment_cloud(np.zeros((0, 3)))
+
+
+def panel(gaps, size=(30, 200)):
+    """A panel at 1 m that ends ``gaps`` pixels (top, bottom, left, right) before the image's
+    border; the other sides are far from it. Its lines along the border are 30."""
+    (side, gap), = gaps.items()
+    tall, wide = size if side in ('top', 'bottom') else size[::-1]
+    top, left = (240 - tall) // 2, (320 - wide) // 2
+    top = {'top': gap, 'bottom': 240 - tall - gap}.get(side, top)
+    left = {'left': gap, 'right': 320 - wide - gap}.get(side, left)
+    depth = np.zeros((240, 320), np.float32)
+    depth[top:top + tall, left:left + wide] = 1.0
+    return depth
+
+
+@pytest.mark.parametrize('side', ['top', 'bottom', 'left', 'right'])
+def test_a_plane_that_reaches_the_images_border_is_a_support(side):
+    """The border is four pixels wide; beyond it a plane without anything on it is the object."""
+    with pytest.raises(NoEstimate, match='nothing stands out'):
+        segment_object(panel({side: 3}), CAMERA)
+    depth = panel({side: 4})
+    np.testing.assert_array_equal(segment_object(depth, CAMERA), depth > 0)
+
+
+def test_a_plane_with_few_points_at_the_border_is_no_support():
+    """One line of 100 is less than two in a hundred."""
+    depth = panel({'top': 3}, (100, 200))
+    np.testing.assert_array_equal(segment_object(depth, CAMERA), depth > 0)
+
+
+def test_a_clouds_own_rectangle_is_no_border():
+    """Every cloud reaches its rectangle's border: a plane alone is still an object."""
+    points = backproject(panel({'top': 4}, (100, 200)), CAMERA)
+    assert segment_cloud(points).all()
+
+
+def test_invalid_points_belong_to_no_object():
+    points = backproject(panel({'top': 4}, (100, 200)), CAMERA)
+    raw = np.concatenate([points, [[np.nan, 0, 1], [0, 0, 0], [0, 0, -1], [0, np.inf, 1]]])
+    found = segment_cloud(raw)
+    assert found[:-4].all() and not found[-4:].any()
+
+
+def boxes(*offsets, z=1.0):
+    """Small squares (30 pixels) in front of nothing, at offsets (x, y) from the image's centre."""
+    depth = np.zeros((240, 320), np.float32)
+    for x, y in offsets:
+        depth[105 + y:135 + y, 145 + x:175 + x] = z
+    return depth
+
+
+def test_of_two_clusters_of_one_size_the_one_nearer_to_the_centre_is_the_object():
+    depth = boxes((20, 0), (-100, 0))
+    mask = segment_object(depth, CAMERA)
+    assert mask[:, 160:].sum() == 900 and mask.sum() == 900
+
+
+def test_clusters_that_touch_in_the_image_are_one_object_up_to_a_depth_jump():
+    def size(jump):
+        depth = np.zeros((240, 320), np.float32)
+        depth[100:140, 130:160], depth[100:140, 160:190] = 1.0, 1.0 + jump
+        return segment_object(depth, CAMERA).sum()
+
+    assert size(0.24) > 2390 and size(0.26) <= 1200
+
+
+def test_objects_that_are_too_large_are_none():
+    with pytest.raises(NoEstimate, match='at most 3'):
+        segment_object(np.pad(np.full((200, 280), 4.0, np.float32), 20), CAMERA)
+    depth = np.zeros((240, 320), np.float32)
+    depth[110:122, 100:112] = depth[110:122, 200:212] = 1.0
+    with pytest.raises(NoEstimate, match='no cluster of at least 200 points'):
+        segment_object(depth, CAMERA)

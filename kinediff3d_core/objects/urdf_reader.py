@@ -1,0 +1,125 @@
+"""URDF folders as others write them, read safely: one ``*.urdf`` and the meshes that it names.
+
+Limits on sizes, and nothing outside the folder is opened. Frames and units stay the URDF's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from kinediff3d_core.objects.estimate import Mesh, transform_mesh
+
+MAX_URDF_BYTES = 4 * 2**20
+"""Largest URDF. Chosen: bounds memory and time."""
+MAX_MESH_BYTES = 256 * 2**20
+"""Largest mesh file. Chosen: bounds memory and time."""
+MESH_KINDS = ('.obj', '.stl', '.ply', '.off', '.glb', '.dae')
+
+
+def find_urdf(folder: Path) -> Path:
+    """The one ``*.urdf`` of a folder; ``mobility.urdf`` of several, as in PartNet-Mobility.
+
+    Raises:
+        ValueError: none, or several others.
+    """
+    urdfs = sorted(folder.glob('*.urdf'))
+    if len(urdfs) > 1:
+        urdfs = [p for p in urdfs if p.name == 'mobility.urdf'] or urdfs
+    if len(urdfs) != 1:
+        raise ValueError(f'{folder} must hold exactly one *.urdf, it has {len(urdfs)}')
+    return urdfs[0]
+
+
+def read_urdf(source: Path) -> Any:
+    """The robot (:class:`yourdfpy.URDF`) of a URDF, without its meshes.
+
+    Raises:
+        ValueError: too large, damaged, or with XML entities, which expand without a limit.
+    """
+    import yourdfpy
+
+    content = source.read_bytes()
+    if len(content) > MAX_URDF_BYTES:
+        raise ValueError(f'{source} has {len(content)} bytes, more than {MAX_URDF_BYTES}')
+    if b'<!DOCTYPE' in content or b'<!ENTITY' in content:
+        raise ValueError(f'{source} declares XML entities, which no URDF needs')
+    try:
+        ElementTree.fromstring(content)
+        return yourdfpy.URDF.load(str(source), load_meshes=False, build_scene_graph=True,
+                                  load_collision_meshes=False, build_collision_scene_graph=False)
+    except Exception as error:  # the XML and URDF parsers raise types of their own
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f'{source} is not a readable URDF: {reason}') from error
+
+
+def link_meshes(folder: Path, link: Any) -> list[Mesh]:
+    """Meshes of a link's visuals, or of its collisions where it has none, in the link's frame.
+
+    Args:
+        folder: which the URDF is in.
+        link: of a robot by :func:`read_urdf`.
+
+    Raises:
+        ValueError: missing, damaged or oversized files, or files outside the folder.
+    """
+    meshes = []
+    for visual in link.visuals or link.collisions:
+        shape = _geometry(folder, visual.geometry)
+        if shape is None:
+            continue
+        mesh = Mesh(np.asarray(shape.vertices, dtype=np.float64),
+                    np.asarray(shape.faces, dtype=np.int64))
+        if visual.geometry.mesh is not None and visual.geometry.mesh.scale is not None:
+            mesh = Mesh(mesh.vertices * np.asarray(visual.geometry.mesh.scale), mesh.faces)
+        if visual.origin is not None:
+            mesh = transform_mesh(visual.origin, mesh)
+        if not len(mesh.faces) or not np.isfinite(mesh.vertices).all():
+            reason = 'vertices that are not finite' if len(mesh.faces) else 'no faces'
+            raise ValueError(f'{folder}: a mesh of link {link.name!r} has {reason}')
+        meshes.append(mesh)
+    return meshes
+
+
+def _geometry(folder: Path, geometry: Any) -> Any:
+    """A mesh file or primitive shape as a trimesh; None for any other geometry."""
+    import trimesh
+
+    if geometry.mesh is not None:
+        return _load_mesh(folder, geometry.mesh.filename)
+    if geometry.box is not None:
+        return trimesh.creation.box(extents=geometry.box.size)
+    if geometry.cylinder is not None:
+        return trimesh.creation.cylinder(geometry.cylinder.radius, geometry.cylinder.length)
+    if geometry.sphere is not None:
+        return trimesh.creation.icosphere(3, geometry.sphere.radius)
+    return None
+
+
+def _load_mesh(folder: Path, name: str) -> Any:
+    """A mesh file inside the object's folder, as a trimesh."""
+    import trimesh
+
+    relative = name.split('://', 1)[-1]
+    root = folder.resolve()
+    file = (root / relative).resolve()
+    if name.startswith('package://') and not file.exists():
+        file = (root / Path(*Path(relative).parts[1:])).resolve()
+    if not file.is_relative_to(root):
+        raise ValueError(f'{folder}: mesh {name!r} lies outside the object\'s folder')
+    if not file.is_file():
+        raise ValueError(f'{folder}: mesh {name!r} does not exist')
+    if file.suffix.lower() not in MESH_KINDS:
+        raise ValueError(f'{folder}: mesh {name!r} is none of {", ".join(MESH_KINDS)}')
+    if file.stat().st_size > MAX_MESH_BYTES:
+        raise ValueError(f'{folder}: mesh {name!r} has more than {MAX_MESH_BYTES} bytes')
+    try:
+        with file.open('rb') as stream:
+            return trimesh.load(stream, file_type=file.suffix[1:].lower(), force='mesh',
+                                process=False, skip_materials=True)
+    except Exception as error:  # trimesh passes on whatever its parsers raise
+        raise ValueError(f'{folder}: mesh {name!r} is not readable ({type(error).__name__})'
+                         ) from error

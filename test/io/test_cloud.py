@@ -1,0 +1,86 @@
+"""Point clouds as sensors and people write them, and as they break."""
+
+import numpy as np
+import pytest
+import trimesh
+
+from kinediff3d_core.io.cloud import finite_points, read_cloud
+
+POINTS = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+
+
+def pcd(points, data, fields='x y z rgb'):
+    head = (f'# .PCD v0.7\nVERSION 0.7\nFIELDS {fields}\nSIZE 4 4 4 4\nTYPE F F F U\n'
+            f'COUNT 1 1 1 1\nWIDTH {len(points)}\nHEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\n'
+            f'POINTS {len(points)}\nDATA {data}\n').encode()
+    if data == 'ascii':
+        return head + b''.join(b'%f %f %f 7\n' % tuple(p) for p in points)
+    rows = np.zeros(len(points), dtype=[('p', '<f4', 3), ('c', '<u4')])
+    rows['p'] = points
+    return head + rows.tobytes()
+
+
+def test_clouds(tmp_path):
+    np.save(tmp_path / 'a.npy', POINTS)
+    np.savez(tmp_path / 'b.npz', points=POINTS)
+    trimesh.PointCloud(POINTS).export(tmp_path / 'c.ply')
+    trimesh.PointCloud(POINTS).export(tmp_path / 'd.ply', encoding='ascii')
+    (tmp_path / 'e.pcd').write_bytes(pcd(POINTS, 'binary'))
+    (tmp_path / 'f.pcd').write_bytes(pcd(POINTS, 'ascii'))
+    for path in sorted(tmp_path.iterdir()):
+        np.testing.assert_allclose(read_cloud(path), POINTS, atol=1e-6, err_msg=str(path))
+
+
+def test_points_that_are_not_finite_are_left_out(tmp_path):
+    holes = POINTS.reshape(10, 5, 3).copy()
+    holes[3, 2] = np.nan
+    np.save(tmp_path / 'organised.npy', holes)
+    assert read_cloud(tmp_path / 'organised.npy').shape == (49, 3)
+
+
+@pytest.mark.parametrize(('name', 'content', 'match'), [
+    ('a.xyz', b'1 2 3', 'unknown kind'), ('b.ply', b'ply\nnonsense', 'not readable'),
+    ('c.pcd', b'VERSION 0.7\n', 'DATA'), ('d.pcd', pcd(POINTS, 'binary')[:-9], 'cut off'),
+    ('e.pcd', pcd(POINTS, 'ascii')[:-200], 'cut off|damaged'),
+    ('f.pcd', pcd(POINTS, 'binary').replace(b'POINTS 50', b'POINTS 99999999999'), '99999999999'),
+    ('g.pcd', pcd(POINTS, 'binary', 'a b c d'), 'no x, y, z'),
+    ('h.pcd', pcd(POINTS, 'binary').replace(b'DATA binary', b'DATA binary_compressed'), 'ascii'),
+    ('i.pcd', pcd(POINTS, 'binary').replace(b'POINTS 50', b'POINTS -3'), '-3'),
+    ('j.npz', b'PK not a zip', 'not readable'), ('k.npy', b'', 'empty'),
+])
+def test_clouds_that_are_none(tmp_path, name, content, match):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=match) as error:
+        read_cloud(path)
+    assert '\n' not in str(error.value) and name in str(error.value)
+
+
+def test_clouds_of_wrong_shape(tmp_path):
+    np.save(tmp_path / 'flat.npy', np.zeros((5, 2)))
+    np.savez(tmp_path / 'other.npz', cloud=POINTS)
+    np.save(tmp_path / 'nan.npy', np.full((5, 3), np.nan))
+    for name, match in (('flat.npy', r'\(N, 3\)'), ('other.npz', 'points'), ('nan.npy', 'finite')):
+        with pytest.raises(ValueError, match=match):
+            read_cloud(tmp_path / name)
+
+
+def test_pcd_fields_in_any_order_type_and_count(tmp_path):
+    """The normal of three numbers before z moves z by three columns."""
+    head = ('FIELDS rgb y normal x z\nSIZE 4 8 4 4 2\nTYPE U F F F I\nCOUNT 1 1 3 1 1\n'
+            'WIDTH 5\nHEIGHT 2\nDATA {}\n')
+    points = np.arange(30.0).reshape(10, 3)
+    text = ''.join(f'7 {y} 1 2 3 {x} {z:.0f}\n' for x, y, z in points)
+    (tmp_path / 'a.pcd').write_text(head.format('ascii') + text)
+    rows = np.zeros(10, [('rgb', '<u4'), ('y', '<f8'), ('n', '<f4', 3), ('x', '<f4'),
+                         ('z', '<i2')])
+    rows['x'], rows['y'], rows['z'] = points.T
+    (tmp_path / 'b.pcd').write_bytes(head.format('binary').encode() + rows.tobytes())
+    for name in 'ab':
+        np.testing.assert_array_equal(read_cloud(tmp_path / f'{name}.pcd'), points)
+
+
+def test_finite_points():
+    raw = np.array([[0, 0, -1], [np.nan, 0, 1], [0, np.inf, 1], [0, 0, -np.inf], [1, 2, 3]])
+    np.testing.assert_array_equal(finite_points(raw), [[0, 0, -1], [1, 2, 3]])
+    assert finite_points(raw).dtype == np.float32 and len(finite_points(np.zeros((0, 3)))) == 0

@@ -1,0 +1,142 @@
+"""A user's own category: what a file may say, and what is refused."""
+
+import math
+
+import pytest
+import yaml
+
+from kinediff3d_core.objects import category_file
+from kinediff3d_core.objects.category import CATEGORIES, get_category
+from kinediff3d_core.objects.category_file import (
+    add_category,
+    add_own_categories,
+    read_category,
+    write_category,
+)
+
+TOOLBOX = {
+    'name': 'tool-box2', 'parts': ['base', 'lid', 'tray'], 'scale': 0.3,
+    'joints': [
+        {'part': 'lid', 'parent': 'base', 'type': 'revolute', 'axis': [0, -2, 0],
+         'limits': [-0.1, 1.8]},
+        {'part': 'tray', 'parent': 'lid', 'type': 'prismatic', 'axis': [3, 0, 4],
+         'limits': [0, 2]}]}
+
+
+def written(tmp_path, fields):
+    path = tmp_path / 'category.yaml'
+    path.write_text(yaml.safe_dump(fields))
+    return path
+
+
+def with_field(path, value):
+    """The toolbox with one field, given as ``a.0.b``, changed; None removes it."""
+    fields = yaml.safe_load(yaml.safe_dump(TOOLBOX))
+    *parents, last = (int(k) if k.isdigit() else k for k in path.split('.'))
+    at = fields
+    for key in parents:
+        at = at[key]
+    at[last] = value
+    if value is None:
+        del at[last]
+    return fields
+
+
+@pytest.fixture
+def own(monkeypatch):
+    """CATEGORIES that the test may add to."""
+    monkeypatch.setattr(category_file, 'CATEGORIES', dict(CATEGORIES))
+    return category_file.CATEGORIES
+
+
+def test_defaults_and_unit_axes(tmp_path):
+    c = read_category(written(tmp_path, TOOLBOX))
+    lid, tray = c.joints
+    assert (c.name, c.parts, c.scale) == ('tool-box2', ('base', 'lid', 'tray'), 0.3)
+    assert (lid.name, lid.joint_type, lid.parent, lid.child) == ('lid_joint', 'revolute', 0, 1)
+    assert (tray.joint_type, tray.parent, tray.child) == ('prismatic', 1, 2)
+    assert lid.axis == (0, -1, 0) and tray.axis == pytest.approx((0.6, 0, 0.8))
+    assert (lid.lower, lid.upper) == (-0.1, 1.8)
+    assert c.test_range == c.train_range == (-0.1, 2.0), 'the limits of all joints'
+    assert c.azimuth == math.pi and c.optional_parts is False
+
+
+@pytest.mark.parametrize('name', sorted(CATEGORIES))
+def test_every_category_comes_back(tmp_path, name):
+    category = get_category(name)
+    write_category(category, tmp_path / 'new' / 'category.yaml')
+    assert read_category(tmp_path / 'new' / 'category.yaml') == category
+
+
+@pytest.mark.parametrize(('field', 'value', 'match'), [
+    ('name', None, 'lacks name'), ('nam', 'x', 'unknown nam'),
+    ('name', 'Tool', 'lower-case'), ('name', 'a' * 65, 'lower-case'), ('name', 7, 'lower-case'),
+    ('name', 'all', 'none of all, auto'), ('parts', ['base'], '2 to 16'),
+    ('parts', ['base', 'a b', 'c'], '2 to 16'), ('parts', ['base'] + list('abcdefghijklmnop'),
+                                                 '2 to 16'),
+    ('parts', ['base', 'lid', 'lid'], 'twice'), ('joints', {}, 'list of 2'),
+    ('joints', TOOLBOX['joints'][:1], 'list of 2'), ('joints.0', 'x', 'must have the fields'),
+    ('joints.0.part', 'tray', 'order of the parts'), ('joints.0.parent', 'lid', 'one of base'),
+    ('joints.1.parent', 'tray', 'one of base, lid'), ('joints.0.type', 'screw', 'known: revolute'),
+    ('joints.0.axis', [0, 1], 'three numbers'), ('joints.0.axis', [0, 0, 0], 'no direction'),
+    ('joints.0.axis', [0, 1e-7, 0], 'no direction'), ('joints.0.axis.0', 'x', 'axis must be'),
+    ('joints.0.axis.0', 1001, '-1000 to 1000'), ('joints.0.limits', [1, 1], 'must rise'),
+    ('joints.0.limits', [2, 1], 'must rise'), ('joints.0.limits', [1], 'two numbers'),
+    ('joints.0.limits', [0, 101], '-100 to 100'), ('scale', 0.0009, '0.001 to 100'),
+    ('scale', 100.1, '0.001 to 100'), ('scale', float('nan'), '0.001 to 100'),
+    ('scale', True, '0.001 to 100'), ('azimuth', 0.04, '0.05 to 3.2'),
+    ('azimuth', 3.3, '0.05 to 3.2'), ('test_range', [1, 0], 'must rise'),
+    ('optional_parts', 'no', 'true or false')])
+def test_what_is_wrong_is_named_in_one_line(tmp_path, field, value, match):
+    path = written(tmp_path, with_field(field, value))
+    with pytest.raises(ValueError, match=match) as error:
+        read_category(path)
+    assert '\n' not in str(error.value) and str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(('field', 'value'), [
+    ('scale', 0.001), ('scale', 100), ('azimuth', 0.05), ('azimuth', 3.2), ('name', 'a' * 64),
+    ('joints.0.axis', [0, 1e-3, 0]), ('joints.0.limits', [-100, 100]),
+    ('parts', ['base', 'p' * 64, 'tray'])])
+def test_limits_themselves_are_allowed(tmp_path, field, value):
+    fields = with_field(field, value)
+    fields['joints'][0]['part'] = fields['parts'][1]
+    fields['joints'][1]['parent'] = 'base'
+    read_category(written(tmp_path, fields))
+
+
+def test_files_that_are_no_yaml_or_too_large_are_refused(tmp_path):
+    path = tmp_path / 'category.yaml'
+    with pytest.raises(ValueError, match='does not exist'):
+        read_category(path)
+    path.write_text('a: [')
+    with pytest.raises(ValueError, match='is not YAML'):
+        read_category(path)
+    path.write_text('#' * (64 * 1024 + 1))
+    with pytest.raises(ValueError, match='more than 65536 bytes'):
+        read_category(path)
+    path.write_text(yaml.safe_dump(TOOLBOX).ljust(64 * 1024))
+    assert read_category(path).name == 'tool-box2'
+
+
+def test_a_name_is_taken_once(tmp_path, own):
+    toolbox = read_category(written(tmp_path, TOOLBOX))
+    assert add_category(toolbox) is toolbox and own['tool-box2'] is toolbox
+    add_category(toolbox)
+    other = read_category(written(tmp_path, with_field('scale', 0.4)))
+    with pytest.raises(ValueError, match='another category'):
+        add_category(other)
+
+
+def test_categories_of_a_folder_of_weights(tmp_path, own):
+    written(tmp_path, TOOLBOX)
+    (tmp_path / 'crate').mkdir()
+    written(tmp_path / 'crate', with_field('name', 'crate'))
+    (tmp_path / 'laptop').mkdir()
+    add_own_categories(tmp_path)
+    assert {*own} - {*CATEGORIES} == {'tool-box2', 'crate'}
+
+
+def test_unknown_categories_are_named_with_the_known_ones():
+    with pytest.raises(ValueError, match="'car'.*box, .*stapler"):
+        get_category('car')
