@@ -61,8 +61,8 @@ def test_joints_that_match_in_no_or_several_ways_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(('degrees', 'lower', 'upper', 'expected'), [
-    (0, 0.0, 2.0, 1), (24, 0.0, 2.0, 1), (26, 0.0, 2.0, 0), (90, 0.0, 2.0, 0), (180, -2.0, 0.0, -1),
-    (156, -2.0, 0.0, -1), (154, -2.0, 0.0, 0)])
+    (0, 0.0, 2.0, 1), (24, 0.0, 2.0, 1), (26, 0.0, 2.0, 0), (90, 0.0, 2.0, 0),
+    (154, -2.0, 0.0, 0), (156, -2.0, 0.0, -1), (180, -2.0, 0.0, -1)])
 def test_the_sense_of_a_joint_follows_its_axis(degrees, lower, upper, expected):
     angle = np.radians(degrees)
     axis = np.array([np.sin(angle), -np.cos(angle), 0.0])  # the lid's is (0, -1, 0)
