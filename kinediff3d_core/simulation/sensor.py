@@ -31,7 +31,7 @@ class SensorModel:
     flying: float = 0.1
     """Share, 0 to 1, of pixels at depth edges that are between the two surfaces. Chosen."""
     edge_jump: float = 0.01
-    """Smallest second difference of the depth that counts as an edge, m. Chosen."""
+    """A depth edge has a larger second difference of the depth than this, m. Chosen."""
     hole_share: float = 0.03
     """Largest share, 0 to 1, of an image that is lost in blobs. Chosen."""
     mask_error: int = 2

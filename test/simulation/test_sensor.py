@@ -87,6 +87,13 @@ def test_only_pixels_at_depth_edges_drop_out():
     assert not lost[..., :31].any() and not lost[..., 33:].any()
 
 
+def test_only_larger_jumps_than_the_threshold_are_edges():
+    depth = steps(1)  # second differences of exactly 0.5 m
+    for jump, lost in ((0.5, 0), (0.49, 2 * 48)):
+        noisy, _ = sensor(depth, edge_dropout=1.0, edge_jump=jump)
+        assert (noisy == 0).sum() == lost
+
+
 def test_flying_pixels_are_between_the_surfaces():
     depth = steps(64)
     noisy, _ = sensor(depth, flying=0.4, edge_jump=0.01)
