@@ -72,7 +72,7 @@ def _import(options: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
-    from kinediff3d_core.data.importing import import_object, stretched
+    from kinediff3d_core.data.mesh_samples import import_object, stretched
     from kinediff3d_core.data.placement import Placement
     from kinediff3d_core.data.sample_files import write_object
 

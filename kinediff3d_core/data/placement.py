@@ -1,5 +1,8 @@
-"""How other people's URDFs become canonical: turned, in metres, joints from the closed state on,
-and which of their moving parts is which of the category's."""
+"""How third-party URDFs become canonical.
+
+A :class:`Placement` turns them, scales them to metres, and puts the zero of their joints at the
+closed state. :func:`match_joints` finds which of their joints is which of the category's.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,11 @@ from kinediff3d_core.objects.category import Category
 Array = np.ndarray[Any, Any]
 
 AXIS_DEG = 25.0
-"""Largest angle between an object's joint axis and its category's."""
+"""Largest angle between an object's joint axis and its category's, degrees. Chosen."""
 
 ROW = 0.05
-"""Look-alike parts whose heights differ by less than this stand in one row, canonical units."""
+"""Parts of the same kind whose heights differ by less than this are in one row, canonical units.
+Chosen."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,11 @@ class Placement:
     zero_at_lower: bool = False
     """Joints are zero at their lower limits (in the category's sense) instead of as written."""
     fix_others: bool = False
-    """Moving parts that move like none of the category's are held where they are."""
+    """Joints that are like none of the category's are fixed at their zero."""
 
     @property
     def transform(self) -> Array:
-        """(4, 4), points of the root frame into the canonical axes."""
+        """(4, 4), takes points of the root frame into the canonical axes."""
         T = np.eye(4)
         for angle, (i, j) in zip(self.rpy, ((1, 2), (2, 0), (0, 1)), strict=True):
             R = np.eye(4)
@@ -49,12 +53,17 @@ class Placement:
 
 
 AS_WRITTEN = Placement()
+"""For URDFs that already follow docs/conventions.md."""
 
 
 def sense(joint_type: str, axis: Array, lower: float, upper: float, category: Category) -> int:
-    """Which way a joint must be read to be one of a category's: 1 as written, -1 reversed, 0 none.
+    """In which sense a joint is one of a category's: 1 as written, -1 reversed, 0 in none.
 
-    Where both would do, the way in which its limits have more in common with the category's.
+    If it is in both, the sense in which its limits overlap more with the category's.
+
+    Args:
+        axis: (3,) unit direction in the canonical frame.
+        lower, upper: limits as written, rad or m.
     """
     best, found = -1.0, 0
     for sign, low, high in ((1, lower, upper), (-1, -upper, -lower)):
@@ -68,15 +77,16 @@ def sense(joint_type: str, axis: Array, lower: float, upper: float, category: Ca
 
 def match_joints(joints: Sequence[Joint], links: Sequence[str], place: Array, category: Category,
                  ) -> list[int]:
-    """Which joint of an object is which of its category's: an index for each, in their order.
+    """Index of the object's joint for each of its category's joints, in their order.
 
-    By name (of the joint, or of its link), then by parent, type, axis and limits. Parts of an
-    ``optional_parts`` category that are alike in all of that are ordered by place as drawers are:
-    top to bottom, then +y to -y.
+    Joints match by name (their own, or that of their link), then by parent, type, axis and limits.
+    Parts of an ``optional_parts`` category that are alike in all of that are ordered by place, as
+    drawers are: top to bottom, then +y to -y.
 
     Args:
-        links: of all parts, the base first. place: (J, 3) centres of the moving parts, base
-            frame, m.
+        joints: J joints of the object.
+        links: of all parts, the base first.
+        place: (J, 3) centres of the moving parts, base frame, m.
 
     Raises:
         ValueError: another number of joints, one that fits no part, or several ways to match.
@@ -86,42 +96,63 @@ def match_joints(joints: Sequence[Joint], links: Sequence[str], place: Array, ca
         raise ValueError(f'{count} movable joints ({", ".join(j.name for j in joints)}), but a '
                          f'{category.name} has {"1 to " if category.optional_parts else ""}{most}')
     wanted = category.joints[:count]
+    named = _match_names(joints, wanted, links, category)
+    if count - len(named) <= 1:
+        return _match_last(joints, wanted, named, category)
+    matches = []
+    for match in _matches(joints, wanted, category, named, []):
+        matches.append(match)
+        if len(matches) > 1 and not category.optional_parts:
+            break
+    found = ', '.join(f'{j.name!r} ({j.joint_type}, axis {np.round(j.axis, 2).tolist()})'
+                      for j in joints)
+    if not matches:
+        raise ValueError(f'joints {found} do not fit {_described(wanted, category)}')
+    if len(matches) == 1:
+        return matches[0]
+    if category.optional_parts and not named:
+        order = by_place(place, ROW * category.scale)
+        if order in matches:
+            return order
+    raise ValueError(f'joints {found} fit {_described(wanted, category)} in more than one way; '
+                     'call the joints or their links in the URDF as the category does')
+
+
+def _match_names(joints: Sequence[Joint], wanted: Sequence[Joint], links: Sequence[str],
+                 category: Category) -> dict[int, int]:
+    """Index of the object's joint by index of the category's, of those with the same name.
+
+    Empty if two of the category's joints have the same match.
+    """
     named: dict[int, int] = {}
     for i, want in enumerate(wanted):
         for k, have in enumerate(joints):
             if want.name == have.name or category.parts[want.child] == links[have.child]:
                 named.setdefault(i, k)
-    if len(set(named.values())) < len(named):
-        named = {}
-    if count - len(named) <= 1:  # one is left for one
-        rest = [k for k in range(count) if k not in named.values()]
-        pick = [named[i] if i in named else rest[0] for i in range(count)]
-        for want, k in zip(wanted, pick, strict=True):
-            reason = _unlike(joints[k], want, pick, category)
-            if reason:
-                raise ValueError(reason)
-        return pick
-    ways = []
-    for way in _ways(joints, wanted, category, named, []):
-        ways.append(way)
-        if len(ways) > 1 and not category.optional_parts:
-            break
-    told = ', '.join(f'{j.name!r} ({j.joint_type}, axis {np.round(j.axis, 2).tolist()})'
-                     for j in joints)
-    if not ways:
-        raise ValueError(f'joints {told} do not fit {_described(wanted, category)}')
-    if len(ways) == 1:
-        return ways[0]
-    if category.optional_parts and not named:
-        order = by_place(place, ROW * category.scale)
-        if order in ways:
-            return order
-    raise ValueError(f'joints {told} fit {_described(wanted, category)} in more than one way; '
-                     'call the joints or their links in the URDF as the category does')
+    return named if len(set(named.values())) == len(named) else {}
+
+
+def _match_last(joints: Sequence[Joint], wanted: Sequence[Joint], named: dict[int, int],
+                category: Category) -> list[int]:
+    """The match where names leave at most one joint open.
+
+    Raises:
+        ValueError: a joint is not the one that its name says, or the last one does not fit.
+    """
+    rest = [k for k in range(len(joints)) if k not in named.values()]
+    pick = [named[i] if i in named else rest[0] for i in range(len(joints))]
+    for want, k in zip(wanted, pick, strict=True):
+        reason = _difference(joints[k], want, pick, category)
+        if reason:
+            raise ValueError(reason)
+    return pick
 
 
 def by_place(place: Array, tolerance: float) -> list[int]:
-    """Indices of places (J, 3) top to bottom, and +y to -y where heights are alike."""
+    """Indices of places (J, 3), m, from top to bottom, and from +y to -y in one row.
+
+    A row are those that are at most ``tolerance``, m, below its highest one.
+    """
     order: list[int] = []
     row: list[int] = []
     for k in sorted(range(len(place)), key=lambda k: -place[k, 2]):
@@ -132,21 +163,21 @@ def by_place(place: Array, tolerance: float) -> list[int]:
     return order + sorted(row, key=lambda k: -place[k, 1])
 
 
-def _ways(joints: Sequence[Joint], wanted: Sequence[Joint], category: Category,
-          named: dict[int, int], pick: list[int]) -> Iterator[list[int]]:
-    """All ways to go on from the first joints' ``pick``."""
+def _matches(joints: Sequence[Joint], wanted: Sequence[Joint], category: Category,
+             named: dict[int, int], pick: list[int]) -> Iterator[list[int]]:
+    """All matches that begin with ``pick``, in which named joints are where they belong."""
     i = len(pick)
     if i == len(wanted):
         yield pick
         return
     for k in [named[i]] if i in named else range(len(joints)):
         taken = k in pick or (i not in named and k in named.values())
-        if not taken and not _unlike(joints[k], wanted[i], pick, category):
-            yield from _ways(joints, wanted, category, named, [*pick, k])
+        if not taken and not _difference(joints[k], wanted[i], pick, category):
+            yield from _matches(joints, wanted, category, named, [*pick, k])
 
 
-def _unlike(have: Joint, want: Joint, pick: Sequence[int], category: Category) -> str:
-    """Why a joint is not the category's; empty if it may be."""
+def _difference(have: Joint, want: Joint, pick: Sequence[int], category: Category) -> str:
+    """Why a joint cannot be the category's; empty if it can."""
     its = f'a {category.name}\'s {want.name}'
     if have.joint_type != want.joint_type:
         return f'joint {have.name!r} is {have.joint_type}, {its} is {want.joint_type}'
@@ -164,6 +195,7 @@ def _unlike(have: Joint, want: Joint, pick: Sequence[int], category: Category) -
 
 
 def _parallel(axis: Array, want: Joint) -> bool:
+    """Whether a unit axis (3,) is within ``AXIS_DEG`` of a joint's."""
     return float(np.dot(axis, want.axis)) >= cos(radians(AXIS_DEG))
 
 

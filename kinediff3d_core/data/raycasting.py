@@ -1,4 +1,4 @@
-"""Open3D's ray casting, on machines that lack some of its system libraries, too."""
+"""Open3D's ray casting, also on machines without libusb, which Open3D is linked against."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kinediff3d_core.objects.estimate import Mesh
 
 
 def import_open3d() -> Any:
-    """Open3D.
+    """The module ``open3d``.
 
     Raises:
-        ValueError: it is not installed, or system libraries that it needs are missing; one line
-            that says what to install.
+        ValueError: it is not installed, or system libraries that it needs are missing; the message
+            is one line that says what to install.
     """
     load_libusb()
     try:
@@ -30,8 +30,10 @@ def import_open3d() -> Any:
 
 
 def load_libusb() -> None:
-    """Take the libusb of the package libusb-package where the system has none: Open3D is linked
-    against it for cameras that nothing here uses."""
+    """Load libusb from the package ``libusb-package`` where the system has none.
+
+    Open3D is linked against it for cameras that are not used here.
+    """
     try:
         ctypes.CDLL('libusb-1.0.so.0')
     except OSError:
@@ -40,11 +42,13 @@ def load_libusb() -> None:
 
             ctypes.CDLL(str(libusb_package.get_library_path()), mode=ctypes.RTLD_GLOBAL)
         except (ImportError, OSError):
-            return  # Importing Open3D says what is missing.
+            return  # Importing Open3D reports what is missing.
 
 
 def raycasting_scene(meshes: Sequence[Mesh]) -> Any:
-    """Open3D's scene of meshes in one frame; geometry ids are their places in the list.
+    """Open3D's ray casting scene of meshes in one frame.
+
+    The geometry id of a mesh is its index.
 
     Raises:
         ValueError: as :func:`import_open3d`.

@@ -1,7 +1,7 @@
 """Imported objects as files to train from: safetensors, one an object, nothing executable.
 
-What ``kinediff3d import`` writes and ``kinediff3d train --data`` reads. Metres, radians, part
-frames; K parts and J joints of the category, those that the object lacks marked in ``exists``.
+``kinediff3d import`` writes them and ``kinediff3d train --data`` reads them. Metres, radians, part
+frames. K parts and J joints of the category; ``exists`` says which parts the object has.
 
 | tensor | shape | |
 |---|---|---|
@@ -28,17 +28,19 @@ from kinediff3d_core.geometry.kinematics import joint_units
 from kinediff3d_core.objects.category import Category
 
 SURFACE, QUERIES, POINTS = 1024, 2048, 1024
-"""Samples of an instance in training: a file has as many or more."""
+"""Samples of an instance in a training step; a file has at least as many."""
 MAX_FILE_BYTES = 256 * 2**20
+"""Largest file that is read, bytes. Chosen."""
 MAX_FILES = 100_000
+"""Largest number of files of a folder. Chosen."""
 MAX_LENGTH = 1e3
-"""Largest coordinate, m."""
+"""Largest absolute value in a file, m or rad. Chosen."""
 SIZE = 0.1
-"""Objects are made up to this share larger or smaller each time they are drawn, which is exact."""
+"""Each time an object is drawn it is scaled by a factor from 1 - SIZE to 1 + SIZE. Chosen."""
 
 
 def write_object(tensors: dict[str, Tensor], category: Category, path: Path) -> None:
-    """Write one object, atomically."""
+    """Write one object's tensors to a file, which appears only when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix('.partial')
     save_file({k: v.contiguous() for k, v in tensors.items()}, str(partial),
@@ -66,22 +68,29 @@ def read_object(path: Path, category: Category) -> dict[str, Tensor]:
     if name != category.name:
         raise ValueError(f'{path} is of category {name!r}, not {category.name!r}')
     for key, shape in _shapes(category).items():
-        x = found.get(key)
-        if x is None or x.dim() != len(shape) or any(
-                n != w and not (w < 0 and n >= -w) for n, w in zip(x.shape, shape, strict=True)):
-            told = ', '.join(str(w) if w > 0 else f'{-w} or more' for w in shape)
-            raise ValueError(f'{path}: tensor {key!r} must have the shape ({told}), it '
-                             f'{"is missing" if x is None else f"has {tuple(x.shape)}"}')
-        kind = torch.bool if key == 'exists' else torch.float32
-        if x.dtype != kind:
-            raise ValueError(f'{path}: tensor {key!r} is {x.dtype}, not {kind}')
-        if not bool((x.abs() <= MAX_LENGTH).all() if x.is_floating_point() else x[:2].all()):
-            raise ValueError(f'{path}: tensor {key!r} has values that no object has')
+        reason = _fault(found.get(key), shape, torch.bool if key == 'exists' else torch.float32)
+        if reason:
+            raise ValueError(f'{path}: tensor {key!r} {reason}')
     return found
 
 
+def _fault(x: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> str:
+    """What is wrong with a tensor; empty if nothing is."""
+    if x is None or x.dim() != len(shape) or any(
+            n != w and not (w < 0 and n >= -w) for n, w in zip(x.shape, shape, strict=True)):
+        wanted = ', '.join(str(w) if w > 0 else f'{-w} or more' for w in shape)
+        return (f'must have the shape ({wanted}), it '
+                f'{"is missing" if x is None else f"has {tuple(x.shape)}"}')
+    if x.dtype != dtype:
+        return f'is {x.dtype}, not {dtype}'
+    # The base and the first moving part exist in every object.
+    if not bool((x.abs() <= MAX_LENGTH).all() if x.is_floating_point() else x[:2].all()):
+        return 'has values that no object has'
+    return ''
+
+
 def _shapes(category: Category) -> dict[str, tuple[int, ...]]:
-    """Shapes that a file must have; -n is any number from n on."""
+    """Shapes of the tensors of a file; -n stands for n or more."""
     K, J = len(category.parts), len(category.joints)
     return {'surface': (K, -SURFACE, 3), 'query': (K, -QUERIES, 3), 'distance': (K, -QUERIES),
             'bounds': (K, 2, 3), 'origin': (J, 3), 'axis': (J, 3), 'exists': (K,),
@@ -89,7 +98,12 @@ def _shapes(category: Category) -> dict[str, tuple[int, ...]]:
 
 
 class ImportedObjects:
-    """The objects of a folder, read as they are drawn.
+    """The objects of a folder, each read when it is drawn.
+
+    Args:
+        folder: with one file an object.
+        category: of all of them.
+        device: of the tensors that are drawn.
 
     Raises:
         ValueError: no such folder, no object in it, too many, or a file that does not fit.
@@ -107,35 +121,57 @@ class ImportedObjects:
 
     def draw(self, n: int, generator: torch.Generator, shapes: bool, views: int,
              ) -> dict[str, Tensor]:
-        """n random objects, canonical units, as :class:`kinediff3d_core.training.pool.Pool` keeps
-        them; errors as of :func:`read_object`."""
-        def some(high: int, count: int) -> Tensor:
-            return torch.randint(high, (count,), generator=generator, device=self.device)
+        """n random objects in canonical units, each made up to ``SIZE`` larger or smaller.
 
+        Args:
+            generator: on the device.
+            shapes: also draw samples of the parts' surfaces and distances.
+            views: number of views of each object.
+
+        Returns:
+            Tensors (n, ...) as :class:`kinediff3d_core.training.pool.Pool` stores them.
+
+        Raises:
+            ValueError: as :func:`read_object`.
+        """
         drawn = []
-        for i in some(len(self.files), n).tolist():
+        for i in self._indices(len(self.files), n, generator).tolist():
             x = {k: v.to(self.device) for k, v in read_object(self.files[i],
                                                               self.category).items()}
             size = 1 + SIZE * (2 * float(torch.rand(1, generator=generator, device=self.device))
                                - 1)
-            metre = size / self.category.scale
-            one = {'origin': x['origin'] * metre, 'axis': x['axis'], 'exists': x['exists']}
+            one = {'origin': x['origin'] * (size / self.category.scale), 'axis': x['axis'],
+                   'exists': x['exists']}
             if shapes:
-                query = some(x['query'].shape[1], QUERIES)
-                one |= {'surface': x['surface'][:, some(x['surface'].shape[1], SURFACE)] * metre,
-                        'query': x['query'][:, query] * metre,
-                        'distance': x['distance'][:, query] * metre,
-                        'centre': x['bounds'].mean(1) * metre,
-                        'half': (x['bounds'][:, 1] - x['bounds'][:, 0]) * metre / 2}
+                one |= self._draw_shape(x, size, generator)
             if views:
-                view = some(len(x['points']), views)
-                T = x['T_camera_base'][view]
-                T[:, :3, 3] *= metre
-                grown = torch.tensor([1.0 if j.joint_type == 'revolute' else size
-                                      for j in self.category.joints], device=self.device)
-                unit = joint_units(self.category.joints, self.category.scale).to(self.device)
-                one |= {'points': x['points'][view] * metre, 'T': T,
-                        'q': x['q'][view] * grown / unit,
-                        'valid': torch.ones(views, dtype=torch.bool, device=self.device)}
+                one |= self._draw_views(x, size, views, generator)
             drawn.append(one)
         return {k: torch.stack([one[k] for one in drawn]) for k in drawn[0]}
+
+    def _draw_shape(self, x: dict[str, Tensor], size: float, generator: torch.Generator,
+                    ) -> dict[str, Tensor]:
+        """Surface points, queries and boxes of one object, scaled by ``size``."""
+        metre = size / self.category.scale
+        query = self._indices(x['query'].shape[1], QUERIES, generator)
+        surface = self._indices(x['surface'].shape[1], SURFACE, generator)
+        return {'surface': x['surface'][:, surface] * metre, 'query': x['query'][:, query] * metre,
+                'distance': x['distance'][:, query] * metre,
+                'centre': x['bounds'].mean(1) * metre,
+                'half': (x['bounds'][:, 1] - x['bounds'][:, 0]) * metre / 2}
+
+    def _draw_views(self, x: dict[str, Tensor], size: float, views: int,
+                    generator: torch.Generator) -> dict[str, Tensor]:
+        """Clouds, camera poses and joint states of one object, scaled by ``size``."""
+        metre, joints = size / self.category.scale, self.category.joints
+        view = self._indices(len(x['points']), views, generator)
+        T = x['T_camera_base'][view]
+        T[:, :3, 3] *= metre
+        scale = torch.tensor([1.0 if j.joint_type == 'revolute' else size for j in joints],
+                             device=self.device)
+        unit = joint_units(joints, self.category.scale).to(self.device)
+        return {'points': x['points'][view] * metre, 'T': T, 'q': x['q'][view] * scale / unit,
+                'valid': torch.ones(views, dtype=torch.bool, device=self.device)}
+
+    def _indices(self, high: int, count: int, generator: torch.Generator) -> Tensor:
+        return torch.randint(high, (count,), generator=generator, device=self.device)

@@ -2,45 +2,79 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
 
 TRAIN_SENSOR = SensorModel(mask_error=1, edge_dropout=0.2)
+"""Sensor of training views. Their images are coarser than a camera's, so that a pixel of error
+covers more of the object. Chosen."""
 MIN_CLOUD = 128
-"""Views with fewer points are not worth a step."""
+"""Views with fewer points are not trained on. Chosen."""
+MIN_DEPTH = 0.05
+"""Corners that are nearer to the camera are projected from here, m. Chosen."""
+IMAGE_MARGIN = 0.03
+"""Margin of a view's rays around the object's boxes, as a share of their image. Chosen."""
+
+
+@dataclass(frozen=True)
+class QueryDistribution:
+    """Where the signed distance is asked for. All values are chosen."""
+
+    near: float = 0.008
+    """Standard deviation about surface points of the first half, canonical units."""
+    far: float = 0.048
+    """Standard deviation about surface points of the second half, canonical units."""
+    uniform_share: float = 0.15
+    """Share of the queries, the last of the second half, that are uniform in a wider box."""
+    box_margin: float = 0.15
+    """Margin of the wider box on each side, as a share of the part's box."""
+    margin: float = 0.04
+    """What is added to that margin, canonical units."""
+
+
+QUERIES = QueryDistribution()
 
 
 def query_points(surface: Tensor, box: Tensor, n: int, scale: float, generator: torch.Generator,
                  ) -> Tensor:
-    """Where to ask for the distance: 85 % near the surface, the rest all over a wider box.
+    """Points (B, n, 3), m, at which training asks for the distance, as ``QUERIES`` says.
 
     Args:
-        surface: (B, S, 3) points. box: (B, 2, 3) of the part. scale: of the category; all in m.
-
-    Returns:
-        (B, n, 3) m.
+        surface: (B, S, 3) points of the part's surface, m.
+        box: (B, 2, 3) of the part, m.
+        scale: of the category, metres a canonical unit.
+        generator: on the points' device.
     """
-    B, device = len(surface), surface.device
+    B, device, c = len(surface), surface.device, QUERIES
     near = surface[:, torch.randint(surface.shape[1], (n,), generator=generator, device=device)]
-    spread = torch.full((n, 1), 0.008 * scale, device=device)
-    spread[n // 2:] = 0.048 * scale
-    x = near + spread * torch.randn(B, n, 3, generator=generator, device=device)
-    wide = int(n * 0.15)
-    u = torch.rand(B, wide, 3, generator=generator, device=device)
-    margin = 0.15 * (box[:, 1] - box[:, 0]) + 0.04 * scale
-    x[:, -wide:] = (box[:, 0] - margin)[:, None] + u * (box[:, 1] - box[:, 0]
-                                                        + 2 * margin)[:, None]
+    deviation = torch.full((n, 1), c.near * scale, device=device)
+    deviation[n // 2:] = c.far * scale
+    x = near + deviation * torch.randn(B, n, 3, generator=generator, device=device)
+    count = int(n * c.uniform_share)
+    u = torch.rand(B, count, 3, generator=generator, device=device)
+    size = box[:, 1] - box[:, 0]
+    margin = c.box_margin * size + c.margin * scale
+    x[:, -count:] = (box[:, 0] - margin)[:, None] + u * (size + 2 * margin)[:, None]
     return x
 
 
 def view_rays(corners: Tensor, grid: int) -> Tensor:
-    """Rays (B, grid², 3), z = 1, that cover the image of boxes with corners (B, C, 3), camera
-    frame: every view has about the same number of points, whatever its distance."""
-    uv = corners[..., :2] / corners[..., 2:].clamp_min(0.05)
+    """Rays (B, grid^2, 3), z = 1, camera frame, that cover the image of an object's boxes.
+
+    Every view has about the same number of points on the object, whatever its distance.
+
+    Args:
+        corners: (B, C, 3) of the boxes, camera frame, m.
+        grid: rays along either side.
+    """
+    uv = corners[..., :2] / corners[..., 2:].clamp_min(MIN_DEPTH)
     low, high = uv.amin(1), uv.amax(1)
-    low, high = low - 0.03 * (high - low), high + 0.03 * (high - low)
+    margin = IMAGE_MARGIN * (high - low)
+    low, high = low - margin, high + margin
     step = torch.arange(grid, device=corners.device) / (grid - 1)
     v, u = torch.meshgrid(step, step, indexing='ij')
     unit = torch.stack([u, v], dim=-1).view(1, -1, 2)
@@ -52,19 +86,27 @@ def noisy_clouds(rays: Tensor, depth: Tensor, part: Tensor, points: int,
                  generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Clouds that a depth camera and a segmenter make of exact depths along rays.
 
+    Points are drawn without replacement; if there are too few, they are repeated.
+
     Args:
-        rays: (B, grid², 3). depth, part: (B, grid²) m and part index, as a renderer gives them.
+        rays: (B, grid^2, 3) of :func:`view_rays`.
+        depth: (B, grid^2) m, 0 where there is nothing.
+        part: (B, grid^2) part index, -1 where there is nothing.
+        points: number of points of each cloud.
+        generator: on the rays' device.
 
     Returns:
-        points (B, points, 3), camera frame, m; valid (B) whether there was enough to see.
+        cloud (B, points, 3), camera frame, m; valid (B,) bool, whether the camera gave at least
+        ``MIN_CLOUD`` points.
     """
     grid = round(depth.shape[1] ** 0.5)
     square = (len(depth), grid, grid)
     depth, mask = apply_sensor(depth.view(square), part.view(square), generator, TRAIN_SENSOR)
     good = (mask & (depth > 0)).flatten(1)
-    lot = torch.rand(good.shape, generator=generator, device=good.device) + (~good)
+    # A random order of the pixels, in which the good ones come first.
+    key = torch.rand(good.shape, generator=generator, device=good.device) + (~good)
     count = good.sum(1)
     rank = torch.arange(points, device=good.device)[None] % count.clamp_min(1)[:, None]
-    pick = lot.argsort(1).gather(1, rank)
+    pick = key.argsort(1).gather(1, rank)
     cloud = (rays * depth.flatten(1)[..., None]).gather(1, pick[..., None].expand(-1, -1, 3))
     return cloud, count >= MIN_CLOUD

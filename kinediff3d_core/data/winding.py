@@ -1,7 +1,7 @@
 """Inside or outside of meshes with holes: the generalised winding number.
 
-One inside a closed, outward mesh and zero outside; in between where the mesh has holes
-(Jacobson et al. 2013). The sum of the triangles' signed solid angles over 4 pi.
+It is the sum of the triangles' signed solid angles over 4 pi: one inside a closed mesh whose
+normals point out, zero outside, and in between where the mesh has holes (Jacobson et al. 2013).
 """
 
 from __future__ import annotations
@@ -17,25 +17,33 @@ from kinediff3d_core.objects.estimate import Mesh
 Array = np.ndarray[Any, Any]
 
 LEAF = 32
-"""Triangles that are taken together from afar."""
-AFAR = 2.0
-"""From this many radii away a group of triangles is one dipole."""
+"""Triangles of a group. Chosen."""
+FAR_RADII = 2.0
+"""A group acts as one dipole on points that are this many of its radii away, as Barill et al.
+(2018) have it."""
 
 
 def winding_number(mesh: Mesh, points: Array, chunk: int = 1 << 18) -> Array:
-    """Generalised winding number (N,) of points (N, 3), exact."""
+    """Exact generalised winding numbers (N,) of points (N, 3).
+
+    Args:
+        chunk: pairs of points and triangles that are in memory at once.
+    """
     corner = torch.from_numpy(np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces])
     p = torch.from_numpy(np.asarray(points, dtype=np.float64))
-    out = [_turns(corner[None] - part[:, None, None]) for part in
+    out = [_winding(corner[None] - part[:, None, None]) for part in
            p.split(max(1, chunk // max(len(corner), 1)))]  # type: ignore[no-untyped-call]
     return np.asarray(torch.cat(out).numpy()) if out else np.zeros(0)
 
 
 def fast_winding_number(mesh: Mesh, points: Array, chunk: int = 1 << 13) -> Array:
-    """The same to about a hundredth, for meshes of many triangles.
+    """Generalised winding numbers (N,) of points (N, 3), right to about 0.01, of large meshes.
 
-    Groups of triangles that are far from a point act as one dipole (Barill et al. 2018); near
-    ones are summed exactly.
+    Groups of triangles that are far from a point act as one dipole (Barill et al. 2018). Near ones
+    are summed exactly.
+
+    Args:
+        chunk: pairs of points and groups that are in memory at once.
     """
     corner = torch.from_numpy(np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces])
     groups = _groups(corner)
@@ -49,20 +57,22 @@ def fast_winding_number(mesh: Mesh, points: Array, chunk: int = 1 << 13) -> Arra
     out = torch.zeros(len(p), dtype=torch.float64)
     step = max(1, (chunk * LEAF) // len(groups))
     for start in range(0, len(p), step):
-        way = centre[None] - p[start:start + step, None]
-        length = way.norm(dim=-1)
-        near = length < AFAR * radius
-        far = (way * dipole).sum(-1) / length.clamp_min(1e-30) ** 3 / (4 * torch.pi)
+        offset = centre[None] - p[start:start + step, None]
+        length = offset.norm(dim=-1)
+        near = length < FAR_RADII * radius
+        far = (offset * dipole).sum(-1) / length.clamp_min(1e-30) ** 3 / (4 * torch.pi)
         out[start:start + step] = far.masked_fill(near, 0.0).sum(1)
         for pairs in near.nonzero().split(chunk):
             row, group = start + pairs[:, 0], pairs[:, 1]
-            out.index_add_(0, row, _turns(groups[group] - p[row, None, None]))
+            out.index_add_(0, row, _winding(groups[group] - p[row, None, None]))
     return np.asarray(out.numpy())
 
 
-def _turns(corner: Tensor) -> Tensor:
-    """Winding numbers (...) of triangles (..., F, 3, 3) seen from the origin: their solid angles
-    (van Oosterom and Strackee 1983)."""
+def _winding(corner: Tensor) -> Tensor:
+    """Winding numbers (...) of triangles (..., F, 3, 3) about the origin.
+
+    Their solid angles are those of van Oosterom and Strackee (1983).
+    """
     a, b, c = corner.unbind(-2)
     la, lb, lc = a.norm(dim=-1), b.norm(dim=-1), c.norm(dim=-1)
     top = (a * torch.linalg.cross(b, c)).sum(-1)
@@ -71,19 +81,22 @@ def _turns(corner: Tensor) -> Tensor:
 
 
 def _groups(corner: Tensor) -> Tensor:
-    """Triangles (F, 3, 3) in groups (G, LEAF, 3, 3) of neighbours, halved along their longest
-    side until they are small; the rest of a group is points, which have no area."""
+    """Triangles (F, 3, 3) in groups (G, LEAF, 3, 3) of neighbours.
+
+    They are halved along their longest side until they are small. What is missing in a group is
+    filled with triangles of no area.
+    """
     middle = corner.mean(1)
-    todo, done = [torch.arange(len(corner))], []
-    while todo:
-        index = todo.pop()
+    pending, groups = [torch.arange(len(corner))], []
+    while pending:
+        index = pending.pop()
         if len(index) <= LEAF:
             group = corner[index[:1], :1].expand(LEAF, 3, 3).clone()
             group[:len(index)] = corner[index]
-            done.append(group)
+            groups.append(group)
             continue
-        here = middle[index]
-        side = int((here.amax(0) - here.amin(0)).argmax())
-        index = index[here[:, side].argsort()]
-        todo += [index[:len(index) // 2], index[len(index) // 2:]]
-    return torch.stack(done)
+        centres = middle[index]
+        axis = int((centres.amax(0) - centres.amin(0)).argmax())
+        index = index[centres[:, axis].argsort()]
+        pending += [index[:len(index) // 2], index[len(index) // 2:]]
+    return torch.stack(groups)

@@ -18,15 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kinediff3d_core.data.mesh_objects import (
-    MeshObject,
-    list_objects,
-    load_object,
-    object_range,
-    render_object,
-    sample_object_view,
-    visible_surface,
-)
+from kinediff3d_core.data.mesh_objects import MeshObject, list_objects, load_object
+from kinediff3d_core.data.object_views import object_range, render_object, sample_object_view
+from kinediff3d_core.data.visible_surface import visible_surface
 from kinediff3d_core.evaluation.calibration import predicted
 from kinediff3d_core.evaluation.metrics import (
     SAMPLES,
@@ -244,7 +238,7 @@ def object_samples(root: Path | str, category: str, seed: int = 0, shapes: bool 
     """Third-party objects of a folder, in turn.
 
     Of their meshes only what can be seen from outside counts as the true surface
-    (:func:`kinediff3d_core.data.mesh_objects.visible_surface`).
+    (:func:`kinediff3d_core.data.visible_surface.visible_surface`).
 
     Raises:
         ValueError: no such folder or category, or an object that cannot be loaded.

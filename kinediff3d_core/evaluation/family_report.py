@@ -20,14 +20,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from kinediff3d_core.cli.arguments import DONE, UNUSABLE, Parser
-from kinediff3d_core.data.mesh_objects import (
-    MeshObject,
-    category_of,
-    list_objects,
-    load_object,
-    visible_surface,
-)
+from kinediff3d_core.data.mesh_objects import MeshObject, category_of, list_objects, load_object
 from kinediff3d_core.data.raycasting import import_open3d
+from kinediff3d_core.data.visible_surface import visible_surface
 from kinediff3d_core.evaluation.evaluate import draft_mesh
 from kinediff3d_core.evaluation.metrics import SAMPLES, bounding_radius, chamfer
 from kinediff3d_core.geometry.rigid import transform_points

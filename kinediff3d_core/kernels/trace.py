@@ -1,10 +1,12 @@
-"""Sphere tracing as one GPU kernel: each ray keeps all of its walk in registers.
+"""Sphere tracing as one GPU kernel that keeps the state of each ray in registers.
 
-The algorithm is that of :func:`kinediff3d_core.simulation.render.trace`, which is its
-reference and does the same on a CPU, and on a GPU without Triton.
+:func:`kinediff3d_core.simulation.render.trace` is the same algorithm on a CPU, and on a GPU
+without Triton. The tests compare the two.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 import triton
@@ -12,49 +14,71 @@ import triton.language as tl
 from torch import Tensor
 
 BLOCK = 128
-"""Rays that walk together: a block goes on until its last ray has arrived."""
+"""Rays of one program, which ends when the last of them has arrived. A power of two; chosen."""
+
+
+@dataclass(frozen=True)
+class MarchLimits:
+    """When a ray ends."""
+
+    far: float
+    """Distance to a part without slabs, m."""
+    steps: int
+    """Largest number of steps in each part."""
+    tolerance: float
+    """Distance to a surface at which a ray meets it, m."""
 
 
 def trace(slabs: Tensor, first: Tensor, T_part_camera: Tensor, boxes: Tensor, rays: Tensor,
-          far: float, steps: int, tolerance: float) -> tuple[Tensor, Tensor]:
-    """Depth along z (B, N) of the first surface that each ray meets, and its part (B, N) int64.
+          limits: MarchLimits) -> tuple[Tensor, Tensor]:
+    """Depth of the first surface that each ray meets, and the part that it belongs to.
 
     Args:
         slabs: (B, S, 18) part by part, as :func:`kinediff3d_core.simulation.solids.pack_slabs`
-            makes them. first: (K + 1) int32 index of each part's first slab.
-        T_part_camera: (B, K, 4, 4). boxes: (B, K, 2, 3) of the parts, m.
+            makes them.
+        first: (K + 1) int32 index of each part's first slab.
+        T_part_camera: (B, K, 4, 4), m.
+        boxes: (B, K, 2, 3) of the parts in their frames, m.
         rays: (B, N, 3) with z = 1, from the camera's centre.
-        far: m, where nothing is hit. steps: at most, for each ray. tolerance: m.
+
+    Returns:
+        depth (B, N) along z, m, 0 where a ray meets nothing; part (B, N) int64, -1 there.
     """
     B, N = rays.shape[:2]
     depth = torch.empty(B, N, device=rays.device)
     part = torch.empty(B, N, dtype=torch.int64, device=rays.device)
     frames = T_part_camera[:, :, :3].contiguous()
-    _walk[(B, triton.cdiv(N, BLOCK))](
+    _march[(B, triton.cdiv(N, BLOCK))](
         slabs, first, frames, boxes.contiguous(), rays.contiguous(), depth, part, N,
-        slabs.shape[1], boxes.shape[1], far, steps, tolerance, BLOCK)
+        slabs.shape[1], boxes.shape[1], limits.far, limits.steps, limits.tolerance, BLOCK)
     return depth, part
 
 
 @triton.jit
-def _walk(slabs, first, frames, boxes, rays, depth, part, N, S, K, far, steps, tolerance,
-          BLOCK: tl.constexpr):
+def _march(slabs, first, frames, boxes, rays, depth, part, N, S, K, far, steps, tolerance,
+           BLOCK: tl.constexpr):
+    """Trace BLOCK rays of instance b through all of its parts.
+
+    Triton passes pointers and numbers one by one to a kernel and takes no dataclass, hence 14
+    arguments. Pointers: slabs (B, S, 18), first (K + 1), frames (B, K, 3, 4), boxes (B, K, 2, 3),
+    rays (B, N, 3), and the outputs depth and part (B, N).
+    """
     b = tl.program_id(0).to(tl.int64)
     n = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    mine = n < N
+    valid = n < N
     ray = rays + (b * N + n) * 3
-    rx = tl.load(ray, mask=mine, other=0.0)
-    ry = tl.load(ray + 1, mask=mine, other=0.0)
-    rz = tl.load(ray + 2, mask=mine, other=1.0)
-    best = tl.zeros([BLOCK], tl.float32) + far
-    who = tl.zeros([BLOCK], tl.int64) - 1
+    rx = tl.load(ray, mask=valid, other=0.0)
+    ry = tl.load(ray + 1, mask=valid, other=0.0)
+    rz = tl.load(ray + 2, mask=valid, other=1.0)
+    nearest = tl.zeros([BLOCK], tl.float32) + far
+    nearest_part = tl.zeros([BLOCK], tl.int64) - 1
     for k in range(K):
         f = frames + (b * K + k) * 12
         ox, oy, oz = tl.load(f + 3), tl.load(f + 7), tl.load(f + 11)
         dx = tl.load(f) * rx + tl.load(f + 1) * ry + tl.load(f + 2) * rz
         dy = tl.load(f + 4) * rx + tl.load(f + 5) * ry + tl.load(f + 6) * rz
         dz = tl.load(f + 8) * rx + tl.load(f + 9) * ry + tl.load(f + 10) * rz
-        # Where the ray is inside the part's box.
+        # Depths at which the ray enters and leaves the part's box.
         box = boxes + (b * K + k) * 6
         ix = 1.0 / tl.where(tl.abs(dx) < 1e-9, 1e-9, dx)
         iy = 1.0 / tl.where(tl.abs(dy) < 1e-9, 1e-9, dy)
@@ -66,13 +90,13 @@ def _walk(slabs, first, frames, boxes, rays, depth, part, N, S, K, far, steps, t
         t = tl.maximum(t, 1e-3)
         leave = tl.minimum(tl.minimum(tl.maximum(ax, bx), tl.maximum(ay, by)),
                            tl.maximum(az, bz))
-        leave = tl.minimum(leave, best)
+        leave = tl.minimum(leave, nearest)
         speed = tl.sqrt(dx * dx + dy * dy + dz * dz)
-        alive = mine & (t < leave)
+        active = valid & (t < leave)
         begin, end = tl.load(first + k), tl.load(first + k + 1)
         step = 0
-        going = tl.max(alive.to(tl.int32), axis=0)
-        while going > 0:
+        any_active = tl.max(active.to(tl.int32), axis=0)
+        while any_active > 0:
             px, py, pz = ox + t * dx, oy + t * dy, oz + t * dz
             gap = tl.zeros([BLOCK], tl.float32) + far
             for s in range(begin, end):
@@ -94,12 +118,12 @@ def _walk(slabs, first, frames, boxes, rays, depth, part, N, S, K, far, steps, t
                         - edge)
                 gap = tl.where(kind == 1.0, tl.minimum(gap, slab),
                                tl.where(kind == 2.0, tl.maximum(gap, -slab), gap))
-            done = alive & (gap < tolerance)
-            best = tl.where(done, t, best)
-            who = tl.where(done, k, who)
+            done = active & (gap < tolerance)
+            nearest = tl.where(done, t, nearest)
+            nearest_part = tl.where(done, k, nearest_part)
             t = t + tl.maximum(gap, tolerance) / speed
             step += 1
-            alive = alive & (gap >= tolerance) & (t < leave)
-            going = tl.where(step < steps, tl.max(alive.to(tl.int32), axis=0), 0)
-    tl.store(depth + b * N + n, tl.where(who < 0, 0.0, best), mask=mine)
-    tl.store(part + b * N + n, who, mask=mine)
+            active = active & (gap >= tolerance) & (t < leave)
+            any_active = tl.where(step < steps, tl.max(active.to(tl.int32), axis=0), 0)
+    tl.store(depth + b * N + n, tl.where(nearest_part < 0, 0.0, nearest), mask=valid)
+    tl.store(part + b * N + n, nearest_part, mask=valid)

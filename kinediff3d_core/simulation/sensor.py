@@ -1,4 +1,4 @@
-"""What a depth camera makes of an exact depth image."""
+"""What a depth camera and a segmenter make of an exact depth image."""
 
 from __future__ import annotations
 
@@ -8,116 +8,162 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+FIELD_STANDARD_DEVIATION = 0.7
+"""Of a coarse grid of unit normal numbers after bilinear interpolation: its mean variance is
+(2/3)^2, rounded."""
+
 
 @dataclass(frozen=True)
 class SensorModel:
-    """A stereo or time-of-flight camera's faults. Lengths in metres, shares in 0..1.
-
-    Attributes:
-        noise, noise_per_m2: sigma of the range noise is ``noise + noise_per_m2 * z^2``.
-        smooth_share: of that noise that is correlated over about 16 pixels.
-        quantum: depth step; 1 mm is what 16UC1 carries.
-        edge_dropout: share of pixels at depth edges that give nothing.
-        flying: share of pixels at depth edges that land between the surfaces.
-        edge_jump: second difference of the depth that counts as an edge.
-        hole_share: largest share of the image lost in blobs.
-        mask_error: largest erosion or dilation of the mask, pixels.
-        occluded: share of images with something in front of the object.
-        occluder: largest share of the object's box that it hides, per side.
-    """
+    """Errors of a stereo or time-of-flight camera, and of the mask of the object."""
 
     noise: float = 0.0005
+    """Standard deviation of the range noise at 0 m, m. Chosen."""
     noise_per_m2: float = 0.0015
+    """What is added to it for each square metre of the squared depth, 1/m. Chosen; Khoshelham and
+    Elberink (2012) measured 0.0014 for a Kinect."""
     smooth_share: float = 0.5
+    """Share, 0 to 1, of the range noise that is correlated between pixels. Chosen."""
     quantum: float = 0.001
+    """Depth step, m, 0 for none: 16UC1 images carry 1 mm."""
     edge_dropout: float = 0.3
+    """Share, 0 to 1, of pixels at depth edges without a depth. Chosen."""
     flying: float = 0.1
+    """Share, 0 to 1, of pixels at depth edges that are between the two surfaces. Chosen."""
     edge_jump: float = 0.01
+    """A depth edge has a larger second difference of the depth than this, m. Chosen."""
     hole_share: float = 0.03
+    """Largest share, 0 to 1, of an image that is lost in blobs. Chosen."""
     mask_error: int = 2
+    """Largest erosion or dilation of the mask, pixels. Chosen."""
     occluded: float = 0.25
+    """Share, 0 to 1, of images with something in front of the object. Chosen."""
     occluder: float = 0.4
+    """Largest share, 0 to 1, of either side of the object's box that it hides. Chosen."""
+    occluder_least: float = 0.1
+    """Smallest share of either side that it hides. Chosen."""
+    occluder_overhang: float = 0.1
+    """How far outside of the object's box its centre may be, as a share of the box. Chosen."""
+    noise_factor: tuple[float, float] = (0.5, 1.5)
+    """Range of a factor of the noise's standard deviation, drawn for each image. Chosen."""
+    noise_cell: int = 16
+    """Distance over which correlated noise changes, pixels. Chosen."""
+    hole_cell: int = 12
+    """Distance over which the field of the blobs changes, pixels. Chosen."""
+    border_depth: float = 0.03
+    """Largest distance of a flying pixel behind the surface where there is nothing behind, m.
+    Chosen."""
 
 
 def apply_sensor(depth: Tensor, part: Tensor, generator: torch.Generator,
                  model: SensorModel | None = None) -> tuple[Tensor, Tensor]:
-    """Noisy depth and the mask a segmenter would give.
+    """Noisy depth, and the mask that a segmenter would give.
 
     Args:
         depth: (B, H, W) exact depth, m, 0 where there is nothing; may hold a background.
         part: (B, H, W) part index, negative where the object is not.
         generator: on the depth's device.
+        model: the default one where None.
 
     Returns:
         depth (B, H, W), m, 0 where the camera gives nothing; mask (B, H, W) bool.
     """
-    m = model or SensorModel()
-    B, H, W = depth.shape
-    device = depth.device
+    model = model or SensorModel()
+    hit, inside = depth > 0, part >= 0
+    noisy = _add_range_noise(depth, model, generator)
+    noisy, lost = _disturb_edges(noisy, depth, model, generator)
+    lost |= _holes(depth, model, generator)
+    noisy = _quantize(torch.where(lost | ~hit, 0.0, noisy), model)
+    mask = _grow_or_shrink(inside, model, generator)
+    return noisy, mask & ~_occluder(inside, model, generator)
 
-    def rand(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator, device=device)
 
-    def randn(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, device=device)
+def _add_range_noise(depth: Tensor, model: SensorModel, generator: torch.Generator) -> Tensor:
+    """Depth with normal noise, part of it smooth over the image."""
+    low, high = model.noise_factor
+    factor = low + (high - low) * _uniform(generator, len(depth), 1, 1)
+    sigma = (model.noise + model.noise_per_m2 * depth.square()) * factor
+    smooth = _smooth_field(depth, model.noise_cell, generator)
+    white = _normal(generator, *depth.shape)
+    return depth + sigma * ((1 - model.smooth_share) * white + model.smooth_share * smooth)
 
+
+def _disturb_edges(noisy: Tensor, depth: Tensor, model: SensorModel, generator: torch.Generator,
+                   ) -> tuple[Tensor, Tensor]:
+    """Noisy depth with flying pixels, and which pixels (B, H, W) bool drop out, at depth edges.
+
+    A flying pixel is between the nearest and the farthest surface among its eight neighbours. At
+    the border of the exact depth it is a little behind the nearest one.
+    """
     hit = depth > 0
-    sigma = (m.noise + m.noise_per_m2 * depth.square()) * (0.5 + rand(B, 1, 1))
-    coarse = randn(B, 1, max(H // 16, 2), max(W // 16, 2))
-    smooth = F.interpolate(coarse, (H, W), mode='bilinear', align_corners=False)[:, 0]
-    out = depth + sigma * ((1 - m.smooth_share) * randn(B, H, W) + m.smooth_share * smooth)
+    far = maximum_filter(torch.where(hit, depth, -1.0))
+    near = -maximum_filter(torch.where(hit, -depth, -1e3))
+    border = maximum_filter(~hit)
+    edge = hit & ((_second_difference(depth) > model.edge_jump) | border)
+    choice = _uniform(generator, *depth.shape)
+    flying = edge & (choice < model.flying)
+    behind = torch.where(border, model.border_depth * _uniform(generator, *depth.shape),
+                         (far - near) * _uniform(generator, *depth.shape))
+    dropped = edge & (choice >= model.flying) & (choice < model.flying + model.edge_dropout)
+    return torch.where(flying, near + behind, noisy), dropped
 
-    # Depth edges, and the nearest and farthest surface among the eight neighbours.
-    far = _largest_around(torch.where(hit, depth, -1.0))
-    near = -_largest_around(torch.where(hit, -depth, -1e3))
-    border = _largest_around(~hit)
-    edge = hit & ((_bend(depth) > m.edge_jump) | border)
-    lot = rand(B, H, W)
-    flying = edge & (lot < m.flying)
-    stray = torch.where(border, 0.03 * rand(B, H, W), (far - near) * rand(B, H, W))
-    out = torch.where(flying, near + stray, out)
-    lost = edge & (lot >= m.flying) & (lot < m.flying + m.edge_dropout)
 
-    # Blobs without an answer: a smooth field above a level drawn for each image.
-    blobs = F.interpolate(randn(B, 1, max(H // 12, 2), max(W // 12, 2)), (H, W), mode='bilinear',
-                          align_corners=False)[:, 0]
-    share = m.hole_share * rand(B, 1, 1)
-    level = torch.erfinv(1 - 2 * share.clamp(1e-6, 0.5)) * (2 ** 0.5) * 0.7
-    lost |= blobs > level
-    out = torch.where(lost | ~hit, 0.0, out)
-    if m.quantum > 0:
-        out = torch.round(out / m.quantum) * m.quantum
+def _holes(depth: Tensor, model: SensorModel, generator: torch.Generator) -> Tensor:
+    """Blobs (B, H, W) without depth, where a smooth field is above a level drawn an image."""
+    field = _smooth_field(depth, model.hole_cell, generator)
+    share = model.hole_share * _uniform(generator, len(depth), 1, 1)
+    quantile = torch.erfinv(1 - 2 * share.clamp(1e-6, 0.5)) * (2 ** 0.5)
+    return (field > quantile * FIELD_STANDARD_DEVIATION) & (model.hole_share > 0)
 
-    # Mask: eroded or dilated, with an occluder's rectangle cut out of the object's box.
-    mask = part >= 0
-    if m.mask_error > 0:
-        size = torch.randint(-m.mask_error, m.mask_error + 1, (B,), generator=generator,
-                             device=device)
-        grown, outside = mask, ~mask
-        for i in range(1, m.mask_error + 1):
-            grown, outside = _largest_around(grown), _largest_around(outside)
-            mask = torch.where((size == i)[:, None, None], grown, mask)
-            mask = torch.where((size == -i)[:, None, None], ~outside, mask)
-    rows = torch.arange(H, device=device)[None, :, None]
-    columns = torch.arange(W, device=device)[None, None, :]
-    inside = part >= 0
-    hidden = (rand(B) < m.occluded)[:, None, None]
-    for index, present, length in ((rows, inside.any(2), H), (columns, inside.any(1), W)):
-        place = torch.arange(length, device=device)[None]
+
+def _quantize(depth: Tensor, model: SensorModel) -> Tensor:
+    if model.quantum > 0:
+        return torch.round(depth / model.quantum) * model.quantum
+    return depth
+
+
+def _grow_or_shrink(mask: Tensor, model: SensorModel, generator: torch.Generator) -> Tensor:
+    """The mask (B, H, W) dilated or eroded by a number of pixels drawn for each image."""
+    if model.mask_error <= 0:
+        return mask
+    size = torch.randint(-model.mask_error, model.mask_error + 1, (len(mask),),
+                         generator=generator, device=mask.device)[:, None, None]
+    grown, outside = mask, ~mask
+    for pixels in range(1, model.mask_error + 1):
+        grown, outside = maximum_filter(grown), maximum_filter(outside)
+        mask = torch.where(size == pixels, grown, mask)
+        mask = torch.where(size == -pixels, ~outside, mask)
+    return mask
+
+
+def _occluder(inside: Tensor, model: SensorModel, generator: torch.Generator) -> Tensor:
+    """Rectangles (B, H, W) bool that hide part of the object's box in some of the images.
+
+    Args:
+        inside: (B, H, W) bool, the object's pixels.
+    """
+    B, H, W = inside.shape
+    hidden = (_uniform(generator, B) < model.occluded)[:, None, None]
+    for dim, length in ((1, H), (2, W)):
+        place = torch.arange(length, device=inside.device)
+        present = inside.any(3 - dim)
         first = torch.where(present, place, length).amin(1)
         last = torch.where(present, place, 0).amax(1)
         extent = (last - first).clamp_min(1)
-        size_f = extent * (0.1 + (m.occluder - 0.1) * rand(B))
-        start = first + rand(B) * 1.2 * extent - 0.1 * extent - size_f / 2
-        hidden = (hidden & (index >= start[:, None, None])
-                  & (index <= (start + size_f)[:, None, None]))
-    return out, mask & ~hidden
+        size = extent * (model.occluder_least
+                         + (model.occluder - model.occluder_least) * _uniform(generator, B))
+        start = (first + _uniform(generator, B) * (1 + 2 * model.occluder_overhang) * extent
+                 - model.occluder_overhang * extent - size / 2)
+        covered = (place >= start[:, None]) & (place <= (start + size)[:, None])
+        hidden = hidden & covered.unsqueeze(3 - dim)
+    return hidden
 
 
-def _largest_around(image: Tensor) -> Tensor:
-    """Largest value (B, H, W) among each pixel and its eight neighbours.
+def maximum_filter(image: Tensor) -> Tensor:
+    """Largest value (B, H, W) among each pixel and its eight neighbours; a dilation of masks.
 
-    On a CPU many times quicker than ``max_pool2d``, which notes where the largest was.
+    ``max_pool2d`` gives the same, but is many times slower on a CPU: it also records where the
+    largest value was.
     """
     for dim in (1, 2):
         last = image.shape[dim] - 1
@@ -127,9 +173,24 @@ def _largest_around(image: Tensor) -> Tensor:
     return image
 
 
-def _bend(depth: Tensor) -> Tensor:
+def _second_difference(depth: Tensor) -> Tensor:
     """Largest absolute second difference (B, H, W) of a depth image along rows and columns."""
     padded = F.pad(depth[:, None], (1, 1, 1, 1), mode='replicate')[:, 0]
     rows = padded[:, 2:, 1:-1] + padded[:, :-2, 1:-1] - 2 * depth
     columns = padded[:, 1:-1, 2:] + padded[:, 1:-1, :-2] - 2 * depth
     return torch.maximum(rows.abs(), columns.abs())
+
+
+def _smooth_field(depth: Tensor, cell: int, generator: torch.Generator) -> Tensor:
+    """Normal numbers on a grid of ``cell`` pixels, interpolated to the images' size (B, H, W)."""
+    B, H, W = depth.shape
+    coarse = _normal(generator, B, 1, max(H // cell, 2), max(W // cell, 2))
+    return F.interpolate(coarse, (H, W), mode='bilinear', align_corners=False)[:, 0]
+
+
+def _uniform(generator: torch.Generator, *shape: int) -> Tensor:
+    return torch.rand(*shape, generator=generator, device=generator.device)
+
+
+def _normal(generator: torch.Generator, *shape: int) -> Tensor:
+    return torch.randn(*shape, generator=generator, device=generator.device)

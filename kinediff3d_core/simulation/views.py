@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import radians
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -10,28 +12,77 @@ from torch import Tensor
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.geometry.rigid import make_transform, transform_points
 from kinediff3d_core.objects.category import Category
-from kinediff3d_core.simulation.solids import Instances
 
 TEST_CAMERA = Intrinsics(600.0, 600.0, 319.5, 239.5, 640, 480)
-TOGETHER, AT_ENDS = 0.25, 1.2
-"""Share of training views in which all joints are equally far open; and how far training draws
-positions beyond their range, which are then at its ends (a tenth or so at each)."""
+"""Camera of the test protocol."""
+
+
+@dataclass(frozen=True)
+class ViewRange:
+    """From where an object is seen, and in which states of its joints."""
+
+    elevation: tuple[float, float]
+    """Of the camera above the base's plane, rad."""
+    roll: float
+    """Largest rotation about the optical axis, rad."""
+    distance: tuple[float, float]
+    """From the middle of the object, in diameters of its bounding box."""
+    aim: float = 0.06
+    """Largest distance of the optical axis from the middle in each axis, in diameters. Chosen."""
+    equal_joints: float = 0.0
+    """Share of views in which all joints are equally far open."""
+    stretch: float = 1.0
+    """Factor by which positions are drawn beyond the joints' ranges, and then clamped to them."""
+
+
+TEST_VIEWS = ViewRange((radians(10), radians(70)), radians(10), (1.2, 2.5))
+"""The protocol of docs/evaluation.md."""
+
+TRAIN_VIEWS = ViewRange((radians(5), radians(85)), radians(30), (1.15, 2.6), equal_joints=0.25,
+                        stretch=1.2)
+"""Wider than the test protocol, so that test views are not at the border of what was trained.
+
+About a tenth of the joints is at either limit, where people leave them. Chosen."""
+
+
+class Articulated(Protocol):
+    """n objects of a category in whose views :func:`sample_views` is interested."""
+
+    @property
+    def category(self) -> Category: ...
+
+    @property
+    def bounds(self) -> Tensor:
+        """(n, K, 2, 3) axis-aligned box of each part in its frame, m."""
+
+    @property
+    def lower(self) -> Tensor:
+        """(n, K-1) rad or m."""
+
+    @property
+    def upper(self) -> Tensor:
+        """(n, K-1) rad or m."""
+
+    def part_poses(self, q: Tensor, T_camera_base: Tensor) -> Tensor:
+        """T_camera_part (n, K, 4, 4) at joint positions q (n, K-1)."""
 
 
 def joint_range(category: Category, train: bool = False) -> tuple[Tensor, Tensor]:
-    """Lower and upper (K-1,) joint positions of test views, within the joints' limits; training
-    looks a little further."""
+    """Lower and upper joint positions (K-1,) of views of a category, rad or m.
+
+    They are within the category's limits. The range of training is wider than that of tests.
+    """
     low, high = category.train_range if train else category.test_range
     return (torch.tensor([max(low, j.lower) for j in category.joints]),
             torch.tensor([min(high, j.upper) for j in category.joints]))
 
 
-def state_range(instances: Instances, train: bool = False) -> tuple[Tensor, Tensor]:
-    """:func:`joint_range` within the limits of each instance: lower and upper (B, K-1)."""
-    c = instances.category
+def state_range(objects: Articulated, train: bool = False) -> tuple[Tensor, Tensor]:
+    """:func:`joint_range` within the limits of each object: lower and upper (n, K-1)."""
+    c = objects.category
     low, high = c.train_range if train else c.test_range
-    lower = instances.lower.clamp_min(low)
-    return lower, torch.maximum(instances.upper.clamp_max(high), lower)
+    lower = objects.lower.clamp_min(low)
+    return lower, torch.maximum(objects.upper.clamp_max(high), lower)
 
 
 def box_corners(bounds: Tensor) -> Tensor:
@@ -40,54 +91,58 @@ def box_corners(bounds: Tensor) -> Tensor:
     return torch.stack([bounds[..., [p[a] for p in pick], a] for a in range(3)], dim=-1)
 
 
-def posed_corners(instances: Instances, q: Tensor, T_camera_base: Tensor) -> Tensor:
-    """Corners (B, 8 K, 3) of all parts' boxes in the camera frame, m."""
-    poses = instances.part_poses(q, T_camera_base)
-    return transform_points(poses, box_corners(instances.bounds)).flatten(1, 2)
+def posed_corners(objects: Articulated, q: Tensor, T_camera_base: Tensor) -> Tensor:
+    """Corners (n, 8 K, 3) of all parts' boxes in the camera frame, m."""
+    poses = objects.part_poses(q, T_camera_base)
+    return transform_points(poses, box_corners(objects.bounds)).flatten(1, 2)
 
 
-def sample_views(instances: Instances, generator: torch.Generator, train: bool = False,
+def sample_views(objects: Articulated, generator: torch.Generator, train: bool = False,
                  ) -> tuple[Tensor, Tensor]:
-    """Joint states and camera poses, one a row.
+    """Joint states and camera poses, one for each object.
 
-    Test views: elevation 10-70 degrees above the base's plane, any azimuth (within 80 degrees of
-    the front where the category says so), 1.2-2.5 times the object's bounding diameter away,
-    upright within 10 degrees, the joint uniform over its range.
-    Training goes 5 degrees lower, 15 higher, and rolls up to 30 degrees; joints are at the ends of
-    their ranges, where people leave them, or all equally far open more often than by chance.
+    Azimuth and joint ranges are the category's; the rest is in ``TEST_VIEWS`` and ``TRAIN_VIEWS``.
+
+    Args:
+        generator: on the objects' device.
 
     Returns:
-        q (B, K-1) rad or m; T_camera_base (B, 4, 4) m.
+        q (n, K-1) rad or m; T_camera_base (n, 4, 4) m.
     """
-    n, device = len(instances.centre), instances.centre.device
+    views = TRAIN_VIEWS if train else TEST_VIEWS
+    n, device = len(objects.bounds), objects.bounds.device
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(n, *shape, generator=generator, device=device)
 
-    low, high = state_range(instances, train)
+    low, high = state_range(objects, train)
     share = torch.rand(low.shape, generator=generator, device=device)
     if train:
-        share = torch.where(uniform(0, 1, 1) < TOGETHER, share[:, :1], share)
-        share = (AT_ENDS * (share - 0.5) + 0.5).clamp(0, 1)
+        share = torch.where(uniform(0, 1, 1) < views.equal_joints, share[:, :1], share)
+        share = (views.stretch * (share - 0.5) + 0.5).clamp(0, 1)
     q = low + (high - low) * share
-    elevation = uniform(*((radians(5), radians(85)) if train else (radians(10), radians(70))))
-    azimuth = uniform(-instances.category.azimuth, instances.category.azimuth)
-    roll = uniform(-1.0, 1.0) * radians(30 if train else 10)
-    eye = torch.eye(4, device=device).expand(n, 4, 4)
-    corners = posed_corners(instances, q, eye)
+    elevation = uniform(*views.elevation)
+    azimuth = uniform(-objects.category.azimuth, objects.category.azimuth)
+    roll = uniform(-1.0, 1.0) * views.roll
+    corners = posed_corners(objects, q, torch.eye(4, device=device).expand(n, 4, 4))
     low_corner, high_corner = corners.amin(1), corners.amax(1)
     middle, diameter = (low_corner + high_corner) / 2, (high_corner - low_corner).norm(dim=-1)
-    distance = diameter * uniform(1.15 if train else 1.2, 2.6 if train else 2.5)
-
-    # Camera axes in the base frame: z looks at the object, y points down.
+    distance = diameter * uniform(*views.distance)
+    aim = uniform(-views.aim, views.aim, 3) * diameter[:, None]
     back = torch.stack([elevation.cos() * azimuth.cos(), elevation.cos() * azimuth.sin(),
                         elevation.sin()], dim=-1)
-    z = -back
-    up = torch.tensor([0.0, 0.0, 1.0], device=device).expand_as(z)
+    R = _look_along(-back, roll)
+    position = middle + aim + back * distance[:, None]
+    return q, make_transform(R, -(R @ position[..., None])[..., 0])
+
+
+def _look_along(z: Tensor, roll: Tensor) -> Tensor:
+    """Rotations (n, 3, 3) from the base frame into that of a camera that looks along z (n, 3).
+
+    Before ``roll`` (n,), rad, about the optical axis, the camera's y axis points down.
+    """
+    up = torch.tensor([0.0, 0.0, 1.0], device=z.device).expand_as(z)
     x = torch.nn.functional.normalize(torch.linalg.cross(z, up), dim=-1)
     y = torch.linalg.cross(z, x)
     c, s = roll.cos()[:, None], roll.sin()[:, None]
-    R = torch.stack([c * x + s * y, c * y - s * x, z], dim=1)
-    aim = uniform(-0.06, 0.06, 3) * diameter[:, None]
-    eye_position = middle + aim + back * distance[:, None]
-    return q, make_transform(R, -(R @ eye_position[..., None])[..., 0])
+    return torch.stack([c * x + s * y, c * y - s * x, z], dim=1)

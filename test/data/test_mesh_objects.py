@@ -1,4 +1,4 @@
-"""Objects from URDF folders, made here; nothing third-party."""
+"""Objects from URDF folders: frames, parts and joints."""
 
 import math
 
@@ -6,35 +6,18 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from estimates import box_mesh, laptop_estimate
+from estimates import laptop_estimate
+from own_objects import edit_urdf
 
-from kinediff3d_core.data import mesh_objects as O
-from kinediff3d_core.geometry.camera import Intrinsics
-from kinediff3d_core.io.urdf_folder import write_urdf
-from kinediff3d_core.objects.estimate import Mesh
-from kinediff3d_core.simulation.views import TEST_CAMERA
+from kinediff3d_core.data.mesh_objects import list_objects, load_object
+from kinediff3d_core.data.placement import Placement
+from kinediff3d_core.objects.category import get_category
 
-pytest.importorskip('open3d', exc_type=ImportError)
-
-CAMERA = Intrinsics(150.0, 150.0, 79.5, 59.5, 160, 120)
+LAPTOP = get_category('laptop')
 
 
-@pytest.fixture
-def folder(tmp_path):
-    out = tmp_path / 'laptop_mine'
-    write_urdf(laptop_estimate(), out)
-    return out
-
-
-def edit(folder, old, new):
-    path = folder / 'object.urdf'
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-
-
-def test_an_object_that_was_written_here(folder):
-    e, got = laptop_estimate(), O.load_object(folder)
+def test_a_written_estimate_is_read_back(folder):
+    e, got = laptop_estimate(), load_object(folder)
     assert (got.name, got.category, got.parts) == ('laptop_mine', 'laptop', ('base', 'lid'))
     np.testing.assert_allclose(got.origin[0], e.joints[0].origin, atol=1e-6)
     np.testing.assert_allclose(got.axis[0], e.joints[0].axis, atol=1e-6)
@@ -46,23 +29,23 @@ def test_an_object_that_was_written_here(folder):
     np.testing.assert_allclose(poses[1], e.parts[1].T_camera_part, atol=1e-6)
 
 
-def test_frames_are_made_canonical(folder):
+def test_offsets_rotations_and_fixed_links_change_nothing(folder):
     """Offsets in visuals, rotated joints, fixed links and an off-centre root change nothing."""
-    want = O.load_object(folder)
+    want = load_object(folder)
     turn = trimesh.transformations.euler_matrix(0.3, -0.2, 0.5, 'sxyz')[:3, :3]
     for name, rotation, shift in (('base', np.eye(3), (0.5, 0, 0)), ('lid', turn.T, (0, 0, 0))):
         path = folder / 'meshes' / f'{name}.obj'
         mesh = trimesh.load(path)
         mesh.vertices = mesh.vertices @ rotation.T + shift
         mesh.export(path)
-    edit(folder, '<origin xyz="-0.11 0 0.01" rpy="0 0 0" />',
+    edit_urdf(folder, '<origin xyz="-0.11 0 0.01" rpy="0 0 0" />',
          '<origin xyz="0.39 0 0.01" rpy="0.3 -0.2 0.5" />')
     axis = ' '.join(f'{x:.9f}' for x in turn.T @ (0, -1, 0))
-    edit(folder, '<axis xyz="0 -1 0" />', f'<axis xyz="{axis}" />')
-    edit(folder, '</robot>', '<link name="foot"><visual><geometry><box size=".01 .01 .01"/>'
+    edit_urdf(folder, '<axis xyz="0 -1 0" />', f'<axis xyz="{axis}" />')
+    edit_urdf(folder, '</robot>', '<link name="foot"><visual><geometry><box size=".01 .01 .01"/>'
          '</geometry></visual></link><joint name="f" type="fixed"><parent link="base"/>'
          '<child link="foot"/><origin xyz=".5 0 0"/></joint></robot>')
-    got = O.load_object(folder)
+    got = load_object(folder)
     np.testing.assert_allclose(got.origin, want.origin, atol=1e-5)
     np.testing.assert_allclose(got.axis, want.axis, atol=1e-5)
     np.testing.assert_allclose(got.bounds, want.bounds, atol=1e-5)
@@ -80,74 +63,54 @@ def test_frames_are_made_canonical(folder):
     ('<robot', '<!DOCTYPE x [<!ENTITY a "b">]><robot', 'entities'),
     ('</robot>', '', 'not a readable URDF'),
 ])
-def test_what_is_no_laptop_says_why(folder, old, new, match):
-    edit(folder, old, new)
+def test_what_is_no_laptop_is_refused_with_a_reason(folder, old, new, match):
+    edit_urdf(folder, old, new)
     with pytest.raises(ValueError, match=match):
-        O.load_object(folder)
+        load_object(folder)
 
 
-def test_damaged_meshes_and_folders(folder, tmp_path):
+def test_damaged_meshes_and_folders_are_refused(folder, tmp_path):
     (folder / 'meshes' / 'lid.obj').write_bytes(b'v nonsense\nf 1 2\n')
     with pytest.raises(ValueError, match='lid'):
-        O.load_object(folder)
+        load_object(folder)
     with pytest.raises(ValueError, match='exactly one'):
-        O.load_object(tmp_path)
+        load_object(tmp_path)
     with pytest.raises(ValueError, match='does not exist'):
-        O.list_objects(tmp_path / 'none')
+        list_objects(tmp_path / 'none')
     with pytest.raises(ValueError, match='categories there: laptop'):
-        O.list_objects(tmp_path, 'drawer')
-    assert O.list_objects(tmp_path, 'laptop') == [folder] == O.list_objects(folder)
+        list_objects(tmp_path, 'drawer')
+    assert list_objects(tmp_path, 'laptop') == [folder] == list_objects(folder)
 
 
-def test_rendered_depth_of_a_box(folder):
-    obj = O.load_object(folder)
-    T = torch.eye(4)
-    T[:3, :3] = torch.tensor([[0.0, -1, 0], [-1, 0, 0], [0, 0, -1]])
-    T[2, 3] = 1.0
-    depth, part = O.render_object(obj, torch.tensor([0.0]), T, CAMERA)
-    assert set(part.unique().tolist()) == {-1, 1}
-    top = 0.01 + 0.005 + 0.003
-    assert depth[60, 80].item() == pytest.approx(1 - top, abs=1e-5)
-    assert (depth == 0).sum() == (part < 0).sum() > 0
-    width = (part >= 0).any(0).sum().item() * (1 - top) / 150
-    assert width == pytest.approx(0.33, abs=2 * 1.0 / 150)
-
-
-def test_views_follow_the_protocol_and_the_object(folder):
-    edit(folder, 'upper="3.141593"', 'upper="1.5"')
-    obj = O.load_object(folder)
-    g = torch.Generator().manual_seed(0)
-    states, elevations = [], []
-    for _ in range(100):
-        q, T = O.sample_object_view(obj, g)
-        states.append(q.item())
-        camera = torch.linalg.inv(T)[:3, 3]
-        elevations.append(math.degrees(math.atan2(camera[2], camera[:2].norm())))
-        depth, part = O.render_object(obj, q, T, CAMERA) if len(states) <= 3 else (None, None)
-        if part is not None:
-            assert (part >= 0).sum() > 50
-    assert math.radians(10) <= min(states) < 0.4 and 1.3 < max(states) <= 1.5
-    assert 0 < min(elevations) < 25 and 55 < max(elevations) < 80
-    assert TEST_CAMERA.fx == 600.0
-
-
-def test_winding_number_and_sign():
-    mesh = box_mesh((0.2, 0.3, 0.4))
-    rng = np.random.default_rng(0)
-    p = rng.uniform(-0.3, 0.3, (400, 3))
-    inside = (np.abs(p) < (0.1, 0.15, 0.2)).all(-1)
-    np.testing.assert_allclose(O.winding_number(mesh, p), inside, atol=1e-6)
-    open_box = Mesh(mesh.vertices, mesh.faces[2:])
-    d = O.signed_distance(open_box, p)
-    deep = (np.abs(p) < (0.05, 0.1, 0.15)).all(-1)
-    assert (d[deep] < 0).all() and (d[~inside] > 0).mean() > 0.95
-
-
-def test_only_the_outer_wall_is_visible():
-    outer, inner = box_mesh((0.3, 0.2, 0.1)), box_mesh((0.28, 0.18, 0.08))
-    both = Mesh(np.concatenate([outer.vertices, inner.vertices]),
-                np.concatenate([outer.faces, inner.faces + len(outer.vertices)]))
-    points, seen, area = O.visible_surface(both, 3000, np.random.default_rng(0))
-    assert np.abs(np.abs(points) / (0.15, 0.1, 0.05)).max(-1).min() > 0.999
-    assert len(seen.faces) == 12 and len(points) >= 3000
-    assert area == pytest.approx(0.22, rel=0.05)
+def test_a_turned_scaled_and_reversed_object_becomes_canonical(folder):
+    """One object as others may write it: inches, seen from behind, joint reversed and open."""
+    pytest.importorskip('open3d', exc_type=ImportError)
+    want = load_object(folder)
+    turn = np.diag([-1.0, -1.0, 1.0]) / 0.0254
+    opened = 0.4
+    lid = np.array([[math.cos(opened), 0, -math.sin(opened)], [0, 1, 0],
+                    [math.sin(opened), 0, math.cos(opened)]])  # about (0, -1, 0)
+    for name, motion in (('base', np.eye(3)), ('lid', lid)):
+        path = folder / 'meshes' / f'{name}.obj'
+        lines = []
+        for line in path.read_text().splitlines():
+            if line.startswith('v '):
+                x = turn @ motion @ np.array([float(n) for n in line.split()[1:4]])
+                line = f'v {x[0]:.9f} {x[1]:.9f} {x[2]:.9f}'
+            lines.append(line)
+        path.write_text('\n'.join(lines))
+    path = folder / 'object.urdf'
+    text = path.read_text()
+    origin = turn @ want.origin[0]
+    for old, new in (('<origin xyz="-0.11 0 0.01"', '<origin xyz="{} {} {}"'.format(*origin)),
+                     ('<axis xyz="0 -1 0" />', '<axis xyz="0 -1 0" />'),
+                     ('lower="0"', f'lower="{opened - math.pi}"'),
+                     ('upper="3.141593"', f'upper="{opened}"')):
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    got = load_object(folder, LAPTOP, Placement((0, 0, math.pi), 0.0254, zero_at_lower=True))
+    np.testing.assert_allclose(got.origin, want.origin, atol=1e-6)
+    np.testing.assert_allclose(got.axis, want.axis, atol=1e-6)
+    np.testing.assert_allclose(got.bounds, want.bounds, atol=1e-6)
+    assert (got.lower[0], got.upper[0]) == pytest.approx((0, math.pi), abs=1e-6)

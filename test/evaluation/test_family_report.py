@@ -12,15 +12,15 @@ from kinediff3d_core.evaluation import family_report as F
 from kinediff3d_core.io.urdf_folder import write_urdf
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.simulation.families import sample_instances
-from kinediff3d_core.simulation.families.builder import Builder
+from kinediff3d_core.simulation.families.builder import Builder, Slab
 
 
 def trays(n, seed=0):
     """Open trays, 0.2 x 0.1 x 0.06 m with walls and floor of 5 mm, and a plate as lid."""
     b = Builder(n, torch.Generator().manual_seed(seed), 'cpu')
-    b.slab(0, (-0.1, -0.05, 0.0), (0.1, 0.05, 0.06))
-    b.slab(0, (-0.095, -0.045, 0.005), (0.095, 0.045, 3.0), cut=True)
-    b.slab(1, (0.0, -0.05, 0.0), (0.2, 0.05, 0.01))
+    b.add(0, Slab((-0.1, -0.05, 0.0), (0.1, 0.05, 0.06)))
+    b.cut(0, Slab((-0.095, -0.045, 0.005), (0.095, 0.045, 3.0)))
+    b.add(1, Slab((0.0, -0.05, 0.0), (0.2, 0.05, 0.01)))
     origin = torch.tensor([[-0.1, 0.0, 0.06]]).expand(n, 1, 3)
     return b.build(get_category('box'), origin, torch.full((n, 1), 2.0))
 
@@ -43,8 +43,8 @@ def test_points_are_uniform_by_area_in_cavities_too():
 def test_points_are_uniform_on_round_edges():
     """A disc of radius 0.05 and height 0.02: its wall against its two faces."""
     b = Builder(1, torch.Generator().manual_seed(0), 'cpu')
-    b.slab(0, (-0.05, -0.05, 0.0), (0.05, 0.05, 0.02), corner=0.05)
-    b.slab(1, (-1e-3, -1e-3, 0.5), (1e-3, 1e-3, 0.502))
+    b.add(0, Slab((-0.05, -0.05, 0.0), (0.05, 0.05, 0.02), corner=0.05))
+    b.add(1, Slab((-1e-3, -1e-3, 0.5), (1e-3, 1e-3, 0.502)))
     disc = b.build(get_category('box'), torch.zeros(1, 1, 3), torch.full((1, 1), 2.0))
     p = F.surface_clouds(disc, 20_000, torch.Generator().manual_seed(0))[0]
     p = p[p[:, 2] < 0.1]

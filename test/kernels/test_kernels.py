@@ -1,4 +1,4 @@
-"""GPU kernels do what their references do on a CPU.
+"""GPU kernels give the same results as their references on a CPU.
 
 They run on a GPU, or without one in Triton's interpreter: ``pip install triton``, then
 ``TRITON_INTERPRET=1 python -m pytest test/kernels/test_kernels.py``.
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(
 
 
 @pytest.mark.parametrize('category', sorted(FAMILIES))
-def test_rays_meet_what_they_meet_on_a_cpu(category):
+def test_rays_meet_the_same_surfaces_as_on_a_cpu(category):
     from kinediff3d_core.kernels import trace as kernel
 
     g = held_out_generator(3)
@@ -37,14 +37,14 @@ def test_rays_meet_what_they_meet_on_a_cpu(category):
     slabs, first = pack_slabs(instances.to(DEVICE))
     on_gpu, part_on_gpu = kernel.trace(
         slabs, first, invert_transform(poses).to(DEVICE), instances.bounds.to(DEVICE),
-        rays.to(DEVICE), FAR, MAX_STEPS, TOLERANCE)
+        rays.to(DEVICE), kernel.MarchLimits(FAR, MAX_STEPS, TOLERANCE))
     same = part_on_gpu.cpu() == part
     assert same.float().mean() > 0.998 and (part >= 0).any()
     # A grazing ray may stop a step earlier or later.
     assert (on_gpu.cpu() - depth)[same].abs().max() < 2 * TOLERANCE
 
 
-def test_farthest_points_are_those_of_a_cpu():
+def test_farthest_points_are_the_same_as_on_a_cpu():
     from kinediff3d_core.kernels import farthest_points as kernel
 
     points = torch.randn(5, 100, 3, generator=torch.Generator().manual_seed(0))

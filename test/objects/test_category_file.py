@@ -112,6 +112,10 @@ def test_files_that_are_no_yaml_or_too_large_are_refused(tmp_path):
     path.write_text('a: [')
     with pytest.raises(ValueError, match='is not YAML'):
         read_category(path)
+    for text in ('!!python/object/apply:os.system ["true"]', 'crate', ''):
+        path.write_text(text)
+        with pytest.raises(ValueError, match='category.yaml'):
+            read_category(path)
     path.write_text('#' * (64 * 1024 + 1))
     with pytest.raises(ValueError, match='more than 65536 bytes'):
         read_category(path)
@@ -126,6 +130,9 @@ def test_a_name_is_taken_once(tmp_path, own):
     other = read_category(written(tmp_path, with_field('scale', 0.4)))
     with pytest.raises(ValueError, match='another category'):
         add_category(other)
+    laptop = read_category(written(tmp_path, with_field('name', 'laptop')))
+    with pytest.raises(ValueError, match='choose another name'):
+        add_category(laptop)
 
 
 def test_categories_of_a_folder_of_weights(tmp_path, own):

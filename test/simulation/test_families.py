@@ -1,4 +1,4 @@
-"""Laws that the objects of every procedural family keep."""
+"""What holds for the objects of every procedural family."""
 
 import math
 
@@ -7,12 +7,17 @@ import torch
 
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.geometry.rigid import invert_transform, make_transform, transform_points
-from kinediff3d_core.simulation.families import FAMILIES, sample_instances
+from kinediff3d_core.simulation.families import (
+    FAMILIES,
+    TEST_SEED_OFFSET,
+    held_out_generator,
+    sample_instances,
+)
 from kinediff3d_core.simulation.render import render_depth
 from kinediff3d_core.simulation.views import posed_corners
 
 N = 8
-DEEP = {'laptop': 0.015}  # m: some lids' rear edges turn into what is behind the hinge
+PENETRATION = {'laptop': 0.015}  # m: some lids' rear edges turn into what is behind the hinge
 CAMERA = Intrinsics(75.0, 75.0, 39.5, 29.5, 80, 60)  # a 64th of the test camera's pixels
 
 
@@ -36,15 +41,15 @@ def test_the_seed_decides(objects):
     assert not torch.equal(objects.centre, other.centre)
 
 
-def test_joints(objects):
+def test_limits_are_ordered_and_parts_exist(objects):
     assert (objects.lower < objects.upper).all()
     assert objects.exists[:, 0].all() and objects.exists[:, 1:].any(1).all()
     if not objects.category.optional_parts:
         assert objects.exists.all()
 
 
-def test_frames(objects):
-    """The base's box is centred; so is a moving part's, in what its joint leaves free."""
+def test_part_frames_are_in_the_middle_of_their_boxes(objects):
+    """The base's in all axes, a moving part's in those that its joint leaves free."""
     middle = objects.bounds.mean(2)
     torch.testing.assert_close(middle[:, 0], torch.zeros(N, 3), atol=1e-5, rtol=0)
     for j, joint in enumerate(objects.category.joints):
@@ -54,50 +59,50 @@ def test_frames(objects):
         torch.testing.assert_close(moving, torch.zeros_like(moving), atol=1e-4, rtol=0)
 
 
-def test_sizes(objects):
+def test_sizes_are_plausible(objects):
     size = (objects.bounds[:, :, 1] - objects.bounds[:, :, 0])[objects.exists]
     assert (size > 5e-4).all() and (size < 1.5).all()
 
 
-def test_surface_points(objects, surfaces):
+def test_surface_points_are_on_the_surface_and_in_the_box(objects, surfaces):
     """They lie on the zero level and in the part's box."""
     for k, p in enumerate(surfaces):
-        there = objects.exists[:, k]
-        assert objects.part_sdf(k, p)[there].abs().max() < 1e-4
-        low, high = objects.bounds[there, k].unbind(1)
-        assert (p[there] > low[:, None] - 1e-4).all() and (p[there] < high[:, None] + 1e-4).all()
+        exists = objects.exists[:, k]
+        assert objects.part_sdf(k, p)[exists].abs().max() < 1e-4
+        low, high = objects.bounds[exists, k].unbind(1)
+        assert (p[exists] > low[:, None] - 1e-4).all() and (p[exists] < high[:, None] + 1e-4).all()
 
 
 def test_boxes_are_tight(objects):
     """The surface comes close to every face of every part's box."""
     u, v = torch.meshgrid(torch.linspace(0, 1, 32), torch.linspace(0, 1, 32), indexing='ij')
     for k in range(objects.num_parts):
-        there = objects[objects.exists[:, k]]
-        low, high = there.bounds[:, k].unbind(1)
+        existing = objects[objects.exists[:, k]]
+        low, high = existing.bounds[:, k].unbind(1)
         close = (0.05 * (high - low).amax(-1)).clamp_min(0.003)
         for axis in range(3):
             for face in (0.0, 1.0):
                 at = torch.stack([u.flatten(), v.flatten()], dim=-1)
                 at = torch.cat([at[:, :axis], torch.full((len(at), 1), face), at[:, axis:]], dim=1)
-                d = there.part_sdf(k, low[:, None] + at * (high - low)[:, None])
+                d = existing.part_sdf(k, low[:, None] + at * (high - low)[:, None])
                 assert (d.amin(1) < close).all(), (k, axis, face)
 
 
 def test_moving_parts_do_not_cut_into_the_base(objects, surfaces):
-    deep = DEEP.get(objects.category.name, 3e-3)
+    deepest = PENETRATION.get(objects.category.name, 3e-3)
     eye = torch.eye(4).expand(N, 4, 4)
     for share in (0.0, 0.1, 0.4, 0.7, 1.0):
         poses = objects.part_poses(objects.lower + share * (objects.upper - objects.lower), eye)
         for k in range(1, objects.num_parts):
-            there = objects.exists[:, k]
+            exists = objects.exists[:, k]
             own = objects.part_sdf(0, transform_points(poses[:, k], surfaces[k]))
-            assert own[there].min() > -deep, (k, share)
+            assert own[exists].min() > -deepest, (k, share)
             back = transform_points(invert_transform(poses[:, k]), surfaces[0])
-            assert objects.part_sdf(k, back)[there].min() > -deep, (k, share)
+            assert objects.part_sdf(k, back)[exists].min() > -deepest, (k, share)
 
 
 def test_moving_parts_are_seen(objects):
-    """Half open and looked at from ahead and above, a test image has 300 pixels of each."""
+    """Half open and seen from the front and above, each has 300 pixels of a test image."""
     azimuth, elevation = math.radians(25), math.radians(40)
     back = torch.tensor([math.cos(elevation) * math.cos(azimuth),
                          math.cos(elevation) * math.sin(azimuth), math.sin(elevation)])
@@ -114,3 +119,27 @@ def test_moving_parts_are_seen(objects):
     for k in range(1, objects.num_parts):
         seen = (part == k).flatten(1).sum(1)[objects.exists[:, k]]
         assert (seen >= 300 / 64).all(), (k, seen.tolist())
+
+
+def test_held_out_objects_are_not_those_of_training(laptops):
+    again = sample_instances('laptop', 16, torch.Generator().manual_seed(3))
+    assert torch.equal(laptops.centre, again.centre)
+    held_out = sample_instances('laptop', 16, held_out_generator(3))
+    assert not torch.isclose(laptops.half[:, 0], held_out.half[:, 0]).all(1).any()
+    assert held_out_generator(0).initial_seed() == TEST_SEED_OFFSET
+
+
+def test_laptops_vary_and_use_every_slab(laptops):
+    many = sample_instances('laptop', 400, torch.Generator().manual_seed(0))
+    size = many.bounds[:, 0, 1] - many.bounds[:, 0, 0]
+    assert size[:, 1].min() < 0.27 and size[:, 1].max() > 0.40
+    assert size[:, 2].min() < 0.010 and size[:, 2].max() > 0.035
+    assert (many.present.float().mean(0)[1:] > 0.02).all(), 'a slab that no laptop has'
+
+
+def test_the_lid_of_a_laptop_is_above_its_base_and_the_hinge_behind(laptops):
+    """Origin at the centre of the base's box; the hinge is behind and the lid lies above."""
+    torch.testing.assert_close(laptops.bounds[:, 0].mean(1), torch.zeros(16, 3), atol=1e-6, rtol=0)
+    assert (laptops.origin[:, 0, 0] < 0).all()
+    lid_middle = laptops.bounds[:, 1].mean(1) + laptops.origin[:, 0]
+    assert (lid_middle[:, 2] > 0).all() and (lid_middle[:, 0].abs() < 0.08).all()

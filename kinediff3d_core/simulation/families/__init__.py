@@ -1,7 +1,13 @@
 """Procedural families: what objects of a category look like, drawn from a seed.
 
-A family only says which slabs a part is made of and how their sizes vary; distances, surfaces and
-depth images follow from :mod:`kinediff3d_core.simulation.solids`.
+A family says only which slabs a part is made of and how their sizes vary. Distances and surfaces
+follow from :mod:`kinediff3d_core.simulation.solids`, depth images from
+:mod:`kinediff3d_core.simulation.render`.
+
+The numbers in the families are design ranges, chosen from the sizes of real objects; each function
+says what it draws and in which unit. Shares are of the size that is named with them. A function
+``_draw_*`` only draws numbers; ``_add_*`` and ``_cut_*`` may draw, and add slabs to the builder or
+cut them.
 """
 
 from __future__ import annotations
@@ -21,6 +27,8 @@ from kinediff3d_core.simulation.families.stapler import stapler
 from kinediff3d_core.simulation.solids import Instances
 
 TEST_SEED_OFFSET = 1_000_003
+"""Seeds from this number on are for tests; training uses the ones below. Chosen, larger than any
+number of training seeds."""
 
 FAMILIES: dict[str, Callable[[int, torch.Generator, torch.device | str], Instances]] = {
     'box': box,
@@ -38,8 +46,11 @@ def sample_instances(category: str, n: int, generator: torch.Generator,
                      device: torch.device | str = 'cpu') -> Instances:
     """n objects of a category, metres.
 
-    Training uses generators seeded with seeds below ``TEST_SEED_OFFSET``, tests above it
-    (:func:`held_out_generator`), so that no test object was ever trained on.
+    Training seeds its generators below ``TEST_SEED_OFFSET``, tests above it
+    (:func:`held_out_generator`): no network has been trained on a test object.
+
+    Args:
+        generator: on ``device``.
 
     Raises:
         ValueError: no family of that name.
@@ -51,5 +62,5 @@ def sample_instances(category: str, n: int, generator: torch.Generator,
 
 
 def held_out_generator(seed: int, device: torch.device | str = 'cpu') -> torch.Generator:
-    """Generator of held-out objects and views."""
+    """Generator of objects and views that training never sees."""
     return torch.Generator(device).manual_seed(TEST_SEED_OFFSET + seed)

@@ -1,173 +1,390 @@
 """Eyeglasses: wire and acetate frames, half rims, rimless ones, sunglasses, goggles and shields.
 
-Pivots stand at the end pieces, behind the front; in z, where a hinge may be said to be anywhere,
-in the middle of the leg's box.
+Pivots stand at the end pieces, behind the front. In z the place of a hinge is free: it is in the
+middle of the leg's box. The front is built in the plane x = 0, x to where the wearer looks, with
+y = z = 0 between the lenses; each leg in the frame of its hinge, straight back.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import radians
 
 import torch
 from torch import Tensor
 
 from kinediff3d_core.objects.category import get_category
-from kinediff3d_core.simulation.families.builder import Builder
+from kinediff3d_core.simulation.families.builder import Builder, Slab, ordered
 from kinediff3d_core.simulation.solids import Instances
+
+FRONT, LEFT_LEG, RIGHT_LEG = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class LensSize:
+    """Width of the front, and one lens as a rounded rectangle in it; m, each (n,)."""
+
+    width: Tensor
+    gap: Tensor
+    """Between the lenses."""
+    ear: Tensor
+    """How far an end piece stands out beyond its lens."""
+    half_y: Tensor
+    half_z: Tensor
+    corner: Tensor
+    """Radius of the corners."""
+
+    @property
+    def small(self) -> Tensor:
+        return torch.minimum(self.half_y, self.half_z)
+
+    def inset_at(self, z: Tensor) -> Tensor:
+        """How far (n,) the rounded outline is inside its rectangle at a height z (n,), m."""
+        over = (z.abs() - (self.half_z - self.corner)).clamp_min(0)
+        return self.corner - (self.corner.square() - over.square()).clamp_min(0).sqrt()
+
+
+@dataclass(frozen=True)
+class FrontKind:
+    """What kind of front it is, bool, and its thicknesses and angles; m and rad, each (n,)."""
+
+    half_rim: Tensor
+    rim: Tensor
+    """Full and half rims."""
+    glazed: Tensor
+    """There are lenses, not only empty rims."""
+    goggles: Tensor
+    wall: Tensor
+    """Width of the rim."""
+    depth: Tensor
+    """Thickness of the rim."""
+    lens: Tensor
+    """Thickness of the lenses."""
+    edge: Tensor
+    wrap: Tensor
+    """Angle of each lens about z, towards the temple."""
+    tilt: Tensor
+    """Angle of the lenses about y."""
+
+
+@dataclass(frozen=True)
+class SecondShape:
+    """A smaller rounded rectangle that is joined to each lens; m, each (n,)."""
+
+    present: Tensor
+    half_y: Tensor
+    half_z: Tensor
+    out: Tensor
+    """Its middle in y, from the lens's, towards the temple."""
+    up: Tensor
+    """Its middle in z."""
+    corner: Tensor
+
+
+@dataclass(frozen=True)
+class Front:
+    """What the front's parts depend on."""
+
+    size: LensSize
+    kind: FrontKind
+    second: SecondShape
+
+
+@dataclass(frozen=True)
+class LensLayer:
+    """One of the slabs that follow the lenses' outline: rim, hole or glass; m, each (n,)."""
+
+    thickness: Tensor
+    inset: Tensor | float
+    """How far it keeps inside the outline."""
+    shift: Tensor
+    """x of its middle."""
+    present: Tensor
+    edge: Tensor | float
+
+
+@dataclass(frozen=True)
+class NosePads:
+    """How far the pads reach back, and their upper end; m, each (n,)."""
+
+    present: Tensor
+    back: Tensor
+    top: Tensor
+
+
+@dataclass(frozen=True)
+class EndPiece:
+    """The end pieces with the hinges, and a leg's section there; m, each (n,)."""
+
+    back: Tensor
+    """How far the hinge is behind the front."""
+    hinge_x: Tensor
+    hinge_y: Tensor
+    z: Tensor
+    height: Tensor
+    """Of the leg at the hinge."""
+    thickness: Tensor
+    outer: Tensor
+    """How much of the leg's thickness is on the outer side of the pivot."""
+
+    @property
+    def leg_y(self) -> Tensor:
+        """y of the leg's middle at the pivot, outwards."""
+        return self.outer - self.thickness / 2
+
+
+@dataclass(frozen=True)
+class LegPiece:
+    """One of the three straight pieces of a leg; m and rad, each (n,)."""
+
+    length: Tensor
+    height: Tensor
+    thickness: Tensor
+    rounding: Tensor
+    """Of the section, as a share of its smaller half size."""
+    dip: Tensor
+    """Angle downwards."""
+    lean: Tensor
+    """Angle inwards."""
 
 
 def eyeglasses(n: int, generator: torch.Generator, device: torch.device | str) -> Instances:
     """n pairs of eyeglasses, metres."""
     b = Builder(n, generator, device)
-    none = torch.zeros(n, device=device)
+    size = _draw_lens(b)
+    front = Front(size, _draw_kind(b, size), _draw_second_shape(b, size))
+    _add_rims_and_lenses(b, front)
+    _add_bridge(b, front)
+    pads = _add_nose_pads(b, front)
+    end = _add_end_pieces(b, front)
+    length, pieces = _draw_legs(b, size, end)
+    tip_y = _add_legs(b, end, pieces)
+    upper = _upper_limit(b, front, pads, end, length, tip_y)
+    origin = torch.stack([torch.stack([end.hinge_x, side * end.hinge_y, end.z], dim=-1)
+                          for side in (1, -1)], dim=1)
+    return b.build(get_category('eyeglasses'), origin, upper[:, None].expand(-1, 2), middle=(2,))
+
+
+def _draw_lens(b: Builder) -> LensSize:
+    """Draws the front's width, 108 to 158 mm, the gap between the lenses, 9 to 26 mm, their height
+    as a share of their width, and their corners as a share of the smaller half size."""
     width = b.uniform(0.108, 0.158)
     gap = b.uniform(0.009, 0.026)
     ear = b.uniform(0.0, 0.008)
-    hy = (width - gap) / 4 - ear / 2
-    round_ones = b.chance(0.3)
-    hz = hy * torch.where(round_ones, b.uniform(0.88, 1.1), b.uniform(0.42, 0.95))
-    hz = hz.clamp_max(0.031)
-    small = torch.minimum(hy, hz)
-    corner = small * torch.where(round_ones | b.chance(0.25), b.uniform(0.9, 1.0),
-                                 b.uniform(0.15, 0.9))
+    half_y = (width - gap) / 4 - ear / 2
+    is_round = b.chance(0.3)
+    half_z = half_y * torch.where(is_round, b.uniform(0.88, 1.1), b.uniform(0.42, 0.95))
+    half_z = half_z.clamp_max(0.031)
+    corner = torch.minimum(half_y, half_z) * torch.where(
+        is_round | b.chance(0.25), b.uniform(0.9, 1.0), b.uniform(0.15, 0.9))
+    return LensSize(width, gap, ear, half_y, half_z, corner)
 
-    # What it is: full rims, rims over the upper half or none; goggles are deep.
+
+def _draw_kind(b: Builder, size: LensSize) -> FrontKind:
+    """Draws full rims, half rims or none; goggles are deep.
+
+    Rims are 0.9 to 6.5 mm wide and 1.1 to 22 mm thick, lenses 0.9 to 2.6 mm; they are wrapped by
+    up to 17 degrees and tilted by -2 to 10.
+    """
     kind = b.uniform(0.0, 1.0)
     full, half_rim = kind < 0.68, (kind >= 0.68) & (kind < 0.82)
     rim, glazed = full | half_rim, b.chance(0.66) | ~full
     goggles = full & b.chance(0.06)
-    wall = torch.minimum(b.log_uniform(0.0009, 0.0065), 0.35 * small)
+    wall = torch.minimum(b.log_uniform(0.0009, 0.0065), 0.35 * size.small)
     depth = torch.where(goggles, b.uniform(0.008, 0.022), b.log_uniform(0.0011, 0.0065))
     lens = torch.minimum(b.uniform(0.0009, 0.0026), torch.where(rim, depth, 1.0))
     edge = b.uniform(0.0, 0.5) * torch.minimum(wall, depth) * b.chance(0.7)
     wrap = (b.uniform(0.0, radians(8)) + b.uniform(0.0, radians(9)) * b.chance(0.15)
             ) * b.chance(0.75)
     tilt = b.uniform(radians(-2), radians(10)) * b.chance(0.5)
+    return FrontKind(half_rim, rim, glazed, goggles, wall, depth, lens, edge, wrap, tilt)
 
-    # Lenses: a rounded rectangle, joined by a smaller one that hangs down (pilots' glasses, round
-    # bottoms) or stands up (cats' eyes).
-    second = b.chance(0.45)
+
+def _draw_second_shape(b: Builder, size: LensSize) -> SecondShape:
+    """Draws what hangs down from a lens (pilots' glasses, round bottoms) or stands up (cat eyes).
+
+    Sizes and place are shares of the lens's.
+    """
+    present = b.chance(0.45)
     up = b.chance(0.25)
-    hy2, hz2 = hy * b.uniform(0.6, 0.97), hz * b.uniform(0.65, 0.85)
-    out2 = (hy - hy2) * b.uniform(-0.9, 1.1)
-    drop2 = (hz - hz2) + hz * b.uniform(0.05, 0.35)
-    drop2 = torch.where(up, 0.6 * drop2, -drop2)
-    corner2 = torch.minimum(hy2, hz2) * b.uniform(0.5, 1.0)
-    middle = gap / 2 + hy
-    sides = ((1, wrap), (-1, -wrap))
+    half_y, half_z = size.half_y * b.uniform(0.6, 0.97), size.half_z * b.uniform(0.65, 0.85)
+    out = (size.half_y - half_y) * b.uniform(-0.9, 1.1)
+    drop = (size.half_z - half_z) + size.half_z * b.uniform(0.05, 0.35)
+    drop = torch.where(up, 0.6 * drop, -drop)
+    corner = torch.minimum(half_y, half_z) * b.uniform(0.5, 1.0)
+    return SecondShape(present, half_y, half_z, out, drop, corner)
 
-    def lenses(thick: Tensor, inset: Tensor | float, shift: Tensor, here: Tensor, cut: bool,
-               rounding: Tensor | float) -> None:
-        for side, yaw in sides:
-            for cy, cz, sy, sz, r, there in (
-                    (middle, none, hy, hz, corner, here),
-                    (middle + out2, drop2, hy2, hz2, corner2, here & second)):
-                b.slab(0, (shift - thick / 2, side * cy - sy + inset, cz - sz + inset),
-                       (shift + thick / 2, side * cy + sy - inset, cz + sz - inset),
-                       (r - inset).clamp_min(0.0005), rounding, there, cut, axis=0, pitch=tilt,
-                       yaw=yaw, pivot=(0.0, side * gap / 2, 0.0))
 
-    lenses(depth, 0.0, none, rim, False, edge)
-    lenses(none + 0.1, wall, none, rim, True, 0.0)
-    b.slab(0, (-1.0, -1.0, -1.0), (1.0, 1.0, hz * b.uniform(-0.3, 0.5)), present=half_rim,
-           cut=True)
-    play = (depth - lens).clamp_min(0) / 2 * rim
-    lenses(lens, torch.where(rim, 0.5 * wall, 0.0), play * b.uniform(-1.0, 1.0), glazed, False,
-           0.3 * lens)
+def _add_rims_and_lenses(b: Builder, front: Front) -> None:
+    """Rims, their holes, the lower half of half rims cut away, and the lenses.
 
-    def rounded_off(z: Tensor) -> Tensor:
-        """How far the lens's outline keeps inside its rectangle at a height."""
-        over = (z.abs() - (hz - corner)).clamp_min(0)
-        return corner - (corner.square() - over.square()).clamp_min(0).sqrt()
+    Draws where half rims end, as a share of the height, and where in the rim the lens is.
+    """
+    kind, zero = front.kind, b.zeros()
+    _put_lens_layer(b, front, LensLayer(kind.depth, 0.0, zero, kind.rim, kind.edge), cut=False)
+    _put_lens_layer(b, front, LensLayer(zero + 0.1, kind.wall, zero, kind.rim, 0.0), cut=True)
+    b.cut(FRONT, Slab((-1.0, -1.0, -1.0), (1.0, 1.0, front.size.half_z * b.uniform(-0.3, 0.5))),
+          kind.half_rim)
+    play = (kind.depth - kind.lens).clamp_min(0) / 2 * kind.rim
+    inset = torch.where(kind.rim, 0.5 * kind.wall, 0.0)
+    _put_lens_layer(b, front, LensLayer(kind.lens, inset, play * b.uniform(-1.0, 1.0), kind.glazed,
+                                        0.3 * kind.lens), cut=False)
 
-    # Bridges: one bar, high or low, a second one over it, or a shield as high as the lenses.
-    shield = b.chance(0.07) & glazed
-    bridge_z = torch.where(shield, 0.2, b.uniform(0.0, 0.75)) * hz
-    bridge_high = torch.where(shield, hz * b.uniform(0.4, 0.75), b.log_uniform(0.001, 0.007) / 2)
-    bridge_deep = torch.where(shield, lens, torch.where(goggles, 0.003, depth)
-                              * b.uniform(0.7, 1.1)).clamp_min(0.001)
+
+def _put_lens_layer(b: Builder, front: Front, layer: LensLayer, cut: bool) -> None:
+    """Four slabs along the outline of both lenses: on either side the lens, then its second shape;
+    draws nothing."""
+    size, second, inset = front.size, front.second, layer.inset
+    middle, put = size.gap / 2 + size.half_y, b.cut if cut else b.add
+    for side, yaw in ((1, front.kind.wrap), (-1, -front.kind.wrap)):
+        for cy, cz, sy, sz, corner, present in (
+                (middle, b.zeros(), size.half_y, size.half_z, size.corner, layer.present),
+                (middle + second.out, second.up, second.half_y, second.half_z, second.corner,
+                 layer.present & second.present)):
+            put(FRONT, Slab((layer.shift - layer.thickness / 2, side * cy - sy + inset,
+                             cz - sz + inset),
+                            (layer.shift + layer.thickness / 2, side * cy + sy - inset,
+                             cz + sz - inset),
+                            (corner - inset).clamp_min(0.0005), layer.edge, axis=0,
+                            pitch=front.kind.tilt, yaw=yaw,
+                            pivot=(0.0, side * size.gap / 2, 0.0)), present)
+
+
+def _add_bridge(b: Builder, front: Front) -> None:
+    """One bar, high or low, or a shield as high as the lenses; in some a second bar over it.
+
+    Draws the bar's height, 1 to 7 mm, its place as a share of the lens's height, and thickness.
+    """
+    size, kind = front.size, front.kind
+    hz, lens, depth, wall = size.half_z, kind.lens, kind.depth, kind.wall
+    shield = b.chance(0.07) & kind.glazed
+    z = torch.where(shield, 0.2, b.uniform(0.0, 0.75)) * hz
+    half = torch.where(shield, hz * b.uniform(0.4, 0.75), b.log_uniform(0.001, 0.007) / 2)
+    deep = torch.where(shield, lens, torch.where(kind.goggles, 0.003, depth)
+                       * b.uniform(0.7, 1.1)).clamp_min(0.001)
     ahead = b.uniform(0.0, 0.002) * b.chance(0.5)
-    reach = gap / 2 + rounded_off(bridge_z) + torch.where(rim, 0.5 * wall, 0.003)
-    b.slab(0, (ahead - bridge_deep / 2, -reach, bridge_z - bridge_high),
-           (ahead + bridge_deep / 2, reach, bridge_z + bridge_high), bridge_high,
-           0.3 * bridge_deep, axis=0)
-    top_z = hz * b.uniform(0.82, 0.97)
-    top_reach = gap / 2 + rounded_off(top_z) + 0.5 * wall
-    b.slab(0, (-0.5 * depth, -top_reach, top_z - 0.0008), (0.4 * depth, top_reach, top_z + 0.0008),
-           0.0004, 0.0004, present=rim & b.chance(0.18), axis=0)
+    y = size.gap / 2 + size.inset_at(z) + torch.where(kind.rim, 0.5 * wall, 0.003)
+    b.add(FRONT, Slab((ahead - deep / 2, -y, z - half), (ahead + deep / 2, y, z + half), half,
+                      0.3 * deep, axis=0))
+    z = hz * b.uniform(0.82, 0.97)
+    y = size.gap / 2 + size.inset_at(z) + 0.5 * wall
+    b.add(FRONT, Slab((-0.5 * depth, -y, z - 0.0008), (0.4 * depth, y, z + 0.0008), 0.0004,
+                      0.0004, axis=0), kind.rim & b.chance(0.18))
 
-    # Nose pads, flared towards the face.
+
+def _add_nose_pads(b: Builder, front: Front) -> NosePads:
+    """Two pads, flared towards the face by up to 35 degrees.
+
+    Draws how far they reach back, 3 to 9 mm, their half height, 4 to 8 mm, and their place.
+    """
+    size = front.size
     pads = b.chance(0.6)
-    pad_back, pad_z = b.uniform(0.003, 0.009), hz * b.uniform(-0.5, 0.1)
-    pad_high, pad_thick = b.uniform(0.004, 0.008), b.uniform(0.0009, 0.0025)
+    back, z = b.uniform(0.003, 0.009), size.half_z * b.uniform(-0.5, 0.1)
+    half, thick = b.uniform(0.004, 0.008), b.uniform(0.0009, 0.0025)
     flare = b.uniform(0.0, radians(35))
     for side in (1, -1):
-        pad_y = side * (gap / 2 + rounded_off(pad_z) + 0.3 * wall)
-        b.slab(0, (-pad_back, pad_y - pad_thick / 2, pad_z - pad_high),
-               (none, pad_y + pad_thick / 2, pad_z + pad_high), 0.5 * pad_back, 0.0004, pads,
-               axis=1, yaw=-side * flare, pivot=(0.0, pad_y, 0.0))
+        y = side * (size.gap / 2 + size.inset_at(z) + 0.3 * front.kind.wall)
+        b.add(FRONT, Slab((-back, y - thick / 2, z - half), (b.zeros(), y + thick / 2, z + half),
+                          0.5 * back, 0.0004, axis=1, yaw=-side * flare, pivot=(0.0, y, 0.0)),
+              pads)
+    return NosePads(pads, back, z + half)
 
-    # End pieces: from the lens's outer edge to the hinge behind it.
-    end_z = hz * b.uniform(-0.05, 0.85)
-    turn_y = gap / 2 + 2 * hy * wrap.cos()
-    edge_x = tilt.sin() * end_z - 2 * hy * wrap.sin()
-    back = b.uniform(0.0, 0.011) * b.chance(0.8) + depth * b.uniform(0.0, 0.5)
-    high = torch.minimum(b.log_uniform(0.0011, 0.018), 0.9 * hz)
-    thick = torch.minimum(b.log_uniform(0.001, 0.007), high)
-    # The leg lies mostly beyond the pivot, so that folding takes it behind the end piece.
+
+def _add_end_pieces(b: Builder, front: Front) -> EndPiece:
+    """From the lens's outer edge to the hinge behind it.
+
+    Draws the height on the lens, as a share, how far the hinge is behind, up to 11 mm and half the
+    rim's thickness, and the leg's height, 1.1 to 18 mm, and thickness, 1 to 7 mm. The leg lies
+    mostly beyond the pivot, so that folding takes it behind the end piece.
+    """
+    size, kind = front.size, front.kind
+    z = size.half_z * b.uniform(-0.05, 0.85)
+    turn_y = size.gap / 2 + 2 * size.half_y * kind.wrap.cos()
+    edge_x = kind.tilt.sin() * z - 2 * size.half_y * kind.wrap.sin()
+    back = b.uniform(0.0, 0.011) * b.chance(0.8) + kind.depth * b.uniform(0.0, 0.5)
+    height = torch.minimum(b.log_uniform(0.0011, 0.018), 0.9 * size.half_z)
+    thick = torch.minimum(b.log_uniform(0.001, 0.007), height)
     outer = torch.maximum(thick * b.uniform(0.35, 1.0), thick - 0.0018)
     inside = b.uniform(0.0, 0.008) * b.chance(0.25)  # the hinge may be behind the lens
-    back = torch.where(inside > 0, torch.maximum(back, depth / 2 + 0.001), back)
-    hinge = edge_x - back, turn_y + ear - 0.001 - inside, end_z
-    inner_y = turn_y - inside - rounded_off(end_z) - torch.where(rim, 0.7 * wall, 0.003)
-    end_high = (high * b.uniform(0.7, 1.1)).clamp_min(0.002) / 2
+    back = torch.where(inside > 0, torch.maximum(back, kind.depth / 2 + 0.001), back)
+    hinge_x, hinge_y = edge_x - back, turn_y + size.ear - 0.001 - inside
+    inner_y = turn_y - inside - size.inset_at(z) - torch.where(kind.rim, 0.7 * kind.wall, 0.003)
+    half = (height * b.uniform(0.7, 1.1)).clamp_min(0.002) / 2
+    front_x = edge_x + torch.minimum(kind.depth, b.zeros() + 0.004) / 2
     for side in (1, -1):
-        ends = torch.stack([side * inner_y, side * (hinge[1] + outer)])
-        b.slab(0, (hinge[0], ends.amin(0), end_z - end_high),
-               (edge_x + torch.minimum(depth, none + 0.004) / 2, ends.amax(0), end_z + end_high),
-               0.3 * end_high, 0.0005, axis=0)
+        low, high = ordered(side * inner_y, side * (hinge_y + outer))
+        b.add(FRONT, Slab((hinge_x, low, z - half), (front_x, high, z + half), 0.3 * half, 0.0005,
+                          axis=0))
+    return EndPiece(back, hinge_x, hinge_y, z, height, thick, outer)
 
-    # Legs: three pieces that bend down and in, the last one behind the ear.
-    length = (width * b.uniform(0.86, 1.08)).clamp(0.1, 0.155)
+
+def _draw_legs(b: Builder, size: LensSize, end: EndPiece) -> tuple[Tensor, tuple[LegPiece, ...]]:
+    """Three pieces that bend down and in, the last one behind the ear.
+
+    Draws the whole length, 86 to 108 % of the width, the pieces' lengths as shares of it, their
+    sections as shares of the first's, and their angles, up to 60 degrees.
+
+    Returns:
+        (n,) length, m; and the pieces.
+    """
+    length = (size.width * b.uniform(0.86, 1.08)).clamp(0.1, 0.155)
     tip, mid = length * b.uniform(0.16, 0.4), length * b.uniform(0.1, 0.35)
-    high2 = high * torch.where(b.chance(0.5), 1.0, b.uniform(0.35, 1.0)).clamp_min(0.1)
-    high3 = (high2 * b.uniform(0.7, 1.6)).clamp(0.001, 0.014)
-    high2 = high2.clamp_min(0.001)
-    thick2 = (thick * b.uniform(0.7, 1.1)).clamp_min(0.0009)
-    round_leg = b.uniform(0.0, 1.0)
-    down = -b.uniform(radians(-3), radians(4)) * b.chance(0.4)
-    down2 = down + b.uniform(radians(-8), radians(3)) * b.chance(0.6)
-    down3 = down2 - torch.where(b.chance(0.12), 0.0, b.uniform(radians(5), radians(60)))
+    height2 = end.height * torch.where(b.chance(0.5), 1.0, b.uniform(0.35, 1.0)).clamp_min(0.1)
+    height3 = (height2 * b.uniform(0.7, 1.6)).clamp(0.001, 0.014)
+    height2 = height2.clamp_min(0.001)
+    thick2 = (end.thickness * b.uniform(0.7, 1.1)).clamp_min(0.0009)
+    rounding = b.uniform(0.0, 1.0)
+    dip = -b.uniform(radians(-3), radians(4)) * b.chance(0.4)
+    dip2 = dip + b.uniform(radians(-8), radians(3)) * b.chance(0.6)
+    dip3 = dip2 - torch.where(b.chance(0.12), 0.0, b.uniform(radians(5), radians(60)))
     lean = b.uniform(radians(-3), radians(5)) * b.chance(0.4)
     lean2 = lean + b.uniform(0.0, radians(10)) * b.chance(0.4)
     lean3 = lean2 + b.uniform(0.0, radians(18)) * b.chance(0.4)
-    for part, side in ((1, 1), (2, -1)):
-        x, y, z = none, side * (outer - thick / 2), none
-        for piece, run, tall, deep, dip, turn in (
-                (0, length - tip - mid, high, thick, down, lean),
-                (1, mid, high2, thick2, down2, lean2),
-                (2, tip, high3, thick2, down3, lean3)):
-            turn = side * turn
-            front = none if piece == 0 else 0.5 * tall
-            b.slab(part, (x - run - 0.4 * tall, y - deep / 2, z - tall / 2),
-                   (x + front, y + deep / 2, z + tall / 2), 0.5 * tall if piece else 0.25 * tall,
-                   round_leg * torch.minimum(deep, tall) / 2, axis=1, pitch=dip, yaw=turn,
-                   pivot=(x, y, z))
-            x, y, z = (x - run * dip.cos() * turn.cos(), y - run * dip.cos() * turn.sin(),
-                       z + run * dip.sin())
+    return length, (
+        LegPiece(length - tip - mid, end.height, end.thickness, rounding, dip, lean),
+        LegPiece(mid, height2, thick2, rounding, dip2, lean2),
+        LegPiece(tip, height3, thick2, rounding, dip3, lean3))
 
-    origin = torch.stack([torch.stack([hinge[0], side * hinge[1], end_z], dim=-1)
-                          for side in (1, -1)], dim=1)
-    # Legs fold until they lie along the front, its pads or the other end piece; those that bend
-    # in meet them sooner.
-    bent_in = torch.atan2(outer - thick / 2 + y, length).clamp_min(0)
-    padded = pads & (end_z - high / 2 < pad_z + pad_high)
-    behind = torch.where(padded, torch.maximum(depth / 2, pad_back), depth / 2)
-    opposite = length > 1.7 * hinge[1]  # reaches the other end piece, which comes out as far back
-    space = torch.where(opposite, torch.minimum(back - behind, none), back - behind)
-    space = space - (thick - outer) - 0.0005
-    room = space / torch.where(space > 0, length, width / 2) - 0.3 * tilt.abs() - bent_in
+
+def _add_legs(b: Builder, end: EndPiece, pieces: tuple[LegPiece, ...]) -> Tensor:
+    """Both legs, each piece at the end of the one before; draws nothing.
+
+    Returns:
+        (n,) y of the right leg's tip in the frame of its hinge, m.
+    """
+    y = b.zeros()
+    for part, side in ((LEFT_LEG, 1), (RIGHT_LEG, -1)):
+        x, y, z = b.zeros(), side * end.leg_y, b.zeros()
+        for i, piece in enumerate(pieces):
+            run, tall, deep, dip = piece.length, piece.height, piece.thickness, piece.dip
+            yaw = side * piece.lean
+            front = 0.5 * tall if i else b.zeros()
+            b.add(part, Slab((x - run - 0.4 * tall, y - deep / 2, z - tall / 2),
+                             (x + front, y + deep / 2, z + tall / 2),
+                             0.5 * tall if i else 0.25 * tall,
+                             piece.rounding * torch.minimum(deep, tall) / 2, axis=1, pitch=dip,
+                             yaw=yaw, pivot=(x, y, z)))
+            x, y, z = (x - run * dip.cos() * yaw.cos(), y - run * dip.cos() * yaw.sin(),
+                       z + run * dip.sin())
+    return y
+
+
+def _upper_limit(b: Builder, front: Front, pads: NosePads, end: EndPiece, length: Tensor,
+                 tip_y: Tensor) -> Tensor:
+    """Draws the largest folding angle (n,), 60 to 100 degrees, rad.
+
+    Legs fold until they lie along the front, its pads or the other end piece. Those that bend in
+    meet them sooner.
+    """
+    half_depth = front.kind.depth / 2
+    bent_in = torch.atan2(end.leg_y + tip_y, length).clamp_min(0)
+    padded = pads.present & (end.z - end.height / 2 < pads.top)
+    behind = torch.where(padded, torch.maximum(half_depth, pads.back), half_depth)
+    opposite = length > 1.7 * end.hinge_y  # reaches the other end piece, which is as far back
+    space = torch.where(opposite, torch.minimum(end.back - behind, b.zeros()), end.back - behind)
+    space = space - (end.thickness - end.outer) - 0.0005
+    room = (space / torch.where(space > 0, length, front.size.width / 2)
+            - 0.3 * front.kind.tilt.abs() - bent_in)
     upper = torch.where(b.chance(0.35), b.uniform(radians(60), radians(85)),
                         b.uniform(radians(85), radians(100)))
-    upper = torch.minimum(upper, radians(90) + room).clamp_min(radians(60))
-    return b.build(get_category('eyeglasses'), origin, upper[:, None].expand(-1, 2), middle=(2,))
+    return torch.minimum(upper, radians(90) + room).clamp_min(radians(60))

@@ -1,114 +1,252 @@
 """Scissors: office, kitchen, nail and children's scissors, tailor's shears; left-handed too.
 
-The pivot stands on the line through the base half's tip; in z, where it may be said to be
-anywhere, in the middle of the other half's box. Seen with the base's tip on -y and z up, that
-half lies on top, as on all right-handed scissors whichever way round they lie.
+The pivot stands on the line through the base half's tip. In z its place is free: it is in the
+middle of the other half's box. Seen with the base's tip on -y and z up, the other half lies on
+top, as on all right-handed scissors whichever way round they lie. Both halves are built in one
+frame: the pivot in the origin, the blades along +x, closed.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import radians
 
 import torch
 from torch import Tensor
 
 from kinediff3d_core.objects.category import get_category
-from kinediff3d_core.simulation.families.builder import Builder
+from kinediff3d_core.simulation.families.builder import Builder, Slab, half_space, ordered, stadium
 from kinediff3d_core.simulation.solids import Instances
+
+
+@dataclass(frozen=True)
+class Blades:
+    """Sizes that both blades share; m, each (n,)."""
+
+    hand: Tensor
+    """1 for right-handed scissors, -1 for left-handed ones, which are mirrored."""
+    length: Tensor
+    root: Tensor
+    """Width at the pivot."""
+    thickness: Tensor
+    play: Tensor
+    """Gap between the blades."""
+    blunt: Tensor
+    """Bool: with a round tip."""
+    tip: Tensor
+    """Width of the tip."""
+    behind: Tensor
+    """How far the blade goes on behind the pivot."""
+    belly: Tensor
+    """x where the back begins to fall to the tip."""
+    bevel: Tensor
+    """Angle of a cut-off tip, rad."""
+    bevelled: Tensor
+
+
+@dataclass(frozen=True)
+class Handles:
+    """Sizes that both handles share; m, each (n,)."""
+
+    fit: Tensor
+    """Factor of the loops' size."""
+    wall: Tensor
+    """Width of a loop's ring."""
+    half_thickness: Tensor
+    edge: Tensor
+    stacked: Tensor
+    """1 where each loop lies on its own side of the cutting plane, 0 where both lie in it."""
+    bolster: Tensor
+    """Bool: the shank is as thick at the pivot as the loop."""
+    apart: Tensor
+    """Gap between the loops in y."""
+    skew: Tensor
+    """Angle between the handles' axis and the blades', rad."""
+    start: Tensor
+    """From the pivot to the loops."""
+    roundness: Tensor
+    """Radius of a loop's corners, as a share of its half width."""
+    fillet: Tensor
+    """Bool: a wide shank."""
+    bigger: Tensor
+    """Bool: the base half has the shorter loop."""
+    equal: Tensor
+    """Bool: both loops have the same length."""
+    stretch: tuple[Tensor, Tensor]
+    """Length of the shorter and of the longer loop, as a multiple of its width."""
+    cap: Tensor
+    """Height of the pivot's cap."""
+    cap_radius: Tensor
+    capped: Tensor
+
+
+@dataclass(frozen=True)
+class Half:
+    """One of the two halves: its part, the side of its handle (1 is +y), and its z direction."""
+
+    part: int
+    side: int
+    face: Tensor
+    """(n,) 1 if it lies above the cutting plane, else -1."""
+
+    def heights(self, near: Tensor, far: Tensor) -> tuple[Tensor, Tensor]:
+        """Lower and upper z (n,) of what is between two distances from the cutting plane, m."""
+        return ordered(self.face * near, self.face * far)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Where a handle's loop lies; m, each (n,)."""
+
+    centre: tuple[Tensor, Tensor]
+    half: tuple[Tensor, Tensor]
+    yaw: Tensor
+    z: Tensor
+    """Middle of its thickness."""
 
 
 def scissors(n: int, generator: torch.Generator, device: torch.device | str) -> Instances:
     """n pairs of scissors, metres."""
     b = Builder(n, generator, device)
-    none = torch.zeros(n, device=device)
-    hand = torch.where(b.chance(0.12), -1.0, 1.0)  # left-handed ones are mirrored
-    blade = b.log_uniform(0.025, 0.165)
-    root = (blade * b.uniform(0.09, 0.26)).clamp(0.005, 0.027)
-    thick = b.log_uniform(0.001, 0.0036)
+    blades = _draw_blades(b)
+    handles = _draw_handles(b, blades)
+    for part, side in ((0, 1), (1, -1)):
+        half = Half(part, side, -side * blades.hand)
+        _add_blade(b, half, blades)
+        loop = _add_loop(b, half, blades, handles)
+        knee = _add_shank(b, half, blades, handles, loop)
+        _add_pivot(b, half, blades, handles, loop, knee)
+    upper = b.uniform(radians(50), radians(100))[:, None]
+    origin = torch.zeros(n, 1, 3, device=device)
+    return b.build(get_category('scissors'), origin, upper, middle=(2,))
+
+
+def _draw_blades(b: Builder) -> Blades:
+    """Draws the length, 25 to 165 mm, the width as a share of it, and the thickness, 1 to 3.6 mm.
+
+    The gap between the blades is 0.1 to 0.6 mm, the tip 0.4 to 5 mm wide, the bevel 12 to 45
+    degrees.
+    """
+    hand = torch.where(b.chance(0.12), -1.0, 1.0)
+    length = b.log_uniform(0.025, 0.165)
+    root = (length * b.uniform(0.09, 0.26)).clamp(0.005, 0.027)
+    thickness = b.log_uniform(0.001, 0.0036)
     play = b.uniform(0.0001, 0.0006)
     blunt = b.chance(0.4)
     tip = torch.where(blunt, b.uniform(0.002, 0.005), b.uniform(0.0004, 0.0015))
     tip = torch.minimum(tip, 0.4 * root)
     behind = root * b.uniform(0.3, 0.7)
-    belly, bevel = blade * b.uniform(0.0, 0.75), b.uniform(radians(12), radians(45))
-    bevelled = b.chance(0.4) & ~blunt
+    belly, bevel = length * b.uniform(0.0, 0.75), b.uniform(radians(12), radians(45))
+    return Blades(hand, length, root, thickness, play, blunt, tip, behind, belly, bevel,
+                  bevelled=b.chance(0.4) & ~blunt)
 
-    # Handles: loops that lie beside each other or on top of each other, skewed on shears.
-    fit = b.uniform(0.75, 1.1) * torch.where(blade < 0.05, b.uniform(0.75, 1.0), 1.0)
+
+def _draw_handles(b: Builder, blades: Blades) -> Handles:
+    """Draws loops that lie beside or on top of each other, skewed by up to 20 degrees on shears.
+
+    Their rings are 2 to 7.5 mm wide and 1.6 to 12 mm thick; the shanks are 12 to 90 mm long.
+    """
+    fit = b.uniform(0.75, 1.1) * torch.where(blades.length < 0.05, b.uniform(0.75, 1.0), 1.0)
     wall = b.log_uniform(0.002, 0.0075)
     metal = b.chance(0.25)
-    loop = torch.where(metal, b.log_uniform(0.0008, 0.0025), b.log_uniform(0.0018, 0.006))
-    loop = torch.maximum(loop, 0.6 * thick)
-    edge = b.uniform(0.0, 1.0) * torch.minimum(loop, wall / 2)
+    thick = torch.where(metal, b.log_uniform(0.0008, 0.0025), b.log_uniform(0.0018, 0.006))
+    thick = torch.maximum(thick, 0.6 * blades.thickness)
+    edge = b.uniform(0.0, 1.0) * torch.minimum(thick, wall / 2)
     stacked = torch.where(b.chance(0.4), 1.0, b.uniform(0.0, 1.0) * b.chance(0.5))
     bolster = b.chance(0.5)
     apart = b.uniform(0.0, 0.006) + b.uniform(0.0, 0.01) * b.chance(0.3)
     skew = b.uniform(radians(-20), radians(20)) * b.chance(0.45)
     start = b.uniform(0.012, 0.05) + b.uniform(0.0, 0.04) * b.chance(0.2)
-    round_loop = torch.where(b.chance(0.25), b.uniform(0.45, 0.8), b.uniform(0.8, 1.0))
+    roundness = torch.where(b.chance(0.25), b.uniform(0.45, 0.8), b.uniform(0.8, 1.0))
     fillet = b.chance(0.35)
-    bigger, twins = b.chance(0.5), b.chance(0.4)
+    bigger, equal = b.chance(0.5), b.chance(0.4)
     stretch = b.uniform(1.0, 1.5), b.uniform(1.1, 2.4)
-    cap, cap_r = b.uniform(0.0004, 0.0022), b.uniform(0.18, 0.45) * root
-    capped = b.chance(0.8)
+    cap, cap_radius = b.uniform(0.0004, 0.0022), b.uniform(0.18, 0.45) * blades.root
+    return Handles(fit, wall, thick, edge, stacked, bolster, apart, skew, start, roundness, fillet,
+                   bigger, equal, stretch, cap, cap_radius, capped=b.chance(0.8))
 
-    for part, side in ((0, 1), (1, -1)):  # side: where the handle is
-        face = -side * hand  # towards which z this half lies
 
-        def heights(near: Tensor, far: Tensor, face: Tensor = face) -> tuple[Tensor, Tensor]:
-            ends = torch.stack([face * near, face * far])
-            return ends.amin(0), ends.amax(0)
+def _add_blade(b: Builder, half: Half, blades: Blades) -> None:
+    """A blade whose back and edge fall to the tip, which lies on the line through the pivot.
 
-        # Blade: back and edge taper towards the tip, which lies on the line through the pivot.
-        back = root * b.uniform(0.5, 0.65)
-        front = root - back
-        low, high = heights(play / 2, play / 2 + thick)
-        y = (-back, front) if side > 0 else (-front, back)
-        b.slab(part, (-behind, y[0], low), (blade, y[1], high), 0.0, 0.0002)
-        b.taper(part, 0.0, side * front, torch.atan2(front, blade), side)
-        b.taper(part, belly, -side * back, torch.atan2(back - tip, blade - belly), -side)
-        b.taper(part, blade, 0.0, bevel, -side, present=bevelled)
-        b.slab(part, (blade - tip, -side * tip / 2 - tip / 2, low),
-               (blade, -side * tip / 2 + tip / 2, high), tip / 2, 0.0002, present=blunt)
+    Draws how wide it is on the back's side of the pivot, as a share of the root.
+    """
+    part, side, length, tip = half.part, half.side, blades.length, blades.tip
+    back = blades.root * b.uniform(0.5, 0.65)
+    front = blades.root - back
+    low, high = half.heights(blades.play / 2, blades.play / 2 + blades.thickness)
+    y = (-back, front) if side > 0 else (-front, back)
+    b.add(part, Slab((-blades.behind, y[0], low), (length, y[1], high), 0.0, 0.0002))
+    b.cut(part, half_space(0.0, side * front, torch.atan2(front, length), side))
+    b.cut(part, half_space(blades.belly, -side * back,
+                           torch.atan2(back - tip, length - blades.belly), -side))
+    b.cut(part, half_space(length, 0.0, blades.bevel, -side), blades.bevelled)
+    b.add(part, Slab((length - tip, -side * tip / 2 - tip / 2, low),
+                     (length, -side * tip / 2 + tip / 2, high), tip / 2, 0.0002), blades.blunt)
 
-        # Loop.
-        long = torch.where(twins | (bigger if part == 0 else ~bigger), stretch[0], stretch[1])
-        sy = b.uniform(0.011, 0.0165) * fit + wall / 2
-        sx = sy * long
-        r = sy * round_loop
-        splay = b.uniform(radians(-6), radians(24)) * b.chance(0.8)
-        spread = (sx - r) * splay.sin().abs() + (sy - r) * splay.cos() + r
-        cx = -(start + sx)
-        cy = side * (spread + apart / 2) - cx * -skew.tan()
-        yaw = -side * splay + skew
-        z0 = face * stacked * (loop + play / 2)
-        low, high = z0 - loop, z0 + loop
-        b.slab(part, (cx - sx, cy - sy, low), (cx + sx, cy + sy, high), r, edge, yaw=yaw,
-               pivot=(cx, cy, 0.0))
-        # Shank: from the pivot over a knee to the loop, thick where it has left the other half;
-        # then the loop's hole.
-        ex, ey = cx + (sx - wall / 2) * yaw.cos(), cy + (sx - wall / 2) * yaw.sin()
-        wide = torch.minimum(wall * b.uniform(1.2, 2.6), 0.9 * root + 0.002)
-        wide = torch.where(fillet, torch.maximum(wide, sy * b.uniform(0.6, 1.0)), wide)
-        at = b.uniform(0.3, 0.8)
-        kx = torch.minimum(ex * at, -1.1 * root)
-        kx = torch.maximum(kx, ex - 0.3 * start)
-        ky = ey * kx / ex + side * b.uniform(-0.1, 0.15) * start
-        axis_y = kx * skew.tan()  # of the pair of handles
-        clear = torch.where(stacked < 1, wide / 2 + 0.0004, -1.0)
-        ky = side * torch.maximum(side * (ky - axis_y), clear) + axis_y
-        b.bar(part, (kx, ky), (ex, ey), wide, low, high, edge=edge)
-        b.slab(part, (cx - sx + wall, cy - sy + wall, none - 0.1),
-               (cx + sx - wall, cy + sy - wall, none + 0.1), round_loop * (sy - wall), cut=True,
-               yaw=yaw, pivot=(cx, cy, 0.0))
-        root_far = torch.where(bolster, torch.maximum(z0 * face + loop, play + thick),
-                               play / 2 + thick)
-        b.bar(part, (none, none), (kx, ky), root * b.uniform(0.7, 1.0),
-              *heights(play / 2, root_far), edge=0.0003)
-        b.slab(part, (-cap_r, -cap_r, heights(root_far - 0.0002, root_far + cap)[0]),
-               (cap_r, cap_r, heights(root_far - 0.0002, root_far + cap)[1]), cap_r, 0.4 * cap,
-               present=capped)
 
-    upper = b.uniform(radians(50), radians(100))[:, None]
-    origin = torch.zeros(n, 1, 3, device=device)
-    return b.build(get_category('scissors'), origin, upper, middle=(2,))
+def _add_loop(b: Builder, half: Half, blades: Blades, handles: Handles) -> Loop:
+    """The outside of a handle's loop.
+
+    Draws its half width, 11 to 16.5 mm before ``fit``, and how far it is splayed, -6 to 24
+    degrees.
+    """
+    side, shorter = half.side, handles.bigger if half.part == 0 else ~handles.bigger
+    long = torch.where(handles.equal | shorter, handles.stretch[0], handles.stretch[1])
+    sy = b.uniform(0.011, 0.0165) * handles.fit + handles.wall / 2
+    sx = sy * long
+    r = sy * handles.roundness
+    splay = b.uniform(radians(-6), radians(24)) * b.chance(0.8)
+    reach_y = (sx - r) * splay.sin().abs() + (sy - r) * splay.cos() + r
+    cx = -(handles.start + sx)
+    cy = side * (reach_y + handles.apart / 2) - cx * -handles.skew.tan()
+    yaw = -side * splay + handles.skew
+    z = half.face * handles.stacked * (handles.half_thickness + blades.play / 2)
+    b.add(half.part, Slab((cx - sx, cy - sy, z - handles.half_thickness),
+                          (cx + sx, cy + sy, z + handles.half_thickness), r, handles.edge,
+                          yaw=yaw, pivot=(cx, cy, 0.0)))
+    return Loop((cx, cy), (sx, sy), yaw, z)
+
+
+def _add_shank(b: Builder, half: Half, blades: Blades, handles: Handles, loop: Loop,
+               ) -> tuple[Tensor, Tensor]:
+    """The shank from a knee to the loop, then the loop's hole.
+
+    Draws the shank's width as a multiple of the ring's, and the knee's place as shares. The knee
+    keeps clear of the other half where the handles overlap in height.
+
+    Returns:
+        x and y (n,) of the knee, m.
+    """
+    side, wall, (cx, cy), (sx, sy) = half.side, handles.wall, loop.centre, loop.half
+    ex, ey = cx + (sx - wall / 2) * loop.yaw.cos(), cy + (sx - wall / 2) * loop.yaw.sin()
+    width = torch.minimum(wall * b.uniform(1.2, 2.6), 0.9 * blades.root + 0.002)
+    width = torch.where(handles.fillet, torch.maximum(width, sy * b.uniform(0.6, 1.0)), width)
+    kx = torch.minimum(ex * b.uniform(0.3, 0.8), -1.1 * blades.root)
+    kx = torch.maximum(kx, ex - 0.3 * handles.start)
+    ky = ey * kx / ex + side * b.uniform(-0.1, 0.15) * handles.start
+    axis_y = kx * handles.skew.tan()
+    clear = torch.where(handles.stacked < 1, width / 2 + 0.0004, -1.0)
+    ky = side * torch.maximum(side * (ky - axis_y), clear) + axis_y
+    z = loop.z - handles.half_thickness, loop.z + handles.half_thickness
+    b.add(half.part, stadium((kx, ky), (ex, ey), width, z, handles.edge))
+    b.cut(half.part, Slab((cx - sx + wall, cy - sy + wall, b.zeros() - 0.1),
+                          (cx + sx - wall, cy + sy - wall, b.zeros() + 0.1),
+                          handles.roundness * (sy - wall), yaw=loop.yaw, pivot=(cx, cy, 0.0)))
+    return kx, ky
+
+
+def _add_pivot(b: Builder, half: Half, blades: Blades, handles: Handles, loop: Loop,
+               knee: tuple[Tensor, Tensor]) -> None:
+    """From the pivot to the knee, thick where there is a bolster; and the pivot's cap.
+
+    Draws the width as a share of the root.
+    """
+    plain = blades.play / 2 + blades.thickness
+    far = torch.where(handles.bolster, torch.maximum(loop.z * half.face + handles.half_thickness,
+                                                     blades.play + blades.thickness), plain)
+    b.add(half.part, stadium((b.zeros(), b.zeros()), knee, blades.root * b.uniform(0.7, 1.0),
+                             half.heights(blades.play / 2, far), edge=0.0003))
+    r = handles.cap_radius
+    low, high = half.heights(far - 0.0002, far + handles.cap)
+    b.add(half.part, Slab((-r, -r, low), (r, r, high), r, 0.4 * handles.cap), handles.capped)

@@ -1,0 +1,163 @@
+"""Training samples of a mesh object: surfaces, signed distances, joints, and noisy views.
+
+They have the layout of :mod:`kinediff3d_core.data.sample_files`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kinediff3d_core.data.mesh_objects import MeshObject
+from kinediff3d_core.data.object_views import cast_object, sample_object_views
+from kinediff3d_core.data.raycasting import raycasting_scene
+from kinediff3d_core.data.sample_files import POINTS
+from kinediff3d_core.data.samples import noisy_clouds, query_points, view_rays
+from kinediff3d_core.data.visible_surface import visible_surface
+from kinediff3d_core.data.winding import fast_winding_number
+from kinediff3d_core.geometry.rigid import transform_points
+from kinediff3d_core.objects.category import CATEGORIES, Category
+from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.simulation.views import box_corners
+
+SURFACE_POINTS, QUERY_POINTS = 4096, 8192
+"""Samples of each part. Chosen: four times what a training step uses, so that steps differ."""
+GRID = 64
+"""Rays of a view along either side of the object's image. Chosen, as in training on families."""
+SHELL = 0.004
+"""Half of the thickness that sheets are given, canonical units: they have no inside. Chosen."""
+SOLID = 0.1
+"""A part is a sheet if a smaller share of the queries near its surface is inside. Chosen."""
+INSIDE = 0.5
+"""Winding numbers above this are inside, as Jacobson et al. (2013) have it."""
+STRETCH = 0.15
+"""Largest logarithm of the factor by which a side of an object is stretched. Chosen."""
+VIEW_TRIES = 3
+"""Views that are drawn for each view that is wanted, at most. Chosen."""
+
+
+def stretched(obj: MeshObject, generator: torch.Generator) -> MeshObject:
+    """The object with each axis of the base frame up to 15 % longer or shorter.
+
+    It is a new object of the category: a line stays a line, so the joints stay where they are.
+
+    Args:
+        generator: on the CPU.
+    """
+    factor = torch.empty(3).uniform_(-STRETCH, STRETCH, generator=generator).exp().double().numpy()
+    joints = []
+    for j in obj.joints:
+        axis = np.array(j.axis) * factor
+        length = float(np.linalg.norm(axis))
+        x, y, z = (axis / length).tolist()
+        scale = length if j.joint_type == 'prismatic' else 1.0
+        joints.append(replace(j, axis=(x, y, z), lower=j.lower * scale, upper=j.upper * scale))
+    return replace(obj, joints=tuple(joints), origin=obj.origin * factor,
+                   meshes=tuple(Mesh(m.vertices * factor, m.faces) for m in obj.meshes))
+
+
+def import_object(obj: MeshObject, views: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """Tensors of :mod:`kinediff3d_core.data.sample_files` from one object.
+
+    Args:
+        obj: of a known category.
+        views: number of views.
+        generator: on the CPU.
+
+    Raises:
+        ValueError: a part without area, or an object that no view shows.
+    """
+    spec = CATEGORIES[obj.category]
+    K, J, own = len(spec.parts), len(spec.joints), len(obj.joints)
+    out = {'surface': torch.zeros(K, SURFACE_POINTS, 3), 'query': torch.zeros(K, QUERY_POINTS, 3),
+           'distance': torch.zeros(K, QUERY_POINTS), 'bounds': torch.zeros(K, 2, 3),
+           'origin': torch.zeros(J, 3), 'axis': torch.tensor([j.axis for j in spec.joints]),
+           'exists': torch.arange(K) <= own}
+    out['origin'][:own] = torch.from_numpy(obj.origin)
+    out['axis'][:own] = torch.from_numpy(obj.axis)
+    for k, mesh in enumerate(obj.meshes):
+        try:
+            for name, value in part_samples(mesh, spec, generator).items():
+                out[name][k] = value
+        except ValueError as error:
+            raise ValueError(f'{obj.name}, part {obj.parts[k]!r}: {error}') from error
+    return out | _view_samples(obj, spec, views, generator)
+
+
+def part_samples(mesh: Mesh, category: Category, generator: torch.Generator) -> dict[str, Tensor]:
+    """Samples of one part in its frame, m.
+
+    Distances are to what can be seen from outside. Their sign is that of the winding number, which
+    holes in the mesh hardly change. Sheets become shells of the thickness ``2 * SHELL``.
+
+    Args:
+        mesh: of the part in its frame, m.
+        generator: on the CPU.
+
+    Returns:
+        ``surface`` (4096, 3), ``query`` (8192, 3), ``distance`` (8192,) and ``bounds`` (2, 3).
+
+    Raises:
+        ValueError: the mesh has no area.
+    """
+    seed = int(torch.randint(2**31, (1,), generator=generator))
+    points, visible, _ = visible_surface(mesh, SURFACE_POINTS, np.random.default_rng(seed))
+    pick = torch.randperm(len(points), generator=generator)
+    surface = torch.from_numpy(points)[pick[torch.arange(SURFACE_POINTS) % len(pick)]].float()
+    box = torch.from_numpy(np.array([mesh.vertices.min(0), mesh.vertices.max(0)])).float()
+    query = query_points(surface[None], box[None], QUERY_POINTS, category.scale, generator)[0]
+    scene = raycasting_scene([visible])
+    distance = torch.from_numpy(scene.compute_distance(query.numpy()).numpy())
+    inside = _is_inside(mesh, box, query)
+    signed = torch.where(inside, -distance, distance)
+    if float(inside[:QUERY_POINTS // 2].float().mean()) < SOLID:
+        shell = SHELL * category.scale
+        signed = torch.where(inside, signed, distance - shell)
+        box = box + torch.tensor([[-shell], [shell]])
+    return {'surface': surface, 'query': query, 'distance': signed, 'bounds': box}
+
+
+def _is_inside(mesh: Mesh, box: Tensor, points: Tensor) -> Tensor:
+    """Whether (N,) bool points (N, 3) are inside a mesh with the box (2, 3), m."""
+    in_box = ((points > box[0]) & (points < box[1])).all(-1)
+    inside = torch.zeros(len(points), dtype=torch.bool)
+    winding = fast_winding_number(mesh, points[in_box].double().numpy())
+    inside[in_box] = torch.from_numpy(np.abs(winding) > INSIDE)
+    return inside
+
+
+def _view_samples(obj: MeshObject, category: Category, views: int, generator: torch.Generator,
+                  ) -> dict[str, Tensor]:
+    """Clouds (views, POINTS, 3), m, with camera poses and joint states.
+
+    Views that show too little of the object are left out; others are repeated instead.
+    """
+    good: list[tuple[Tensor, Tensor, Tensor]] = []
+    corners = box_corners(torch.from_numpy(obj.bounds).float())
+    for q, T in _candidate_views(obj, views, generator):
+        poses = obj.part_poses(q, T)
+        rays = view_rays(transform_points(poses, corners).flatten(0, 1)[None], GRID)
+        depth, part = cast_object(obj, poses, rays[0])
+        cloud, valid = noisy_clouds(rays, depth[None], part[None], POINTS, generator)
+        if bool(valid):
+            good.append((cloud[0], T, q))
+        if len(good) == views:
+            break
+    if not good:
+        raise ValueError(f'{obj.name}: no view of it shows enough points; is its size right?')
+    rows = [good[i % len(good)] for i in range(views)]
+    points, T, q = (torch.stack(x) for x in zip(*rows, strict=True))
+    positions = torch.zeros(views, len(category.joints))
+    positions[:, :q.shape[1]] = q
+    return {'points': points, 'T_camera_base': T, 'q': positions}
+
+
+def _candidate_views(obj: MeshObject, n: int, generator: torch.Generator,
+                     ) -> Iterator[tuple[Tensor, Tensor]]:
+    """Training views q (J,), T_camera_base (4, 4), n at a time."""
+    for _ in range(VIEW_TRIES):
+        yield from zip(*sample_object_views(obj, generator, n, train=True), strict=True)
