@@ -33,7 +33,7 @@ ROWS = {'rot_err_deg': 'rotation', 'trans_err_m': 'translation', 'joint_state_er
 SOURCES = {'procedural': 'procedural, unseen', 'objects': 'third-party'}
 
 
-def before(noted: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def earlier_notes(noted: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Notes of the weights that training started from, and of those before them."""
     while noted := noted.get('before') or {}:
         yield noted
@@ -81,7 +81,7 @@ def card(category: str, folder: Path, summaries: Mapping[str, Summary]) -> str:
                      f'{n.get("seconds", "?")} s on one {n.get("device", "?")}, '
                      f'seed {n.get("seed", "?")}'
                      + ''.join(f', after {b.get("steps", "?")} steps of {b.get("batch", "?")}'
-                               for b in before(n))])
+                               for b in earlier_notes(n))])
     if folder.parent == SHIPPED:
         rows.append(['how', 'sixteen stages shared the GPU; docs/training.md, "The shipped '
                      'weights", says what came before'])

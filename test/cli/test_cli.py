@@ -112,15 +112,16 @@ def test_arguments_of_the_rest(tmp_path, capsys):
     assert 'not above 0' in refused(capsys, 'demo', '--seconds', 0)
 
 
-def test_train_hands_its_arguments_on(tmp_path, monkeypatch):
+def test_train_passes_its_options_on(tmp_path, monkeypatch):
     from kinediff3d_core.training import run
+    from kinediff3d_core.training.config import TrainingConfig
 
-    seen = {}
-    monkeypatch.setattr(run, 'train', lambda *a, **k: seen.update(a=a, **k))
+    calls = []
+    monkeypatch.setattr(run, 'train', lambda *arguments: calls.append(arguments))
     assert main.main(['train', 'all', '--category', 'laptop', '--steps', '7', '--out',
                      str(tmp_path)]) == 0
-    assert seen['a'] == (('shape', 'pose', 'latent'), ['laptop'], tmp_path)
-    assert (seen['steps'], seen['seed'], seen['device'], seen['seconds']) == (7, 0, 'cpu', None)
+    assert calls == [(('shape', 'pose', 'latent'), ['laptop'], tmp_path,
+                      TrainingConfig(steps=7))]
 
 
 def test_demo_without_ros_says_so(monkeypatch, capsys):
