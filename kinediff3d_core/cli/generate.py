@@ -131,19 +131,20 @@ def _draw_states(path: Path, decoder: Sequence[Mesh], chain: Sequence[Mesh], tru
     """Decoder, chain and truth at one state, side by side in the base frame."""
     import numpy as np
 
-    from kinediff3d_core.evaluation.metrics import moved_mesh, part_poses
+    from kinediff3d_core.evaluation.metrics import part_poses
+    from kinediff3d_core.objects.estimate import transform_mesh
     from kinediff3d_core.visualization.preview import write_panels
     from kinediff3d_core.visualization.rendering import PART_COLOURS, Scene, render, side_view
 
     rows: list[tuple[str, Sequence[Mesh]]] = [('decoder', decoder), ('kinematic chain', chain)]
     if truth is not None and truth.surfaces is not None:
-        rows.append(('truth', [moved_mesh(T, s.mesh) for T, s in
+        rows.append(('truth', [transform_mesh(T, s.mesh) for T, s in
                                zip(part_poses(truth, np.array(state)), truth.surfaces,
                                    strict=True)]))
     T = np.eye(4)
     T[:3, :3] = [[0, -1, 0], [0, 0, -1], [1, 0, 0]]
     T[:3, 3] = (0.0, 0.0, 2.0)
-    shown = [(name, tuple(moved_mesh(T, m) for m in meshes)) for name, meshes in rows]
+    shown = [(name, tuple(transform_mesh(T, m) for m in meshes)) for name, meshes in rows]
     view = side_view(np.concatenate([m.vertices for _, meshes in shown for m in meshes]), T,
                      np.array([0.0, 1.0, 0.0]))
     panels = []

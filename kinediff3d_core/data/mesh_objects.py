@@ -26,7 +26,7 @@ from kinediff3d_core.data.winding import winding_number
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.geometry.kinematics import Joint, forward_kinematics
 from kinediff3d_core.objects.category import CATEGORIES, Category
-from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.objects.estimate import Mesh, transform_mesh
 from kinediff3d_core.simulation.render import pixel_rays
 from kinediff3d_core.simulation.solids import Instances
 from kinediff3d_core.simulation.views import sample_views
@@ -374,9 +374,8 @@ def render_object(obj: MeshObject, q: Tensor, T_camera_base: Tensor, intrinsics:
 def cast_object(obj: MeshObject, poses: Tensor, rays: Tensor) -> tuple[Tensor, Tensor]:
     """Depths (...) and parts (...) along rays (..., 3), z = 1, of an object whose parts stand at
     poses (K, 4, 4), camera frame, m; as :func:`render_object`."""
-    scene = raycasting_scene([Mesh(m.vertices @ T[:3, :3].T + T[:3, 3], m.faces)
-                              for m, T in zip(obj.meshes, poses.double().cpu().numpy(),
-                                              strict=True)])
+    scene = raycasting_scene([transform_mesh(T, m) for m, T in zip(
+        obj.meshes, poses.double().cpu().numpy(), strict=True)])
     ways = rays.float().cpu().numpy()
     hit = scene.cast_rays(np.concatenate([np.zeros_like(ways), ways], axis=-1))
     depth = torch.from_numpy(hit['t_hit'].numpy())

@@ -35,7 +35,6 @@ from kinediff3d_core.evaluation.metrics import (
     draw_points,
     generation_metrics,
     mode_metrics,
-    moved_mesh,
     pose_metrics,
     shape_metrics,
     statistics,
@@ -47,7 +46,12 @@ from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.inference.meshing import extract_mesh
 from kinediff3d_core.io.files import write_text
 from kinediff3d_core.objects.category import CATEGORIES, Category, get_category
-from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh, NoEstimate
+from kinediff3d_core.objects.estimate import (
+    ArticulatedEstimate,
+    Mesh,
+    NoEstimate,
+    transform_mesh,
+)
 from kinediff3d_core.simulation.families import FAMILIES, held_out_generator, sample_instances
 from kinediff3d_core.simulation.render import render_depth, with_used_slots
 from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
@@ -372,7 +376,8 @@ def write_case(folder: Path, sample: Sample, estimate: ArticulatedEstimate, erro
     folder.mkdir(parents=True, exist_ok=True)
     truth = sample.truth
     meshes = None if truth.surfaces is None else [
-        moved_mesh(T, s.mesh) for T, s in zip(truth.T_camera_part, truth.surfaces, strict=True)]
+        transform_mesh(T, s.mesh)
+        for T, s in zip(truth.T_camera_part, truth.surfaces, strict=True)]
     draw_preview(estimate, folder / 'preview.png', meshes,
                  f'{sample.name}: rotation error {error:.1f}°', truth.T_camera_part[0])
     write_inputs(folder, sample)

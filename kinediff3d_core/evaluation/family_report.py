@@ -29,10 +29,11 @@ from kinediff3d_core.data.mesh_objects import (
 )
 from kinediff3d_core.data.raycasting import import_open3d
 from kinediff3d_core.evaluation.evaluate import draft_mesh
-from kinediff3d_core.evaluation.metrics import SAMPLES, bounding_radius, chamfer, moved_mesh
+from kinediff3d_core.evaluation.metrics import SAMPLES, bounding_radius, chamfer
+from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.io.files import write_text
 from kinediff3d_core.objects.category import CATEGORIES, get_category
-from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.objects.estimate import Mesh, transform_mesh
 from kinediff3d_core.simulation.families import (
     FAMILIES,
     TEST_SEED_OFFSET,
@@ -172,7 +173,7 @@ def object_cloud(obj: MeshObject, n: int, rng: np.random.Generator) -> Array:
     area = np.array([a for _, _, a in seen])
     counts = rng.multinomial(n, area / area.sum())
     return np.concatenate([
-        points[rng.choice(len(points), m, replace=m > len(points))] @ T[:3, :3].T + T[:3, 3]
+        transform_points(T, points[rng.choice(len(points), m, replace=m > len(points))])
         for (points, _, _), m, T in zip(seen, counts, poses, strict=True)])
 
 
@@ -225,7 +226,7 @@ def instance_meshes(instances: Instances, row: int, share: float) -> dict[int, M
     one = instances[row:row + 1]
     q = one.lower + share * (one.upper - one.lower)
     poses = one.part_poses(q, torch.eye(4)[None])[0].double().numpy()
-    return {k: moved_mesh(poses[k], draft_mesh(one, k))
+    return {k: transform_mesh(poses[k], draft_mesh(one, k))
             for k in torch.nonzero(one.exists[0])[:, 0].tolist()}
 
 
@@ -234,7 +235,7 @@ def object_meshes(obj: MeshObject, share: float) -> dict[int, Mesh]:
     q = torch.from_numpy(obj.lower + share * (obj.upper - obj.lower)).double()
     poses = obj.part_poses(q, torch.eye(4, dtype=torch.float64)).numpy()
     names = CATEGORIES[obj.category].parts
-    return {names.index(name): moved_mesh(T, mesh)
+    return {names.index(name): transform_mesh(T, mesh)
             for name, T, mesh in zip(obj.parts, poses, obj.meshes, strict=True)}
 
 

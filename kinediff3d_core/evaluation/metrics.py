@@ -15,7 +15,9 @@ import numpy as np
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 
 from kinediff3d_core.data.raycasting import raycasting_scene
-from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh
+from kinediff3d_core.geometry.kinematics import Joint, poses_in_base
+from kinediff3d_core.geometry.rigid import rotation_angle, transform_points
+from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh, transform_mesh
 
 SAMPLES = 30_000
 """Points drawn on a surface for one Chamfer distance."""
@@ -238,56 +240,24 @@ def point_triangle_distance(p: Array, corner: Array) -> Array:
     return np.where(inside, np.abs(height), best)
 
 
-def move(T: Array, p: Array) -> Array:
-    """Points (N, 3) mapped by T (4, 4)."""
-    return np.asarray(p @ T[:3, :3].T + T[:3, 3])
-
-
-def moved_mesh(T: Array, mesh: Mesh) -> Mesh:
-    """A mesh mapped by T (4, 4)."""
-    return Mesh(move(T, np.asarray(mesh.vertices, dtype=np.float64)), mesh.faces)
-
-
 def part_poses(truth: Truth, positions: Array) -> list[Array]:
     """T_base_part (4, 4) of every part of the true object at joint positions (J,)."""
-    return _poses(len(truth.part_names), truth.joint_types, truth.parents, truth.children,
-                  truth.origin, truth.axis, positions)
+    joints = [Joint(*joint, (0.0, 0.0, 1.0), 0.0, 0.0) for joint in zip(
+        truth.joint_names, truth.joint_types, truth.parents, truth.children, strict=True)]
+    return list(poses_in_base(joints, positions, truth.origin, truth.axis))
 
 
 def estimated_part_poses(estimate: ArticulatedEstimate, positions: Mapping[str, float],
                          ) -> list[Array]:
     """T_base_part (4, 4) of every part of an estimate at joint positions by joint name."""
-    names = [p.name for p in estimate.parts]
-    joints = estimate.joints
-    return _poses(
-        len(names), [j.joint_type for j in joints], [names.index(j.parent) for j in joints],
-        [names.index(j.child) for j in joints], np.array([j.origin for j in joints]),
-        np.array([j.axis for j in joints]),
-        np.array([positions.get(j.name, j.position) for j in joints]))
-
-
-def _poses(count: int, types: Sequence[str], parents: Sequence[int], children: Sequence[int],
-           origin: Array, axis: Array, positions: Array) -> list[Array]:
-    poses = [np.eye(4) for _ in range(count)]
-    for i, (kind, parent, child) in enumerate(zip(types, parents, children, strict=True)):
-        local = np.eye(4)
-        d = np.asarray(axis[i], dtype=np.float64)
-        d = d / np.linalg.norm(d)
-        local[:3, 3] = origin[i]
-        if kind == 'prismatic':
-            local[:3, 3] += positions[i] * d
-        else:
-            K = np.array([[0, -d[2], d[1]], [d[2], 0, -d[0]], [-d[1], d[0], 0]])
-            q = float(positions[i])
-            local[:3, :3] = np.eye(3) + np.sin(q) * K + (1 - np.cos(q)) * K @ K
-        poses[child] = poses[parent] @ local
-    return poses
+    poses = estimate.part_poses_at(np.array([positions.get(j.name, j.position)
+                                             for j in estimate.joints]))
+    return [poses[p.name] for p in estimate.parts]
 
 
 def angle_deg(R: Array) -> float:
-    """Angle of a rotation (3, 3); accurate near zero, where the arc cosine is not."""
-    sine = np.linalg.norm([R[2, 1] - R[1, 2], R[0, 2] - R[2, 0], R[1, 0] - R[0, 1]]) / 2
-    return degrees(float(np.arctan2(sine, (np.trace(R) - 1) / 2)))
+    """Angle of a rotation (3, 3), degrees."""
+    return degrees(float(rotation_angle(np.eye(3), R)))
 
 
 def line_distance(p: Array, u: Array, q: Array, v: Array) -> float:
@@ -331,8 +301,9 @@ def pose_metrics(estimate: ArticulatedEstimate, truth: Truth) -> dict[str, float
         u, v = u / np.linalg.norm(u), v / np.linalg.norm(v)
         angles.append(degrees(float(np.arctan2(np.linalg.norm(np.cross(u, v)), u @ v))))
         if truth.joint_types[i] != 'prismatic':
-            p = move(T_true, truth.origin[i])
-            distances.append(line_distance(p, u, move(T_est, np.asarray(joint.origin)), v))
+            p = transform_points(T_true, truth.origin[i:i + 1])[0]
+            pivot = transform_points(T_est, np.asarray(joint.origin)[None])[0]
+            distances.append(line_distance(p, u, pivot, v))
     out = {'rot_err_deg': _mean(rotations), 'trans_err_m': _mean(shifts),
            'joint_state_err': _mean(states), 'axis_err_deg': _mean(angles)}
     if 'prismatic' not in truth.joint_types:
@@ -393,7 +364,7 @@ def generation_metrics(meshes_in_base: Sequence[Mesh], names: Sequence[str],
     by_name = dict(zip(truth.joint_names, positions.tolist(), strict=True))
     placed = dict(zip([p.name for p in estimate.parts],
                       estimated_part_poses(estimate, by_name), strict=True))
-    surfaces = {name: Surface(moved_mesh(np.linalg.inv(placed[name]), mesh))
+    surfaces = {name: Surface(transform_mesh(np.linalg.inv(placed[name]), mesh))
                 for name, mesh in zip(names, meshes_in_base, strict=True)}
     return _compare(truth, positions, _radius(truth, positions), surfaces, placed, rng, samples,
                     parts)
@@ -440,7 +411,7 @@ def _distance(surfaces: Sequence[Surface], poses: Sequence[Array], p: Array, mos
     """
     best = np.full(len(p), np.inf)
     for surface, T in zip(surfaces, poses, strict=True):
-        local = move(np.linalg.inv(T), p)
+        local = transform_points(np.linalg.inv(T), p)
         low, high = surface.box
         apart = np.maximum(np.maximum(low - local, local - high), 0)
         near = np.linalg.norm(apart, axis=-1) <= np.minimum(most, best) + 1e-6
@@ -452,8 +423,8 @@ def _distance(surfaces: Sequence[Surface], poses: Sequence[Array], p: Array, mos
 def _radius(truth: Truth, positions: Array) -> float:
     assert truth.surfaces is not None
     return bounding_radius(np.concatenate([
-        move(T, s.hull) for T, s in zip(part_poses(truth, positions), truth.surfaces,
-                                        strict=True)]))
+        transform_points(T, s.hull) for T, s in zip(part_poses(truth, positions), truth.surfaces,
+                                                    strict=True)]))
 
 
 def draw_points(surfaces: Sequence[Surface], poses: Sequence[Array], n: int,
@@ -461,7 +432,7 @@ def draw_points(surfaces: Sequence[Surface], poses: Sequence[Array], n: int,
     """n points (n, 3) over several surfaces, shared out by area, each mapped by its pose."""
     weight = np.array([s.weight for s in surfaces])
     counts = rng.multinomial(n, weight / weight.sum())
-    return np.concatenate([move(T, s.sample(int(c), rng))
+    return np.concatenate([transform_points(T, s.sample(int(c), rng))
                            for s, T, c in zip(surfaces, poses, counts, strict=True)])
 
 

@@ -26,11 +26,10 @@ from kinediff3d_core.evaluation.evaluate import (
     read_all_records,
 )
 from kinediff3d_core.evaluation.family_report import CELL, write_sheet
-from kinediff3d_core.evaluation.metrics import moved_mesh
 from kinediff3d_core.geometry.kinematics import forward_kinematics
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.networks.checkpoints import trained_categories
-from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.objects.estimate import Mesh, transform_mesh
 from kinediff3d_core.simulation.families import held_out_generator, sample_instances
 from kinediff3d_core.simulation.views import joint_range
 from kinediff3d_core.training.pool import sample_shapes
@@ -46,7 +45,7 @@ def posed_parts(pipeline: Pipeline, z: Tensor, q: Tensor) -> tuple[Mesh, ...]:
     poses = forward_kinematics(c.joints, torch.eye(4, dtype=torch.float64), q.double(),
                                field.origin[0].double() * c.scale,
                                pipeline.shape.axis.double())[field.exists[0] > 0].numpy()
-    return tuple(Mesh(m.vertices @ T[:3, :3].T + T[:3, 3], m.faces)
+    return tuple(transform_mesh(T, m)
                  for m, T in zip(pipeline.meshes(field), poses, strict=True))
 
 
@@ -54,7 +53,7 @@ def draw_row(objects: Sequence[tuple[str, tuple[Mesh, ...]]], out: Path, title: 
     """Objects in the base's frame, one beside the other, all from one viewpoint."""
     # A camera in front of the object, level with it: z of the picture along -x of the base.
     T = np.array([[0.0, 1, 0, 0], [0, 0, -1, 0], [-1, 0, 0, 1.5], [0, 0, 0, 1]])
-    moved = [(name, tuple(Mesh(m.vertices @ T[:3, :3].T + T[:3, 3], m.faces) for m in meshes))
+    moved = [(name, tuple(transform_mesh(T, m) for m in meshes))
              for name, meshes in objects]
     everything = np.concatenate([m.vertices for _, meshes in moved for m in meshes])
     view = side_view(everything, T, width=300, height=260)
@@ -126,7 +125,7 @@ def draw_view(pipeline: Pipeline, index: int, seed: int, title: str,
     estimate = ours(pipeline, sample, True, seed)
     one = sample_instances(name, 1, held_out_generator(seed * SAMPLES_A_SEED + index))
     there = torch.nonzero(one.exists[0])[:, 0].tolist()
-    truth = tuple(moved_mesh(T, draft_mesh(one, k))
+    truth = tuple(transform_mesh(T, draft_mesh(one, k))
                   for k, T in zip(there, sample.truth.T_camera_part, strict=True))
     points, _, found, true = (image for _, image in draw_panels(
         estimate, truth, sample.truth.T_camera_part[0], *CELL))

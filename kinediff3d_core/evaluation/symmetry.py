@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from kinediff3d_core.evaluation.metrics import Surface, Truth, move, moved_mesh, pose_metrics
-from kinediff3d_core.objects.estimate import ArticulatedEstimate
+from kinediff3d_core.evaluation.metrics import Surface, Truth, pose_metrics
+from kinediff3d_core.geometry.rigid import transform_points
+from kinediff3d_core.objects.estimate import ArticulatedEstimate, transform_mesh
 
 Array = np.ndarray[Any, Any]
 
@@ -49,8 +50,8 @@ def swapped(truth: Truth) -> Truth:
         surfaces = (_moved(surfaces[1], into[0]), _moved(surfaces[0], into[1]))
     return replace(truth, T_camera_part=poses, surfaces=surfaces,
                    origin=(np.linalg.inv(poses[0]) @ poses[1])[None, :3, 3],
-                   centres=np.stack([move(into[0], truth.centres[1]),
-                                     move(into[1], truth.centres[0])]))
+                   centres=np.stack([transform_points(T, truth.centres[i:i + 1])[0]
+                                     for T, i in zip(into, (1, 0), strict=True)]))
 
 
 def nearest(estimate: ArticulatedEstimate, truth: Truth) -> Truth:
@@ -60,5 +61,5 @@ def nearest(estimate: ArticulatedEstimate, truth: Truth) -> Truth:
 
 def _moved(surface: Surface, T: Array) -> Surface:
     """A surface after T (4, 4)."""
-    return Surface(moved_mesh(T, surface.mesh),
-                   None if surface.pool is None else move(T, surface.pool), surface.area)
+    pool = None if surface.pool is None else transform_points(T, surface.pool)
+    return Surface(transform_mesh(T, surface.mesh), pool, surface.area)

@@ -22,7 +22,7 @@ from kinediff3d_core.diffusion.ddpm import sample_ancestral, sample_ddim
 from kinediff3d_core.diffusion.ve_sde import sample_fixed, sample_rk45
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.geometry.kinematics import joint_units
-from kinediff3d_core.geometry.rigid import to_part_frames
+from kinediff3d_core.geometry.rigid import shift_covariance, to_part_frames
 from kinediff3d_core.inference import refinement, residuals
 from kinediff3d_core.inference.cuda_graphs import Graphs
 from kinediff3d_core.inference.hypotheses import (
@@ -37,11 +37,7 @@ from kinediff3d_core.inference.hypotheses import (
 )
 from kinediff3d_core.inference.meshing import extract_mesh
 from kinediff3d_core.inference.presets import PRESETS, Preset
-from kinediff3d_core.inference.uncertainty import (
-    accuracy_probability,
-    fit_confidence,
-    shift_covariance,
-)
+from kinediff3d_core.inference.uncertainty import accuracy_probability, fit_confidence
 from kinediff3d_core.networks.checkpoints import (
     CovarianceScale,
     load_covariance_scale,
@@ -58,14 +54,18 @@ from kinediff3d_core.objects.estimate import (
     Mode,
     NoEstimate,
     PartEstimate,
+    transform_mesh,
 )
-from kinediff3d_core.observation.cloud import ObjectCloud, object_cloud
+from kinediff3d_core.observation.cloud import (
+    ObjectCloud,
+    filter_points,
+    object_cloud,
+    remove_outliers,
+    require_points,
+)
 from kinediff3d_core.observation.free_space import Observation, observe
 from kinediff3d_core.observation.segmentation import segment_object
 
-MAX_POINTS = 4_000_000
-MIN_POINTS = 100
-"""Fewer observed points than this do not fix an object's pose."""
 MAX_RESIDUAL = 0.05
 """Largest mean distance of the cloud to the posed surface that is still an answer, canonical."""
 DRAWN_SHARE = 0.1
@@ -273,8 +273,9 @@ class Pipeline:
         poses = [at[p.name] for p in estimate.parts]
         held = [p.mesh for p in estimate.parts]
         chain = [m if m is not None else d for m, d in zip(held, decoded, strict=True)]
-        return Generated(given, tuple(_posed(m, T) for m, T in zip(decoded, poses, strict=True)),
-                         tuple(_posed(m, T) for m, T in zip(chain, poses, strict=True)))
+        return Generated(given, *(
+            tuple(transform_mesh(T, m) for m, T in zip(meshes, poses, strict=True))
+            for meshes in (decoded, chain)))
 
     def _sample_states(self, clouds: Tensor, generator: torch.Generator) -> State:
         """Regressed states of each choice of points, then samples of the score model, in turn."""
@@ -507,27 +508,8 @@ def cloud_of(points: np.ndarray | ObjectCloud | None, depth: np.ndarray | None,
         cloud = found.points
     else:
         found = ObjectCloud.of(cast(np.ndarray | ObjectCloud, points))
-        cloud = np.asarray(found.points, dtype=np.float32)
-        if cloud.ndim != 2 or cloud.shape[1] != 3:
-            raise ValueError(f'points must be (N, 3), got {cloud.shape}')
-        if len(cloud) > MAX_POINTS:
-            raise ValueError(f'{len(cloud)} points are more than {MAX_POINTS}; downsample')
-        cloud = cloud[np.isfinite(cloud).all(1) & (cloud[:, 2] > 0)]
-    cloud = remove_outliers(cloud)
-    if len(cloud) < MIN_POINTS:
-        raise NoEstimate(f'{len(cloud)} points on the object, at least {MIN_POINTS} are '
-                         'needed; move closer or check the mask')
-    return ObjectCloud(cloud, found.others)
-
-
-def remove_outliers(cloud: np.ndarray) -> np.ndarray:
-    """Points whose depth is within reach of the middle half's: background in the mask goes."""
-    if len(cloud) < MIN_POINTS:
-        return cloud
-    low, middle, high = np.percentile(cloud[:, 2], (10, 50, 90))
-    reach = 1.5 * max(high - low, 0.05)
-    kept: np.ndarray = cloud[np.abs(cloud[:, 2] - middle) < reach]
-    return kept
+        cloud = filter_points(found.points)
+    return ObjectCloud(require_points(remove_outliers(cloud)), found.others)
 
 
 def _of_round(values: Sequence[int], i: int) -> int:
@@ -547,7 +529,3 @@ def _metric(T: Tensor, scale: float) -> np.ndarray:
     out: np.ndarray = T.double().cpu().numpy().copy()
     out[:3, 3] *= scale
     return out
-
-
-def _posed(mesh: Mesh, T: np.ndarray) -> Mesh:
-    return Mesh(mesh.vertices @ T[:3, :3].T + T[:3, 3], mesh.faces)

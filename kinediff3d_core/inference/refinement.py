@@ -16,17 +16,16 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from kinediff3d_core.geometry.kinematics import joint_units
+from kinediff3d_core.geometry.kinematics import joint_units, motion_jacobian
 from kinediff3d_core.geometry.rigid import (
-    cross_vector,
     make_transform,
     rotation_from_vector,
     transform_points,
+    vector_from_rotation,
 )
 from kinediff3d_core.inference.residuals import (
     CLIP,
     layout_jacobian,
-    motion_jacobian,
     part_poses,
     union_distance,
 )
@@ -51,12 +50,7 @@ def motion(start: State, end: State, centre: Tensor) -> Tensor:
     T, T0 = end.T_camera_base, start.T_camera_base
     R = T[..., :3, :3] @ T0[..., :3, :3].transpose(-1, -2)
     rho = T[..., :3, 3] - centre - (R @ (T0[..., :3, 3] - centre)[..., None])[..., 0]
-    # The rotation vector: a fifth of roma's work, and as exact short of half a turn.
-    skew = cross_vector(R)
-    sine = skew.norm(dim=-1, keepdim=True)
-    cosine = (R.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True) - 1) / 2
-    turn = skew * (torch.atan2(sine, cosine) / sine.clamp_min(1e-9))
-    return torch.cat([rho, turn, end.q - start.q], dim=-1)
+    return torch.cat([rho, vector_from_rotation(R), end.q - start.q], dim=-1)
 
 
 def limit_joints(net: KAVAE, state: State) -> State:
@@ -178,7 +172,8 @@ def _descend(net: KAVAE, field: Field, state: State, seen: Observation, surface:
             (there, at), (g, og), (part, surface_part)))
         # A point stands still while the part moves: the distance changes by minus the gradient.
         sign = torch.cat([on.float().neg(), on_surface_sign], dim=1)[..., None]
-        J = motion_jacobian(net, poses, x.axis, seen.centroid, where, g, part) * sign
+        J = motion_jacobian(net.category.joints, poses, x.axis, seen.centroid, where, g,
+                            part) * sign
         if codes is not None:
             J_layout = layout_jacobian(net, shape, poses, where, g, part) * sign
             J = torch.cat([J, J_layout @ to_layout], dim=-1)

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kinediff3d_core.geometry.kinematics import forward_kinematics
-from kinediff3d_core.geometry.rigid import (
-    to_part_frames,
-    transform_points,
-)
+from kinediff3d_core.geometry.kinematics import forward_kinematics, kinematic_tree
+from kinediff3d_core.geometry.rigid import to_part_frames, transform_points
 from kinediff3d_core.inference.cuda_graphs import Graphs
 from kinediff3d_core.networks.kavae import KAVAE, Field
 from kinediff3d_core.networks.score import State
-from kinediff3d_core.objects.category import Category
 from kinediff3d_core.observation.free_space import Observation, free_distance
 
 CLIP = 0.08
@@ -106,24 +99,6 @@ def fit_score(net: KAVAE, field: Field, state: State, seen: Observation, surface
     return residual + intrusion + 0.5 * outside.clamp_max(clip).mean((1, 2)), residual
 
 
-def motion_jacobian(net: KAVAE, poses: Tensor, axis: Tensor, centre: Tensor, points: Tensor,
-              gradient: Tensor, part: Tensor) -> Tensor:
-    """d(value at a point carried by its part) / d(twist about ``centre``, q): (H, N, 6 + J).
-
-    A part moves with velocity rho + phi x (p - c) by the base's twist and with a x (p - pivot)
-    (revolute) or a (prismatic) by each joint above it in the tree.
-    """
-    tree = _tree(net.category, points.device)
-    a = (poses.index_select(1, tree.parents)[..., :3, :3] @ axis[..., None])[..., 0][:, None]
-    if tree.turning is not None:
-        pivots = poses.index_select(1, tree.children)[:, None, :, :3, 3]
-        lever = points[..., None, :] - pivots
-        a = torch.where(tree.turning, torch.linalg.cross(a.expand_as(lever), lever), a)
-    along = (a * gradient[..., None, :]).sum(-1)
-    return torch.cat([gradient, torch.linalg.cross(points - centre, gradient),
-                      tree.carried[part] * along], dim=-1)
-
-
 def layout_jacobian(net: KAVAE, field: Field, poses: Tensor, points: Tensor, gradient: Tensor,
                     part: Tensor) -> Tensor:
     """d(value at a point carried by its part) / d(layout): (H, N, 6 K + 3 J).
@@ -136,40 +111,8 @@ def layout_jacobian(net: KAVAE, field: Field, poses: Tensor, points: Tensor, gra
     arm = ((points - t)[..., None, :] @ R)[..., 0, :] - field.centre[rows, part]
     own = (gradient[..., None, :] @ R)[..., 0, :]
     mine = F.one_hot(part, net.parts).to(own.dtype)[..., None]
-    carried = _tree(net.category, points.device).carried[part]
+    carried = kinematic_tree(net.category.joints, points.device).carried[part]
     pivots = [carried[..., j, None] * (gradient @ poses[:, joint.parent, :3, :3])
               for j, joint in enumerate(net.category.joints)]
     return torch.cat([(mine * own[..., None, :]).flatten(2),
                       (mine * (own * arm)[..., None, :]).flatten(2), *pivots], dim=-1)
-
-
-@dataclass(frozen=True)
-class _Tree:
-    """A category's joints as tensors.
-
-    Attributes:
-        parents, children: (J,) part indices.
-        turning: (J, 1) which are revolute; None where none is.
-        carried: (K, J) 1 where a part hangs on a joint, directly or further down, else 0.
-    """
-
-    parents: Tensor
-    children: Tensor
-    turning: Tensor | None
-    carried: Tensor
-
-
-@lru_cache
-def _tree(category: Category, device: torch.device) -> _Tree:
-    joints = category.joints
-    carried = torch.zeros(len(category.parts), len(joints))
-    for j, joint in enumerate(joints):
-        carried[joint.child, j] = 1.0
-        for below in joints:
-            if carried[below.parent, j]:
-                carried[below.child, j] = 1.0
-    kinds = [j.joint_type == 'revolute' for j in joints]
-    return _Tree(torch.tensor([j.parent for j in joints]).to(device),
-                 torch.tensor([j.child for j in joints]).to(device),
-                 torch.tensor(kinds)[:, None].to(device) if any(kinds) else None,
-                 carried.to(device))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from kinediff3d_core.geometry.rigid import rotate_covariance, shift_covariance
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 
 RIGHT = 0.05, math.radians(5.0)
@@ -41,10 +42,10 @@ def transform_estimate(estimate: ArticulatedEstimate, T_frame_camera: np.ndarray
     Args:
         T_frame_camera: (4, 4).
     """
-    turn = np.kron(np.eye(2), T_frame_camera[:3, :3])
     parts = tuple(replace(p, T_camera_part=T_frame_camera @ p.T_camera_part)
                   for p in estimate.parts)
-    return replace(estimate, parts=parts, covariance=turn @ estimate.covariance @ turn.T)
+    return replace(estimate, parts=parts, covariance=rotate_covariance(
+        estimate.covariance, T_frame_camera[:3, :3]))
 
 
 def part_covariances(estimate: ArticulatedEstimate) -> dict[str, np.ndarray]:
@@ -63,22 +64,3 @@ def part_covariances(estimate: ArticulatedEstimate) -> dict[str, np.ndarray]:
         found[joint.child] = (shift_covariance(found[joint.parent], child[:3, 3] - parent[:3, 3])
                               + joint.std ** 2 * np.outer(own, own))
     return found
-
-
-def shift_covariance(covariance: np.ndarray, arm: np.ndarray) -> np.ndarray:
-    """A covariance of motions about one point as one about another: a turn moves that along.
-
-    Args:
-        covariance: (6 + J, 6 + J), translation and rotation first.
-        arm: (3,) from the one point to the other.
-    """
-    carry = np.eye(len(covariance))
-    carry[:3, 3:6] = -_cross(arm)
-    out: np.ndarray = carry @ covariance @ carry.T
-    return out
-
-
-def _cross(v: np.ndarray) -> np.ndarray:
-    """The matrix of w -> v x w."""
-    x, y, z = v
-    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
-from kinediff3d_core.geometry.kinematics import Joint, forward_kinematics
+from kinediff3d_core.geometry.kinematics import Joint, poses_in_base
+from kinediff3d_core.geometry.rigid import transform_points
 
 
 class NoEstimate(RuntimeError):
@@ -24,6 +24,11 @@ class Mesh:
 
     vertices: np.ndarray
     faces: np.ndarray
+
+
+def transform_mesh(T: np.ndarray, mesh: Mesh) -> Mesh:
+    """The mesh with its vertices mapped by T (4, 4), float64."""
+    return Mesh(transform_points(T, np.asarray(mesh.vertices, dtype=np.float64)), mesh.faces)
 
 
 @dataclass(frozen=True)
@@ -116,12 +121,9 @@ class ArticulatedEstimate:
         names = [p.name for p in self.parts]
         joints = tuple(Joint(j.name, j.joint_type, names.index(j.parent), names.index(j.child),
                              tuple(j.axis), j.lower, j.upper) for j in self.joints)
-        origin, axis = (torch.from_numpy(np.array([getattr(j, name) for j in self.joints],
-                                                  np.float64)) for name in ('origin', 'axis'))
-        poses = forward_kinematics(joints, torch.eye(4, dtype=torch.float64),
-                                   torch.from_numpy(np.asarray(positions, np.float64)),
-                                   origin, axis)
-        return dict(zip((names[0], *(j.child for j in self.joints)), poses.numpy(), strict=True))
+        poses = poses_in_base(joints, positions, np.array([j.origin for j in self.joints]),
+                              np.array([j.axis for j in self.joints]))
+        return dict(zip((names[0], *(j.child for j in self.joints)), poses, strict=True))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready content of ``estimate.json``: no meshes, no points."""

@@ -1,4 +1,7 @@
-"""Point clouds of one object as one view shows it."""
+"""Point clouds of one object in one view, and the filter that every raw cloud passes.
+
+Points are in the camera frame (z forward), metres.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,37 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from kinediff3d_core.geometry.camera import Intrinsics, backproject, require_size
+from kinediff3d_core.objects.estimate import NoEstimate
+
+MAX_POINTS = 4_000_000
+"""Most points of a cloud that is given as points. Chosen: bounds memory and time."""
+MIN_POINTS = 100
+"""Fewest points on an object that fix its pose. Chosen."""
+BESIDE_STRIDE = 3
+"""Every n-th row and column of the image is used beside the object. Chosen: a ninth of the points
+shows what hides an object as well as all of them."""
+
+
+@dataclass(frozen=True)
+class OutlierConfig:
+    """Which depths are too far from an object's other points to be on it."""
+
+    quantiles: tuple[float, float, float] = (10.0, 50.0, 90.0)
+    """Lower, middle and upper percentile of the depths; lower to upper is their range. Chosen."""
+    reach: float = 1.5
+    """Farthest distance from the middle, in ranges. Chosen."""
+    min_range: float = 0.05
+    """Least range, m: that of a flat object seen face on. Chosen."""
 
 
 @dataclass(frozen=True)
 class ObjectCloud:
-    """What one view shows of an object and beside it, camera frame, m.
+    """The points of an object in one view and some points beside it, camera frame, m.
 
     Attributes:
         points: (N, 3) on the object.
-        others: (M, 3) off it: what may hide it, or be what its mask has missed.
+        others: (M, 3) off the object. They may hide it, or belong to it where its mask is
+            incomplete.
     """
 
     points: np.ndarray
@@ -26,28 +51,85 @@ class ObjectCloud:
 
     @classmethod
     def of(cls, cloud: np.ndarray | ObjectCloud) -> ObjectCloud:
-        """A cloud as it is, or one that shows nothing but the object's points (N, 3)."""
+        """The cloud itself, or an array of points (N, 3) as a cloud without other points."""
         return cloud if isinstance(cloud, cls) else cls(np.asarray(cloud))
 
 
+def valid_points(points: np.ndarray) -> np.ndarray:
+    """Mask (N,) of the points (N, 3) that a depth camera can have measured: finite, with z > 0."""
+    x, y, z = points.T
+    with np.errstate(invalid='ignore'):
+        valid: np.ndarray = np.isfinite(x) & np.isfinite(y) & np.isfinite(z) & (z > 0)
+    return valid
+
+
+def filter_points(points: np.ndarray) -> np.ndarray:
+    """The valid points (M, 3) float32 of a raw cloud (N, 3).
+
+    Raises:
+        ValueError: another shape, or more than :data:`MAX_POINTS` points.
+    """
+    cloud = np.asarray(points, dtype=np.float32)
+    if cloud.ndim != 2 or cloud.shape[1] != 3:
+        raise ValueError(f'points must be (N, 3), got {cloud.shape}')
+    if len(cloud) > MAX_POINTS:
+        raise ValueError(f'{len(cloud)} points are more than {MAX_POINTS}; downsample')
+    valid = valid_points(cloud)
+    return cloud if valid.all() else cloud[valid]
+
+
+def remove_outliers(points: np.ndarray, config: OutlierConfig = OutlierConfig()) -> np.ndarray:
+    """The points of valid ones (N, 3) whose depth is near that of the others.
+
+    It removes background that the mask includes. Fewer than :data:`MIN_POINTS` points stay as
+    they are.
+    """
+    if len(points) < MIN_POINTS:
+        return points
+    depth = points[:, 2]
+    low, middle, high = np.percentile(depth, config.quantiles)
+    reach = config.reach * max(high - low, config.min_range)
+    near: np.ndarray = points[np.abs(depth - middle) < reach]
+    return near
+
+
+def require_points(points: np.ndarray) -> np.ndarray:
+    """The points (N, 3) themselves.
+
+    Raises:
+        NoEstimate: fewer than :data:`MIN_POINTS`.
+    """
+    if len(points) < MIN_POINTS:
+        raise NoEstimate(f'{len(points)} points on the object, at least {MIN_POINTS} are '
+                         'needed; move closer or check the mask')
+    return points
+
+
 def object_cloud(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray) -> ObjectCloud:
-    """The points (:func:`backproject`) on an object, and some of those off it that are near in the
-    image: every third pixel both ways, within the object's larger extent of its middle.
+    """The points (:func:`backproject`) on an object, and some points beside it in the image.
+
+    The latter are those of every :data:`BESIDE_STRIDE`-th row and column, no farther from the
+    middle of the mask's box than the box's longer side.
 
     Args:
+        depth: (H, W) z-depth, m.
         mask: (H, W), true where the object is.
+
+    Raises:
+        ValueError: sizes differ; the message names both.
     """
     require_size(depth, intrinsics, mask)
     mask = mask.astype(bool, copy=False)
     if not mask.any():
         return ObjectCloud(np.zeros((0, 3), dtype=np.float32))
-    ends = [np.flatnonzero(mask.any(axis))[[0, -1]] for axis in (1, 0)]
-    reach = max(int(last - first) for first, last in ends)
+    limits = [np.flatnonzero(mask.any(axis))[[0, -1]] for axis in (1, 0)]
+    reach = max(int(last - first) for first, last in limits)
     rows, columns = (slice(max(0, (first + last) // 2 - reach), (first + last) // 2 + reach + 1)
-                     for first, last in ends)
+                     for first, last in limits)
     depth, mask = depth[rows, columns], mask[rows, columns]
-    i = replace(intrinsics, cx=intrinsics.cx - columns.start, cy=intrinsics.cy - rows.start,
-                width=mask.shape[1], height=mask.shape[0])
+    window = replace(intrinsics, cx=intrinsics.cx - columns.start, cy=intrinsics.cy - rows.start,
+                     width=mask.shape[1], height=mask.shape[0])
     beside = np.zeros_like(mask)
-    beside[::3, ::3] = ~mask[::3, ::3]
-    return ObjectCloud(backproject(depth, i, mask), backproject(depth, i, beside))
+    grid = slice(None, None, BESIDE_STRIDE)
+    beside[grid, grid] = ~mask[grid, grid]
+    return ObjectCloud(backproject(depth, window, mask), backproject(depth, window, beside))

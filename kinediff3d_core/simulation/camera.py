@@ -14,7 +14,7 @@ from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.geometry.rigid import invert_transform
 from kinediff3d_core.inference.meshing import extract_mesh
 from kinediff3d_core.objects.category import get_category
-from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.objects.estimate import Mesh, transform_mesh
 from kinediff3d_core.simulation.families import held_out_generator, sample_instances
 from kinediff3d_core.simulation.render import pixel_rays, render_depth
 from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
@@ -107,7 +107,7 @@ class SimulatedScene:
             low, high = self.instances.bounds[0, k]
             mesh = extract_mesh(sdf, low - 3 * voxel, high + 3 * voxel, voxel)
             T = poses[k].double().numpy()
-            meshes.append(Mesh(mesh.vertices @ T[:3, :3].T + T[:3, 3], mesh.faces))
+            meshes.append(transform_mesh(T, mesh))
         return tuple(meshes)
 
 

@@ -20,12 +20,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kinediff3d_core.inference import refinement, residuals
-from kinediff3d_core.inference.pipeline import MIN_POINTS, Pipeline
+from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.inference.uncertainty import accuracy_probability, fit_confidence
 from kinediff3d_core.networks.kavae import KAVAE, Field
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, Mode
-from kinediff3d_core.observation.cloud import ObjectCloud
+from kinediff3d_core.observation.cloud import MIN_POINTS, ObjectCloud, filter_points
 from kinediff3d_core.observation.free_space import Observation, observe
 from kinediff3d_core.tracking.config import SECOND_LOOK
 from kinediff3d_core.tracking.joint_limits import FIRM, LEARNT, shift_origins
@@ -166,10 +166,12 @@ class Tracker:
         gap = seconds - self.seconds
         if gap <= 0:
             raise TrackingLost(f'{gap:.2f} s between two frames')
-        if len(cloud) < MIN_POINTS:
-            raise TrackingLost(f'{len(cloud)} points on the object')
         cloud, scale = ObjectCloud.of(cloud), self._category.scale
-        some = cloud.points[::max(1, len(cloud) // CLOUD)] / scale
+        points = filter_points(cloud.points)
+        if len(points) < MIN_POINTS:
+            raise TrackingLost(f'{len(points)} of {len(cloud)} points on the object are valid, '
+                               f'at least {MIN_POINTS} are needed')
+        some = points[::max(1, len(points) // CLOUD)] / scale
         seen = observe(some, POINTS, self._generator, cloud.others / scale)
         prior = self._carried(T_fixed_camera)
         late = not self._started or gap > LATE
@@ -197,8 +199,7 @@ class Tracker:
         self._learn_velocity(prior, state, gap)
         self._state, self.seconds, self.score = state, seconds, float(score)
         self._T_fixed_camera = T_fixed_camera
-        self.estimate = self._estimate(open_, residual[0], cloud.points,
-                                       seen.centroid.cpu())
+        self.estimate = self._estimate(open_, residual[0], points, seen.centroid.cpu())
         return self.estimate
 
     def description_changed(self) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kinediff3d_core.objects.contact import Contact
-from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh
+from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh, transform_mesh
 from kinediff3d_core.visualization.rendering import (
     PART_COLOURS,
     Array,
@@ -17,7 +17,6 @@ from kinediff3d_core.visualization.rendering import (
     Colour,
     Scene,
     View,
-    _move,
     camera_view,
     fitted,
     render,
@@ -74,8 +73,8 @@ def draw_contacts(estimate: ArticulatedEstimate, contacts: Sequence[Contact], wi
 
 def posed_meshes(estimate: ArticulatedEstimate) -> tuple[Mesh, ...]:
     """The parts' meshes in the camera's frame; parts without one are left out."""
-    return tuple(Mesh(_move(p.T_camera_part, np.asarray(p.mesh.vertices, dtype=np.float64)),
-                      p.mesh.faces) for p in estimate.parts if p.mesh is not None)
+    return tuple(transform_mesh(p.T_camera_part, p.mesh) for p in estimate.parts
+                 if p.mesh is not None)
 
 
 def ground_under(meshes: Sequence[Mesh], T_camera_base: Array) -> Array | None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
 
+from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.estimate import Mesh
 
 Array = np.ndarray[Any, Any]
@@ -80,7 +81,7 @@ class Scene:
 
 def fitted(view: View, points: Array, margin: float = 0.07) -> View:
     """The view with focal length and centre such that points (N, 3), camera frame, fill it."""
-    p = _move(view.T_view_camera, points)
+    p = transform_points(view.T_view_camera, points)
     p = p[p[:, 2] > 1e-3]
     if not len(p):
         raise ValueError('nothing lies in front of the view')
@@ -157,13 +158,9 @@ def render(scene: Scene, view: View, background: Colour = (1.0, 1.0, 1.0)) -> Ar
     return np.asarray((small.clip(0, 1) * 255 + 0.5).astype(np.uint8))
 
 
-def _move(T: Array, p: Array) -> Array:
-    return np.asarray(p @ T[:3, :3].T + T[:3, 3])
-
-
 def _project(view: View, p: Array) -> tuple[Array, Array]:
     """Fine pixel coordinates (N, 2) and depth (N,) of points in the camera's frame."""
-    q = _move(view.T_view_camera, np.asarray(p, dtype=np.float64))
+    q = transform_points(view.T_view_camera, np.asarray(p, dtype=np.float64))
     z = np.where(q[:, 2] > 1e-4, q[:, 2], np.nan)
     uv = (view.focal * q[:, :2] / z[:, None] + np.array([view.cx, view.cy])) * FINER
     return uv, z
@@ -312,7 +309,7 @@ def _arrow_mesh(arrow: Arrow, view: View, sides: int = 20) -> Mesh:
     along = end - start
     length = float(np.linalg.norm(along))
     along = along / max(length, 1e-12)
-    depth = float(_move(view.T_view_camera, (start + end)[None] / 2)[0, 2])
+    depth = float(transform_points(view.T_view_camera, (start + end)[None] / 2)[0, 2])
     radius = min(2.6 * abs(depth) / view.focal, 0.03 * length)
     side = np.cross(along, np.eye(3)[np.argmin(np.abs(along))])
     side /= np.linalg.norm(side)

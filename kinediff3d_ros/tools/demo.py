@@ -26,6 +26,7 @@ from tqdm import tqdm
 from visualization_msgs.msg import Marker, MarkerArray
 
 from kinediff3d_core.geometry.camera import Intrinsics, backproject
+from kinediff3d_core.geometry.rigid import rotation_angle
 from kinediff3d_core.objects.category import Category, get_category
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, Mesh, PartEstimate
 from kinediff3d_core.simulation.camera import SimulatedScene
@@ -377,8 +378,9 @@ def summarise(listener: Listener, status: dict[str, str], answered: float, secon
         of_kind = factor * errors[:, kind]
         if np.isfinite(of_kind).any():
             summary[name] = _spread(of_kind[np.isfinite(of_kind)], digits)
-    summary['rotation_error_deg'] = _spread(np.array(
-        [_angle(s.T_camera_base, s.true_T_camera_base) for s in samples]), 2)
+    summary['rotation_error_deg'] = _spread(np.degrees([
+        rotation_angle(s.T_camera_base[:3, :3], s.true_T_camera_base[:3, :3])
+        for s in samples]), 2)
     summary['translation_error_m'] = _spread(np.array(
         [np.linalg.norm(s.T_camera_base[:3, 3] - s.true_T_camera_base[:3, 3])
          for s in samples]), 4)
@@ -508,12 +510,6 @@ def _some(points: np.ndarray, count: int) -> np.ndarray:
 def _spread(values: np.ndarray, digits: int) -> dict[str, float]:
     return {'median': round(float(np.median(values)), digits),
             'p95': round(float(np.percentile(values, 95)), digits)}
-
-
-def _angle(Ta: np.ndarray, Tb: np.ndarray) -> float:
-    """Angle between the rotations of two poses (4, 4), degrees."""
-    trace = np.trace(Ta[:3, :3].T @ Tb[:3, :3])
-    return float(np.degrees(np.arccos(np.clip((trace - 1) / 2, -1, 1))))
 
 
 def _is_mesh(marker: Marker) -> bool:

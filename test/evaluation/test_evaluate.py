@@ -10,7 +10,7 @@ import torch
 from estimates import laptop_estimate
 
 from kinediff3d_core.evaluation import evaluate as E
-from kinediff3d_core.evaluation.metrics import moved_mesh, part_poses
+from kinediff3d_core.evaluation.metrics import part_poses
 from kinediff3d_core.io.camera_info import read_camera_info
 from kinediff3d_core.io.depth import read_depth
 from kinediff3d_core.io.mask import read_mask
@@ -20,6 +20,7 @@ from kinediff3d_core.objects.estimate import (
     JointEstimate,
     NoEstimate,
     PartEstimate,
+    transform_mesh,
 )
 from kinediff3d_core.simulation.families import held_out_generator, sample_instances
 
@@ -60,7 +61,7 @@ class Oracle:
                                    np.zeros(4), np.zeros((5, 3)), {'pose': 0.25})
 
     def generate(self, estimate, positions):
-        return Generated([moved_mesh(T, p.mesh) for T, p in zip(
+        return Generated([transform_mesh(T, p.mesh) for T, p in zip(
             part_poses(self.truth, np.array(positions)), estimate.parts, strict=True)])
 
 

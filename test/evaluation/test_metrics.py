@@ -153,7 +153,7 @@ def test_generated_meshes_in_the_base_frame(truth):
     e = perfect(truth)
     q = np.array([0.4])
     placed = M.part_poses(truth, q)
-    meshes = [M.moved_mesh(T, s.mesh) for T, s in zip(placed, truth.surfaces, strict=True)]
+    meshes = [M.transform_mesh(T, s.mesh) for T, s in zip(placed, truth.surfaces, strict=True)]
     out = M.generation_metrics(meshes, truth.part_names, e, truth, q, np.random.default_rng(0),
                                2000)
     assert max(out['cd_w_surface'], out['cd_s_surface'], out['cd_m_surface']) < 1e-3

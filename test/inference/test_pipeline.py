@@ -13,7 +13,8 @@ from kinediff3d_core import Intrinsics, NoEstimate, Pipeline
 from kinediff3d_core.evaluation.evaluate import procedural_samples
 from kinediff3d_core.evaluation.metrics import angle_deg
 from kinediff3d_core.geometry.camera import backproject
-from kinediff3d_core.geometry.rigid import make_transform, transform_points
+from kinediff3d_core.geometry.kinematics import motion_jacobian
+from kinediff3d_core.geometry.rigid import make_transform, shift_covariance, transform_points
 from kinediff3d_core.inference import refinement, residuals
 from kinediff3d_core.inference.hypotheses import (
     PLAUSIBLE,
@@ -24,7 +25,6 @@ from kinediff3d_core.inference.hypotheses import (
 from kinediff3d_core.inference.uncertainty import (
     accuracy_probability,
     fit_confidence,
-    shift_covariance,
 )
 from kinediff3d_core.networks.kavae import pack_layout
 from kinediff3d_core.networks.score import State
@@ -237,8 +237,8 @@ def test_jacobian_is_that_of_finite_differences(pipeline):
         return residuals.union_distance(net, field, poses, points)
 
     d, gradient, part = distance(torch.zeros(1, 7))
-    J = -residuals.motion_jacobian(net, residuals.part_poses(net, state), state.axis, centre,
-                          points[None], gradient, part)
+    J = -motion_jacobian(net.category.joints, residuals.part_poses(net, state), state.axis,
+                         centre, points[None], gradient, part)
     for i in range(7):
         step = torch.zeros(1, 7)
         step[0, i] = 1e-3

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import trimesh
 
-from kinediff3d_core.evaluation.metrics import move, sample_mesh
+from kinediff3d_core.evaluation.metrics import sample_mesh
+from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.estimate import (
     ArticulatedEstimate,
     JointEstimate,
@@ -38,7 +39,7 @@ def laptop_estimate(position=1.75):
     joint = JointEstimate('lid_joint', 'revolute', 'base', 'lid', origin, axis, position, 0.0,
                           math.pi, 0.02)
     rng = np.random.default_rng(0)
-    points = np.concatenate([move(p.T_camera_part, sample_mesh(p.mesh, 400, rng))
+    points = np.concatenate([transform_points(p.T_camera_part, sample_mesh(p.mesh, 400, rng))
                              for p in (base, lid)])
     mode = Mode(0.9, T, np.array([position]), 0.001)
     return ArticulatedEstimate('laptop', (base, lid), (joint,), np.eye(6) * 1e-4, 0.001, 0.9,
