@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    pass
 from kinediff3d_core.cli.arguments import DONE, PRESETS, add_command, add_model_arguments, number
 
 

@@ -8,9 +8,10 @@ from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command, add_model_arguments, number
+
 if TYPE_CHECKING:
     from kinediff3d_core.objects.estimate import ArticulatedEstimate
-from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command, add_model_arguments, number
 
 
 def add_parser(commands: Any) -> None:

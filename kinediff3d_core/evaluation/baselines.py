@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from kinediff3d_core.diffusion.ve_sde import sample_fixed, sample_rk45
-from kinediff3d_core.evaluation.evaluate import Method, Sample
+from kinediff3d_core.evaluation.evaluate import Method
+from kinediff3d_core.evaluation.samples import Sample
 from kinediff3d_core.geometry.rigid import make_transform, to_part_frames
 from kinediff3d_core.inference import refinement, residuals
 from kinediff3d_core.inference.pipeline import Pipeline, View
@@ -107,8 +108,8 @@ def asdf(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int = 0,
     return pipeline.evaluate_state(z, field, state, view, generator, mesh)
 
 
-PEERS: dict[str, Method] = {'regression': regression, 'asdf': asdf, 'score': score}
-"""Peers by the name that ``evaluate --peer`` takes."""
+BASELINES: dict[str, Method] = {'regression': regression, 'asdf': asdf, 'score': score}
+"""Baselines by the names of ``evaluate --peer``."""
 
 
 def fit_code(pipeline: Pipeline, points: Tensor, T_camera_base: Tensor,

@@ -13,13 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from kinediff3d_core.evaluation.evaluate import (
-    Record,
-    Summary,
-    compare,
-    procedural_samples,
-    summary_of,
-)
+from kinediff3d_core.evaluation.evaluate import compare
+from kinediff3d_core.evaluation.records import Record, summary_of
+from kinediff3d_core.evaluation.samples import procedural_samples
+from kinediff3d_core.evaluation.summary import Summary
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.observation.cloud import object_cloud

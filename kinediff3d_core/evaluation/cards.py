@@ -14,8 +14,10 @@ from math import degrees
 from pathlib import Path
 from typing import Any
 
-from kinediff3d_core.evaluation.evaluate import units
-from kinediff3d_core.evaluation.results import markdown, read
+from kinediff3d_core.evaluation.markdown import markdown_table
+from kinediff3d_core.evaluation.program import Parser, run
+from kinediff3d_core.evaluation.records import units
+from kinediff3d_core.evaluation.results import read
 from kinediff3d_core.io.files import write_text
 from kinediff3d_core.networks.checkpoints import NETWORKS, SHIPPED, read_notes, trained_categories
 from kinediff3d_core.objects.category import get_category
@@ -56,7 +58,7 @@ def scores(category: str, summaries: Mapping[str, Summary]) -> str:
             rows.append([title + what, *(told(s, metric) for s in summaries.values())])
     rows.append(['failures (none, or rotation > 20°)',
                  *(f'{100 * s["failure_rate"]["mean"]:.1f} %' for s in summaries.values())])
-    return markdown(['mean / median', *(f'{SOURCES[name]}, n = {int(s["failure_rate"]["n"])}'
+    return markdown_table(['mean / median', *(f'{SOURCES[name]}, n = {int(s["failure_rate"]["n"])}'
                                         for name, s in summaries.items())], rows)
 
 
@@ -92,7 +94,7 @@ def card(category: str, folder: Path, summaries: Mapping[str, Summary]) -> str:
         f'# Weights of category {category}',
         'Three networks as safetensors, nothing executable: large matrices in 8 bits with a '
         'scale a row, all else in half precision.',
-        markdown(['', ''], rows), '## Scores',
+        markdown_table(['', ''], rows), '## Scores',
         'Test views and metrics are those of docs/evaluation.md, with sensor noise, preset '
         '`fast`. Chamfer distances are thousandths of the bounding sphere\'s radius.', measured,
         '## Limits',
@@ -102,26 +104,24 @@ def card(category: str, folder: Path, summaries: Mapping[str, Summary]) -> str:
         'trained.\n- Small relief is smoothed away.']) + '\n'
 
 
+def write_cards(options: argparse.Namespace) -> None:
+    """Write the card of each category with weights."""
+    summaries = read(options.folder, SOURCES)
+    for category in trained_categories(options.weights):
+        measured = {name: s[category] for name, s in summaries.items() if category in s}
+        out = options.weights / category / 'MODEL_CARD.md'
+        write_text(out, card(category, options.weights / category, measured))
+        print(out)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the cards; returns the exit status."""
-    parser = argparse.ArgumentParser(prog='python -m kinediff3d_core.evaluation.cards',
-                                     description='Model cards of the categories with weights.')
+    parser = Parser('cards', 'Write the model card of each category with weights.')
     parser.add_argument('--from', dest='folder', type=Path, default=Path('docs/results'),
                         metavar='DIR', help='folder with procedural.json and objects.json')
     parser.add_argument('--weights', type=Path, default=SHIPPED, metavar='DIR',
                         help='one folder a category (default: the shipped weights)')
-    options = parser.parse_args(arguments)
-    try:
-        summaries = read(options.folder, SOURCES)
-        for category in trained_categories(options.weights):
-            mine = {name: s[category] for name, s in summaries.items() if category in s}
-            out = options.weights / category / 'MODEL_CARD.md'
-            write_text(out, card(category, options.weights / category, mine))
-            print(out)
-    except (ValueError, OSError) as error:
-        print(f'cards: error: {error}', file=sys.stderr)
-        return 2
-    return 0
+    return run(parser, write_cards, arguments)
 
 
 if __name__ == '__main__':

@@ -20,7 +20,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kinediff3d_core.evaluation.evaluate import origin_path, read_all_records, summary_of
+from kinediff3d_core.evaluation.confusion import table as confusion_table
+from kinediff3d_core.evaluation.markdown import markdown_table
+from kinediff3d_core.evaluation.program import Parser, run
+from kinediff3d_core.evaluation.records import origin_path, read_all_records, summary_of
 from kinediff3d_core.evaluation.visibility import THIRDS
 from kinediff3d_core.io.files import write_text
 
@@ -176,12 +179,6 @@ def page(folder: Path, makers: Mapping[str, str]) -> str:
     return '\n'.join(parts)
 
 
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ['---'] * len(head), *rows]
-    return '\n'.join('| ' + ' | '.join(cells) + ' |' for cells in lines)
-
-
 def cell(summary: Mapping[str, Mapping[str, float]], metric: str) -> str:
     """``mean ± std | median`` of a metric; failures as a share of all views."""
     if metric not in summary:
@@ -214,12 +211,12 @@ def _heads(metrics: Sequence[str]) -> list[str]:
 
 def _shape_table(summaries: Summaries) -> str:
     metrics = (*SHAPE, 'cd_floor', 'failure_rate')
-    return markdown(_heads(metrics), _rows(summaries, metrics, True))
+    return markdown_table(_heads(metrics), _rows(summaries, metrics, True))
 
 
 def _pose_table(summaries: Summaries) -> str:
     metrics = (*POSE, 'failure_rate', 'failure_rate_modes', 'seconds')
-    return markdown(_heads(metrics), _rows(summaries, metrics))
+    return markdown_table(_heads(metrics), _rows(summaries, metrics))
 
 
 def _both_tables(summaries: Summaries) -> str:
@@ -234,7 +231,7 @@ def _visibility_table(summaries: Summaries) -> str:
             if f'visibility_{third}_third' in summary]
     rows += [['dishwasher', ARTIMAGE, level, *(f'{x:g}' for x in values), '–', '–']
              for level, values in PUBLISHED_VISIBILITY.items()]
-    return markdown(_heads(metrics), rows)
+    return markdown_table(_heads(metrics), rows)
 
 
 def _rounds_table(rounds: Mapping[int, Summaries]) -> str:
@@ -246,14 +243,14 @@ def _rounds_table(rounds: Mapping[int, Summaries]) -> str:
             if category in summaries]
     rows += [['dishwasher', f'{n} ({ARTIMAGE})', f'{cd:g}', '–', f'{rot:g}', f'{trans:g}', '–',
               '–', '–'] for n, (cd, rot, trans) in PUBLISHED_ROUNDS.items()]
-    return markdown(['category', 'rounds', *(TITLES[m] for m in metrics)], rows)
+    return markdown_table(['category', 'rounds', *(TITLES[m] for m in metrics)], rows)
 
 
 def _peer_table(methods: Sequence[tuple[str, Summaries]]) -> str:
     metrics = ('cd_w', 'gen_cd_w', 'rot_err_deg', 'trans_err_m', 'joint_state_err',
                'failure_rate', 'seconds')
     categories = list(dict.fromkeys(c for _, summaries in methods for c in summaries))
-    return markdown(_heads(metrics), [
+    return markdown_table(_heads(metrics), [
         [category, title, *(cell(summaries[category], m) for m in metrics)]
         for category in categories for title, summaries in methods if category in summaries])
 
@@ -278,10 +275,8 @@ def _views(summary: Mapping[str, Mapping[str, float]]) -> int:
 
 
 def _confusion_table(path: Path) -> str:
-    from kinediff3d_core.evaluation.confusion import table
-
     try:
-        return table(json.loads(path.read_text()))
+        return confusion_table(json.loads(path.read_text()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f'{path} is not what the confusion command writes') from error
 
@@ -298,40 +293,38 @@ def _origin(folder: Path, name: str, summaries: Summaries) -> str:
             + (f'; {machine}{threads})' if machine else ')'))
 
 
+def write_page(options: argparse.Namespace) -> None:
+    """Write the page, or print the commands of missing inputs."""
+    makers = commands(options.folder, options.count, options.paper_count, options.objects,
+                      shlex.split(options.extra))
+    if options.missing:
+        for name, maker in makers.items():
+            if not (options.folder / f'{name}.json').is_file() and \
+                    (name != 'objects' or options.objects is not None):
+                print(maker)
+    else:
+        write_text(options.out, page(options.folder, makers))
+        print(options.out)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the page, or tell what is missing; returns the exit status."""
-    parser = argparse.ArgumentParser(prog='python -m kinediff3d_core.evaluation.results',
-                                     description='docs/results.md from summaries of evaluate.')
+    """Write the page, or print what is missing; returns the exit status."""
+    parser = Parser('results', 'Write docs/results.md from summaries of "kinediff3d evaluate".')
     parser.add_argument('--from', dest='folder', type=Path, default=Path('docs/results'),
                         metavar='DIR', help='folder of the summaries (default docs/results)')
     parser.add_argument('--out', type=Path, default=Path('docs/results.md'), metavar='F',
                         help='page to write (default docs/results.md)')
     parser.add_argument('--missing', action='store_true',
-                        help='print the commands of what is missing instead, for sh')
+                        help='print the commands that make missing summaries instead, for sh')
     parser.add_argument('--count', type=int, default=200, metavar='N',
                         help='views a category in these commands (default 200)')
     parser.add_argument('--paper-count', type=int, default=20, metavar='N',
-                        help='the same for the slow preset paper (default 20)')
+                        help='views a category with the slow preset paper (default 20)')
     parser.add_argument('--objects', type=Path, metavar='DIR',
                         help='folder of third-party objects; without it they are left out')
     parser.add_argument('--extra', default='', metavar='ARGS',
                         help='more arguments for the commands, such as "--weights runs"')
-    options = parser.parse_args(arguments)
-    makers = commands(options.folder, options.count, options.paper_count, options.objects,
-                      shlex.split(options.extra))
-    try:
-        if options.missing:
-            for name, maker in makers.items():
-                if not (options.folder / f'{name}.json').is_file() and \
-                        (name != 'objects' or options.objects is not None):
-                    print(maker)
-        else:
-            write_text(options.out, page(options.folder, makers))
-            print(options.out)
-    except (ValueError, OSError) as error:
-        print(f'results: error: {error}', file=sys.stderr)
-        return 2
-    return 0
+    return run(parser, write_page, arguments)
 
 
 if __name__ == '__main__':

@@ -10,8 +10,8 @@ import torch
 from scipy.spatial import cKDTree
 
 from kinediff3d_core import Intrinsics, NoEstimate, Pipeline
-from kinediff3d_core.evaluation.evaluate import procedural_samples
-from kinediff3d_core.evaluation.metrics import angle_deg
+from kinediff3d_core.evaluation.pose_metrics import angle_deg
+from kinediff3d_core.evaluation.samples import procedural_samples
 from kinediff3d_core.geometry.camera import backproject
 from kinediff3d_core.geometry.kinematics import motion_jacobian
 from kinediff3d_core.geometry.rigid import make_transform, shift_covariance, transform_points

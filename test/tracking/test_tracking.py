@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from kinediff3d_core import Intrinsics, Pipeline
 from kinediff3d_core.evaluation.benchmark import tracking as time_tracking
-from kinediff3d_core.evaluation.metrics import angle_deg
+from kinediff3d_core.evaluation.pose_metrics import angle_deg
 from kinediff3d_core.geometry.camera import backproject
 from kinediff3d_core.geometry.rigid import to_part_frames, transform_points
 from kinediff3d_core.inference import residuals
