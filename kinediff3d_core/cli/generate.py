@@ -150,8 +150,10 @@ def _draw_states(path: Path, decoder: Sequence[Mesh], chain: Sequence[Mesh], tru
 
     from kinediff3d_core.evaluation.truth import part_poses
     from kinediff3d_core.objects.estimate import transform_mesh
-    from kinediff3d_core.visualization.preview import write_panels
-    from kinediff3d_core.visualization.rendering import PART_COLOURS, Scene, render, side_view
+    from kinediff3d_core.visualization.panels import write_panels
+    from kinediff3d_core.visualization.rasterizer import render
+    from kinediff3d_core.visualization.scene import RenderedScene, part_colours
+    from kinediff3d_core.visualization.virtual_camera import side_view
 
     rows: list[tuple[str, Sequence[Mesh]]] = [('decoder', decoder), ('kinematic chain', chain)]
     if truth is not None and truth.surfaces is not None:
@@ -162,10 +164,8 @@ def _draw_states(path: Path, decoder: Sequence[Mesh], chain: Sequence[Mesh], tru
     T[:3, :3] = [[0, -1, 0], [0, 0, -1], [1, 0, 0]]
     T[:3, 3] = (0.0, 0.0, 2.0)
     shown = [(name, tuple(transform_mesh(T, m) for m in meshes)) for name, meshes in rows]
-    view = side_view(np.concatenate([m.vertices for _, meshes in shown for m in meshes]), T,
-                     np.array([0.0, 1.0, 0.0]))
-    panels = []
-    for name, meshes in shown:
-        colours = tuple(PART_COLOURS[k % len(PART_COLOURS)] for k in range(len(meshes)))
-        panels.append((name, render(Scene(meshes, colours), view)))
+    camera = side_view(np.concatenate([m.vertices for _, meshes in shown for m in meshes]), T,
+                       np.array([0.0, 1.0, 0.0]))
+    panels = [(name, render(RenderedScene(meshes, part_colours(len(meshes))), camera))
+              for name, meshes in shown]
     write_panels(panels, path, 'positions ' + ', '.join(f'{q:.3f}' for q in state))

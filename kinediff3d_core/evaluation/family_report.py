@@ -43,15 +43,9 @@ from kinediff3d_core.simulation.families import (
     sample_instances,
 )
 from kinediff3d_core.simulation.solids import Instances
-from kinediff3d_core.visualization.preview import ground_under
-from kinediff3d_core.visualization.rendering import (
-    PART_COLOURS,
-    Colour,
-    Scene,
-    View,
-    fitted,
-    render,
-)
+from kinediff3d_core.visualization.rasterizer import render
+from kinediff3d_core.visualization.scene import RenderedScene, ground_under, part_colours
+from kinediff3d_core.visualization.virtual_camera import three_quarter_view
 
 Array = np.ndarray[Any, Any]
 
@@ -66,10 +60,6 @@ HELD_OUT = 18
 
 OPENED = 0.6
 """Joint positions on the contact sheet, as a share of the range."""
-
-EYE = (0.72, 0.48, 0.50)
-"""From where the contact sheets look at objects, in the base frame."""
-
 
 def search(cloud: Tensor, clouds: Tensor, chunk: int = 8) -> Tensor:
     """Chamfer distances (S,), m, from a cloud (N, 3) to each of clouds (S, M, 3)."""
@@ -128,19 +118,12 @@ def object_meshes(obj: MeshObject, share: float) -> dict[int, Mesh]:
 
 
 def picture(meshes: dict[int, Mesh]) -> Array:
-    """Parts in the base frame in their colours, three quarters from the front: (H, W, 3) uint8."""
-    back = np.array(EYE) / np.linalg.norm(EYE)
-    x = np.cross(-back, (0.0, 0.0, 1.0))
-    x /= np.linalg.norm(x)
-    shapes = tuple(meshes.values())
-    points = np.concatenate([m.vertices for m in shapes])
-    centre = (points.min(0) + points.max(0)) / 2
-    T = np.eye(4)
-    T[:3, :3] = np.stack([x, np.cross(-back, x), -back])
-    T[:3, 3] = -T[:3, :3] @ (centre + 5 * np.linalg.norm(np.ptp(points, axis=0)) * back)
-    view = fitted(View(T, 1.0, 0.0, 0.0, *CELL), points)
-    colours: tuple[Colour, ...] = tuple(PART_COLOURS[k % len(PART_COLOURS)] for k in meshes)
-    return render(Scene(shapes, colours, ground=ground_under(shapes, np.eye(4))), view)
+    """Parts in the base frame in their colours, from front, side and above: (H, W, 3) uint8."""
+    shapes, base = tuple(meshes.values()), np.eye(4)
+    camera = three_quarter_view(np.concatenate([m.vertices for m in shapes]), base, *CELL)
+    colours = part_colours(1 + max(meshes))
+    return render(RenderedScene(shapes, tuple(colours[k] for k in meshes),
+                                ground=ground_under(shapes, base)), camera)
 
 
 @dataclass(frozen=True)

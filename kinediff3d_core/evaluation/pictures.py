@@ -32,9 +32,11 @@ from kinediff3d_core.objects.estimate import Mesh, transform_mesh
 from kinediff3d_core.simulation.families import held_out_generator, sample_instances
 from kinediff3d_core.simulation.views import joint_range
 from kinediff3d_core.training.pool import sample_shapes
-from kinediff3d_core.visualization.preview import draw_panels, ground_under
-from kinediff3d_core.visualization.preview import write_panels as write_row
-from kinediff3d_core.visualization.rendering import PART_COLOURS, Scene, render, side_view
+from kinediff3d_core.visualization.panels import write_panels
+from kinediff3d_core.visualization.preview import draw_panels
+from kinediff3d_core.visualization.rasterizer import render
+from kinediff3d_core.visualization.scene import RenderedScene, ground_under, part_colours
+from kinediff3d_core.visualization.virtual_camera import side_view
 
 
 def posed_parts(pipeline: Pipeline, z: Tensor, q: Tensor) -> tuple[Mesh, ...]:
@@ -55,9 +57,9 @@ def draw_row(objects: Sequence[tuple[str, tuple[Mesh, ...]]], out: Path, title: 
     moved = [(name, tuple(transform_mesh(T, m) for m in meshes))
              for name, meshes in objects]
     everything = np.concatenate([m.vertices for _, meshes in moved for m in meshes])
-    view = side_view(everything, T, width=300, height=260)
-    return write_row([(name, render(Scene(meshes, PART_COLOURS[:len(meshes)],
-                                          ground=ground_under(meshes, T)), view))
+    camera = side_view(everything, T, width=300, height=260)
+    return write_panels([(name, render(RenderedScene(meshes, part_colours(len(meshes)),
+                                          ground=ground_under(meshes, T)), camera))
                       for name, meshes in moved], out, title)
 
 

@@ -41,7 +41,8 @@ def write_sheet(groups: Sequence[tuple[str, Sequence[tuple[str, Array]]]], out: 
             y = top + head + i // COLUMNS * (cell_height + foot)
             page[y:y + cell_height, left:left + cell_width] = image
             figure.text((left + cell_width / 2) / width,
-                        1 - (y + cell_height + foot / 2) / height, name, fontsize=7.5, va='center', ha='center', color='0.3')
+                        1 - (y + cell_height + foot / 2) / height, name, fontsize=7.5,
+                        va='center', ha='center', color='0.3')
         top += head + n * (cell_height + foot)
     figure.figimage(page, zorder=-1)
     canvas.draw()  # type: ignore[no-untyped-call]
