@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def add_parser(commands: Any) -> None:
     command = add_command(
-        commands, 'evaluate', _evaluate, 'measure pose, joint and shape errors on test views',
+        commands, 'evaluate', _evaluate, 'measure errors of pose, joints and shape on test views',
         '  kinediff3d evaluate --category laptop --count 200 --json laptop.json\n'
         '  kinediff3d evaluate --category laptop --objects ~/objects --count 64 --pictures worst\n'
         '  kinediff3d evaluate --category all --count 50 --preset paper --no-mesh\n'
@@ -31,9 +31,10 @@ def add_parser(commands: Any) -> None:
     command.add_argument('--count', type=number(int, at_least=1), default=50, metavar='N',
                          help='samples a category (default 50); of a folder, one object after the '
                               'other')
-    command.add_argument('--seed', type=number(int, at_least=0), default=0)
+    command.add_argument('--seed', type=number(int, at_least=0), default=0,
+                         help='of the test views and the estimates (default 0)')
     command.add_argument('--rounds', type=number(int, at_least=1), metavar='N',
-                         help='rounds of optimisation, instead of the preset\'s')
+                         help='rounds of iterative optimisation (default: the preset\'s)')
     command.add_argument('--peer', choices=PEERS,
                          help='score a baseline with the same networks instead: regression (no '
                               'samples, no refinement), asdf (test-time optimisation of the '

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def add_parser(commands: Any) -> None:
     command = add_command(
         commands, 'generate', _generate,
-        'write an estimated object at other joint positions: decoded, and moved by its joints',
+        'write an estimated object at other joint positions',
         '  kinediff3d generate --estimate result --positions 30 --positions 90 --degrees '
         '--out states\n'
         '  kinediff3d generate --truth 0/7 --positions 1.2 --out states')
@@ -30,16 +30,17 @@ def add_parser(commands: Any) -> None:
                          help='estimate.json of "infer", or its folder')
     command.add_argument('--positions', type=number(float), nargs='+', action='append',
                          required=True, metavar='Q',
-                         help='one position a joint, rad or m; may be given several times')
+                         help='a position of each joint, rad or m; may be given several times')
     command.add_argument('--degrees', action='store_true',
                          help='revolute positions are in degrees')
-    command.add_argument('--out', type=Path, required=True, metavar='DIR')
+    command.add_argument('--out', type=Path, required=True, metavar='DIR',
+                         help='folder for generated.json and one folder of each state')
     command.add_argument('--truth', metavar='SEED/INDEX',
                          help='sample INDEX of "evaluate --source procedural --seed SEED": score '
                               'the states against the true object; without --estimate that view '
                               'is estimated first')
     command.add_argument('--category', default='laptop', metavar='C',
-                         help='of --truth without --estimate (default laptop)')
+                         help='category of --truth without --estimate (default laptop)')
     add_model_arguments(command)
 
 

@@ -22,16 +22,18 @@ def add_parser(commands: Any) -> None:
                          help='shape (KA-VAE), pose (score model), latent (diffusion, needs '
                               'shape)')
     command.add_argument('--category', metavar='C',
-                         help='one that ships, or all; not needed with --data')
+                         help='a category that comes with this package, or all; not needed with '
+                              '--data')
     command.add_argument('--data', type=Path, metavar='DIR',
-                         help='train on what "kinediff3d import" wrote there')
+                         help='train on objects that "kinediff3d import" wrote there')
     command.add_argument('--procedural', type=number(float, at_least=0), default=0.0,
                          metavar='SHARE', help='with --data: share of procedural objects among '
                                                'them, 0 to 1 (default 0)')
     command.add_argument('--steps', type=number(int, at_least=1), metavar='N',
-                         help='a stage; default: the stage\'s own number')
+                         help='steps of each stage (default: the stage\'s own number)')
     command.add_argument('--seconds', type=number(float, above=0), metavar='S',
-                         help='largest wall time a stage; the learning rate follows the clock')
+                         help='largest wall time of each stage; the learning rate follows the '
+                              'clock')
     command.add_argument('--batch', type=number(int, at_least=1), metavar='N',
                          help='samples a step (default: the stage\'s own, sized for a CPU)')
     command.add_argument('--refresh', type=number(int, at_least=0), metavar='N',
@@ -40,7 +42,8 @@ def add_parser(commands: Any) -> None:
     command.add_argument('--lr', type=number(float, above=0), metavar='R',
                          help='peak learning rate (default: the stage\'s own; a lower one stays '
                               'nearer to the weights of --start)')
-    command.add_argument('--seed', type=number(int, at_least=0), default=0)
+    command.add_argument('--seed', type=number(int, at_least=0), default=0,
+                         help='of the initial weights and the data (default 0)')
     command.add_argument('--device', default='cpu', help='cpu (default), cuda or cuda:N')
     command.add_argument('--out', type=Path, default=Path('runs'), metavar='DIR',
                          help='weights go to DIR/<category> (default runs)')

@@ -64,7 +64,7 @@ def table(result: Mapping[str, Mapping[str, Any]]) -> str:
         rows.append([truth, *(str(counts['taken_for'].get(n, 0) or '·') for n in names),
                      *('–' if counts[k] is None else f'{counts[k]:.2f}'
                        for k in ('sure', 'sure_when_wrong'))])
-    return markdown_table(['is \\ taken for', *names, 'weight', 'weight when wrong'], rows)
+    return markdown_table(['true \\ chosen', *names, 'weight', 'weight of wrong choices'], rows)
 
 
 def _mean(values: Sequence[float]) -> float | None:

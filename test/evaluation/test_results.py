@@ -90,7 +90,7 @@ def test_missing_inputs_are_named_with_their_commands(folder, capsys):
     text = out.read_text()
     for name, command in results.commands(folder).items():
         there = (folder / f'{name}.json').is_file()
-        assert (f'Not here yet: `{name}.json`, by `{command}`' in text) != there, name
+        assert (f'Not measured yet: `{name}.json`, by `{command}`' in text) != there, name
     third_party = text[text.index('## Third-party'):]
     assert '| laptop' not in third_party and '--objects DIR' in third_party
     capsys.readouterr()
