@@ -74,7 +74,8 @@ def card(category: str, folder: Path, summaries: Mapping[str, Summary]) -> str:
     seen = (f'{100 * low:.0f} to {100 * high:.0f} cm' if spec.joints[0].joint_type == 'prismatic'
             else f'{degrees(low):.0f} to {degrees(high):.0f}°')
     rows = [['data', 'procedural instances of '
-             f'`kinediff3d_core/simulation/families/{category}.py`, made during training; no third-party objects'],
+             f'`kinediff3d_core/simulation/families/{category}.py`, made during training; no '
+             'third-party objects'],
             ['joints', ', '.join(j.name for j in spec.joints)
              + f': {seen}, within the range of the instance']]
     for stage in NETWORKS:

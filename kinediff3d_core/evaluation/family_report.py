@@ -1,9 +1,9 @@
-"""How near the procedural families are to other people's objects: a page and contact sheets.
+"""Distances between the procedural families and third-party objects: a page and contact sheets.
 
     python -m kinediff3d_core.evaluation.family_report --objects DIR --out docs
 
-For each object the smallest Chamfer distance to instances of the training stream, and the same
-for held-out instances of the family itself.
+It gives the smallest Chamfer distance of each object to instances of the training stream, and the
+same for held-out instances of the family itself.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ from kinediff3d_core.visualization.virtual_camera import three_quarter_view
 Array = np.ndarray[Any, Any]
 
 SEARCHED = 512
-"""Points a cloud while all instances are gone through."""
+"""Points of a cloud in the search over all instances."""
 
 FINALISTS = 3
 """The nearest of that search are measured again, with ``metrics.SAMPLES`` points."""
 
 HELD_OUT = 18
-"""Instances that stand for the family itself, and are on the contact sheet."""
+"""Held-out instances that represent the family, and are on the contact sheet."""
 
 OPENED = 0.6
 """Joint positions on the contact sheet, as a share of the range."""
@@ -71,7 +71,7 @@ def search(cloud: Tensor, clouds: Tensor, chunk: int = 8) -> Tensor:
 
 
 class Neighbours:
-    """Instances of the training stream among which the nearest to an object is looked for."""
+    """Instances of the training stream, to find the nearest one to an object."""
 
     def __init__(self, category: str, samples: int, seed: int) -> None:
         self.generator = torch.Generator().manual_seed(seed)
@@ -84,9 +84,9 @@ class Neighbours:
 
         In thousandths of the radius of the cloud's bounding sphere.
         """
-        some = np.linspace(0, len(cloud) - 1, SEARCHED).round().astype(int)
+        rows = np.linspace(0, len(cloud) - 1, SEARCHED).round().astype(int)
         order = np.random.default_rng(0).permutation(len(cloud))
-        rough = search(torch.from_numpy(cloud[order[some]]).float(), self.clouds)
+        rough = search(torch.from_numpy(cloud[order[rows]]).float(), self.clouds)
         radius = bounding_radius(cloud)
         return min((chamfer(cloud, self._fine(i), radius), i)
                    for i in rough.argsort()[:FINALISTS].tolist())
@@ -109,7 +109,7 @@ def instance_meshes(instances: Instances, row: int, share: float) -> dict[int, M
 
 
 def object_meshes(obj: MeshObject, share: float) -> dict[int, Mesh]:
-    """The same of an object made of meshes."""
+    """Meshes by part of an imported object, base frame, m, joints at ``share`` of their range."""
     q = torch.from_numpy(obj.lower + share * (obj.upper - obj.lower)).double()
     poses = obj.part_poses(q, torch.eye(4, dtype=torch.float64)).numpy()
     names = CATEGORIES[obj.category].parts
@@ -132,7 +132,7 @@ class Report:
 
     Attributes:
         objects: Chamfer distance to the nearest instance by object's name.
-        own: the same of held-out instances (``HELD_OUT``).
+        own: distances of held-out instances (``HELD_OUT``) to the nearest instance.
         floor: mean distance between two draws from one and the same instance.
         failed: name and reason of objects that could not be used.
         sheet: the picture.
@@ -219,10 +219,10 @@ def _short(report: Report, name: str) -> str:
 
 def page(reports: Sequence[Report], notes: Sequence[str], command: str, samples: int) -> str:
     """The text of ``families.md``."""
-    told = [f'- {_short(r, name)} ({r.category}): {why}' for r in reports
+    failed = [f'- {_short(r, name)} ({r.category}): {why}' for r in reports
             for name, why in r.failed.items()]
-    skipped = ['', 'Left out:', '', *(f'- {note}' for note in notes), *told] \
-        if notes or told else []
+    skipped = ['', 'Left out:', '', *(f'- {note}' for note in notes), *failed] \
+        if notes or failed else []
     pictures = [line for r in reports
                 for line in ('', f'![{r.category}]({"/".join(r.sheet.parts[-2:])})')]
     return '\n'.join([
@@ -272,14 +272,14 @@ def write_report(root: Path, out: Path, category: str = 'all', samples: int = 50
     import_open3d()
     reports, notes = [], []
     for name in names:
-        mine = [folder for folder in folders if category_of(folder) == name]
+        own = [folder for folder in folders if category_of(folder) == name]
         if name not in FAMILIES:
             notes.append(f'{name}: no procedural family yet')
-        elif not mine:
+        elif not own:
             notes.append(f'{name}: no objects')
         else:
             try:
-                reports.append(compare(name, mine, out, samples, seed))
+                reports.append(compare(name, own, out, samples, seed))
             except ValueError as error:
                 notes.append(f'{name}: {error}')
     if not reports:

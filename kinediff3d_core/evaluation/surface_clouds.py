@@ -15,17 +15,17 @@ from kinediff3d_core.simulation.solids import FAR, Instances, slab_distance
 Array = np.ndarray[Any, Any]
 
 TOLERANCE, OUTSIDE = 2e-5, 1e-4
-"""Points are on a surface that is nearer than the first; they are drawn so far outside of it that
-its normal is exact, m."""
+"""A point within the first distance of a surface counts as on it, m. Points are drawn at the second
+distance outside of it, where its normal is exact."""
 
 
 def surface_clouds(instances: Instances, n: int, generator: torch.Generator, chunk: int = 32,
                    ) -> Tensor:
     """Points (B, n, 3), m, on instances at q = 0, in the base frame.
 
-    They are uniform by area over all parts that exist, each part looked at alone. Unlike
-    :meth:`Instances.surface_points` this draws on the slabs that were cut away, too, so that the
-    walls and floors of cavities get their share.
+    They are uniform by area over all parts that exist, each part without the others. Unlike
+    :meth:`Instances.surface_points` this also draws on slabs that were cut away, so that walls and
+    floors of cavities have points, too.
     """
     clouds = []
     for rows in torch.arange(len(instances)).split(chunk):  # type: ignore[no-untyped-call]
@@ -101,7 +101,7 @@ def _on_slabs(instances: Instances, n: int, generator: torch.Generator,
 def object_cloud(obj: MeshObject, n: int, rng: np.random.Generator) -> Array:
     """Points (n, 3), m, on an object at q = 0, in the base frame.
 
-    Uniform by area over what can be seen from outside of its parts, each looked at alone.
+    Uniform by area over what can be seen from outside of its parts, each part without the others.
 
     Raises:
         ValueError: a part without area.

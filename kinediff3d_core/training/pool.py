@@ -116,7 +116,7 @@ class Pool:
         category: of the family.
         device: everything is made and kept there.
         seed: of the data; the same seed gives the same stream.
-        annotate: maps what a refresh made to what is kept.
+        annotate: maps new samples to the samples that are kept.
     """
 
     def __init__(self, category: str, device: torch.device, seed: int, config: PoolConfig,

@@ -204,7 +204,7 @@ def _edges(label: Array, inverse: Array) -> Array:
 
 
 def _shadow(scene: RenderedScene, camera: VirtualCamera) -> Array:
-    """Share (h, w) of light that the meshes keep from the ground, softened."""
+    """Share (h, w) of the light that the meshes block from the ground, blurred."""
     assert scene.ground is not None
     n, d = scene.ground[:3], scene.ground[3]
     flat = tuple(Mesh(m.vertices - (m.vertices @ n + d)[:, None] * n, m.faces)
@@ -225,7 +225,7 @@ def _shadow(scene: RenderedScene, camera: VirtualCamera) -> Array:
 
 
 def _arrow_mesh(arrow: Arrow, camera: VirtualCamera, sides: int = 20) -> Mesh:
-    """A shaft and a tip, as thick as looks right in the camera."""
+    """A shaft and a tip, with a thickness that suits the picture."""
     start, end = np.asarray(arrow.start, float), np.asarray(arrow.end, float)
     along = end - start
     length = float(np.linalg.norm(along))
@@ -251,7 +251,7 @@ def _arrow_mesh(arrow: Arrow, camera: VirtualCamera, sides: int = 20) -> Mesh:
 
 def _draw_points(image: Array, inverse: Array, scene: RenderedScene, camera: VirtualCamera,
                  ) -> None:
-    """Points as discs, where no mesh hides them by more than a little."""
+    """Draw points as discs, except where a mesh hides them."""
     assert scene.points is not None
     uv, z = _project(camera, scene.points)
     colours = np.broadcast_to(np.asarray(scene.point_colours, dtype=np.float64),
