@@ -27,8 +27,8 @@ def add_parser(commands: Any) -> None:
         '  kinediff3d import partnet/46123 partnet/46440 --category drawer --rpy 0 0 180 '
         '--metres-per-unit 0.6 --zero lower --fix-others --out data')
     command.add_argument('objects', type=Path, nargs='+', metavar='DIR',
-                         help='folder of an object (one *.urdf and its meshes), or of many; folders '
-                              'named <category>_<id> are preferred')
+                         help='folder of an object (one *.urdf and its meshes), or of many; if '
+                              'some are named <category>_<id>, only these are imported')
     kind = command.add_mutually_exclusive_group(required=True)
     kind.add_argument('--category', metavar='C', help='a category that comes with this package')
     kind.add_argument('--category-file', type=Path, metavar='F',

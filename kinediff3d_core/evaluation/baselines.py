@@ -1,7 +1,7 @@
 """Baselines: other methods with the same networks, data and metrics.
 
-Each takes a pipeline and a test view and returns an estimate. A baseline gives an estimate for every
-view with enough points, where the pipeline may refuse. Its errors therefore all count.
+Each takes a pipeline and a test view and returns an estimate. A baseline estimates every view that
+has enough points, where the pipeline may refuse. All of its errors count.
 """
 
 from __future__ import annotations

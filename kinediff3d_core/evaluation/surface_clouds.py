@@ -15,8 +15,8 @@ from kinediff3d_core.simulation.solids import FAR, Instances, slab_distance
 Array = np.ndarray[Any, Any]
 
 TOLERANCE, OUTSIDE = 2e-5, 1e-4
-"""A point within the first distance of a surface counts as on it, m. Points are drawn at the second
-distance outside of it, where its normal is exact."""
+"""A point within the first distance of a surface counts as on it, m. Points are drawn at the
+second distance outside of it, where its normal is exact."""
 
 
 def surface_clouds(instances: Instances, n: int, generator: torch.Generator, chunk: int = 32,

@@ -14,8 +14,8 @@ POINTS = 4000
 """Surface points from which the share is counted."""
 
 TOLERANCE = 0.001
-"""Largest difference between the depth image and the depth of a visible point, m. 0.1 % of the depth
-is added. Chosen."""
+"""Largest difference between the depth image and the depth of a visible point, m. 0.1 % of the
+depth is added. Chosen."""
 
 THIRDS = ('worst', 'middle', 'best')
 """Groups of views by visibility, a third of the views each."""

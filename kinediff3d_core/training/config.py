@@ -100,7 +100,8 @@ class LoopConfig:
     gpu_refresh: int = 256
     """On a GPU at least this many instances are made at a time: it makes many as fast as one."""
     log_steps: int = 50
-    """Steps over which losses are averaged and then written. Only then the loop waits for a GPU."""
+    """Steps over which losses are averaged before they are written. Only then the loop waits for
+    the GPU."""
     save_seconds: float = 50.0
     """Time between two checkpoints, s."""
 
