@@ -76,3 +76,31 @@ def test_a_named_mode_that_is_right_saves_a_view_that_failed(truth):
     out = summarise([{'rot_err_deg': 90.0, **m} for m in (both, one)] + [None])
     assert out['failure_rate']['mean'] == 1.0
     assert out['failure_rate_modes']['mean'] == pytest.approx(2 / 3)
+
+
+def test_sliding_joints_have_errors_in_metres_and_no_axis_position(truth):
+    slides = replace(truth, joint_types=('prismatic',), positions=np.array([0.2]))
+    joint = replace(perfect(truth).joints[0], joint_type='prismatic', position=0.23)
+    out = pose_metrics(replace(perfect(truth), joints=(joint,)), slides)
+    assert out['joint_state_err'] == pytest.approx(0.03)
+    assert 'axis_pos_err_m' not in out
+
+
+def test_missed_and_invented_joints_are_counted(truth):
+    two = replace(truth, joint_names=('lid_joint', 'other'), joint_types=('revolute',) * 2,
+                  parents=(0, 0), children=(1, 1), positions=np.array([1.2, 0.0]),
+                  origin=np.repeat(truth.origin, 2, 0), axis=np.repeat(truth.axis, 2, 0))
+    e = perfect(truth)
+    out = pose_metrics(e, two)
+    assert (out['joints_missed'], out['joints_invented']) == (1.0, 0.0)
+    more = replace(e, joints=(e.joints[0], *(replace(e.joints[0], name=n) for n in 'abc')))
+    out = pose_metrics(more, two)
+    assert (out['joints_missed'], out['joints_invented']) == (1.0, 3.0)
+    none = pose_metrics(replace(e, joints=()), two)
+    assert math.isnan(none['joint_state_err']) and none['rot_err_deg'] < 1e-5
+
+
+def test_modes_are_named_from_a_weight_of_a_tenth_on(truth):
+    e = perfect(truth)
+    modes = [Mode(w, e.T_camera_base, np.zeros(1), 0.0) for w in (0.02, 0.1, 0.099, 0.3)]
+    assert mode_metrics(replace(e, modes=tuple(modes)), [truth])['modes'] == 3

@@ -5,15 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from estimates import box_mesh
 from truths import laptop_truth, perfect
 
 from kinediff3d_core.evaluation.shape_metrics import (
     ShapeComparison,
     chamfer,
+    distance_to_surfaces,
     generation_metrics,
+    nearest_distances,
     shape_metrics,
 )
-from kinediff3d_core.evaluation.surfaces import MeshDistance, bounding_radius, sample_mesh
+from kinediff3d_core.evaluation.surfaces import MeshDistance, Surface, bounding_radius, sample_mesh
 from kinediff3d_core.evaluation.truth import part_poses
 from kinediff3d_core.objects.estimate import Mesh, transform_mesh
 
@@ -57,3 +60,43 @@ def test_generated_meshes_in_the_base_frame(truth):
     comparison = ShapeComparison(truth, q, np.random.default_rng(0), 2000)
     out = generation_metrics(dict(zip(truth.part_names, meshes, strict=True)), e, comparison)
     assert max(out['cd_w_surface'], out['cd_s_surface'], out['cd_m_surface']) < 1e-3
+
+
+def test_nearest_distances_in_both_directions():
+    a = np.array([[0.0, 0, 0], [1, 0, 0]])
+    b = np.array([[0.0, 0, 3]])
+    near = nearest_distances(a, b)
+    assert sorted(near.a_to_b) == pytest.approx([3, math.sqrt(10)])
+    assert near.b_to_a == pytest.approx([3])
+    assert chamfer(a, b, 2.0) == pytest.approx(((3 + math.sqrt(10)) / 2 + 3) / 2 * 1000 / 2)
+
+
+def test_the_distance_to_posed_surfaces_is_that_to_the_nearest():
+    cube = Surface(box_mesh((2, 2, 2)))
+    shifted = np.eye(4)
+    shifted[:3, 3] = (10, 0, 0)
+    p = np.array([[0.0, 0, 4], [10, 0, 3], [4.5, 0, 0], [30, 0, 0]])
+    exact = [3, 2, 3.5, 19]
+    found = distance_to_surfaces([cube, cube], [np.eye(4), shifted], p, np.full(4, np.inf))
+    assert found == pytest.approx(exact, abs=1e-5)
+    tight = distance_to_surfaces([cube, cube], [np.eye(4), shifted], p, np.array(exact))
+    assert tight == pytest.approx(exact, abs=1e-5)
+
+
+def test_only_the_posed_distance_depends_on_the_pose(truth):
+    e = perfect(truth)
+    shift = np.eye(4)
+    shift[:3, 3] = (0, 0, 0.5)
+    away = replace(e, parts=tuple(replace(p, T_camera_part=shift @ p.T_camera_part)
+                                  for p in e.parts))
+    out = shape_metrics(away, truth, np.random.default_rng(0), 1000)
+    assert out['cd_posed'] > 500 and out['cd_w_surface'] < 1e-3
+
+
+def test_parts_without_a_mesh_are_left_out(truth):
+    e = perfect(truth)
+    bare = replace(e, parts=(e.parts[0], replace(e.parts[1], mesh=None)))
+    out = shape_metrics(bare, truth, np.random.default_rng(0), 1000)
+    assert out['cd_s_surface'] < 1e-3 and math.isnan(out['cd_m']) and out['cd_w_surface'] > 1
+    with pytest.raises(ValueError, match='no surfaces'):
+        shape_metrics(e, replace(truth, surfaces=None), np.random.default_rng(0))

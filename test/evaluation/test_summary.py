@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from kinediff3d_core.evaluation.summary import summarise
+from kinediff3d_core.evaluation.summary import failed, summarise
 
 
 def test_summary_counts_failures_and_leaves_missing_ones_out_of_means():
@@ -16,3 +16,13 @@ def test_summary_counts_failures_and_leaves_missing_ones_out_of_means():
     assert out['rot_err_deg']['mean'] == pytest.approx(43 / 3)
     assert out['cd_w'] == {'mean': 2.0, 'median': 2.0, 'std': 0.0, 'n': 2}
     assert summarise([None])['failure_rate']['mean'] == 1.0
+
+
+def test_a_failure_is_a_rotation_error_above_twenty_degrees():
+    assert not failed({'rot_err_deg': 20.0}) and failed({'rot_err_deg': 20.001})
+    assert failed(None) and failed({'rot_err_deg': math.nan})
+
+
+def test_failures_in_every_mode_have_the_same_bound():
+    records = [{'rot_err_deg': 90.0, 'rot_err_modes_deg': x} for x in (20.0, 20.1, 5.0)]
+    assert summarise(records)['failure_rate_modes']['mean'] == pytest.approx(1 / 3)
