@@ -5,24 +5,24 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    pass
 from kinediff3d_core.cli.arguments import DONE, PRESETS, add_command, add_model_arguments, number
 
 
 def add_parser(commands: Any) -> None:
     command = add_command(
         commands, 'benchmark', _benchmark,
-        'time every stage of both presets on the same views, with their accuracy',
+        'measure time and accuracy of both presets on the same test views',
         '  kinediff3d benchmark --category laptop --json benchmark.json\n'
         '  kinediff3d benchmark --presets fast --count 50 --device cuda')
     command.add_argument('--category', default='laptop', metavar='C', help='default: laptop')
-    command.add_argument('--presets', nargs='+', choices=PRESETS, default=list(PRESETS))
+    command.add_argument('--presets', nargs='+', choices=PRESETS, default=list(PRESETS),
+                         help='default: all')
     command.add_argument('--count', type=number(int, at_least=1), default=5, metavar='N',
                          help='views (default 5; the paper preset is slow on a CPU)')
-    command.add_argument('--seed', type=number(int, at_least=0), default=0)
+    command.add_argument('--seed', type=number(int, at_least=0), default=0,
+                         help='of the test views and the estimates (default 0)')
     command.add_argument('--no-mesh', action='store_true',
                          help='skip meshes and Chamfer distances')
     command.add_argument('--json', type=Path, metavar='F', help='write the result here')
@@ -35,7 +35,7 @@ def _benchmark(options: argparse.Namespace) -> int:
     get_category(options.category)
     from tqdm import tqdm
 
-    from kinediff3d_core.evaluation.benchmark import benchmark, table
+    from kinediff3d_core.evaluation.benchmark import BenchmarkConfig, benchmark, table
     from kinediff3d_core.io.files import write_text
 
     presets = list(dict.fromkeys(options.presets))
@@ -44,9 +44,9 @@ def _benchmark(options: argparse.Namespace) -> int:
             bar.set_description(preset)
             bar.update()
 
-        result = benchmark(options.category, presets, options.count, options.seed,
-                           options.device, not options.no_mesh,
-                           options.weights, progress)
+        result = benchmark(BenchmarkConfig(
+            options.category, presets, options.count, options.seed, options.device,
+            not options.no_mesh, options.weights), progress)
     print(table(result))
     if options.json is not None:
         write_text(options.json, json.dumps(result, indent=1, allow_nan=False) + '\n')

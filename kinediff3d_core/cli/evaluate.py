@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    pass
 from kinediff3d_core.cli.arguments import DONE, PEERS, add_command, add_model_arguments, number
+
+if TYPE_CHECKING:
+    from kinediff3d_core.evaluation.records import Record
+    from kinediff3d_core.evaluation.summary import Summary
 
 
 def add_parser(commands: Any) -> None:
     command = add_command(
-        commands, 'evaluate', _evaluate, 'measure pose, joint and shape errors on test views',
+        commands, 'evaluate', _evaluate, 'measure errors of pose, joints and shape on test views',
         '  kinediff3d evaluate --category laptop --count 200 --json laptop.json\n'
         '  kinediff3d evaluate --category laptop --objects ~/objects --count 64 --pictures worst\n'
         '  kinediff3d evaluate --category all --count 50 --preset paper --no-mesh\n'
@@ -26,77 +29,101 @@ def add_parser(commands: Any) -> None:
                              'one folder an object, its category before the first "_"')
     source.add_argument('--objects', metavar='DIR', help='the same as --source DIR')
     command.add_argument('--count', type=number(int, at_least=1), default=50, metavar='N',
-                         help='samples a category (default 50), in turn over the objects')
-    command.add_argument('--seed', type=number(int, at_least=0), default=0)
+                         help='samples a category (default 50); of a folder, one object after the '
+                              'other')
+    command.add_argument('--seed', type=number(int, at_least=0), default=0,
+                         help='of the test views and the estimates (default 0)')
     command.add_argument('--rounds', type=number(int, at_least=1), metavar='N',
-                         help='rounds of optimisation, instead of the preset\'s')
+                         help='rounds of iterative optimisation (default: the preset\'s)')
     command.add_argument('--peer', choices=PEERS,
-                         help='score another way to answer, with the same networks: regression '
-                              '(no samples, no descent), asdf (test-time optimisation of the '
+                         help='score a baseline with the same networks instead: regression (no '
+                              'samples, no refinement), asdf (test-time optimisation of the '
                               'code, the true pose given), score (mean of 50 samples)')
     command.add_argument('--json', type=Path, metavar='F',
-                         help='write the summary here, and how it was made beside it')
+                         help='write the summary here, and the command and machine beside it')
     command.add_argument('--records', type=Path, metavar='F',
                          help='write the metrics of every sample here, one JSON line each')
     command.add_argument('--no-mesh', action='store_true',
                          help='skip meshes and Chamfer distances')
     command.add_argument('--pictures', type=Path, metavar='DIR',
-                         help='draw the three worst estimates beside the truth, and keep their '
+                         help='draw the three worst estimates beside the truth, and write their '
                               'depth images')
     add_model_arguments(command)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     source = options.objects or options.source or 'procedural'
+    _check(options)
+    names = _categories(options.category, source, options.weights)
+    from kinediff3d_core.evaluation.records import summary_of, table
+
+    records: list[Record] = []
+    summaries: dict[str, Summary] = {}
+    for name in names:
+        pictures = options.pictures
+        if pictures is not None and len(names) > 1:
+            pictures = pictures / name
+        scored = _score(options, name, source, pictures)
+        records += scored
+        summaries[name] = summary_of(scored)
+        print(table(name, summaries[name]))
+    _write(options, source, records, summaries)
+    return DONE
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse outputs that cannot be written and options that exclude each other."""
     for path in (options.json, options.records, options.pictures):
         if path is not None and path.exists() and path.is_dir() != (path == options.pictures):
             raise ValueError(f'{path} is {"a folder" if path.is_dir() else "not a folder"}')
     if options.peer is not None and options.rounds is not None:
-        raise ValueError('--rounds is of our own method; --peer has none')
-    names = _categories(options.category, source, options.weights)
+        raise ValueError('--rounds belongs to the pipeline\'s own method; --peer has none')
+
+
+def _score(options: argparse.Namespace, name: str, source: str, pictures: Path | None,
+           ) -> list[Record]:
+    """The records of one category."""
     from dataclasses import replace
 
     from tqdm import tqdm
 
-    from kinediff3d_core.evaluation import evaluate as E
-    from kinediff3d_core.evaluation.baselines import PEERS as METHODS
-    from kinediff3d_core.evaluation.benchmark import machine
+    from kinediff3d_core.evaluation.baselines import BASELINES
+    from kinediff3d_core.evaluation.evaluate import EvaluationConfig, evaluate, infer
+    from kinediff3d_core.evaluation.samples import object_samples, procedural_samples
     from kinediff3d_core.inference.pipeline import Pipeline
 
-    method = E.ours if options.peer is None else METHODS[options.peer]
+    shapes = not options.no_mesh
+    samples = procedural_samples(name, options.seed, shapes) if source == 'procedural' else \
+        object_samples(source, name, options.seed, shapes)
+    pipeline = Pipeline.load(name, preset=options.preset, device=options.device,
+                             weights=options.weights)
+    if options.rounds is not None:
+        pipeline.preset = replace(pipeline.preset, rounds=options.rounds)
+    config = EvaluationConfig(
+        options.count, options.seed, pictures=pictures,
+        method=infer if options.peer is None else BASELINES[options.peer])
+    with tqdm(total=options.count, desc=name, unit='view', disable=None) as bar:
+        return evaluate(pipeline, samples, config, lambda done: bar.update(done - bar.n))
 
-    summaries: dict[str, E.Summary] = {}
-    records: list[E.Record] = []
-    for name in names:
-        samples = E.procedural_samples(name, options.seed, shapes=not options.no_mesh) \
-            if source == 'procedural' else \
-            E.object_samples(source, name, options.seed, shapes=not options.no_mesh)
-        pipeline = Pipeline.load(name, preset=options.preset, device=options.device,
-                                 weights=options.weights)
-        if options.rounds is not None:
-            pipeline.preset = replace(pipeline.preset, rounds=options.rounds)
-        pictures = options.pictures
-        with tqdm(total=options.count, desc=name, unit='view', disable=None) as bar:
-            found = E.evaluate(pipeline, samples, options.count, options.seed,
-                               lambda n, bar=bar: bar.update(n - bar.n),  # type: ignore[misc]
-                               pictures if pictures is None or len(names) == 1
-                               else pictures / name, method=method)
-        records += found
-        summaries[name] = E.summary_of(found)
-        print(E.table(name, summaries[name]))
+
+def _write(options: argparse.Namespace, source: str, records: Sequence[Record],
+           summaries: Mapping[str, Summary]) -> None:
+    """Write the files that --json and --records ask for."""
+    from kinediff3d_core.evaluation.benchmark import machine
+    from kinediff3d_core.evaluation.records import write_origin, write_records, write_summaries
+
     if options.json is not None:
-        E.write_summaries(options.json, summaries)
-        E.write_origin(options.json, {
+        write_summaries(options.json, summaries)
+        write_origin(options.json, {
             'command': options.command, 'source': source, 'count': options.count,
             'seed': options.seed, 'preset': options.preset, 'rounds': options.rounds,
             'peer': options.peer, **machine(options.device)})
     if options.records is not None:
-        E.write_records(options.records, records)
-    return DONE
+        write_records(options.records, records)
 
 
 def _categories(category: str, source: str, weights: Path | None) -> list[str]:
-    """The categories to evaluate; ``all`` is those with weights, of a folder those in it."""
+    """The categories to evaluate; ``all`` means those with weights that the source has."""
     from kinediff3d_core.networks.checkpoints import trained_categories
     from kinediff3d_core.objects.category import get_category
 
@@ -107,8 +134,8 @@ def _categories(category: str, source: str, weights: Path | None) -> list[str]:
         return trained
     from kinediff3d_core.data.mesh_objects import category_of, list_objects
 
-    there = {category_of(folder) for folder in list_objects(source)}
-    if not there & set(trained):
-        raise ValueError(f'{source} has {", ".join(sorted(there))}; categories with weights: '
+    found = {category_of(folder) for folder in list_objects(source)}
+    if not found & set(trained):
+        raise ValueError(f'{source} has {", ".join(sorted(found))}; categories with weights: '
                          f'{", ".join(trained)}')
-    return [name for name in trained if name in there]
+    return [name for name in trained if name in found]

@@ -5,21 +5,24 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import radians
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from kinediff3d_core.evaluation.metrics import Truth
-    from kinediff3d_core.objects.estimate import Mesh
 from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command, add_model_arguments, number
+
+if TYPE_CHECKING:
+    from kinediff3d_core.evaluation.samples import Sample
+    from kinediff3d_core.evaluation.truth import Truth
+    from kinediff3d_core.inference.pipeline import Pipeline
+    from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh
 
 
 def add_parser(commands: Any) -> None:
     command = add_command(
         commands, 'generate', _generate,
-        'write an estimated object at other joint positions, decoded anew and by its joints',
+        'write an estimated object at other joint positions',
         '  kinediff3d generate --estimate result --positions 30 --positions 90 --degrees '
         '--out states\n'
         '  kinediff3d generate --truth 0/7 --positions 1.2 --out states')
@@ -27,22 +30,21 @@ def add_parser(commands: Any) -> None:
                          help='estimate.json of "infer", or its folder')
     command.add_argument('--positions', type=number(float), nargs='+', action='append',
                          required=True, metavar='Q',
-                         help='one position a joint, rad or m; may be given several times')
+                         help='a position of each joint, rad or m; may be given several times')
     command.add_argument('--degrees', action='store_true',
                          help='revolute positions are in degrees')
-    command.add_argument('--out', type=Path, required=True, metavar='DIR')
+    command.add_argument('--out', type=Path, required=True, metavar='DIR',
+                         help='folder for generated.json and one folder of each state')
     command.add_argument('--truth', metavar='SEED/INDEX',
                          help='sample INDEX of "evaluate --source procedural --seed SEED": score '
                               'the states against the true object; without --estimate that view '
                               'is estimated first')
     command.add_argument('--category', default='laptop', metavar='C',
-                         help='of --truth without --estimate (default laptop)')
+                         help='category of --truth without --estimate (default laptop)')
     add_model_arguments(command)
 
 
 def _generate(options: argparse.Namespace) -> int:
-    import numpy as np
-
     from kinediff3d_core.io.estimate import read_estimate, write_estimate
     from kinediff3d_core.io.files import write_text
     from kinediff3d_core.objects.category import get_category
@@ -55,7 +57,6 @@ def _generate(options: argparse.Namespace) -> int:
     states = [_positions(category.joints, values, options.degrees)
               for values in options.positions]
     sample = None if options.truth is None else _true_sample(category.name, options.truth)
-    from kinediff3d_core.evaluation.metrics import generation_metrics
     from kinediff3d_core.inference.pipeline import Pipeline
 
     pipeline = Pipeline.load(category.name, preset=options.preset, device=options.device,
@@ -69,31 +70,47 @@ def _generate(options: argparse.Namespace) -> int:
             print(f'kinediff3d: no estimate: {reason}', file=sys.stderr)
             return NO_ANSWER
         write_estimate(estimate, options.out)
-    names = [p.name for p in estimate.parts]
-    told: list[dict[str, Any]] = []
-    for i, state in enumerate(states):
-        made = pipeline.generate(estimate, state)
-        folder = options.out / f'state_{i}'
-        scores: dict[str, Any] = {}
-        for way, meshes in (('decoder', made.decoder), ('chain', made.chain)):
-            _write_parts(folder / way, names, meshes)
-            if sample is not None:
-                scores[way] = generation_metrics(meshes, names, estimate, sample.truth,
-                                                 np.array(state), np.random.default_rng(0))
-        _draw_states(folder / 'preview.png', made.decoder, made.chain,
-                     None if sample is None else sample.truth, state)
-        told.append({'positions': list(state), 'folder': folder.name,
-                     **({'cd': scores} if scores else {})})
-        shown = ', '.join(f'{q:.3f}' for q in state)
-        print(f'{folder}: positions {shown}' + ''.join(
-            f'; {way} cd_w {s["cd_w"]:.2f} (to the surface {s["cd_w_surface"]:.2f})'
-            for way, s in scores.items()))
+    truth = None if sample is None else sample.truth
+    entries = [_write_state(pipeline, estimate, state, options.out / f'state_{i}', truth)
+               for i, state in enumerate(states)]
     write_text(options.out / 'generated.json', json.dumps(
-        {'category': category.name, 'truth': options.truth, 'states': told}, indent=1) + '\n')
+        {'category': category.name, 'truth': options.truth, 'states': entries}, indent=1) + '\n')
     return DONE
 
 
+def _write_state(pipeline: Pipeline, estimate: ArticulatedEstimate, state: list[float],
+                 folder: Path, truth: Truth | None) -> dict[str, Any]:
+    """Write one state's meshes and picture; returns its entry in ``generated.json``."""
+    generated = pipeline.generate(estimate, state)
+    names = [p.name for p in estimate.parts]
+    scores: dict[str, Any] = {}
+    for way, meshes in (('decoder', generated.decoder), ('chain', generated.chain)):
+        by_name = dict(zip(names, meshes, strict=True))
+        _write_parts(folder / way, by_name)
+        if truth is not None:
+            scores[way] = _score(by_name, estimate, truth, state)
+    _draw_states(folder / 'preview.png', generated.decoder, generated.chain, truth, state)
+    positions = ', '.join(f'{q:.3f}' for q in state)
+    print(f'{folder}: positions {positions}' + ''.join(
+        f'; {way} cd_w {s["cd_w"]:.2f} (to the surface {s["cd_w_surface"]:.2f})'
+        for way, s in scores.items()))
+    entry: dict[str, Any] = {'positions': list(state), 'folder': folder.name}
+    return entry | ({'cd': scores} if scores else {})
+
+
+def _score(meshes: Mapping[str, Mesh], estimate: ArticulatedEstimate, truth: Truth,
+           state: Sequence[float]) -> dict[str, float]:
+    """Chamfer distances of generated meshes from the true object in the same state."""
+    import numpy as np
+
+    from kinediff3d_core.evaluation.shape_metrics import ShapeComparison, generation_metrics
+
+    comparison = ShapeComparison(truth, np.array(state), np.random.default_rng(0))
+    return generation_metrics(meshes, estimate, comparison)
+
+
 def _positions(joints: Sequence[Any], values: Sequence[float], in_degrees: bool) -> list[float]:
+    """Checked joint positions, rad or m, from the values of one --positions."""
     if len(values) != len(joints):
         raise ValueError(f'--positions needs {len(joints)} value(s), one a joint '
                          f'({", ".join(j.name for j in joints)}), got {len(values)}')
@@ -107,8 +124,9 @@ def _positions(joints: Sequence[Any], values: Sequence[float], in_degrees: bool)
     return state
 
 
-def _true_sample(category: str, name: str) -> Any:
-    from kinediff3d_core.evaluation.evaluate import procedural_samples
+def _true_sample(category: str, name: str) -> Sample:
+    """The procedural sample that --truth names."""
+    from kinediff3d_core.evaluation.samples import procedural_samples
 
     try:
         seed, index = (int(x) for x in name.removeprefix('procedural/').split('/'))
@@ -119,10 +137,10 @@ def _true_sample(category: str, name: str) -> Any:
     return procedural_samples(category, seed)(index)
 
 
-def _write_parts(folder: Path, names: Sequence[str], meshes: Sequence[Mesh]) -> None:
+def _write_parts(folder: Path, meshes: Mapping[str, Mesh]) -> None:
     from kinediff3d_core.io.urdf_folder import write_obj
 
-    for name, mesh in zip(names, meshes, strict=True):
+    for name, mesh in meshes.items():
         write_obj(mesh, folder / f'{name}.obj')
 
 
@@ -131,10 +149,12 @@ def _draw_states(path: Path, decoder: Sequence[Mesh], chain: Sequence[Mesh], tru
     """Decoder, chain and truth at one state, side by side in the base frame."""
     import numpy as np
 
-    from kinediff3d_core.evaluation.metrics import part_poses
+    from kinediff3d_core.evaluation.truth import part_poses
     from kinediff3d_core.objects.estimate import transform_mesh
-    from kinediff3d_core.visualization.preview import write_panels
-    from kinediff3d_core.visualization.rendering import PART_COLOURS, Scene, render, side_view
+    from kinediff3d_core.visualization.panels import write_panels
+    from kinediff3d_core.visualization.rasterizer import render
+    from kinediff3d_core.visualization.scene import RenderedScene, part_colours
+    from kinediff3d_core.visualization.virtual_camera import side_view
 
     rows: list[tuple[str, Sequence[Mesh]]] = [('decoder', decoder), ('kinematic chain', chain)]
     if truth is not None and truth.surfaces is not None:
@@ -145,10 +165,8 @@ def _draw_states(path: Path, decoder: Sequence[Mesh], chain: Sequence[Mesh], tru
     T[:3, :3] = [[0, -1, 0], [0, 0, -1], [1, 0, 0]]
     T[:3, 3] = (0.0, 0.0, 2.0)
     shown = [(name, tuple(transform_mesh(T, m) for m in meshes)) for name, meshes in rows]
-    view = side_view(np.concatenate([m.vertices for _, meshes in shown for m in meshes]), T,
-                     np.array([0.0, 1.0, 0.0]))
-    panels = []
-    for name, meshes in shown:
-        colours = tuple(PART_COLOURS[k % len(PART_COLOURS)] for k in range(len(meshes)))
-        panels.append((name, render(Scene(meshes, colours), view)))
+    camera = side_view(np.concatenate([m.vertices for _, meshes in shown for m in meshes]), T,
+                       np.array([0.0, 1.0, 0.0]))
+    panels = [(name, render(RenderedScene(meshes, part_colours(len(meshes))), camera))
+              for name, meshes in shown]
     write_panels(panels, path, 'positions ' + ', '.join(f'{q:.3f}' for q in state))

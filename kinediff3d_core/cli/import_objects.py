@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kinediff3d_core.objects.category import Category
 
 SMALLEST, LARGEST = 0.3, 30.0
-"""Diagonal of a base part's box that can be right, canonical units."""
+"""Bounds of the diagonal of a base part's box, canonical units: others are in a wrong unit."""
 
 
 def add_parser(commands: Any) -> None:
@@ -27,10 +27,10 @@ def add_parser(commands: Any) -> None:
         '  kinediff3d import partnet/46123 partnet/46440 --category drawer --rpy 0 0 180 '
         '--metres-per-unit 0.6 --zero lower --fix-others --out data')
     command.add_argument('objects', type=Path, nargs='+', metavar='DIR',
-                         help='folder of an object (one *.urdf and its meshes), or of many; where '
-                              'some are called <category>_<id>, only those are taken')
+                         help='folder of an object (one *.urdf and its meshes), or of many; if '
+                              'some are named <category>_<id>, only these are imported')
     kind = command.add_mutually_exclusive_group(required=True)
-    kind.add_argument('--category', metavar='C', help='one that ships: its parts and joints')
+    kind.add_argument('--category', metavar='C', help='a category that comes with this package')
     kind.add_argument('--category-file', type=Path, metavar='F',
                       help='a category of your own, YAML (docs/own_objects.md)')
     command.add_argument('--out', type=Path, required=True, metavar='DIR',
@@ -44,14 +44,15 @@ def add_parser(commands: Any) -> None:
     command.add_argument('--zero', choices=('written', 'lower'), default='written',
                          help='joints are zero as written (default), or at their lower limit')
     command.add_argument('--fix-others', action='store_true',
-                         help='hold moving parts that move like none of the category\'s')
+                         help='fix moving parts that match no joint of the category')
     command.add_argument('--variants', type=number(int, at_least=1), default=4, metavar='N',
                          help='samples of each object: itself and N-1 stretched ones (default 4)')
     command.add_argument('--views', type=number(int, at_least=1), default=32, metavar='N',
                          help='noisy views of each sample (default 32)')
     command.add_argument('--skip-bad', action='store_true',
-                         help='say what is wrong with an object and go on')
-    command.add_argument('--seed', type=number(int, at_least=0), default=0)
+                         help='report objects that cannot be imported and continue')
+    command.add_argument('--seed', type=number(int, at_least=0), default=0,
+                         help='of the variants and views (default 0)')
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -65,8 +66,8 @@ def _import(options: argparse.Namespace) -> int:
 
     category = get_category(options.category) if options.category_file is None else \
         add_category(read_category(options.category_file))
-    there = options.out / FILE_NAME
-    if there.is_file() and read_category(there) != category:
+    written = options.out / FILE_NAME
+    if written.is_file() and read_category(written) != category:
         raise ValueError(f'{options.out} has samples of another category, or of another version '
                          f'of {category.name!r}: choose another --out')
     import torch
@@ -79,11 +80,11 @@ def _import(options: argparse.Namespace) -> int:
     roll, pitch, yaw = (radians(a) for a in options.rpy)
     objects = _load(options, category, Placement((roll, pitch, yaw), options.metres_per_unit,
                                                  options.zero == 'lower', options.fix_others))
-    write_category(category, there)
+    write_category(category, written)
     done = 0
     with tqdm(total=len(objects) * options.variants, desc='import', disable=None) as bar:
         for i, obj in enumerate(objects):
-            # Of the object alone: importing more later changes nothing of what is there.
+            # The seed depends on the object alone: importing more objects later changes none.
             generator = torch.Generator().manual_seed(options.seed + 1009 * i)
             for n in range(options.variants):
                 variant = stretched(obj, generator) if n else obj
@@ -106,15 +107,15 @@ def _import(options: argparse.Namespace) -> int:
 
 def _load(options: argparse.Namespace, category: Category, placement: Placement,
           ) -> list[MeshObject]:
-    """All objects that are asked for, checked before the long work begins."""
+    """The objects to import, all checked before the long work begins."""
     from kinediff3d_core.data.mesh_objects import category_of, list_objects, load_object
 
     folders = [f for root in options.objects for f in list_objects(root)]
     folders = [f for f in folders if category_of(f) == category.name] or folders
     names = [f.resolve().name for f in folders]
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice:
-        raise ValueError(f'two objects have the name {twice[0]!r}')
+    duplicates = sorted({n for n in names if names.count(n) > 1})
+    if duplicates:
+        raise ValueError(f'two objects have the name {duplicates[0]!r}')
     objects = []
     for folder in folders:
         try:

@@ -8,9 +8,10 @@ from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command, add_model_arguments, number
+
 if TYPE_CHECKING:
     from kinediff3d_core.objects.estimate import ArticulatedEstimate
-from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command, add_model_arguments, number
 
 
 def add_parser(commands: Any) -> None:
@@ -24,23 +25,25 @@ def add_parser(commands: Any) -> None:
     command.add_argument('--depth', type=Path, metavar='F',
                          help='16-bit PNG or TIFF (mm), 32-bit TIFF or .npy (m)')
     command.add_argument('--points', type=Path, metavar='F',
-                         help='instead of --depth: .ply, .pcd, .npy or .npz cloud of the object, '
-                              'camera frame, metres')
+                         help='instead of --depth: cloud of the object in the camera frame, '
+                              'metres (.ply, .pcd, .npy or .npz)')
     command.add_argument('--camera-info', type=Path, metavar='F',
                          help='YAML or JSON with k (or fx, fy, cx, cy), width and height')
     for name in ('fx', 'fy', 'cx', 'cy'):
+        kind = 'focal length' if name[0] == 'f' else 'principal point'
         command.add_argument(f'--{name}', type=number(float), metavar='PX',
-                             help='instead of --camera-info')
+                             help=f'{kind} in {name[1]}; all four instead of --camera-info')
     command.add_argument('--mask', type=Path, metavar='F',
                          help='image that is not zero on the object; without one the support '
                               'plane is removed and the largest cluster kept')
     command.add_argument('--segment', action='store_true',
                          help='with --points: find the object in a cloud of the whole scene')
     command.add_argument('--category', required=True, metavar='C',
-                         help='what it is; auto tries every category that has weights')
+                         help='category of the object; auto tries every category that has weights')
     command.add_argument('--out', type=Path, required=True, metavar='DIR',
                          help='folder for estimate.json, object.urdf, meshes/ and preview.png')
-    command.add_argument('--seed', type=number(int, at_least=0), default=0)
+    command.add_argument('--seed', type=number(int, at_least=0), default=0,
+                         help='of the random numbers (default 0)')
     add_model_arguments(command)
 
 
@@ -67,7 +70,7 @@ def _infer(options: argparse.Namespace) -> int:
         return NO_ANSWER
     write_estimate(estimate, options.out)
     draw_preview(estimate, options.out / 'preview.png')
-    _tell(estimate)
+    _print(estimate)
     print(f'wrote {options.out}/estimate.json, object.urdf, meshes/ and preview.png')
     return DONE
 
@@ -111,8 +114,8 @@ def _observation(options: argparse.Namespace) -> dict[str, Any]:
     return {'depth': depth, 'intrinsics': intrinsics, 'mask': mask}
 
 
-def _tell(estimate: ArticulatedEstimate) -> None:
-    """The answer in a few lines."""
+def _print(estimate: ArticulatedEstimate) -> None:
+    """Print the estimate in a few lines."""
     x, y, z = estimate.T_camera_base[:3, 3]
     print(f'{estimate.category} at ({x:.3f}, {y:.3f}, {z:.3f}) m in the camera frame, '
           f'confidence {estimate.confidence:.2f}, residual {1000 * estimate.residual:.1f} mm')
@@ -126,5 +129,5 @@ def _tell(estimate: ArticulatedEstimate) -> None:
     if estimate.categories:
         ranked = sorted(estimate.categories.items(), key=lambda item: -item[1])
         print('  category: ' + ', '.join(f'{name} {100 * w:.0f} %' for name, w in ranked[:3]))
-    told = ', '.join(f'{stage} {1000 * t:.0f}' for stage, t in estimate.seconds.items())
-    print(f'  {1000 * sum(estimate.seconds.values()):.0f} ms ({told})')
+    stages = ', '.join(f'{stage} {1000 * t:.0f}' for stage, t in estimate.seconds.items())
+    print(f'  {1000 * sum(estimate.seconds.values()):.0f} ms ({stages})')

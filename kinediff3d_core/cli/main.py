@@ -2,7 +2,7 @@
 
 Each command is one file beside this one. Commands that need ROS come from ``kinediff3d_ros``,
 through the entry-point group ``kinediff3d.commands``. Torch and the networks are imported by the
-commands that need them, so that ``--help`` and errors in arguments answer at once. Exit status:
+commands that need them, so that ``--help`` and errors in arguments are fast. Exit status:
 0 done, 1 no estimate, 2 unusable input.
 """
 
@@ -19,7 +19,7 @@ from kinediff3d_core.cli import benchmark, evaluate, generate, import_objects, i
 from kinediff3d_core.cli.arguments import UNUSABLE, Parser
 
 ENTRY_POINTS = 'kinediff3d.commands'
-"""Group of the functions that add further commands, each named as its command."""
+"""Group of the functions that add further commands. Each has its command's name."""
 ROS_COMMANDS = ('demo', 'replay', 'view')
 """Commands that ``kinediff3d_ros`` adds, in the order of the help text."""
 
@@ -62,13 +62,15 @@ def parser() -> Parser:
 
 
 def _add_missing(commands: Any, name: str, reason: Exception) -> None:
-    """A command whose package is not there: it says what to install."""
-    def refuse(options: argparse.Namespace) -> int:
+    """Add a command whose package is missing; it ends with what to install."""
+    def refuse(_: argparse.Namespace) -> int:
         found = 'is not installed' if isinstance(reason, KeyError) else \
             f'cannot be imported ({reason})'
         raise ValueError(f'{name!r} needs the package kinediff3d_ros, which {found}; source a '
                          'ROS 2 workspace that has it, or run "make venv"')
 
-    command = commands.add_parser(name, help='needs the package kinediff3d_ros', add_help=False)
-    command.add_argument('rest', nargs=argparse.REMAINDER)
+    # No argument starts with this prefix, so that all options of the missing command are accepted.
+    command = commands.add_parser(name, help='needs the package kinediff3d_ros', add_help=False,
+                                  prefix_chars='\0')
+    command.add_argument('rest', nargs='*')
     command.set_defaults(run=refuse)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    pass
 from kinediff3d_core.cli.arguments import DONE, STAGES, add_command, number
 
 
@@ -23,25 +22,28 @@ def add_parser(commands: Any) -> None:
                          help='shape (KA-VAE), pose (score model), latent (diffusion, needs '
                               'shape)')
     command.add_argument('--category', metavar='C',
-                         help='one that ships, or all; not needed with --data')
+                         help='a category that comes with this package, or all; not needed with '
+                              '--data')
     command.add_argument('--data', type=Path, metavar='DIR',
-                         help='train on what "kinediff3d import" wrote there')
+                         help='train on objects that "kinediff3d import" wrote there')
     command.add_argument('--procedural', type=number(float, at_least=0), default=0.0,
                          metavar='SHARE', help='with --data: share of procedural objects among '
                                                'them, 0 to 1 (default 0)')
     command.add_argument('--steps', type=number(int, at_least=1), metavar='N',
-                         help='a stage; default: the stage\'s own number')
+                         help='steps of each stage (default: the stage\'s own number)')
     command.add_argument('--seconds', type=number(float, above=0), metavar='S',
-                         help='largest wall time a stage; the learning rate follows the clock')
+                         help='largest wall time of each stage; the learning rate follows the '
+                              'clock')
     command.add_argument('--batch', type=number(int, at_least=1), metavar='N',
                          help='samples a step (default: the stage\'s own, sized for a CPU)')
     command.add_argument('--refresh', type=number(int, at_least=0), metavar='N',
                          help='new objects every ten steps (default: the stage\'s own, sized '
                               'for a CPU)')
     command.add_argument('--lr', type=number(float, above=0), metavar='R',
-                         help='peak learning rate (default: the stage\'s own; less of it keeps '
-                              'more of what --start brings)')
-    command.add_argument('--seed', type=number(int, at_least=0), default=0)
+                         help='peak learning rate (default: the stage\'s own; a lower one stays '
+                              'nearer to the weights of --start)')
+    command.add_argument('--seed', type=number(int, at_least=0), default=0,
+                         help='of the initial weights and the data (default 0)')
     command.add_argument('--device', default='cpu', help='cpu (default), cuda or cuda:N')
     command.add_argument('--out', type=Path, default=Path('runs'), metavar='DIR',
                          help='weights go to DIR/<category> (default runs)')
@@ -49,44 +51,53 @@ def add_parser(commands: Any) -> None:
                          help='weights to start from, "shipped" for those that come with this '
                               'package (default: random ones)')
     command.add_argument('--resume', action='store_true',
-                         help='go on from the checkpoint in --out, if there is one')
+                         help='continue from the checkpoint in --out, if there is one')
 
 
 def _train(options: argparse.Namespace) -> int:
-    from kinediff3d_core.objects.category import CATEGORIES, get_category
-    from kinediff3d_core.objects.category_file import FILE_NAME, add_category, read_category
     from kinediff3d_core.training.ranks import first_rank
 
-    if options.data is not None:
-        own = add_category(read_category(options.data / FILE_NAME)).name
-        if options.category not in (None, own):
-            raise ValueError(f'--data {options.data} is of category {own!r}, not '
-                             f'{options.category!r}')
-        options.category = own
-    if options.category is None:
-        raise ValueError('give --category, or --data with objects of your own')
-    if options.procedural and (options.data is None or options.procedural > 1):
-        raise ValueError('--procedural is a share from 0 to 1 and goes with --data')
-    every = options.category == 'all'
-    names = list(CATEGORIES) if every else [get_category(options.category).name]
+    names = _categories(options)
     stages = STAGES if options.stage == 'all' else (options.stage,)
     if not options.resume:
-        for name in names:
-            for stage in stages:
-                checkpoint = options.out / name / f'{stage}.checkpoint'
-                if checkpoint.exists():
-                    raise ValueError(f'{checkpoint} is there already: add --resume to go on, or '
-                                     'choose another --out')
+        _refuse_checkpoints([options.out / name / f'{stage}.checkpoint'
+                             for name in names for stage in stages])
     from kinediff3d_core.networks.checkpoints import SHIPPED
+    from kinediff3d_core.training.config import TrainingConfig
     from kinediff3d_core.training.run import train
 
     start = SHIPPED if options.start == 'shipped' else options.start and Path(options.start)
-    train(stages, names, options.out, steps=options.steps, seed=options.seed,
-          device=options.device, seconds=options.seconds, batch=options.batch,
-          refresh=options.refresh, data=options.data, procedural=options.procedural,
-          start=start, lr=options.lr)
-    if not first_rank():
-        return DONE
-    print(f'weights are in {", ".join(str(options.out / name) for name in names)}; use them with '
-          f'--weights {options.out}')
+    train(stages, names, options.out, TrainingConfig(
+        steps=options.steps, seconds=options.seconds, batch=options.batch,
+        refresh=options.refresh, lr=options.lr, seed=options.seed, device=options.device,
+        data=options.data, procedural=options.procedural, start=start))
+    if first_rank():
+        print(f'weights are in {", ".join(str(options.out / name) for name in names)}; use them '
+              f'with --weights {options.out}')
     return DONE
+
+
+def _categories(options: argparse.Namespace) -> list[str]:
+    """Names of the categories to train: that of --data, or as --category says."""
+    from kinediff3d_core.objects.category import CATEGORIES, get_category
+    from kinediff3d_core.objects.category_file import FILE_NAME, add_category, read_category
+
+    category = options.category
+    if options.data is not None:
+        own = add_category(read_category(options.data / FILE_NAME)).name
+        if category not in (None, own):
+            raise ValueError(f'--data {options.data} is of category {own!r}, not {category!r}')
+        category = own
+    if category is None:
+        raise ValueError('give --category, or --data with objects of your own')
+    if options.procedural and (options.data is None or options.procedural > 1):
+        raise ValueError('--procedural is a share from 0 to 1 and goes with --data')
+    return list(CATEGORIES) if category == 'all' else [get_category(category).name]
+
+
+def _refuse_checkpoints(paths: Sequence[Path]) -> None:
+    """Raise a ValueError where one of the checkpoints exists."""
+    for path in paths:
+        if path.exists():
+            raise ValueError(f'{path} exists already: add --resume to continue it, or choose '
+                             'another --out')

@@ -1,7 +1,7 @@
-"""Other ways to answer, with our networks, data and metrics: what the rest of the method is worth.
+"""Baselines: other methods with the same networks, data and metrics.
 
-Each takes a pipeline and a test view and returns a whole estimate. They always answer where there
-are points enough: what they get wrong is counted, where ours may refuse.
+Each takes a pipeline and a test view and returns an estimate. A baseline estimates every view that
+has enough points, where the pipeline may refuse. All of its errors count.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from kinediff3d_core.diffusion.ve_sde import sample_fixed, sample_rk45
-from kinediff3d_core.evaluation.evaluate import Method, Sample
+from kinediff3d_core.evaluation.evaluate import Method
+from kinediff3d_core.evaluation.samples import Sample
 from kinediff3d_core.geometry.rigid import make_transform, to_part_frames
 from kinediff3d_core.inference import refinement, residuals
 from kinediff3d_core.inference.hypotheses import Hypotheses
@@ -32,9 +33,9 @@ ASDF_RATE = 5e-3
 ASDF_JOINT_RATE = 5.0
 """The same for joints, in degrees; where they slide, in ninetieths of their range."""
 ASDF_PRIOR = 1e-4
-"""Weight of the mean square of the code, in deviations of its prior."""
+"""Weight of the mean square of the code, in standard deviations of its prior."""
 ASDF_POINTS = 512
-"""Observed points that a step looks at (A-SDF: 8000 samples)."""
+"""Observed points in a step (A-SDF: 8000 samples)."""
 
 HYPOTHESES = 50
 """GenPose's samples of the score model a cloud."""
@@ -47,10 +48,10 @@ LEVELS, DRAWS = (0.02, 2.0, 10), 2
 @torch.no_grad()
 def regression(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int = 0,
                ) -> ArticulatedEstimate:
-    """Direct regression of pose, joints and code: no samples, no descent.
+    """Direct regression of pose, joints and code: no samples, no refinement.
 
     The state is the one that the pose network regresses; the code is what the latent denoiser
-    says of pure noise (t = 1), its conditional mean.
+    predicts from pure noise (t = 1), its conditional mean.
     """
     generator, view = _look(pipeline, sample, seed)
     net, cloud = pipeline.pose, view.network_clouds[:1]
@@ -69,7 +70,7 @@ def score(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int = 0,
 
     50 samples, by the preset's sampler; the best 60 % are averaged. GenPose ranks with a second
     network's energy; here it is the score model's own bound on the likelihood. The code comes
-    from the latent denoiser at that average; no descent.
+    from the latent denoiser at that average, without refinement.
     """
     generator, view = _look(pipeline, sample, seed)
     preset, net, cloud = pipeline.preset, pipeline.pose, view.network_clouds[:1]
@@ -107,18 +108,18 @@ def asdf(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int = 0,
     return pipeline.evaluate_state(Hypotheses(z, field, state), view, generator, mesh)
 
 
-PEERS: dict[str, Method] = {'regression': regression, 'asdf': asdf, 'score': score}
-"""Peers by the name that ``evaluate --peer`` takes."""
+BASELINES: dict[str, Method] = {'regression': regression, 'asdf': asdf, 'score': score}
+"""Baselines by the names of ``evaluate --peer``."""
 
 
 def fit_code(pipeline: Pipeline, points: Tensor, T_camera_base: Tensor,
              generator: torch.Generator, iterations: int) -> tuple[Tensor, Tensor]:
     """Code (1, D_z) and joint positions (1, J) by Adam on the observed points' distances.
 
-    A-SDF's two rounds: code and joints together; then the code anew, from the same start, with
-    the joints that were found. Codes start within 0.01 of zero, joints in the middle of their
-    range. The loss is the mean absolute distance, here without A-SDF's clamp at 0.1 (points that
-    are farther off would pull at nothing), and the code's prior.
+    A-SDF's two rounds: code and joints together; then the code again, from the same start, with
+    the joints of the first round. Codes start within 0.01 of zero, joints in the middle of their
+    range. The loss is the mean absolute distance, here without A-SDF's clamp at 0.1 (points
+    beyond it would have no gradient), and the code's prior.
 
     Args:
         points: (N, 3) observed, canonical units, camera frame. T_camera_base: (1, 4, 4) given.
@@ -160,15 +161,15 @@ def surface_distance(net: KAVAE, z: Tensor, q: Tensor, T_camera_base: Tensor, po
     poses = residuals.part_poses(net, State(T_camera_base, q, field.origin,
                                          net.axis.expand(len(z), -1, 3)))
     local = to_part_frames(points, poses)
-    # Queries take the boxes as fixed. Points that move against the boxes have the same values,
-    # and on the surface the gradient with respect to the boxes.
+    # Queries have no gradient with respect to the boxes. Points that move relative to the boxes
+    # have the same values, and on the surface they have that gradient.
     centre, half = field.centre[:, :, None], field.half[:, :, None]
     local = centre.detach() + (local - centre) * (half.detach() / half)
     return net.query(field, local).amin(1).abs()
 
 
 def energy(net: ScoreModel, x: Tensor, feature: Tensor, generator: torch.Generator) -> Tensor:
-    """How unlikely the score model thinks whitened states x (H, S) are, up to a constant (H).
+    """Bound on the negative log likelihood of whitened states x (H, S), up to a constant: (H).
 
     The bound of Song et al. 2021 (Maximum likelihood training of score-based diffusion models):
     the integral of |D(x + sigma n, sigma) - x|^2 / sigma^2 over log sigma, with the same noise

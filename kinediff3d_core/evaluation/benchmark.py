@@ -1,4 +1,4 @@
-"""How long each stage takes, how much memory it needs, and what that buys in accuracy."""
+"""Time of each stage, memory, and accuracy of each preset."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from kinediff3d_core.evaluation.evaluate import (
-    Record,
-    Summary,
-    compare,
-    procedural_samples,
-    summary_of,
-)
+from kinediff3d_core.evaluation.evaluate import compare, infer
+from kinediff3d_core.evaluation.records import Record, summary_of
+from kinediff3d_core.evaluation.samples import Sample, procedural_samples
+from kinediff3d_core.evaluation.summary import Summary
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.observation.cloud import object_cloud
@@ -30,80 +29,127 @@ from kinediff3d_core.tracking.sequence_tracker import TRACKING_LOST, SequenceTra
 
 SHOWN = ('rot_err_deg', 'trans_err_m', 'joint_state_err', 'axis_err_deg', 'axis_pos_err_m',
          'cd_w', 'cd_w_surface', 'gen_cd_w', 'failure_rate')
-"""Metrics of the printed table; the JSON has all."""
+"""Metrics in the printed table; the JSON has all metrics."""
 
 TRACKED = 8
-"""Objects on which tracking is measured, at most."""
+"""Largest number of objects on which tracking is measured."""
 
 
-def benchmark(category: str, presets: Sequence[str], count: int, seed: int = 0,
-              device: str = 'cpu', mesh: bool = True, weights: Any = None,
-              progress: Callable[[str, int], None] | None = None) -> dict[str, Any]:
-    """Time presets on the same procedural test views, then score what they answered.
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """What is timed."""
 
-    Each preset first answers one view untimed. Memory is the process's resident peak after its
-    last view; presets run in the order given, so put the smaller first.
+    category: str
+    """Of the procedural test views."""
+    presets: Sequence[str]
+    """In this order. Memory only grows, so that the smaller preset must be first."""
+    count: int
+    """Views."""
+    seed: int = 0
+    """Of the views and of the estimates."""
+    device: str = 'cpu'
+    """A device of torch."""
+    mesh: bool = True
+    """Extract and score meshes, too."""
+    weights: Path | None = None
+    """Folder of the networks; None uses the shipped ones."""
+
+
+@dataclass(frozen=True)
+class TimedPreset:
+    """Times and estimates of one preset.
+
+    Attributes:
+        estimates: one of each view; None where there is no estimate.
+        figures: what the benchmark's result has of a preset, without the accuracy.
+    """
+
+    pipeline: Pipeline
+    estimates: list[ArticulatedEstimate | None]
+    figures: dict[str, Any]
+
+
+def benchmark(config: BenchmarkConfig, progress: Callable[[str, int], None] | None = None,
+              ) -> dict[str, Any]:
+    """Time presets on the same procedural test views, then score their estimates.
 
     Args:
-        mesh: extract and score meshes, too.
-        progress: is told the preset and the number of views done.
+        progress: is called with the preset and the number of views done.
 
     Returns:
         ``{'machine': ..., 'presets': {name: {'seconds': {stage: {'p50', 'p95', 'mean'}},
         'frames_per_s', 'resident_mib', 'accuracy': summary}}, 'speedup': {name: ...},
-        'tracking': ...}``; the stage ``total`` is the wall time of ``infer``, tracking is that
-        of :func:`tracking` by the first preset.
+        'tracking': ...}``. The stage ``total`` is the wall time of ``infer``. ``tracking`` is the
+        result of :func:`tracking` with the first preset.
     """
-    if count < 1:
-        raise ValueError(f'the number of views must be positive, got {count}')
-    samples = procedural_samples(category, seed, shapes=False)
-    views = [samples(i) for i in range(count)]
-    out: dict[str, Any] = {'machine': machine(device), 'category': category, 'count': count,
-                           'seed': seed, 'presets': {}}
-    answers: dict[str, tuple[Pipeline, list[ArticulatedEstimate | None]]] = {}
-    for preset in presets:
-        pipeline = Pipeline.load(category, preset=preset, device=device, weights=weights)
-        if pipeline.device.type == 'cuda':
-            torch.cuda.reset_peak_memory_stats(pipeline.device)
-        # A GPU replays what it has done twice before.
-        for view in views * 2 if pipeline.device.type == 'cuda' else views[:1]:
-            answer(pipeline, view, mesh, seed)
-        estimates: list[ArticulatedEstimate | None] = []
-        times: dict[str, list[float]] = {}
-        for i, view in enumerate(views):
-            started = time.perf_counter()
-            estimate = answer(pipeline, view, mesh, seed)
-            total = time.perf_counter() - started
-            estimates.append(estimate)
-            for stage, seconds in (estimate.seconds if estimate else {}).items():
-                times.setdefault(stage, []).append(seconds)
-            times.setdefault('total', []).append(total)
-            if progress is not None:
-                progress(preset, i + 1)
-        result: dict[str, Any] = {
-            'seconds': {stage: _points(t) for stage, t in times.items()},
-            'frames_per_s': float(1 / np.median(times['total'])),
-            'resident_mib': resident_mib()}
-        if pipeline.device.type == 'cuda':
-            result['device_mib'] = torch.cuda.max_memory_allocated(pipeline.device) / 2**20
-        out['presets'][preset] = result
-        answers[preset] = pipeline, estimates
-        if preset == presets[0]:
-            out['tracking'] = tracking(pipeline, seed, objects=min(count, TRACKED))
-    shaped = procedural_samples(category, seed, shapes=mesh)
-    records: dict[str, list[Record]] = {preset: [] for preset in presets}
-    for i in range(count):
-        sample = shaped(i)
-        for preset, (pipeline, estimates) in answers.items():
-            estimate = estimates[i]
-            metrics = None if estimate is None else compare(pipeline, estimate, sample, seed)
-            records[preset].append(Record(i, sample.name, metrics))
-    for preset in presets:
-        out['presets'][preset]['accuracy'] = summary_of(records[preset])
-    first = out['presets'][presets[0]]['seconds']['total']['p50']
-    out['speedup'] = {f'{presets[0]} over {name}': r['seconds']['total']['p50'] / first
+    if config.count < 1:
+        raise ValueError(f'the number of views must be positive, got {config.count}')
+    samples = procedural_samples(config.category, config.seed, shapes=False)
+    views = [samples(i) for i in range(config.count)]
+    out: dict[str, Any] = {
+        'machine': machine(config.device), 'category': config.category, 'count': config.count,
+        'seed': config.seed, 'presets': {}}
+    timed: dict[str, TimedPreset] = {}
+    for preset in config.presets:
+        timed[preset] = _time_preset(config, preset, views, progress)
+        out['presets'][preset] = timed[preset].figures
+        if preset == config.presets[0]:
+            out['tracking'] = tracking(timed[preset].pipeline, config.seed,
+                                       objects=min(config.count, TRACKED))
+    for preset, accuracy in _accuracy(config, timed).items():
+        out['presets'][preset]['accuracy'] = accuracy
+    first = out['presets'][config.presets[0]]['seconds']['total']['p50']
+    out['speedup'] = {f'{config.presets[0]} over {name}': r['seconds']['total']['p50'] / first
                       for name, r in list(out['presets'].items())[1:]}
     return out
+
+
+def _time_preset(config: BenchmarkConfig, preset: str, views: Sequence[Sample],
+                 progress: Callable[[str, int], None] | None) -> TimedPreset:
+    """Time one preset on all views, after views that are not timed.
+
+    Memory is the process's resident peak after the last view.
+    """
+    pipeline = Pipeline.load(config.category, preset=preset, device=config.device,
+                             weights=config.weights)
+    on_gpu = pipeline.device.type == 'cuda'
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats(pipeline.device)
+    # On a GPU a computation that has run twice is replayed as a graph.
+    for view in [*views, *views] if on_gpu else views[:1]:
+        estimate_or_none(pipeline, view, config.mesh, config.seed)
+    estimates: list[ArticulatedEstimate | None] = []
+    times: dict[str, list[float]] = {}
+    for i, view in enumerate(views):
+        started = time.perf_counter()
+        estimate = estimate_or_none(pipeline, view, config.mesh, config.seed)
+        total = time.perf_counter() - started
+        estimates.append(estimate)
+        for stage, seconds in (estimate.seconds if estimate else {}).items():
+            times.setdefault(stage, []).append(seconds)
+        times.setdefault('total', []).append(total)
+        if progress is not None:
+            progress(preset, i + 1)
+    figures: dict[str, Any] = {
+        'seconds': {stage: _points(t) for stage, t in times.items()},
+        'frames_per_s': float(1 / np.median(times['total'])), 'resident_mib': resident_mib()}
+    if on_gpu:
+        figures['device_mib'] = torch.cuda.max_memory_allocated(pipeline.device) / 2**20
+    return TimedPreset(pipeline, estimates, figures)
+
+
+def _accuracy(config: BenchmarkConfig, timed: Mapping[str, TimedPreset]) -> dict[str, Summary]:
+    """Summary of the metrics of each preset's estimates."""
+    samples = procedural_samples(config.category, config.seed, shapes=config.mesh)
+    records: dict[str, list[Record]] = {preset: [] for preset in timed}
+    for i in range(config.count):
+        sample = samples(i)
+        for preset, result in timed.items():
+            estimate = result.estimates[i]
+            metrics = None if estimate is None else compare(result.pipeline, estimate, sample,
+                                                            config.seed)
+            records[preset].append(Record(i, sample.name, metrics))
+    return {preset: summary_of(r) for preset, r in records.items()}
 
 
 def tracking(pipeline: Pipeline, seed: int = 0, frames: int = 300, objects: int = 1,
@@ -167,11 +213,11 @@ def _points(seconds: Sequence[float]) -> dict[str, float]:
             'mean': float(np.mean(seconds))}
 
 
-def answer(pipeline: Pipeline, view: Any, mesh: bool, seed: int) -> ArticulatedEstimate | None:
+def estimate_or_none(pipeline: Pipeline, view: Sample, mesh: bool, seed: int,
+                     ) -> ArticulatedEstimate | None:
     """The estimate of a view, or None."""
     try:
-        return pipeline.infer(depth=view.depth, intrinsics=view.intrinsics, mask=view.mask,
-                              mesh=mesh, seed=seed)
+        return infer(pipeline, view, mesh, seed)
     except NoEstimate:
         return None
 
@@ -183,7 +229,7 @@ def resident_mib() -> float:
 
 
 def machine(device: str) -> dict[str, Any]:
-    """What the figures were taken on."""
+    """The machine on which the figures are measured."""
     out: dict[str, Any] = {'device': device, 'python': platform.python_version(),
                            'torch': torch.__version__, 'threads': torch.get_num_threads(),
                            'processor': platform.processor() or platform.machine()}
@@ -218,7 +264,7 @@ def table(result: Mapping[str, Any]) -> str:
              f'{m["threads"]} threads, torch {m["torch"]}',
              f'{"":<{wide}}' + ''.join(f'{name:>12}' for name in presets)]
     lines += [f'{name:<{wide}}' + ''.join(f'{c:>12}' for c in cells) for name, cells in rows]
-    lines += [f'{name}: {ratio:.1f} times quicker' for name, ratio in result['speedup'].items()]
+    lines += [f'{name}: {ratio:.1f} times faster' for name, ratio in result['speedup'].items()]
     t = result['tracking']
     if t['seconds']:
         lines.append(f'tracking: {1000 * t["seconds"]["p50"]:.1f} ms a frame (p95 '

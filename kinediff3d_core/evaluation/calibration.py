@@ -1,10 +1,10 @@
-"""How far the predicted uncertainty can be trusted: predicted deviations against actual errors.
+"""Calibration: predicted standard deviations compared with actual errors.
 
     kinediff3d evaluate --category laptop --count 200 --no-mesh --records laptop.jsonl
     python -m kinediff3d_core.evaluation.calibration laptop.jsonl --out docs/images/calibration.png
 
-With ``--inflate`` what is measured goes into the weights, from views of another seed than the test
-views.
+``--inflate`` writes the measured covariance scale beside the weights. Its views must have another
+seed than the test views.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kinediff3d_core.evaluation.program import Parser, run
 from kinediff3d_core.io.files import write_text
 from kinediff3d_core.networks.checkpoints import (
     COVARIANCE_SCALE,
@@ -33,17 +35,18 @@ Array = np.ndarray[Any, Any]
 PAIRS = {'rot_std_deg': ('rot_err_deg', 'rotation [°]'),
          'trans_std_m': ('trans_err_m', 'translation [m]'),
          'joint_state_std': ('joint_state_err', 'joint state [° or m]')}
-"""Predicted deviation -> the error that it foretells, and the title of both."""
+"""Predicted standard deviation -> the error that it predicts, and the title of both."""
 
 RIGHT = {'rot_std_deg': 0.8, 'trans_std_m': 0.8, 'joint_state_std': 0.67}
-"""Median of error / deviation where deviations are right: of a few dimensions, and of one."""
+"""Median of error / standard deviation where predictions are right: 0.67 for a normal error of one
+dimension, about 0.8 for errors of several."""
 
 GOOD = (5.0, 0.05)
-"""An estimate is right within this rotation (deg) and translation (m)."""
+"""An estimate is right below these errors of rotation (deg) and translation (m)."""
 
 
-def predicted(estimate: ArticulatedEstimate) -> dict[str, float]:
-    """What an estimate says of its own error, under the names of :data:`PAIRS`.
+def predicted_errors(estimate: ArticulatedEstimate) -> dict[str, float]:
+    """The errors that an estimate predicts of itself, under the names of :data:`PAIRS`.
 
     rot_std_deg and trans_std_m are the roots of the traces of the base pose's covariance, the
     root mean square error if it is right; joint_state_std (deg or m) is the mean over joints.
@@ -59,14 +62,14 @@ def predicted(estimate: ArticulatedEstimate) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Of n pairs of a predicted deviation and an actual error.
+    """Comparison of n predicted standard deviations with actual errors.
 
     Attributes:
-        rank: Spearman's correlation; 1 if larger errors are always foretold to be larger.
-        ratio: median of error / deviation; about 0.8 for errors of three dimensions that are
-            normal and rightly foretold (a chi of three degrees over the root of three is 0.89,
-            of one degree 0.67).
-        within: shares of errors within one, two and three deviations.
+        rank: Spearman's correlation; 1 if predictions always rank errors correctly.
+        ratio: median of error / standard deviation. It is about 0.8 for normal errors of three
+            dimensions that are predicted correctly (a chi of three degrees over the root of three
+            has the median 0.89, of one degree 0.67).
+        within: shares of errors within one, two and three standard deviations.
     """
 
     n: int
@@ -75,28 +78,30 @@ class Calibration:
     within: tuple[float, float, float]
 
 
-def calibration(deviation: Array, error: Array) -> Calibration:
-    """Compare deviations (n) with errors (n).
+def calibration(std: Array, error: Array) -> Calibration:
+    """Compare predicted standard deviations (n) with errors (n).
 
     Raises:
         ValueError: shapes differ, or fewer than three pairs.
     """
-    if deviation.shape != error.shape or deviation.ndim != 1 or len(error) < 3:
-        raise ValueError('three or more pairs of deviations and errors are needed, got '
-                         f'{deviation.shape} and {error.shape}')
-    a, b = (np.argsort(np.argsort(x)).astype(np.float64) for x in (deviation, error))
-    ratio = error / np.maximum(deviation, 1e-12)
-    rank = np.asarray(np.corrcoef(a, b))[0, 1]
-    return Calibration(len(error), float(rank), float(np.median(ratio)),
+    if std.shape != error.shape or std.ndim != 1 or len(error) < 3:
+        raise ValueError('three or more pairs of standard deviations and errors are needed, got '
+                         f'{std.shape} and {error.shape}')
+    from scipy.stats import spearmanr
+
+    ratio = error / np.maximum(std, 1e-12)
+    rank = float(spearmanr(std, error).statistic)
+    return Calibration(len(error), rank, float(np.median(ratio)),
                        (float((ratio <= 1).mean()), float((ratio <= 2).mean()),
                         float((ratio <= 3).mean())))
 
 
-def inflation(columns: dict[str, Array], before: CovarianceScale) -> CovarianceScale:
-    """The inflation with which the median error / deviation would have been right.
+def measured_covariance_scale(columns: dict[str, Array], before: CovarianceScale,
+                              ) -> CovarianceScale:
+    """The covariance scale with which the median error / standard deviation is right.
 
     Args:
-        columns: of estimates that were made with the inflation ``before``.
+        columns: of estimates that were made with the scale ``before``.
     """
     trans, rot, joint = (
         round(old * calibration(columns[name], columns[PAIRS[name][0]]).ratio / RIGHT[name], 2)
@@ -106,7 +111,7 @@ def inflation(columns: dict[str, Array], before: CovarianceScale) -> CovarianceS
 
 
 def reliability(confidence: Array, right: Array, bins: int = 5) -> list[tuple[float, float, int]]:
-    """Mean confidence, share that is right, and number, of equally filled bins of confidence."""
+    """Mean confidence, share that is right, and number of views, of equally filled bins."""
     order = np.argsort(confidence, kind='stable')
     return [(float(confidence[b].mean()), float(right[b].mean()), len(b))
             for b in np.array_split(order, bins) if len(b)]
@@ -137,13 +142,15 @@ def read_records(path: Path, category: str | None = None) -> dict[str, Array]:
 
 
 def _right(columns: dict[str, Array]) -> Array:
+    """Whether each estimate is right, (n,)."""
     good: Array = (columns['rot_err_deg'] <= GOOD[0]) & (columns['trans_err_m'] <= GOOD[1])
     return good
 
 
 def table(columns: dict[str, Array]) -> str:
     """Calibration of every pair, and reliability of the confidence, as Markdown."""
-    lines = ['| | n | rank correlation | median error / deviation | within 1, 2, 3 deviations |',
+    lines = ['| | n | rank correlation | median error / standard deviation '
+             '| within 1, 2, 3 standard deviations |',
              '|---|---|---|---|---|']
     for name, (error, title) in PAIRS.items():
         c = calibration(columns[name], columns[error])
@@ -166,17 +173,17 @@ def draw(columns: dict[str, Array], out: Path, title: str = '') -> Path:
     axes = figure.subplots(1, 4)
     for panel, (name, (error, label)) in zip(axes, PAIRS.items(), strict=False):
         x, y = np.maximum(columns[name], 1e-5), np.maximum(columns[error], 1e-5)
-        ends = np.array([min(x.min(), y.min()), max(x.max(), y.max())])
-        panel.plot(ends, ends, color='0.6', lw=1, label='error = deviation')
+        diagonal = np.array([min(x.min(), y.min()), max(x.max(), y.max())])
+        panel.plot(diagonal, diagonal, color='0.6', lw=1, label='error = standard deviation')
         panel.loglog(x, y, '.', ms=4, alpha=0.5)
-        bins = np.array_split(np.argsort(x), 5)
-        panel.plot([np.median(x[b]) for b in bins], [np.median(y[b]) for b in bins], 'o-',
+        fifths = np.array_split(np.argsort(x), 5)
+        panel.plot([np.median(x[b]) for b in fifths], [np.median(y[b]) for b in fifths], 'o-',
                    color='C1', label='median of a fifth')
-        panel.set(title=label, xlabel='predicted deviation', ylabel='actual error')
+        panel.set(title=label, xlabel='predicted standard deviation', ylabel='actual error')
     axes[0].legend(fontsize=8)
-    told = reliability(columns['confidence'], _right(columns))
+    bins = reliability(columns['confidence'], _right(columns))
     axes[3].plot([0, 1], [0, 1], color='0.6', lw=1)
-    axes[3].plot([c for c, _, _ in told], [share for _, share, _ in told], 'o-', color='C1')
+    axes[3].plot([c for c, _, _ in bins], [share for _, share, _ in bins], 'o-', color='C1')
     axes[3].set(title='confidence', xlabel='mean confidence of a fifth', xlim=(0, 1.02),
                 ylabel=f'share within {GOOD[0]:g}° and {100 * GOOD[1]:g} cm', ylim=(0, 1.02))
     if title:
@@ -186,33 +193,34 @@ def draw(columns: dict[str, Array], out: Path, title: str = '') -> Path:
     return out
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description='Predicted uncertainty against actual errors.')
-    parser.add_argument('records', type=Path, help='written by kinediff3d evaluate --records')
-    parser.add_argument('--category', help='only its views; default: all')
-    parser.add_argument('--out', type=Path, help='write the plot here (PNG)')
-    parser.add_argument('--title', default='')
-    parser.add_argument('--inflate', action='store_true',
-                        help='write what deviations have to be multiplied by beside the weights')
-    parser.add_argument('--weights', type=Path, default=SHIPPED, metavar='DIR',
-                        help='that made the records (default: the shipped ones)')
-    options = parser.parse_args()
-    try:
-        columns = read_records(options.records, options.category)
-        if options.inflate:
-            if options.category is None:
-                raise ValueError('--inflate needs --category')
-            found = inflation(columns, load_covariance_scale(options.category, options.weights))
-            path = folder_of(options.category, options.weights) / COVARIANCE_SCALE
-            write_text(path, json.dumps(asdict(found)) + '\n')
-            print(f'{path}: {asdict(found)}')
-    except ValueError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 2
+def report(options: argparse.Namespace) -> None:
+    """Print the table, draw the plot, and write the covariance scale where that is asked for."""
+    columns = read_records(options.records, options.category)
+    if options.inflate:
+        if options.category is None:
+            raise ValueError('--inflate needs --category')
+        before = load_covariance_scale(options.category, options.weights)
+        scale = asdict(measured_covariance_scale(columns, before))
+        path = folder_of(options.category, options.weights) / COVARIANCE_SCALE
+        write_text(path, json.dumps(scale) + '\n')
+        print(f'{path}: {scale}')
     print(table(columns))
     if options.out is not None:
         draw(columns, options.out, options.title)
-    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare and print; returns the exit status."""
+    parser = Parser('calibration', 'Compare predicted uncertainty with actual errors.')
+    parser.add_argument('records', type=Path, help='written by kinediff3d evaluate --records')
+    parser.add_argument('--category', help='use only its views (default: all)')
+    parser.add_argument('--out', type=Path, help='write the plot here (PNG)')
+    parser.add_argument('--title', default='')
+    parser.add_argument('--inflate', action='store_true',
+                        help='write the factor that standard deviations need beside the weights')
+    parser.add_argument('--weights', type=Path, default=SHIPPED, metavar='DIR',
+                        help='that made the records (default: the shipped ones)')
+    return run(parser, report, arguments)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""The model card of each category with weights, from the weights and from what was measured.
+"""Writes the model card of each category, from its weights and from measured results.
 
     kinediff3d evaluate --category all --count 200 --json docs/results/procedural.json
     kinediff3d evaluate --category all --objects DIR --count 48 --json docs/results/objects.json
@@ -14,8 +14,10 @@ from math import degrees
 from pathlib import Path
 from typing import Any
 
-from kinediff3d_core.evaluation.evaluate import units
-from kinediff3d_core.evaluation.results import markdown, read
+from kinediff3d_core.evaluation.markdown import markdown_table
+from kinediff3d_core.evaluation.program import Parser, run
+from kinediff3d_core.evaluation.records import units
+from kinediff3d_core.evaluation.results import read
 from kinediff3d_core.io.files import write_text
 from kinediff3d_core.networks.checkpoints import NETWORKS, SHIPPED, read_notes, trained_categories
 from kinediff3d_core.objects.category import get_category
@@ -26,15 +28,16 @@ WHAT = {'shape': 'KA-VAE', 'pose': 'score model', 'latent': 'latent denoiser'}
 BATCH_OF = {'shape': 'instances', 'pose': 'views', 'latent': 'views'}
 ROWS = {'rot_err_deg': 'rotation', 'trans_err_m': 'translation', 'joint_state_err': 'joint state',
         'axis_err_deg': 'axis direction', 'axis_pos_err_m': 'axis position',
-        'joints_missed': 'joints missed a view', 'joints_invented': 'joints invented a view',
+        'joints_missed': 'missed joints per view', 'joints_invented': 'invented joints per view',
         'cd_w': 'CD-w', 'cd_s': 'CD-s', 'cd_m': 'CD-m', 'gen_cd_w': 'CD-w, generated state',
-        'cd_floor': 'CD of the truth with itself', 'cd_w_surface': 'CD-w to the surface',
+        'cd_floor': 'CD between two draws from the true surface',
+        'cd_w_surface': 'CD-w to the surface',
         'gen_cd_w_surface': 'CD-w to the surface, generated'}
-SOURCES = {'procedural': 'procedural, unseen', 'objects': 'third-party'}
+SOURCES = {'procedural': 'procedural, held out', 'objects': 'third-party'}
 
 
-def before(noted: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Notes of the weights that training started from, and of those before them."""
+def earlier_notes(noted: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Notes of the weights that training started from, and of all earlier weights."""
     while noted := noted.get('before') or {}:
         yield noted
 
@@ -43,7 +46,7 @@ def scores(category: str, summaries: Mapping[str, Summary]) -> str:
     """``mean / median`` of every metric, one column a source, as Markdown."""
     unit = units(category)
 
-    def told(summary: Summary, metric: str) -> str:
+    def figures(summary: Summary, metric: str) -> str:
         if metric not in summary:
             return '–'
         scale = 1e3 if unit.get(metric) == 'm' else 1.0
@@ -53,10 +56,10 @@ def scores(category: str, summaries: Mapping[str, Summary]) -> str:
     for metric, title in ROWS.items():
         if any(metric in s for s in summaries.values()):
             what = {'m': ', mm', '°': ', °'}.get(unit.get(metric, ''), '')
-            rows.append([title + what, *(told(s, metric) for s in summaries.values())])
+            rows.append([title + what, *(figures(s, metric) for s in summaries.values())])
     rows.append(['failures (none, or rotation > 20°)',
                  *(f'{100 * s["failure_rate"]["mean"]:.1f} %' for s in summaries.values())])
-    return markdown(['mean / median', *(f'{SOURCES[name]}, n = {int(s["failure_rate"]["n"])}'
+    return markdown_table(['mean / median', *(f'{SOURCES[name]}, n = {int(s["failure_rate"]["n"])}'
                                         for name, s in summaries.items())], rows)
 
 
@@ -70,10 +73,11 @@ def card(category: str, folder: Path, summaries: Mapping[str, Summary]) -> str:
     low, high = spec.train_range
     seen = (f'{100 * low:.0f} to {100 * high:.0f} cm' if spec.joints[0].joint_type == 'prismatic'
             else f'{degrees(low):.0f} to {degrees(high):.0f}°')
-    rows = [['data', f'procedural instances of `kinediff3d_core/data/families/{category}.py`, '
-             'made while training; no third-party object'],
+    rows = [['data', 'procedural instances of '
+             f'`kinediff3d_core/simulation/families/{category}.py`, made during training; no '
+             'third-party objects'],
             ['joints', ', '.join(j.name for j in spec.joints)
-             + f': {seen}, as far as the instance goes']]
+             + f': {seen}, within the range of the instance']]
     for stage in NETWORKS:
         n = read_notes(folder / f'{stage}.safetensors')
         rows.append([f'`{stage}` ({WHAT[stage]})',
@@ -81,47 +85,46 @@ def card(category: str, folder: Path, summaries: Mapping[str, Summary]) -> str:
                      f'{n.get("seconds", "?")} s on one {n.get("device", "?")}, '
                      f'seed {n.get("seed", "?")}'
                      + ''.join(f', after {b.get("steps", "?")} steps of {b.get("batch", "?")}'
-                               for b in before(n))])
+                               for b in earlier_notes(n))])
     if folder.parent == SHIPPED:
-        rows.append(['how', 'sixteen stages shared the GPU; docs/training.md, "The shipped '
-                     'weights", says what came before'])
+        rows.append(['how', 'sixteen stages were trained at the same time on one GPU; '
+                     'docs/training.md, "The shipped weights", has the details'])
     rows.append(['made with', '`kinediff3d train {shape,pose,latent} --category ' + category
-                 + ' --seconds …`, resumable: a rerun gives other numbers'])
+                 + ' --seconds …`, resumable; weights of another run differ'])
     measured = scores(category, summaries) if summaries else 'Not measured yet.'
     return '\n\n'.join([
         f'# Weights of category {category}',
-        'Three networks as safetensors, nothing executable: large matrices in 8 bits with a '
-        'scale a row, all else in half precision.',
-        markdown(['', ''], rows), '## Scores',
-        'Test views and metrics are those of docs/evaluation.md, with sensor noise, preset '
-        '`fast`. Chamfer distances are thousandths of the bounding sphere\'s radius.', measured,
+        'Three networks as safetensors, without executable code. Large matrices have 8 bits and a '
+        'scale for each row. All other values have half precision.',
+        markdown_table(['', ''], rows), '## Scores',
+        'docs/evaluation.md defines the test views and metrics. Views have sensor noise; the '
+        'preset is `fast`. Chamfer distances are thousandths of the bounding sphere\'s radius.',
+        measured,
         '## Limits',
-        f'- The networks know nothing but {category}: a cloud of something else may be explained '
-        'as one. Look at `confidence`, `residual` and the modes.\n'
-        '- Views from below the object, and clutter without the object\'s mask, were not '
-        'trained.\n- Small relief is smoothed away.']) + '\n'
+        f'- The networks are trained on {category} objects only. A cloud of another object may '
+        'get an estimate, too. Check `confidence`, `residual` and the modes.\n'
+        '- Training has no views from below the object, and no clutter without a mask.\n'
+        '- Small details of the surface are smoothed.']) + '\n'
+
+
+def write_cards(options: argparse.Namespace) -> None:
+    """Write the card of each category with weights."""
+    summaries = read(options.folder, SOURCES)
+    for category in trained_categories(options.weights):
+        measured = {name: s[category] for name, s in summaries.items() if category in s}
+        out = options.weights / category / 'MODEL_CARD.md'
+        write_text(out, card(category, options.weights / category, measured))
+        print(out)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the cards; returns the exit status."""
-    parser = argparse.ArgumentParser(prog='python -m kinediff3d_core.evaluation.cards',
-                                     description='Model cards of the categories with weights.')
+    parser = Parser('cards', 'Write the model card of each category with weights.')
     parser.add_argument('--from', dest='folder', type=Path, default=Path('docs/results'),
                         metavar='DIR', help='folder with procedural.json and objects.json')
     parser.add_argument('--weights', type=Path, default=SHIPPED, metavar='DIR',
                         help='one folder a category (default: the shipped weights)')
-    options = parser.parse_args(arguments)
-    try:
-        summaries = read(options.folder, SOURCES)
-        for category in trained_categories(options.weights):
-            mine = {name: s[category] for name, s in summaries.items() if category in s}
-            out = options.weights / category / 'MODEL_CARD.md'
-            write_text(out, card(category, options.weights / category, mine))
-            print(out)
-    except (ValueError, OSError) as error:
-        print(f'cards: error: {error}', file=sys.stderr)
-        return 2
-    return 0
+    return run(parser, write_cards, arguments)
 
 
 if __name__ == '__main__':

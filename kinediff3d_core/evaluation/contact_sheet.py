@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from kinediff3d_core.evaluation.evaluate import draft_mesh
-from kinediff3d_core.evaluation.family_report import CELL, write_sheet
+from kinediff3d_core.evaluation.program import Parser, run
+from kinediff3d_core.evaluation.sheet import CELL, write_sheet
+from kinediff3d_core.evaluation.true_meshes import draft_mesh
 from kinediff3d_core.objects.category import CATEGORIES
 from kinediff3d_core.objects.contact import contacts
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, PartEstimate
@@ -27,25 +29,25 @@ OPENED = 0.45
 
 def true_estimate(instances: Instances, row: int, share: float,
                   T_camera_base: np.ndarray | None = None) -> ArticulatedEstimate:
-    """The estimate that a perfect observer would make of one procedural object.
+    """The estimate of one procedural object without any error.
 
     Args:
-        share: of the joints' range at which it stands.
-        T_camera_base: (4, 4); by default the base frame seen from itself.
+        share: of the joints' range at which it is.
+        T_camera_base: (4, 4); by default the identity.
     """
     one = instances[row:row + 1]
     c = one.category
     q = one.lower + share * (one.upper - one.lower)
     T = np.eye(4) if T_camera_base is None else T_camera_base
     poses = one.part_poses(q.double(), torch.from_numpy(T)[None])[0].numpy()
-    there = [bool(x) for x in one.exists[0]]
+    exists = [bool(x) for x in one.exists[0]]
     parts = [PartEstimate(name, poses[k], draft_mesh(one, k))
-             for k, name in enumerate(c.parts) if there[k]]
+             for k, name in enumerate(c.parts) if exists[k]]
     joints = tuple(
         JointEstimate(j.name, j.joint_type, c.parts[j.parent], c.parts[j.child],
                       one.origin[0, i].double().numpy(), one.axis[0, i].double().numpy(),
                       float(q[0, i]), float(one.lower[0, i]), float(one.upper[0, i]), 0.0)
-        for i, j in enumerate(c.joints) if there[j.child])
+        for i, j in enumerate(c.joints) if exists[j.child])
     return ArticulatedEstimate(c.name, tuple(parts), joints, np.zeros((6, 6)), 0.0, 1.0, (),
                                np.zeros(0), np.zeros((0, 3)))
 
@@ -59,22 +61,27 @@ def contact_sheet(out: Path, categories: Sequence[str], count: int = 6, seed: in
         for i in range(count):
             estimate = true_estimate(objects, i, OPENED)
             cells.append(('', draw_contacts(estimate, contacts(estimate), *CELL)))
-        told = '' if groups else ': axis red, motion for an increasing position green, z blue'
-        groups.append((name + told, cells))
+        legend = '' if groups else ': axis red, motion for an increasing position green, z blue'
+        groups.append((name + legend, cells))
     return write_sheet(groups, out)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def draw(options: argparse.Namespace) -> None:
+    """Draw the sheet and print its path."""
+    print(contact_sheet(options.out, options.category or list(CATEGORIES), options.count,
+                        options.seed))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw the sheet; returns the exit status."""
+    parser = Parser('contact_sheet', 'Draw where moving parts are pushed or pulled.')
     parser.add_argument('--out', type=Path, default=Path('docs/images/interaction.png'))
     parser.add_argument('--category', choices=sorted(FAMILIES), action='append',
                         help='default: all')
     parser.add_argument('--count', type=int, default=6)
     parser.add_argument('--seed', type=int, default=0)
-    options = parser.parse_args()
-    print(contact_sheet(options.out, options.category or list(CATEGORIES), options.count,
-                        options.seed))
+    return run(parser, draw, arguments)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -1,13 +1,14 @@
-"""How near the procedural families are to other people's objects: a page and contact sheets.
+"""Distances between the procedural families and third-party objects: a page and contact sheets.
 
     python -m kinediff3d_core.evaluation.family_report --objects DIR --out docs
 
-For each object the smallest Chamfer distance to instances of the training stream, and the same
-for held-out instances of the family itself.
+It gives the smallest Chamfer distance of each object to instances of the training stream, and the
+same for held-out instances of the family itself.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +20,19 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from kinediff3d_core.cli.arguments import DONE, UNUSABLE, Parser
-from kinediff3d_core.data.mesh_objects import MeshObject, category_of, list_objects, load_object
+from kinediff3d_core.data.mesh_objects import (
+    MeshObject,
+    category_of,
+    list_objects,
+    load_object,
+)
 from kinediff3d_core.data.raycasting import import_open3d
-from kinediff3d_core.data.visible_surface import visible_surface
-from kinediff3d_core.evaluation.evaluate import draft_mesh
-from kinediff3d_core.evaluation.metrics import SAMPLES, bounding_radius, chamfer
-from kinediff3d_core.geometry.rigid import transform_points
+from kinediff3d_core.evaluation.program import Parser, run
+from kinediff3d_core.evaluation.shape_metrics import SAMPLES, chamfer
+from kinediff3d_core.evaluation.sheet import CELL, write_sheet
+from kinediff3d_core.evaluation.surface_clouds import object_cloud, surface_clouds
+from kinediff3d_core.evaluation.surfaces import bounding_radius
+from kinediff3d_core.evaluation.true_meshes import draft_mesh
 from kinediff3d_core.io.files import write_text
 from kinediff3d_core.objects.category import CATEGORIES, get_category
 from kinediff3d_core.objects.estimate import Mesh, transform_mesh
@@ -35,145 +42,24 @@ from kinediff3d_core.simulation.families import (
     held_out_generator,
     sample_instances,
 )
-from kinediff3d_core.simulation.solids import FAR, Instances, slab_distance
-from kinediff3d_core.visualization.preview import ground_under
-from kinediff3d_core.visualization.rendering import (
-    PART_COLOURS,
-    Colour,
-    Scene,
-    View,
-    fitted,
-    render,
-)
+from kinediff3d_core.simulation.solids import Instances
+from kinediff3d_core.visualization.rasterizer import render
+from kinediff3d_core.visualization.scene import RenderedScene, ground_under, part_colours
+from kinediff3d_core.visualization.virtual_camera import three_quarter_view
 
 Array = np.ndarray[Any, Any]
 
 SEARCHED = 512
-"""Points a cloud while all instances are gone through."""
+"""Points of a cloud in the search over all instances."""
 
 FINALISTS = 3
 """The nearest of that search are measured again, with ``metrics.SAMPLES`` points."""
 
 HELD_OUT = 18
-"""Instances that stand for the family itself, and are on the contact sheet."""
-
-CELL, COLUMNS = (196, 146), 6
-"""Width and height of a picture on the contact sheet, px, and how many stand side by side."""
+"""Held-out instances that represent the family, and are on the contact sheet."""
 
 OPENED = 0.6
 """Joint positions on the contact sheet, as a share of the range."""
-
-EYE = (0.72, 0.48, 0.50)
-"""From where the contact sheets look at objects, in the base frame."""
-
-TOLERANCE, OUTSIDE = 2e-5, 1e-4
-"""Points are on a surface that is nearer than the first; they are drawn so far outside of it that
-its normal is exact, m."""
-
-
-# Surfaces
-
-
-def surface_clouds(instances: Instances, n: int, generator: torch.Generator, chunk: int = 32,
-                   ) -> Tensor:
-    """Points (B, n, 3), m, on instances at q = 0, in the base frame.
-
-    They are uniform by area over all parts that exist, each part looked at alone. Unlike
-    :meth:`Instances.surface_points` this draws on the slabs that were cut away, too, so that the
-    walls and floors of cavities get their share.
-    """
-    clouds = []
-    for rows in torch.arange(len(instances)).split(chunk):  # type: ignore[no-untyped-call]
-        few = instances[rows]
-        J = len(few.category.joints)
-        pivots = few.part_poses(torch.zeros(len(few), J), torch.eye(4).expand(len(few), 4, 4))
-        found: list[list[Tensor]] = [[] for _ in rows]
-        todo = list(range(len(few)))
-        while todo:
-            left = torch.tensor(todo)
-            index, part, p = _on_slabs(few[left], 2 * n, generator)
-            p = p + pivots[left[index], part, :3, 3]
-            for i, row in enumerate(todo):
-                found[row].append(p[index == i])
-            todo = [row for row in todo if sum(map(len, found[row])) < n]
-        for points in map(torch.cat, found):
-            clouds.append(points[torch.randperm(len(points), generator=generator)[:n]])
-    return torch.stack(clouds)
-
-
-def _on_slabs(instances: Instances, n: int, generator: torch.Generator,
-              ) -> tuple[Tensor, Tensor, Tensor]:
-    """Draws n points an instance on its slabs and keeps those on the surface of their part.
-
-    Returns:
-        instance (C,), part (C,), points (C, 3) in the part's frame, m; C <= B n.
-    """
-    B, S = instances.present.shape
-    part = torch.tensor([s.part for s in instances.slots])
-    axis = torch.tensor([s.axis for s in instances.slots])
-
-    # Of each slab's faces, what lies in the box of its part: cuts reach far beyond it.
-    pick = torch.tensor([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
-    box = torch.stack([instances.bounds[:, part][:, :, pick[:, a], a] for a in range(3)], dim=-1)
-    box = (box - instances.centre[:, :, None]) @ instances.rotation
-    reach = instances.corner[..., None] + TOLERANCE
-    low, high = box.amin(2) - reach, box.amax(2) + reach
-    first, last = torch.maximum(low, -instances.half), torch.minimum(high, instances.half)
-    size = (last - first).clamp_min(0)
-    area = torch.stack([size[..., 1] * size[..., 2], size[..., 0] * size[..., 2],
-                        size[..., 0] * size[..., 1]], dim=-1) * instances.present[..., None]
-    faces = torch.stack([area * (low <= -instances.half), area * (instances.half <= high)], dim=-1)
-    choice = torch.multinomial(faces.flatten(1), n, replacement=True, generator=generator)
-    choice = choice.flatten()
-    row = torch.arange(B).repeat_interleave(n)
-    slot, across, side = choice // 6, choice // 2 % 3, choice % 2 * 2.0 - 1
-    x = torch.rand(B * n, 3, generator=generator) * size[row, slot] + first[row, slot]
-    x = torch.where(torch.nn.functional.one_hot(across, 3).bool(),
-                    side[:, None] * (instances.half[row, slot] + OUTSIDE), x)
-
-    # Onto the slab; the square of the cosine makes up for denser points at rounded corners.
-    keep = torch.rand(B * n, generator=generator)
-    for a in range(3):
-        on = torch.nonzero(axis[slot] == a)[:, 0]
-        of = row[on], slot[on]
-        with torch.enable_grad():
-            y = x[on].requires_grad_()
-            d = slab_distance(y, instances.half[of], instances.corner[of], instances.edge[of], a)
-            (normal,) = torch.autograd.grad(d.sum(), y)
-        x[on] = (y - d[:, None] * normal).detach()
-        keep[on] -= normal.gather(1, across[on, None])[:, 0] ** 2
-    chosen = torch.nonzero(keep < 0)[:, 0]
-    row, slot, x = row[chosen], slot[chosen], x[chosen]
-    x = (instances.rotation[row, slot] @ x[..., None])[..., 0] + instances.centre[row, slot]
-    gap = torch.full_like(x[:, 0], FAR)
-    for k in range(instances.num_parts):
-        on = torch.nonzero(part[slot] == k)[:, 0]
-        gap[on] = instances.sdf_at(k, row[on], x[on])
-    good = gap.abs() < TOLERANCE
-    return row[good], part[slot[good]], x[good]
-
-
-def object_cloud(obj: MeshObject, n: int, rng: np.random.Generator) -> Array:
-    """Points (n, 3), m, on an object at q = 0, in the base frame.
-
-    Uniform by area over what can be seen from outside of its parts, each looked at alone.
-
-    Raises:
-        ValueError: a part without area.
-    """
-    J = len(obj.joints)
-    poses = obj.part_poses(torch.zeros(J, dtype=torch.float64),
-                           torch.eye(4, dtype=torch.float64)).numpy()
-    seen = [visible_surface(mesh, 2 * n, rng) for mesh in obj.meshes]
-    area = np.array([a for _, _, a in seen])
-    counts = rng.multinomial(n, area / area.sum())
-    return np.concatenate([
-        transform_points(T, points[rng.choice(len(points), m, replace=m > len(points))])
-        for (points, _, _), m, T in zip(seen, counts, poses, strict=True)])
-
-
-# Distances
-
 
 def search(cloud: Tensor, clouds: Tensor, chunk: int = 8) -> Tensor:
     """Chamfer distances (S,), m, from a cloud (N, 3) to each of clouds (S, M, 3)."""
@@ -185,7 +71,7 @@ def search(cloud: Tensor, clouds: Tensor, chunk: int = 8) -> Tensor:
 
 
 class Neighbours:
-    """Instances of the training stream among which the nearest to an object is looked for."""
+    """Instances of the training stream, to find the nearest one to an object."""
 
     def __init__(self, category: str, samples: int, seed: int) -> None:
         self.generator = torch.Generator().manual_seed(seed)
@@ -198,9 +84,9 @@ class Neighbours:
 
         In thousandths of the radius of the cloud's bounding sphere.
         """
-        some = np.linspace(0, len(cloud) - 1, SEARCHED).round().astype(int)
+        rows = np.linspace(0, len(cloud) - 1, SEARCHED).round().astype(int)
         order = np.random.default_rng(0).permutation(len(cloud))
-        rough = search(torch.from_numpy(cloud[order[some]]).float(), self.clouds)
+        rough = search(torch.from_numpy(cloud[order[rows]]).float(), self.clouds)
         radius = bounding_radius(cloud)
         return min((chamfer(cloud, self._fine(i), radius), i)
                    for i in rough.argsort()[:FINALISTS].tolist())
@@ -213,9 +99,6 @@ class Neighbours:
         return self.fine[i]
 
 
-# Contact sheets
-
-
 def instance_meshes(instances: Instances, row: int, share: float) -> dict[int, Mesh]:
     """Meshes by part of one instance, base frame, m, joints at ``share`` of their range."""
     one = instances[row:row + 1]
@@ -226,7 +109,7 @@ def instance_meshes(instances: Instances, row: int, share: float) -> dict[int, M
 
 
 def object_meshes(obj: MeshObject, share: float) -> dict[int, Mesh]:
-    """The same of an object made of meshes."""
+    """Meshes by part of an imported object, base frame, m, joints at ``share`` of their range."""
     q = torch.from_numpy(obj.lower + share * (obj.upper - obj.lower)).double()
     poses = obj.part_poses(q, torch.eye(4, dtype=torch.float64)).numpy()
     names = CATEGORIES[obj.category].parts
@@ -235,55 +118,12 @@ def object_meshes(obj: MeshObject, share: float) -> dict[int, Mesh]:
 
 
 def picture(meshes: dict[int, Mesh]) -> Array:
-    """Parts in the base frame in their colours, three quarters from the front: (H, W, 3) uint8."""
-    back = np.array(EYE) / np.linalg.norm(EYE)
-    x = np.cross(-back, (0.0, 0.0, 1.0))
-    x /= np.linalg.norm(x)
-    shapes = tuple(meshes.values())
-    points = np.concatenate([m.vertices for m in shapes])
-    centre = (points.min(0) + points.max(0)) / 2
-    T = np.eye(4)
-    T[:3, :3] = np.stack([x, np.cross(-back, x), -back])
-    T[:3, 3] = -T[:3, :3] @ (centre + 5 * np.linalg.norm(np.ptp(points, axis=0)) * back)
-    view = fitted(View(T, 1.0, 0.0, 0.0, *CELL), points)
-    colours: tuple[Colour, ...] = tuple(PART_COLOURS[k % len(PART_COLOURS)] for k in meshes)
-    return render(Scene(shapes, colours, ground=ground_under(shapes, np.eye(4))), view)
-
-
-def write_sheet(groups: Sequence[tuple[str, Sequence[tuple[str, Array]]]], out: Path) -> Path:
-    """Write groups of pictures under a line of text each, every picture with its own below it."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from PIL import Image
-
-    gap, head, foot, dpi = 4, 26, 16, 100
-    rows = [-(-len(cells) // COLUMNS) for _, cells in groups]
-    width = COLUMNS * (CELL[0] + gap) + gap
-    height = sum(head + n * (CELL[1] + foot) for n in rows) + gap
-    page = np.full((height, width, 3), 255, dtype=np.uint8)
-    figure = Figure(figsize=(width / dpi, height / dpi), dpi=dpi)
-    canvas = FigureCanvasAgg(figure)
-    top = 0
-    for (title, cells), n in zip(groups, rows, strict=True):
-        figure.text(2 * gap / width, 1 - (top + head / 2) / height, title, fontsize=10.5,
-                    va='center', weight='bold', color='0.15')
-        for i, (name, image) in enumerate(cells):
-            left = gap + i % COLUMNS * (CELL[0] + gap)
-            y = top + head + i // COLUMNS * (CELL[1] + foot)
-            page[y:y + CELL[1], left:left + CELL[0]] = image
-            figure.text((left + CELL[0] / 2) / width, 1 - (y + CELL[1] + foot / 2) / height, name,
-                        fontsize=7.5, va='center', ha='center', color='0.3')
-        top += head + n * (CELL[1] + foot)
-    figure.figimage(page, zorder=-1)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    drawn = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    # With a palette the file is a third of the size.
-    Image.fromarray(drawn).convert('RGB').quantize(64).save(out, optimize=True)
-    return out
-
-
-# The report
+    """Parts in the base frame in their colours, from front, side and above: (H, W, 3) uint8."""
+    shapes, base = tuple(meshes.values()), np.eye(4)
+    camera = three_quarter_view(np.concatenate([m.vertices for m in shapes]), base, *CELL)
+    colours = part_colours(1 + max(meshes))
+    return render(RenderedScene(shapes, tuple(colours[k] for k in meshes),
+                                ground=ground_under(shapes, base)), camera)
 
 
 @dataclass(frozen=True)
@@ -292,7 +132,7 @@ class Report:
 
     Attributes:
         objects: Chamfer distance to the nearest instance by object's name.
-        own: the same of held-out instances (``HELD_OUT``).
+        own: distances of held-out instances (``HELD_OUT``) to the nearest instance.
         floor: mean distance between two draws from one and the same instance.
         failed: name and reason of objects that could not be used.
         sheet: the picture.
@@ -306,7 +146,7 @@ class Report:
     sheet: Path
 
     @property
-    def strangers(self) -> list[str]:
+    def out_of_distribution(self) -> list[str]:
         """Objects further from the family than any held-out instance, the furthest first."""
         far = [name for name, cd in self.objects.items() if cd > max(self.own)]
         return sorted(far, key=lambda name: -self.objects[name])
@@ -369,7 +209,7 @@ def table(reports: Sequence[Report]) -> str:
             r.category, str(len(r.objects)), f'{np.mean(list(r.objects.values())):.1f}',
             f'{r.objects[name]:.1f} ({_short(r, name)})', f'{np.mean(r.own):.1f}',
             f'{max(r.own):.1f}', f'{r.floor:.1f}',
-            ', '.join(_short(r, x) for x in r.strangers) or '–']) + ' |')
+            ', '.join(_short(r, x) for x in r.out_of_distribution) or '–']) + ' |')
     return '\n'.join(lines)
 
 
@@ -379,10 +219,10 @@ def _short(report: Report, name: str) -> str:
 
 def page(reports: Sequence[Report], notes: Sequence[str], command: str, samples: int) -> str:
     """The text of ``families.md``."""
-    told = [f'- {_short(r, name)} ({r.category}): {why}' for r in reports
+    failed = [f'- {_short(r, name)} ({r.category}): {why}' for r in reports
             for name, why in r.failed.items()]
-    skipped = ['', 'Left out:', '', *(f'- {note}' for note in notes), *told] \
-        if notes or told else []
+    skipped = ['', 'Left out:', '', *(f'- {note}' for note in notes), *failed] \
+        if notes or failed else []
     pictures = [line for r in reports
                 for line in ('', f'![{r.category}]({"/".join(r.sheet.parts[-2:])})')]
     return '\n'.join([
@@ -414,7 +254,7 @@ def page(reports: Sequence[Report], notes: Sequence[str], command: str, samples:
         *pictures]) + '\n'
 
 
-def run(root: Path, out: Path, category: str = 'all', samples: int = 500, seed: int = 0,
+def write_report(root: Path, out: Path, category: str = 'all', samples: int = 500, seed: int = 0,
         command: str = '') -> list[Report]:
     """Compare the families with the objects in ``root``; writes and prints ``families.md``.
 
@@ -432,14 +272,14 @@ def run(root: Path, out: Path, category: str = 'all', samples: int = 500, seed: 
     import_open3d()
     reports, notes = [], []
     for name in names:
-        mine = [folder for folder in folders if category_of(folder) == name]
+        own = [folder for folder in folders if category_of(folder) == name]
         if name not in FAMILIES:
             notes.append(f'{name}: no procedural family yet')
-        elif not mine:
+        elif not own:
             notes.append(f'{name}: no objects')
         else:
             try:
-                reports.append(compare(name, mine, out, samples, seed))
+                reports.append(compare(name, own, out, samples, seed))
             except ValueError as error:
                 notes.append(f'{name}: {error}')
     if not reports:
@@ -457,28 +297,25 @@ def run(root: Path, out: Path, category: str = 'all', samples: int = 500, seed: 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status."""
-    parser = Parser(prog='python -m kinediff3d_core.evaluation.family_report',
-                    description='Compare the procedural families with objects of others.')
+    """Compare and write the page; returns the exit status."""
+    parser = Parser('family_report', 'Compare the procedural families with third-party objects.')
     parser.add_argument('--objects', type=Path, required=True, metavar='DIR',
                         help='one folder an object, its category before the first "_"')
     parser.add_argument('--out', type=Path, default=Path('docs'), metavar='DIR',
                         help='for families.md and images/families_<category>.png (default docs)')
     parser.add_argument('--category', default='all', metavar='C')
     parser.add_argument('--samples', type=int, default=500, metavar='N',
-                        help='training instances to look among (default 500)')
+                        help='training instances that are searched (default 500)')
     parser.add_argument('--seed', type=int, default=0)
-    options = parser.parse_args(arguments)
     given = sys.argv[1:] if arguments is None else list(arguments)
-    # Where the objects lie on this machine is nobody's business.
-    command = ' '.join([parser.prog, *given]).replace(str(options.objects), 'DIR')
-    try:
-        run(options.objects, options.out, options.category, options.samples, options.seed,
-            command)
-    except (ValueError, OSError) as error:
-        print(f'kinediff3d: error: {" ".join(str(error).split())}', file=sys.stderr)
-        return UNUSABLE
-    return DONE
+
+    def report(options: argparse.Namespace) -> None:
+        # The page does not show where the objects are on this machine.
+        command = ' '.join([parser.prog, *given]).replace(str(options.objects), 'DIR')
+        write_report(options.objects, options.out, options.category, options.samples,
+                     options.seed, command)
+
+    return run(parser, report, arguments)
 
 
 if __name__ == '__main__':

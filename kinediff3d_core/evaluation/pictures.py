@@ -1,16 +1,17 @@
-"""Pictures of what the shape code holds: one Z in many joint states, and the way between two.
+"""Pictures of shape codes, decoded in many joint states and interpolated, and of test views.
 
     python -m kinediff3d_core.evaluation.pictures --category laptop --out docs/images
     python -m kinediff3d_core.evaluation.pictures --gallery --out docs/images
     python -m kinediff3d_core.evaluation.pictures --worst docs/results/procedural.jsonl
 
-The second line draws one held-out view of every category that has weights, the third one the worst
-three of each.
+The second command draws one held-out view of every category that has weights, the third one the
+three worst views of each.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -18,14 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kinediff3d_core.evaluation.evaluate import (
-    SAMPLES_A_SEED,
-    draft_mesh,
-    ours,
-    procedural_samples,
-    read_all_records,
-)
-from kinediff3d_core.evaluation.family_report import CELL, write_sheet
+from kinediff3d_core.evaluation.evaluate import infer
+from kinediff3d_core.evaluation.program import Parser, run
+from kinediff3d_core.evaluation.records import read_all_records
+from kinediff3d_core.evaluation.samples import SAMPLES_A_SEED, procedural_samples
+from kinediff3d_core.evaluation.sheet import CELL, write_sheet
+from kinediff3d_core.evaluation.true_meshes import draft_mesh
 from kinediff3d_core.geometry.kinematics import forward_kinematics
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.networks.checkpoints import trained_categories
@@ -33,9 +32,11 @@ from kinediff3d_core.objects.estimate import Mesh, transform_mesh
 from kinediff3d_core.simulation.families import held_out_generator, sample_instances
 from kinediff3d_core.simulation.views import joint_range
 from kinediff3d_core.training.pool import sample_shapes
-from kinediff3d_core.visualization.preview import draw_panels, ground_under
-from kinediff3d_core.visualization.preview import write_panels as write_row
-from kinediff3d_core.visualization.rendering import PART_COLOURS, Scene, render, side_view
+from kinediff3d_core.visualization.panels import write_panels
+from kinediff3d_core.visualization.preview import draw_panels
+from kinediff3d_core.visualization.rasterizer import render
+from kinediff3d_core.visualization.scene import RenderedScene, ground_under, part_colours
+from kinediff3d_core.visualization.virtual_camera import side_view
 
 
 def posed_parts(pipeline: Pipeline, z: Tensor, q: Tensor) -> tuple[Mesh, ...]:
@@ -56,9 +57,9 @@ def draw_row(objects: Sequence[tuple[str, tuple[Mesh, ...]]], out: Path, title: 
     moved = [(name, tuple(transform_mesh(T, m) for m in meshes))
              for name, meshes in objects]
     everything = np.concatenate([m.vertices for _, meshes in moved for m in meshes])
-    view = side_view(everything, T, width=300, height=260)
-    return write_row([(name, render(Scene(meshes, PART_COLOURS[:len(meshes)],
-                                          ground=ground_under(meshes, T)), view))
+    camera = side_view(everything, T, width=300, height=260)
+    return write_panels([(name, render(RenderedScene(meshes, part_colours(len(meshes)),
+                                          ground=ground_under(meshes, T)), camera))
                       for name, meshes in moved], out, title)
 
 
@@ -76,19 +77,19 @@ def draw_latent_pictures(category: str, out: Path, seed: int = 0, panels: int = 
     shapes = sample_shapes(two, generator)
     codes, _ = net.encode(shapes.surface, shapes.centre, shapes.half, shapes.origin, two.exists)
     low, high = joint_range(pipeline.category)
-    states, way = [], []
+    states, between = [], []
     for i in range(panels):
         share = i / (panels - 1)
         q = low + share * (high - low)
-        label = told((j.joint_type, float(x))
+        label = position_text((j.joint_type, float(x))
                      for x, j in zip(q, pipeline.category.joints, strict=True))
         states.append((f'A = {label}', posed_parts(pipeline, codes[0], q)))
         middle = low + 0.75 * (high - low)
         z = (1 - share) * codes[0] + share * codes[1]
-        way.append((f'{share:.1f}', posed_parts(pipeline, z, middle)))
+        between.append((f'{share:.1f}', posed_parts(pipeline, z, middle)))
     return (draw_row(states, out / f'{category}_states.png',
                      'one shape code Z, decoded at other joint positions A'),
-            draw_row(way, out / f'{category}_interpolation.png',
+            draw_row(between, out / f'{category}_interpolation.png',
                      'between the codes of two held-out objects'))
 
 
@@ -107,11 +108,11 @@ def draw_worst(records: Path, out: Path, count: int = 3, seed: int = 0) -> Path:
         records: of ``kinediff3d evaluate --records`` on procedural objects, with that seed.
     """
     sections = []
-    for name, told_of in read_all_records(records).items():
+    for name, views in read_all_records(records).items():
         pipeline = Pipeline.load(name)
-        errors = {r.index: r.metrics['rot_err_deg'] for r in told_of if r.metrics}
+        errors = {r.index: r.metrics['rot_err_deg'] for r in views if r.metrics}
         worst = sorted(errors, key=lambda index: -errors[index])[:count]
-        sections.append((f'{name}: the largest rotation errors of {len(told_of)} views', [
+        sections.append((f'{name}: the largest rotation errors of {len(views)} views', [
             cell for index in worst for cell in draw_view(
                 pipeline, index, seed, f'view {index}: {errors[index]:.1f}° off')]))
     return write_sheet(sections, out)
@@ -122,48 +123,51 @@ def draw_view(pipeline: Pipeline, index: int, seed: int, title: str,
     """Points, estimate with its axes, and truth of a procedural test view, with captions."""
     name = pipeline.category.name
     sample = procedural_samples(name, seed, shapes=False)(index)
-    estimate = ours(pipeline, sample, True, seed)
+    estimate = infer(pipeline, sample, True, seed)
     one = sample_instances(name, 1, held_out_generator(seed * SAMPLES_A_SEED + index))
-    there = torch.nonzero(one.exists[0])[:, 0].tolist()
+    parts = torch.nonzero(one.exists[0])[:, 0].tolist()
     truth = tuple(transform_mesh(T, draft_mesh(one, k))
-                  for k, T in zip(there, sample.truth.T_camera_part, strict=True))
+                  for k, T in zip(parts, sample.truth.T_camera_part, strict=True))
     points, _, found, true = (image for _, image in draw_panels(
         estimate, truth, sample.truth.T_camera_part[0], *CELL))
     return [(title, points),
-            ('estimate: ' + told((j.joint_type, j.position) for j in estimate.joints), found),
-            ('truth: ' + told(zip(sample.truth.joint_types, sample.truth.positions, strict=True)),
-             true)]
+            ('estimate: ' + position_text((j.joint_type, j.position) for j in estimate.joints),
+             found),
+            ('truth: ' + position_text(zip(sample.truth.joint_types, sample.truth.positions,
+                                           strict=True)), true)]
 
 
-def told(joints: Iterable[tuple[str, float]]) -> str:
-    """Joint positions in words, from (type, rad or m)."""
+def position_text(joints: Iterable[tuple[str, float]]) -> str:
+    """Joint positions as text, from pairs of joint type and rad or m."""
     return ', '.join(f'{np.degrees(q):.1f}°' if kind == 'revolute' else f'{1e3 * q:.0f} mm'
                      for kind, q in joints)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--gallery', action='store_true',
-                        help='one held-out view of every category instead: gallery.png')
-    parser.add_argument('--worst', type=Path, metavar='RECORDS',
-                        help='the three worst views of every category instead: worst.png; '
-                        'RECORDS are of "kinediff3d evaluate --records"')
-    parser.add_argument('--category', default='laptop')
-    parser.add_argument('--out', type=Path, default=Path('docs/images'))
-    parser.add_argument('--seed', type=int, default=0)
-    arguments = parser.parse_args()
-    if arguments.gallery:
-        print(draw_gallery(arguments.out / 'gallery.png', trained_categories(), arguments.seed))
-        return
-    if arguments.worst:
-        try:
-            print(draw_worst(arguments.worst, arguments.out / 'worst.png', seed=arguments.seed))
-        except (ValueError, OSError) as error:
-            parser.error(str(error))
-        return
-    for path in draw_latent_pictures(arguments.category, arguments.out, arguments.seed):
+def draw(options: argparse.Namespace) -> None:
+    """Draw what the options ask for and print the paths."""
+    if options.gallery:
+        paths = [draw_gallery(options.out / 'gallery.png', trained_categories(), options.seed)]
+    elif options.worst:
+        paths = [draw_worst(options.worst, options.out / 'worst.png', seed=options.seed)]
+    else:
+        paths = list(draw_latent_pictures(options.category, options.out, options.seed))
+    for path in paths:
         print(path)
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw the pictures; returns the exit status."""
+    parser = Parser('pictures', 'Pictures of decoded shape codes, or of estimated test views.')
+    parser.add_argument('--gallery', action='store_true',
+                        help='draw one held-out view of every category: gallery.png')
+    parser.add_argument('--worst', type=Path, metavar='RECORDS',
+                        help='draw the three worst views of every category: worst.png; RECORDS '
+                             'are written by "kinediff3d evaluate --records"')
+    parser.add_argument('--category', default='laptop')
+    parser.add_argument('--out', type=Path, default=Path('docs/images'))
+    parser.add_argument('--seed', type=int, default=0)
+    return run(parser, draw, arguments)
+
+
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

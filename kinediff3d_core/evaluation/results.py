@@ -1,13 +1,14 @@
-"""docs/results.md from what ``kinediff3d evaluate --json`` wrote: the paper's tables, and ours.
+"""Writes docs/results.md from summaries of ``kinediff3d evaluate --json``.
 
     python -m kinediff3d_core.evaluation.results --missing | sh -e
     python -m kinediff3d_core.evaluation.results
 
-The first line prints the commands whose results are not in the folder yet; the second one writes
-the page from those that are. Inputs go by their names: ``procedural.json``, ``objects.json``,
-``paper.json``, ``peer_<name>.json``, ``rounds_<n>.json``, each with a ``.meta.json`` beside it,
-and ``auto.json`` by the confusion command. Where a peer has fewer views than ``procedural.json``,
-``procedural.jsonl`` (its records) tells what ours is on as many.
+The first command prints the commands whose results are missing in the folder. The second one
+writes the page from the results that exist. Inputs have fixed names: ``procedural.json``,
+``objects.json``, ``paper.json``, ``peer_<name>.json`` (a baseline) and ``rounds_<n>.json``, each
+with a ``.meta.json`` beside it, and ``auto.json`` of the confusion program. Where a baseline has
+fewer views than ``procedural.json``, the records ``procedural.jsonl`` give the pipeline's figures
+on the same views.
 """
 
 from __future__ import annotations
@@ -20,14 +21,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kinediff3d_core.evaluation.evaluate import origin_path, read_all_records, summary_of
+from kinediff3d_core.evaluation.confusion import table as confusion_table
+from kinediff3d_core.evaluation.markdown import markdown_table
+from kinediff3d_core.evaluation.program import Parser, run
+from kinediff3d_core.evaluation.records import origin_path, read_all_records, summary_of
 from kinediff3d_core.evaluation.visibility import THIRDS
 from kinediff3d_core.io.files import write_text
 
 Summaries = Mapping[str, Mapping[str, Mapping[str, float]]]
 """``{category: {metric: {mean, median, std, n}}}``, as ``evaluate --json`` writes it."""
 
-PEERS = {'regression': 'direct regression', 'asdf': 'A-SDF\'s optimisation (true pose given)',
+BASELINES = {'regression': 'direct regression', 'asdf': 'A-SDF\'s optimisation (true pose given)',
          'score': 'score model alone'}
 ROUNDS = (1, 2, 3, 4, 5)
 
@@ -63,22 +67,27 @@ PUBLISHED: dict[str, tuple[str, dict[str, float]]] = {
 """Tables 1, 2 and 4 of the paper (KineDiff3D's rows), in the units of our metrics."""
 PUBLISHED_ROUNDS = {1: (7.82, 5.6, .108), 2: (7.25, 4.3, .071), 3: (6.56, 3.7, .058),
                     4: (6.34, 3.4, .052)}
-"""Table 3, IV to VII, dishwasher: CD-w, rotation [°] and translation [m] after so many rounds."""
+"""Table 3, IV to VII, dishwasher: CD-w, rotation [°] and translation [m] by number of rounds."""
 PUBLISHED_VISIBILITY = {'0-40 %': (6.15, 3.1, .049), '40-80 %': (6.34, 3.4, .051),
                         '80-100 %': (6.92, 3.5, .053)}
-"""Table 3, I to III, dishwasher; the same, by what it calls occlusion level (visibility)."""
+"""Table 3, I to III, dishwasher: the same metrics by visibility, which the paper calls occlusion
+level."""
 
 HEAD = """# Results
 
-Written by `python -m kinediff3d_core.evaluation.results` from what `kinediff3d evaluate` measured;
-do not edit. Metrics and test views are those of [evaluation.md](evaluation.md). Cells are
-mean ± standard deviation, and the median after the bar. Failures are views without an estimate or
-rotated by more than 20°, of how many views; rotated estimates count in all means, too. *In every
-mode*: failures that no named mode (weight 0.1 or more) would have avoided.
+After reading this page you know how accurate the estimates are, and how they compare with the
+paper and with the baselines. `python -m kinediff3d_core.evaluation.results` writes it from
+measurements of `kinediff3d evaluate`: do not edit it. [evaluation.md](evaluation.md) defines the
+metrics and the test views.
 
-The paper's rows are its own figures on its own data: what to expect, not who is ahead. Our Chamfer
-distances have a floor, two draws of 30,000 points from the same true surface; figures below it
-were scaled in another way. *To the surface* is without that floor.
+- A cell is the mean ± the standard deviation, and the median after the bar.
+- A failure is a view without an estimate, or with a rotation error above 20°. The table gives its
+  share and the number of views. Estimates with a large rotation error count in all means.
+- *In every mode* is the share of views that fail in all named modes (weight 0.1 or more).
+- The paper's rows are the paper's figures on the paper's data. They show the order of magnitude,
+  not a comparison under equal conditions.
+- Our Chamfer distances have a floor: the distance between two draws of 30,000 points from one
+  surface. Figures below it have another scale. *To the surface* has no floor.
 """
 
 
@@ -92,7 +101,7 @@ def commands(folder: Path, count: int = 200, paper_count: int = 20, objects: Pat
     out = {'procedural': line('procedural', '--records', folder / 'procedural.jsonl'),
            'objects': line('objects', '--objects', objects or 'DIR'),
            'paper': line('paper', '--preset', 'paper', views=paper_count)}
-    out.update({f'peer_{p}': line(f'peer_{p}', '--peer', p) for p in PEERS})
+    out.update({f'peer_{p}': line(f'peer_{p}', '--peer', p) for p in BASELINES})
     out.update({f'rounds_{n}': line(f'rounds_{n}', '--rounds', n) for n in ROUNDS})
     out['auto'] = shlex.join(['python', '-m', 'kinediff3d_core.evaluation.confusion', '--count',
                               str(paper_count), '--json', str(folder / 'auto.json'), *extra])
@@ -100,7 +109,7 @@ def commands(folder: Path, count: int = 200, paper_count: int = 20, objects: Pat
 
 
 def read(folder: Path, names: Iterable[str]) -> dict[str, Summaries]:
-    """Those of the named inputs that are there.
+    """The named inputs that exist in a folder.
 
     Raises:
         ValueError: no such folder, or a file that is not what ``evaluate --json`` writes.
@@ -134,52 +143,48 @@ def page(folder: Path, makers: Mapping[str, str]) -> str:
     parts = [HEAD]
 
     def section(title: str, text: str, names: Sequence[str], table: str) -> None:
-        there = [n for n in names if n in inputs]
+        found = [n for n in names if n in inputs]
         body = [f'## {title}', text]
-        if there:
-            body += [table, '\n'.join(_origin(folder, n, inputs[n]) for n in there)]
-        body.append('\n'.join(f'- Not here yet: `{n}.json`, by `{makers[n]}`'
+        if found:
+            body += [table, '\n'.join(_origin(folder, n, inputs[n]) for n in found)]
+        body.append('\n'.join(f'- Not measured yet: `{n}.json`, by `{makers[n]}`'
                               for n in names if n not in inputs))
         parts.append('\n\n'.join(x for x in body if x) + '\n')
 
     procedural, objects = inputs.get('procedural', {}), inputs.get('objects', {})
-    section('Table 1: reconstruction and generation', 'Unseen procedural objects, sensor model '
-            'on. Chamfer distances × 1000 of the whole object (w), its base (s) and its moving '
-            'parts (m); *gen.* is the object decoded in a joint state that was not seen.',
+    section('Table 1: reconstruction and generation', 'Held-out procedural objects with sensor '
+            'noise. Chamfer distances × 1000 of the whole object (w), its base (s) and its moving '
+            'parts (m). *gen.* is the object decoded in a joint state that was not observed.',
             ['procedural'], _shape_table(procedural))
     section('Table 2: pose and joints', 'The same views.', ['procedural'],
             _pose_table(procedural))
-    section('Table 3, I to III: visibility', 'The same views, a third each by the share of the '
-            'object\'s surface that the camera sees. Of a convex object that is half at most, so '
-            'that the paper\'s bounds would leave nothing for the best.', ['procedural'],
+    section('Table 3, I to III: visibility', 'The same views in three groups of equal size, by '
+            'the share of the object\'s surface that the camera sees. A camera sees at most half '
+            'of a convex object, so the paper\'s highest bound would leave an empty group.',
+            ['procedural'],
             _visibility_table(procedural))
     rounds = {n: inputs[f'rounds_{n}'] for n in ROUNDS if f'rounds_{n}' in inputs}
-    section('Table 3, IV to VIII: rounds of optimisation', 'The same views, estimated with so '
-            'many rounds.', [f'rounds_{n}' for n in ROUNDS], _rounds_table(rounds))
+    section('Table 3, IV to VIII: rounds of optimisation', 'The same views, estimated with '
+            'different numbers of rounds.', [f'rounds_{n}' for n in ROUNDS], _rounds_table(rounds))
     others = [('ours, preset `paper`', inputs.get('paper', {})),
-              *((title, inputs.get(f'peer_{p}', {})) for p, title in PEERS.items())]
+              *((title, inputs.get(f'peer_{p}', {})) for p, title in BASELINES.items())]
     methods = [('ours', procedural), *_ours_on_fewer(folder / 'procedural.jsonl', procedural,
-                                                     [peer for _, peer in others]), *others]
-    section('Peers', 'Other ways to answer with the same networks, decoder and views. Where they '
-            'have fewer of them, *ours, first N* is on the same ones.',
-            ['procedural', 'paper', *(f'peer_{p}' for p in PEERS)],
-            _peer_table(methods))
+                                                     [s for _, s in others]), *others]
+    section('Baselines', 'Other methods with the same networks, decoder and views. Where a '
+            'baseline has fewer views, *ours, first N* gives our figures on the same views.',
+            ['procedural', 'paper', *(f'peer_{p}' for p in BASELINES)],
+            _baseline_table(methods))
     auto = folder / 'auto.json'
     parts.append('\n\n'.join([
-        '## Which category',
-        'What `category: auto` takes unseen procedural objects for (views), the mean weight it '
-        'gives its choice, and the same where the choice is wrong.',
+        '## Category recognition',
+        'The categories that `category: auto` chooses for held-out procedural objects (number of '
+        'views), the mean weight of its choice, and the mean weight of wrong choices.',
         _confusion_table(auto) if auto.is_file() else '',
-        f'- {"" if auto.is_file() else "Not here yet: "}`auto.json`, by `{makers["auto"]}`\n']))
-    section('Third-party objects', 'Mesh objects that nothing was trained on, in the same kind of '
-            'views.', ['objects'], _both_tables(objects))
+        ('- ' if auto.is_file() else '- Not measured yet: ')
+        + f'`auto.json`, by `{makers["auto"]}`\n']))
+    section('Third-party objects', 'Mesh objects that are not in the training data, in views of '
+            'the same kind.', ['objects'], _both_tables(objects))
     return '\n'.join(parts)
-
-
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ['---'] * len(head), *rows]
-    return '\n'.join('| ' + ' | '.join(cells) + ' |' for cells in lines)
 
 
 def cell(summary: Mapping[str, Mapping[str, float]], metric: str) -> str:
@@ -194,7 +199,7 @@ def cell(summary: Mapping[str, Mapping[str, float]], metric: str) -> str:
 
 def _rows(summaries: Summaries, metrics: Sequence[str], surface: bool = False,
           ) -> list[list[str]]:
-    """Ours, with ``surface`` its distances to the surface, and the paper's, by category."""
+    """Rows of each category: ours, with ``surface`` ours to the surface, and the paper's."""
     out = []
     for category, summary in summaries.items():
         out.append([category, 'ours', *(cell(summary, m) for m in metrics)])
@@ -214,12 +219,12 @@ def _heads(metrics: Sequence[str]) -> list[str]:
 
 def _shape_table(summaries: Summaries) -> str:
     metrics = (*SHAPE, 'cd_floor', 'failure_rate')
-    return markdown(_heads(metrics), _rows(summaries, metrics, True))
+    return markdown_table(_heads(metrics), _rows(summaries, metrics, True))
 
 
 def _pose_table(summaries: Summaries) -> str:
     metrics = (*POSE, 'failure_rate', 'failure_rate_modes', 'seconds')
-    return markdown(_heads(metrics), _rows(summaries, metrics))
+    return markdown_table(_heads(metrics), _rows(summaries, metrics))
 
 
 def _both_tables(summaries: Summaries) -> str:
@@ -234,7 +239,7 @@ def _visibility_table(summaries: Summaries) -> str:
             if f'visibility_{third}_third' in summary]
     rows += [['dishwasher', ARTIMAGE, level, *(f'{x:g}' for x in values), '–', '–']
              for level, values in PUBLISHED_VISIBILITY.items()]
-    return markdown(_heads(metrics), rows)
+    return markdown_table(_heads(metrics), rows)
 
 
 def _rounds_table(rounds: Mapping[int, Summaries]) -> str:
@@ -246,30 +251,30 @@ def _rounds_table(rounds: Mapping[int, Summaries]) -> str:
             if category in summaries]
     rows += [['dishwasher', f'{n} ({ARTIMAGE})', f'{cd:g}', '–', f'{rot:g}', f'{trans:g}', '–',
               '–', '–'] for n, (cd, rot, trans) in PUBLISHED_ROUNDS.items()]
-    return markdown(['category', 'rounds', *(TITLES[m] for m in metrics)], rows)
+    return markdown_table(['category', 'rounds', *(TITLES[m] for m in metrics)], rows)
 
 
-def _peer_table(methods: Sequence[tuple[str, Summaries]]) -> str:
+def _baseline_table(methods: Sequence[tuple[str, Summaries]]) -> str:
     metrics = ('cd_w', 'gen_cd_w', 'rot_err_deg', 'trans_err_m', 'joint_state_err',
                'failure_rate', 'seconds')
     categories = list(dict.fromkeys(c for _, summaries in methods for c in summaries))
-    return markdown(_heads(metrics), [
+    return markdown_table(_heads(metrics), [
         [category, title, *(cell(summaries[category], m) for m in metrics)]
         for category in categories for title, summaries in methods if category in summaries])
 
 
 def _ours_on_fewer(records: Path, ours: Summaries, others: Sequence[Summaries],
                    ) -> list[tuple[str, Summaries]]:
-    """Ours on the first views of a category, by every number of views below ours in others."""
+    """Our summaries on the first views of a category, by the number of views of other methods."""
     if not records.is_file():
         return []
-    every = read_all_records(records)
+    by_category = read_all_records(records)
     out: dict[int, dict[str, Any]] = {}
     for other in others:
         for category, summary in other.items():
             n = _views(summary)
-            if category in every and n < _views(ours.get(category, {})):
-                out.setdefault(n, {})[category] = summary_of(every[category][:n])
+            if category in by_category and n < _views(ours.get(category, {})):
+                out.setdefault(n, {})[category] = summary_of(by_category[category][:n])
     return [(f'ours, first {n}', out[n]) for n in sorted(out, reverse=True)]
 
 
@@ -278,12 +283,10 @@ def _views(summary: Mapping[str, Mapping[str, float]]) -> int:
 
 
 def _confusion_table(path: Path) -> str:
-    from kinediff3d_core.evaluation.confusion import table
-
     try:
-        return table(json.loads(path.read_text()))
+        return confusion_table(json.loads(path.read_text()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f'{path} is not what the confusion command writes') from error
+        raise ValueError(f'{path} is not a file of the confusion program') from error
 
 
 def _origin(folder: Path, name: str, summaries: Summaries) -> str:
@@ -298,40 +301,38 @@ def _origin(folder: Path, name: str, summaries: Summaries) -> str:
             + (f'; {machine}{threads})' if machine else ')'))
 
 
+def write_page(options: argparse.Namespace) -> None:
+    """Write the page, or print the commands of missing inputs."""
+    makers = commands(options.folder, options.count, options.paper_count, options.objects,
+                      shlex.split(options.extra))
+    if options.missing:
+        for name, maker in makers.items():
+            if not (options.folder / f'{name}.json').is_file() and \
+                    (name != 'objects' or options.objects is not None):
+                print(maker)
+    else:
+        write_text(options.out, page(options.folder, makers))
+        print(options.out)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the page, or tell what is missing; returns the exit status."""
-    parser = argparse.ArgumentParser(prog='python -m kinediff3d_core.evaluation.results',
-                                     description='docs/results.md from summaries of evaluate.')
+    """Write the page, or print what is missing; returns the exit status."""
+    parser = Parser('results', 'Write docs/results.md from summaries of "kinediff3d evaluate".')
     parser.add_argument('--from', dest='folder', type=Path, default=Path('docs/results'),
                         metavar='DIR', help='folder of the summaries (default docs/results)')
     parser.add_argument('--out', type=Path, default=Path('docs/results.md'), metavar='F',
                         help='page to write (default docs/results.md)')
     parser.add_argument('--missing', action='store_true',
-                        help='print the commands of what is missing instead, for sh')
+                        help='print the commands that make missing summaries instead, for sh')
     parser.add_argument('--count', type=int, default=200, metavar='N',
                         help='views a category in these commands (default 200)')
     parser.add_argument('--paper-count', type=int, default=20, metavar='N',
-                        help='the same for the slow preset paper (default 20)')
+                        help='views a category with the slow preset paper (default 20)')
     parser.add_argument('--objects', type=Path, metavar='DIR',
                         help='folder of third-party objects; without it they are left out')
     parser.add_argument('--extra', default='', metavar='ARGS',
                         help='more arguments for the commands, such as "--weights runs"')
-    options = parser.parse_args(arguments)
-    makers = commands(options.folder, options.count, options.paper_count, options.objects,
-                      shlex.split(options.extra))
-    try:
-        if options.missing:
-            for name, maker in makers.items():
-                if not (options.folder / f'{name}.json').is_file() and \
-                        (name != 'objects' or options.objects is not None):
-                    print(maker)
-        else:
-            write_text(options.out, page(options.folder, makers))
-            print(options.out)
-    except (ValueError, OSError) as error:
-        print(f'results: error: {error}', file=sys.stderr)
-        return 2
-    return 0
+    return run(parser, write_page, arguments)
 
 
 if __name__ == '__main__':

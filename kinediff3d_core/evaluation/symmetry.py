@@ -1,7 +1,7 @@
-"""Truths that are equally true: what a category's convention leaves open (docs/evaluation.md).
+"""Equally true readings of an object, where a category's convention is ambiguous.
 
-Scissors: turned over about x, the half that was on top still is, and the tip of the *other* half
-is on -y. Which half is the base is a matter of which side one calls up: both readings are right.
+Scissors can be turned over about x: then the tip of the *other* half is on -y. Which half is the
+base depends on which side is up. Both readings are right (docs/evaluation.md).
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from kinediff3d_core.evaluation.metrics import Surface, Truth, pose_metrics
+from kinediff3d_core.evaluation.pose_metrics import pose_metrics
+from kinediff3d_core.evaluation.surfaces import Surface
+from kinediff3d_core.evaluation.truth import Truth
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, transform_mesh
 
@@ -23,12 +25,12 @@ OVER = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
 def equivalents(truth: Truth) -> tuple[Truth, ...]:
-    """All truths (the given one first) that a category's convention allows."""
+    """All readings that a category's convention allows, the given one first."""
     return (truth, swapped(truth)) if truth.category in SWAPPED else (truth,)
 
 
 def swapped(truth: Truth) -> Truth:
-    """The same object and state with its two parts in each other's role.
+    """The same object and state with the roles of its two parts exchanged.
 
     The new base frame is the other half's, turned over about x and moved to the centre of that
     half's box; the new child's is the old base's, turned over, at the pivot.
@@ -55,7 +57,7 @@ def swapped(truth: Truth) -> Truth:
 
 
 def nearest(estimate: ArticulatedEstimate, truth: Truth) -> Truth:
-    """Of all equally true truths the one with the smallest rotation error."""
+    """The reading of a truth with the smallest rotation error."""
     return min(equivalents(truth), key=lambda t: pose_metrics(estimate, t)['rot_err_deg'])
 
 

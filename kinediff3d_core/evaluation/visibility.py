@@ -1,4 +1,4 @@
-"""How much of an object a view shows, and whether that matters (Table 3, I to III)."""
+"""Visibility: the share of an object's surface that a view shows (Table 3, I to III)."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from kinediff3d_core.geometry.camera import Intrinsics
 Array = np.ndarray[Any, Any]
 
 POINTS = 4000
-"""Surface points that the share is counted over."""
+"""Surface points from which the share is counted."""
 
 TOLERANCE = 0.001
-"""Range and depth image differ by less where a point is seen, m; 0.1 % of the range is added."""
+"""Largest difference between the depth image and the depth of a visible point, m. 0.1 % of the
+depth is added. Chosen."""
 
 THIRDS = ('worst', 'middle', 'best')
-"""Views by visibility, a third each."""
+"""Groups of views by visibility, a third of the views each."""
 
 
 def visible_share(points: Array, depth: Array, mask: Array, intrinsics: Intrinsics) -> float:
     """Share (0..1) of surface points that a view shows.
 
-    A point is seen if it falls on the mask and is as far away as the first surface there: as one
-    of the four pixels around it, or as the plane through them (1 / z is linear on a plane).
+    A point is visible if it is inside the mask and at the depth of the first surface: the depth of
+    one of the four pixels around it, or of the plane through them (1 / z is linear on a plane).
 
     Args:
         points: (N, 3) on the object's surface, drawn by area, camera frame, m.
         depth: (H, W) exact depth, m, 0 where there is nothing.
-        mask: (H, W) what the estimator is given of the image.
+        mask: (H, W) pixels that the estimator uses.
     """
     c = intrinsics
     z = points[:, 2]
@@ -52,7 +53,7 @@ def visible_share(points: Array, depth: Array, mask: Array, intrinsics: Intrinsi
 
 
 def thirds(visibility: Array) -> dict[str, list[int]]:
-    """Which views (indices) are in which third by visibility (N,); nothing for fewer than 3."""
+    """Indices of the views in each third by visibility (N,); empty for fewer than 3 views."""
     known = [int(i) for i in np.argsort(visibility, kind='stable') if np.isfinite(visibility[i])]
     if len(known) < len(THIRDS):
         return {}

@@ -1,10 +1,10 @@
-"""Training data made as it is used: a ring of instances and views on one device.
+"""Training data made during training: a ring of instances and views on one device.
 
 They come from the category's procedural family, from imported objects, or from both.
 
-Making an instance or a view costs more than a training step on a CPU, so both are kept and used
-several times; every ``refresh`` replaces the oldest. Noise that is cheap (which points, a turn
-about the camera's axis) is drawn again at each use.
+On a CPU an instance or a view costs more than a training step, so both are kept and used several
+times. Every ``refresh`` replaces the oldest. Noise that is cheap (which points, a rotation about
+the camera) is drawn again at each use.
 """
 
 from __future__ import annotations
@@ -24,13 +24,33 @@ from kinediff3d_core.simulation.families import sample_instances
 from kinediff3d_core.simulation.render import trace
 from kinediff3d_core.simulation.solids import Instances
 from kinediff3d_core.simulation.views import posed_corners, sample_views
+from kinediff3d_core.training.config import LOOP
 
 Annotate = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
+class PoolConfig:
+    """What a pool holds and where it comes from."""
+
+    shapes: bool
+    """Make surface and distance samples of each instance."""
+    views: int
+    """Views made of each new instance."""
+    capacity: int
+    """Instances kept."""
+    imported: ImportedObjects | None = None
+    """A user's own objects; None uses the procedural family alone."""
+    procedural: float = 0.0
+    """Share of procedural instances among new ones, beside imported objects, 0 to 1."""
+    rotation_noise: tuple[float, float, float] = (0.03, 0.03, 0.1)
+    """Standard deviation of the rotation vector by which a view is turned about the camera at
+    each use, rad. Chosen: larger about the viewing axis, about which a camera may be rolled."""
+
+
+@dataclass(frozen=True)
 class ShapeSamples:
-    """Of n instances, canonical units, part frames.
+    """Samples of n instances, canonical units, part frames.
 
     Attributes: surface (n, K, S, 3); query (n, K, Q, 3) and its distance (n, K, Q);
     centre, half (n, K, 3) boxes; origin (n, J, 3) pivots.
@@ -47,7 +67,7 @@ class ShapeSamples:
 @dataclass(frozen=True)
 class ViewSamples:
     """Partial clouds, canonical units: points (n, P, 3) camera frame; T (n, 4, 4) of the base;
-    q (n, J); instance (n) row of the instance; valid (n) enough points to be worth a step."""
+    q (n, J); instance (n) row of the instance; valid (n) whether there are enough points."""
 
     points: Tensor
     T_camera_base: Tensor
@@ -96,19 +116,13 @@ class Pool:
         category: of the family.
         device: everything is made and kept there.
         seed: of the data; the same seed gives the same stream.
-        shapes: make surface and distance samples. views: how many for each new instance.
-        capacity: instances kept. annotate: maps what a refresh made to what is kept.
-        imported: a user's own objects; None takes the procedural family alone.
-        procedural: share of new instances that the family makes beside imported ones.
+        annotate: maps new samples to the samples that are kept.
     """
 
-    def __init__(self, category: str, device: torch.device, seed: int, shapes: bool, views: int,
-                 capacity: int, annotate: Annotate | None = None,
-                 imported: ImportedObjects | None = None, procedural: float = 0.0) -> None:
-        self.imported, self.procedural = imported, procedural
-        self.category, self.device, self.capacity = category, device, capacity
+    def __init__(self, category: str, device: torch.device, seed: int, config: PoolConfig,
+                 annotate: Annotate | None = None) -> None:
+        self.category, self.device, self.config = category, device, config
         self.annotate = annotate
-        self.shapes, self.views_per_instance = shapes, views
         self.generator = torch.Generator(device).manual_seed(seed)
         self.rows = 0
         self.cursor = 0
@@ -116,46 +130,51 @@ class Pool:
         self.choices = torch.empty(0, 2, dtype=torch.int64)  # (n, 2) instance, view: valid ones
 
     def refresh(self, n: int) -> None:
-        """Make n new instances (and their views); the oldest make way."""
-        if self.imported is None:
-            fresh = self._from_family(n)
-        else:
-            lot = torch.rand(n, generator=self.generator, device=self.device)
-            made = int((lot < self.procedural).sum())
-            both = [self._from_family(made)] if made else []
-            if made < n:
-                both.append(self.imported.draw(n - made, self.generator, self.shapes,
-                                               self.views_per_instance))
-            fresh = {k: torch.cat([b[k] for b in both]) for k in both[0]}
+        """Make n new instances (and their views) in place of the oldest."""
+        fresh = self._make(n)
         if self.annotate is not None:
             fresh = self.annotate(fresh)
-        slots = (self.cursor + torch.arange(n, device=self.device)) % self.capacity
+        capacity = self.config.capacity
+        slots = (self.cursor + torch.arange(n, device=self.device)) % capacity
         for name, value in fresh.items():
             if name not in self.store:
-                self.store[name] = torch.zeros(self.capacity, *value.shape[1:],
-                                               dtype=value.dtype, device=self.device)
+                self.store[name] = torch.zeros(capacity, *value.shape[1:], dtype=value.dtype,
+                                               device=self.device)
             self.store[name][slots] = value
-        self.cursor = (self.cursor + n) % self.capacity
-        self.rows = min(self.rows + n, self.capacity)
-        if self.views_per_instance:
+        self.cursor = (self.cursor + n) % capacity
+        self.rows = min(self.rows + n, capacity)
+        if self.config.views:
             self.choices = torch.nonzero(self.store['valid'][:self.rows])
 
+    def _make(self, n: int) -> dict[str, Tensor]:
+        """Samples of n new instances, procedural or imported by their shares."""
+        config = self.config
+        if config.imported is None:
+            return self._from_family(n)
+        share = torch.rand(n, generator=self.generator, device=self.device)
+        procedural = int((share < config.procedural).sum())
+        both = [self._from_family(procedural)] if procedural else []
+        if procedural < n:
+            both.append(config.imported.draw(n - procedural, self.generator, config.shapes,
+                                             config.views))
+        return {k: torch.cat([b[k] for b in both]) for k in both[0]}
+
     def _from_family(self, n: int) -> dict[str, Tensor]:
-        """What is kept of n procedural instances."""
+        """Samples of n procedural instances, by name."""
         instances = sample_instances(self.category, n, self.generator, self.device)
         fresh = {'origin': instances.origin / instances.category.scale, 'axis': instances.axis,
                  'exists': instances.exists}
-        if self.shapes:
+        if self.config.shapes:
             s = sample_shapes(instances, self.generator)
             fresh |= {'surface': s.surface, 'query': s.query, 'distance': s.distance,
                       'centre': s.centre, 'half': s.half}
-        if self.views_per_instance:
-            index = torch.arange(n, device=self.device).repeat_interleave(self.views_per_instance)
+        views = self.config.views
+        if views:
+            index = torch.arange(n, device=self.device).repeat_interleave(views)
             v = sample_clouds(instances, index, self.generator)
-            per = (n, self.views_per_instance)
-            fresh |= {'points': v.points.view(*per, *v.points.shape[1:]),
-                      'T': v.T_camera_base.view(*per, 4, 4), 'q': v.q.view(*per, -1),
-                      'valid': v.valid.view(per)}
+            fresh |= {'points': v.points.view(n, views, *v.points.shape[1:]),
+                      'T': v.T_camera_base.view(n, views, 4, 4), 'q': v.q.view(n, views, -1),
+                      'valid': v.valid.view(n, views)}
         return fresh
 
     def draw_rows(self, n: int) -> Tensor:
@@ -165,8 +184,8 @@ class Pool:
     def draw_views(self, n: int, points: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Random views: rows (n) of their instances, points (n, points, 3), T (n, 4, 4), q (n, J).
 
-        Points are drawn again from the cloud, and the whole view is turned about the camera by a
-        small random rotation, which is exact for a cloud.
+        Points are drawn again from the cloud. The whole view is turned about the camera by a small
+        random rotation, which is exact for a cloud.
         """
         choices = self.choices
         pick = choices[torch.randint(len(choices), (n,), generator=self.generator,
@@ -176,12 +195,40 @@ class Pool:
         order = torch.rand(cloud.shape[:2], generator=self.generator, device=self.device)
         order = order.argsort(1)[:, :points]
         cloud = cloud.gather(1, order[..., None].expand(-1, -1, 3))
-        turn = self._turn(n)
+        turn = self._camera_rotations(n)
         return row, transform_points(turn, cloud), turn @ T, q
 
-    def _turn(self, n: int) -> Tensor:
+    def _camera_rotations(self, n: int) -> Tensor:
+        """Small random rotations about the camera, (n, 4, 4)."""
         angle = torch.randn(n, 3, generator=self.generator, device=self.device)
-        angle = angle * torch.tensor([0.03, 0.03, 0.1], device=self.device)
+        angle = angle * torch.tensor(self.config.rotation_noise, device=self.device)
         T = torch.eye(4, device=self.device).repeat(n, 1, 1)
         T[:, :3, :3] = roma.rotvec_to_rotmat(angle)
         return T
+
+
+class PoolFeed:
+    """Fills a pool before the first step and renews it during training.
+
+    Args:
+        refresh: new instances every :attr:`LoopConfig.refresh_steps` steps.
+    """
+
+    def __init__(self, pool: Pool, refresh: int) -> None:
+        self.pool, self.rate = pool, refresh
+        self.at_least = LOOP.gpu_refresh if pool.device.type == 'cuda' else 1
+        self.due = 0
+
+    def fill(self, n: int) -> None:
+        """Make the first n instances."""
+        some = max(LOOP.least_fill, self.at_least)
+        for made in range(0, n, some):
+            self.pool.refresh(min(some, n - made))
+
+    def before_step(self, step: int) -> None:
+        """Renew the pool where that is due."""
+        if step % LOOP.refresh_steps == 0:
+            self.due += self.rate
+            if self.due >= self.at_least:
+                self.pool.refresh(self.due)
+                self.due = 0

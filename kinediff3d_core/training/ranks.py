@@ -1,7 +1,7 @@
-"""Several processes that train one network: started by torchrun, in step by averaging gradients.
+"""Several processes that train one network, started by torchrun: they average their gradients.
 
-torchrun tells every process its place in environment variables; without them there is one
-process, and nothing here does anything.
+torchrun gives every process its rank in environment variables. Without them there is one process,
+and nothing here does anything.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Ranks:
 
     @property
     def first(self) -> bool:
+        """Whether this is rank 0."""
         return self.rank == 0
 
     def average(self, tensors: Sequence[Tensor]) -> None:
@@ -49,11 +50,14 @@ class Ranks:
             for t in module.state_dict().values():
                 dist.broadcast(t, 0)
 
-    def same(self, number: int, what: str) -> None:
+    def require_equal(self, number: int, what: str) -> None:
         """Check that all ranks hold the same number.
 
+        Args:
+            what: the number's name in the error, in the plural.
+
         Raises:
-            ValueError: they do not; ``what`` says of what.
+            ValueError: the numbers differ.
         """
         if self.size == 1:
             return
@@ -62,28 +66,28 @@ class Ranks:
         dist.all_reduce(numbers)
         if bool((numbers != number).any()):
             raise ValueError(f'processes start at different {what} {numbers.tolist()}: --out must '
-                             'be one folder that all of them see')
+                             'be one folder that all processes see')
 
     def wait(self) -> None:
-        """Until all ranks are here."""
+        """Return when all ranks have called this."""
         if self.size > 1:
             dist.barrier()
 
 
 def first_rank() -> bool:
-    """Whether this process is the one that tells the user something."""
+    """Whether this process is rank 0, also before the group is joined."""
     return os.environ.get('RANK', '0') == '0'
 
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Ranks]:
-    """The process group that torchrun has prepared: NCCL on GPUs, one a process, else Gloo.
+    """Join the process group that torchrun has prepared: NCCL with a GPU a process, else Gloo.
 
     Args:
         device: ``cuda`` without a number means the GPU of this process's local rank.
 
     Raises:
-        ValueError: several processes, and one and the same GPU for all of them.
+        ValueError: several processes are given one and the same GPU.
     """
     size = int(os.environ.get('WORLD_SIZE', '1'))
     if size == 1:
@@ -91,8 +95,8 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         return
     if device.type == 'cuda':
         if device.index is not None:
-            raise ValueError(f'device {device} with {size} processes: say cuda, each process then '
-                             'takes a GPU of its own')
+            raise ValueError(f'device {device} with {size} processes: say cuda, then each process '
+                             'uses its own GPU')
         device = torch.device('cuda', int(os.environ.get('LOCAL_RANK', '0')))
         torch.cuda.set_device(device)
     dist.init_process_group('nccl' if device.type == 'cuda' else 'gloo')

@@ -30,8 +30,11 @@ from kinediff3d_core.geometry.rigid import rotation_angle
 from kinediff3d_core.objects.category import Category, get_category
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, Mesh, PartEstimate
 from kinediff3d_core.simulation.camera import SimulatedScene
-from kinediff3d_core.visualization.preview import depth_colours, draw_preview, write_panels
-from kinediff3d_core.visualization.rendering import Scene, camera_view, render
+from kinediff3d_core.visualization.panels import write_panels
+from kinediff3d_core.visualization.preview import depth_colours, draw_preview
+from kinediff3d_core.visualization.rasterizer import render
+from kinediff3d_core.visualization.scene import RenderedScene
+from kinediff3d_core.visualization.virtual_camera import camera_view
 from kinediff3d_ros.messages import clouds, images, poses
 from kinediff3d_ros.nodes.parameters import CameraSimParameters
 from kinediff3d_ros.tools.processes import (
@@ -399,8 +402,9 @@ def draw_story(listener: Listener, out: Path) -> None:
         cloud = backproject(depth, INTRINSICS)
         view, some = camera_view(cloud), _some(cloud, 120_000)
         write_panels([
-            ('all points', render(Scene(points=some, point_colours=depth_colours(some)), view)),
-            ('points on the object', render(Scene(
+            ('all points', render(RenderedScene(
+                points=some, point_colours=depth_colours(some)), view)),
+            ('points on the object', render(RenderedScene(
                 points=estimate.points, point_colours=depth_colours(estimate.points)), view)),
         ], out / '2_cloud.png')
         estimate = replace(estimate, points=_some(estimate.points, 2_000))

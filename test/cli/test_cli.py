@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ COMMANDS = ('demo', 'infer', 'generate', 'evaluate', 'benchmark', 'train', 'impo
 
 
 def refused(capsys, *arguments):
-    """The one line that a command says about unusable arguments."""
+    """The one line of a command's error about unusable arguments."""
     try:
         status = main.main([str(a) for a in arguments])
     except SystemExit as stop:
@@ -36,8 +38,8 @@ def test_help_has_examples(command, capsys):
 
 
 def test_help_imports_nothing_heavy():
-    code = ('import sys\nfrom kinediff3d_core import cli\n'
-            'try:\n    cli.main(["--help"])\nexcept SystemExit:\n    pass\n'
+    code = ('import sys\nfrom kinediff3d_core.cli import main\n'
+            'try:\n    main.main(["--help"])\nexcept SystemExit:\n    pass\n'
             'print("HEAVY", [m for m in ("torch", "numpy", "scipy", "open3d") '
             'if m in sys.modules])')
     out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
@@ -112,27 +114,100 @@ def test_arguments_of_the_rest(tmp_path, capsys):
     assert 'not above 0' in refused(capsys, 'demo', '--seconds', 0)
 
 
-def test_train_hands_its_arguments_on(tmp_path, monkeypatch):
+def test_train_passes_its_options_on(tmp_path, monkeypatch):
     from kinediff3d_core.training import run
+    from kinediff3d_core.training.config import TrainingConfig
 
-    seen = {}
-    monkeypatch.setattr(run, 'train', lambda *a, **k: seen.update(a=a, **k))
+    calls = []
+    monkeypatch.setattr(run, 'train', lambda *arguments: calls.append(arguments))
     assert main.main(['train', 'all', '--category', 'laptop', '--steps', '7', '--out',
                      str(tmp_path)]) == 0
-    assert seen['a'] == (('shape', 'pose', 'latent'), ['laptop'], tmp_path)
-    assert (seen['steps'], seen['seed'], seen['device'], seen['seconds']) == (7, 0, 'cpu', None)
+    assert calls == [(('shape', 'pose', 'latent'), ['laptop'], tmp_path,
+                      TrainingConfig(steps=7))]
 
 
-def test_demo_without_ros_says_so(monkeypatch, capsys):
+def test_demo_without_ros_names_what_is_missing(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'kinediff3d_ros.tools.demo', None)
-    assert 'make demo' in refused(capsys, 'demo', '--headless')
+    assert 'make venv' in refused(capsys, 'demo', '--headless')
 
 
 def test_demo_is_called(monkeypatch, tmp_path):
-    import types
-
     seen = []
     stub = types.SimpleNamespace(run_demo=lambda *a: seen.append(a) or 0)
     monkeypatch.setitem(sys.modules, 'kinediff3d_ros.tools.demo', stub)
     assert main.main(['demo', '--seconds', '3', '--headless', '--out', str(tmp_path)]) == 0
     assert seen == [('laptop', 3.0, True, tmp_path, 5.0)]
+
+
+class Entry:
+    """An entry point whose import raises an error."""
+
+    def __init__(self, name, error):
+        self.name, self.error = name, error
+
+    def load(self):
+        raise self.error
+
+
+ROS_COMMANDS = ('demo', 'replay', 'view')
+
+
+@pytest.fixture
+def further_commands(monkeypatch):
+    """Sets the entry points that the command line finds."""
+    return lambda *entries: monkeypatch.setattr(main, 'entry_points', lambda group: entries)
+
+
+def listed_commands(capsys):
+    """Commands in the top-level help."""
+    with pytest.raises(SystemExit) as stop:
+        main.main(['--help'])
+    assert stop.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_help_lists_the_commands_of_the_ros_package(capsys):
+    text = listed_commands(capsys)
+    for name, words in (('demo', 'ROS 2 nodes'), ('replay', 'recording'), ('view', 'browser')):
+        assert f'    {name} ' in text and words in text
+
+
+@pytest.mark.parametrize('name', ROS_COMMANDS)
+def test_without_the_ros_package_its_commands_name_it(name, further_commands, capsys):
+    further_commands()
+    assert 'needs the package kinediff3d_ros, which is not installed' in refused(capsys, name)
+    assert 'make venv' in refused(capsys, name, '--headless', 'x')
+    assert f'    {name} ' in listed_commands(capsys)
+
+
+@pytest.mark.parametrize('name', ROS_COMMANDS)
+def test_a_ros_package_that_cannot_be_imported_is_named(name, further_commands, capsys):
+    further_commands(*(Entry(n, ImportError("No module named 'rclpy'")) for n in ROS_COMMANDS))
+    assert "cannot be imported (No module named 'rclpy')" in refused(capsys, name)
+
+
+@pytest.mark.parametrize('entries', [(), (Entry('demo', ImportError('no rclpy')),)])
+def test_the_commands_of_the_core_work_without_the_ros_package(entries, further_commands, capsys):
+    further_commands(*entries)
+    with pytest.raises(SystemExit) as stop:
+        main.main(['infer', '--help'])
+    assert stop.value.code == 0 and '--depth' in capsys.readouterr().out
+    assert 'give either --depth or --points' in refused(
+        capsys, 'infer', '--category', 'laptop', '--out', 'o')
+
+
+def test_further_packages_add_commands(monkeypatch):
+    calls = []
+
+    def add(commands):
+        commands.add_parser('extra').set_defaults(run=lambda options: calls.append(1) or 0)
+
+    entry = types.SimpleNamespace(name='extra', load=lambda: add)
+    monkeypatch.setattr(main, 'entry_points', lambda group: [entry])
+    assert main.main(['extra']) == 0 and calls == [1]
+
+
+def test_the_metadata_of_the_package_registers_the_ros_commands():
+    text = (Path(__file__).parents[2] / 'setup.py').read_text()
+    for name in ROS_COMMANDS:
+        assert f"'{name} = kinediff3d_ros.tools.commands:add_{name}'" in text

@@ -37,6 +37,7 @@ def refused(capsys, *arguments):
 @pytest.mark.slow
 def test_import_train_infer(folder, tmp_path, capsys):
     pytest.importorskip('open3d', exc_type=ImportError)
+    from kinediff3d_core.training.config import TrainingConfig
     from kinediff3d_core.training.run import train
 
     data, out = tmp_path / 'data', tmp_path / 'runs'
@@ -45,8 +46,8 @@ def test_import_train_infer(folder, tmp_path, capsys):
     assert sorted(p.name for p in data.iterdir()) == [
         'category.yaml', 'laptop_mine_0.safetensors', 'laptop_mine_1.safetensors']
     assert read_category(data / 'category.yaml').parts == ('base', 'lid')
-    train(['shape', 'pose', 'latent'], ['crate'], out, steps=2, batch=2, refresh=1, fill=3,
-          data=data)
+    train(['shape', 'pose', 'latent'], ['crate'], out,
+          TrainingConfig(steps=2, batch=2, refresh=1, fill=3, data=data))
     assert read_category(out / 'crate' / 'category.yaml') == CATEGORIES['crate']
     CATEGORIES.pop('crate')  # as in a new process
     np.save(tmp_path / 'cloud.npy', laptop_estimate().points.astype(np.float32))

@@ -6,8 +6,8 @@ import torch
 
 from kinediff3d_core import Pipeline
 from kinediff3d_core.evaluation import baselines
-from kinediff3d_core.evaluation import evaluate as E
-from kinediff3d_core.evaluation.metrics import pose_metrics
+from kinediff3d_core.evaluation.pose_metrics import pose_metrics
+from kinediff3d_core.evaluation.samples import procedural_samples
 from kinediff3d_core.geometry.rigid import make_transform
 from kinediff3d_core.networks.score import State
 
@@ -20,7 +20,7 @@ def pipeline():
 @pytest.fixture(scope='module')
 def sample():
     """A held-out laptop, seen well."""
-    return E.procedural_samples('laptop', seed=5, shapes=False)(0)
+    return procedural_samples('laptop', seed=5, shapes=False)(0)
 
 
 def whole(estimate, sample):
@@ -32,15 +32,15 @@ def whole(estimate, sample):
 
 
 @pytest.mark.parametrize('name', ['regression', 'score'])
-def test_peers_answer_without_a_descent(pipeline, sample, name):
-    estimate = baselines.PEERS[name](pipeline, sample, False, 0)
+def test_baselines_estimate_without_refinement(pipeline, sample, name):
+    estimate = baselines.BASELINES[name](pipeline, sample, False, 0)
     assert whole(estimate, sample)['rot_err_deg'] < 20
-    again = baselines.PEERS[name](pipeline, sample, False, 0)
+    again = baselines.BASELINES[name](pipeline, sample, False, 0)
     np.testing.assert_array_equal(estimate.T_camera_base, again.T_camera_base)
 
 
 def test_asdf_fits_code_and_joint_under_the_true_pose(pipeline):
-    sample = E.procedural_samples('laptop', seed=5, shapes=False)(1)
+    sample = procedural_samples('laptop', seed=5, shapes=False)(1)
     start = baselines.asdf(pipeline, sample, mesh=False, iterations=0)
     estimate = baselines.asdf(pipeline, sample, mesh=True, iterations=60)
     np.testing.assert_allclose(estimate.T_camera_base, sample.truth.T_camera_part[0], atol=1e-5)

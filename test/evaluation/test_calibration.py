@@ -9,48 +9,48 @@ from estimates import laptop_estimate
 
 from kinediff3d_core import Pipeline
 from kinediff3d_core.evaluation import calibration as C
-from kinediff3d_core.evaluation.evaluate import procedural_samples
+from kinediff3d_core.evaluation.samples import procedural_samples
 from kinediff3d_core.geometry.camera import backproject
 from kinediff3d_core.networks.checkpoints import SHIPPED, load_covariance_scale
 from kinediff3d_core.tracking.tracker import Tracker
 
 
-def test_errors_drawn_with_the_predicted_deviation_are_calibrated():
+def test_errors_with_the_predicted_standard_deviation_are_calibrated():
     rng = np.random.default_rng(0)
-    deviation = np.exp(rng.normal(size=20000))
-    good = C.calibration(deviation, np.abs(rng.normal(size=20000)) * deviation)
+    std = np.exp(rng.normal(size=20000))
+    good = C.calibration(std, np.abs(rng.normal(size=20000)) * std)
     assert good.ratio == pytest.approx(0.674, abs=0.02)
     assert good.within == pytest.approx((0.683, 0.954, 0.997), abs=0.01)
     assert good.rank > 0.6
-    shuffled = C.calibration(deviation, rng.permutation(deviation))
+    shuffled = C.calibration(std, rng.permutation(std))
     assert abs(shuffled.rank) < 0.03
 
 
 def test_reliability_of_a_confidence_that_is_the_chance_to_be_right():
     rng = np.random.default_rng(1)
     confidence = rng.random(5000)
-    for told, share, n in C.reliability(confidence, rng.random(5000) < confidence):
+    for mean, share, n in C.reliability(confidence, rng.random(5000) < confidence):
         assert n == 1000
-        assert share == pytest.approx(told, abs=0.05)
+        assert share == pytest.approx(mean, abs=0.05)
 
 
 def test_predicted_is_in_degrees_and_metres():
     estimate = laptop_estimate()
-    told, covariance = C.predicted(estimate), estimate.covariance
-    assert told['joint_state_std'] == pytest.approx(np.degrees(0.02))
-    assert told['trans_std_m'] == pytest.approx(np.sqrt(np.trace(covariance[:3, :3])))
-    assert told['rot_std_deg'] == pytest.approx(
+    predicted, covariance = C.predicted_errors(estimate), estimate.covariance
+    assert predicted['joint_state_std'] == pytest.approx(np.degrees(0.02))
+    assert predicted['trans_std_m'] == pytest.approx(np.sqrt(np.trace(covariance[:3, :3])))
+    assert predicted['rot_std_deg'] == pytest.approx(
         np.degrees(np.sqrt(np.trace(covariance[3:, 3:]))))
 
 
-def test_inflation_makes_deviations_right(tmp_path, monkeypatch, capsys):
-    """Records with deviations 3, 2 and 1 times too small; written once, then seen right."""
+def test_the_measured_covariance_scale_makes_predictions_right(tmp_path, monkeypatch, capsys):
+    """Standard deviations 3, 2 and 1 times too small are right after one --inflate."""
     rng = np.random.default_rng(3)
     weights = tmp_path / 'weights'
     (weights / 'laptop').mkdir(parents=True)
 
     def measure() -> None:
-        told = load_covariance_scale('laptop', weights)
+        scale = load_covariance_scale('laptop', weights)
         rows = []
         for _ in range(4000):
             error = {'trans_err_m': np.linalg.norm(rng.normal(0, 0.03, 2)),
@@ -58,8 +58,8 @@ def test_inflation_makes_deviations_right(tmp_path, monkeypatch, capsys):
                      'joint_state_err': abs(rng.normal(0, 1.0))}
             rows.append({'category': 'laptop', 'metrics': {
                 **{k: float(v) for k, v in error.items()}, 'confidence': 0.9,
-                'trans_std_m': 0.01 * 2 ** 0.5 * told.translation,
-                'rot_std_deg': 2 ** 0.5 * told.rotation, 'joint_state_std': told.joint}})
+                'trans_std_m': 0.01 * 2 ** 0.5 * scale.translation,
+                'rot_std_deg': 2 ** 0.5 * scale.rotation, 'joint_state_std': scale.joint}})
         (tmp_path / 'r.jsonl').write_text(''.join(json.dumps(r) + '\n' for r in rows))
 
     arguments = ['calibration', str(tmp_path / 'r.jsonl'), '--category', 'laptop', '--inflate',
@@ -79,13 +79,13 @@ def test_inflation_makes_deviations_right(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize('text', ['[1]', '{"translation": -1}', '{"speed": 2}', 'no',
                                   '{"joint": "x"}', '{"rotation": NaN}'])
-def test_an_inflation_that_cannot_be_used_is_named(tmp_path, text):
+def test_an_unusable_covariance_scale_is_named(tmp_path, text):
     (tmp_path / 'covariance_scale.json').write_text(text)
     with pytest.raises(ValueError, match='covariance_scale.json'):
         load_covariance_scale('laptop', tmp_path)
 
 
-def test_inflation_reaches_estimates_and_tracking(tmp_path):
+def test_the_covariance_scale_reaches_estimates_and_tracking(tmp_path):
     shutil.copytree(SHIPPED / 'laptop', tmp_path / 'laptop')
     sample = procedural_samples('laptop', shapes=False)(0)
     cloud = backproject(sample.depth, sample.intrinsics, sample.mask)

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from estimates import laptop_estimate
 
-from kinediff3d_core.evaluation import evaluate as E
-from kinediff3d_core.evaluation.metrics import part_poses
+from kinediff3d_core.evaluation.evaluate import EvaluationConfig, evaluate
+from kinediff3d_core.evaluation.records import summary_of, table, write_summaries
+from kinediff3d_core.evaluation.samples import object_samples, procedural_samples
+from kinediff3d_core.evaluation.truth import part_poses
+from kinediff3d_core.evaluation.worst_views import write_inputs
 from kinediff3d_core.io.camera_info import read_camera_info
 from kinediff3d_core.io.depth import read_depth
 from kinediff3d_core.io.mask import read_mask
@@ -22,7 +24,6 @@ from kinediff3d_core.objects.estimate import (
     PartEstimate,
     transform_mesh,
 )
-from kinediff3d_core.simulation.families import held_out_generator, sample_instances
 
 CONTRACT = {'cd_w', 'cd_s', 'cd_m', 'gen_cd_w', 'gen_cd_s', 'gen_cd_m', 'rot_err_deg',
             'trans_err_m', 'joint_state_err', 'axis_err_deg', 'axis_pos_err_m', 'failure_rate',
@@ -35,7 +36,7 @@ class Generated:
 
 
 class Oracle:
-    """A pipeline that was told the truth; ``turn`` degrees off, silent on views in ``mute``."""
+    """A pipeline that knows the truth: ``turn`` degrees off, no estimate of views in ``mute``."""
 
     def __init__(self, samples, turn=0.0, mute=()):
         self.samples, self.turn, self.mute, self.asked = samples, turn, mute, 0
@@ -68,15 +69,16 @@ class Oracle:
 @pytest.fixture(scope='module')
 def two():
     """Two procedural samples, made once."""
-    samples = E.procedural_samples('laptop', seed=3)
+    samples = procedural_samples('laptop', seed=3)
     made = [samples(0), samples(1)]
     return lambda index: made[index]
 
 
 def test_every_metric_of_the_contract(two, tmp_path):
     oracle = Oracle(two)
-    records = E.evaluate(oracle, oracle, 2, pictures=tmp_path / 'worst', points=4000)
-    summary = E.summary_of(records)
+    records = evaluate(oracle, oracle, EvaluationConfig(
+        2, points=4000, pictures=tmp_path / 'worst'))
+    summary = summary_of(records)
     assert set(summary) >= CONTRACT | {'cd_floor', 'cd_w_surface', 'gen_cd_w_surface',
                                        'gen_chain_cd_w', 'cd_posed', 'seconds_pose'}
     for name in ('rot_err_deg', 'trans_err_m', 'joint_state_err', 'axis_err_deg',
@@ -87,10 +89,10 @@ def test_every_metric_of_the_contract(two, tmp_path):
         assert summary[name]['mean'] < 1e-3, name
     for name in ('cd_w', 'gen_cd_w', 'gen_chain_cd_w', 'cd_posed'):
         assert summary[name]['mean'] == pytest.approx(summary['cd_floor']['mean'], rel=0.35), name
-    E.write_summaries(tmp_path / 's.json', {'laptop': summary})
-    told = json.loads((tmp_path / 's.json').read_text())
-    assert set(told['laptop']['cd_w']) == {'mean', 'median', 'std', 'n'}
-    assert 'rot_err_deg' in E.table('laptop', summary)
+    write_summaries(tmp_path / 's.json', {'laptop': summary})
+    written = json.loads((tmp_path / 's.json').read_text())
+    assert set(written['laptop']['cd_w']) == {'mean', 'median', 'std', 'n'}
+    assert 'rot_err_deg' in table('laptop', summary)
 
     worst = tmp_path / 'worst' / 'worst_1'
     depth, camera = read_depth(worst / 'depth.png'), read_camera_info(worst / 'camera_info.yaml')
@@ -100,59 +102,31 @@ def test_every_metric_of_the_contract(two, tmp_path):
 
 def test_failures(two):
     turned = Oracle(two, turn=25.0, mute=(1,))
-    records = E.evaluate(turned, turned, 2, points=500)
-    summary = E.summary_of(records)
+    records = evaluate(turned, turned, EvaluationConfig(2, points=500))
+    summary = summary_of(records)
     assert summary['failure_rate']['mean'] == 1.0 and summary['failure_rate']['n'] == 2
     assert summary['rot_err_deg'] == pytest.approx(
         {'mean': 25.0, 'median': 25.0, 'std': 0.0, 'n': 1}, abs=1e-4)
     assert records[1].metrics is None and records[1].reason == 'nothing to see'
     with pytest.raises(ValueError, match='positive'):
-        E.evaluate(turned, turned, 0)
-
-
-def test_samples_depend_on_seed_and_number_only():
-    a = E.procedural_samples('laptop', seed=1, shapes=False)
-    b = E.procedural_samples('laptop', seed=1, shapes=False)
-    first, again = a(2), (b(5), b(2))[1]
-    np.testing.assert_array_equal(first.depth, again.depth)
-    np.testing.assert_array_equal(first.generate_at, again.generate_at)
-    np.testing.assert_array_equal(first.truth.T_camera_part, again.truth.T_camera_part)
-    other = E.procedural_samples('laptop', seed=2, shapes=False)(2)
-    assert not np.array_equal(first.truth.origin, other.truth.origin)
-    assert first.truth.surfaces is None
-    low, high = math.radians(10), math.radians(130)
-    assert low <= first.truth.positions[0] <= high and low <= first.generate_at[0] <= high
-
-
-def test_true_meshes_lie_on_the_exact_surface():
-    instances = sample_instances('laptop', 2, held_out_generator(0))
-    for i in range(2):
-        one = instances[i:i + 1]
-        for part in range(2):
-            mesh = E.true_mesh(one, part)
-            p = torch.from_numpy(mesh.vertices).float()[None]
-            d = one.part_sdf(part, p).abs()
-            assert d.mean() < 2e-5 and d.quantile(0.99) < 2e-4
-            bounds = one.bounds[0, part].numpy()
-            np.testing.assert_allclose(mesh.vertices.min(0), bounds[0], atol=1e-3)
-            np.testing.assert_allclose(mesh.vertices.max(0), bounds[1], atol=1e-3)
+        evaluate(turned, turned, EvaluationConfig(0))
 
 
 def test_mesh_objects_in_turn(tmp_path):
     pytest.importorskip('open3d', exc_type=ImportError)
     for name in ('laptop_a', 'laptop_b'):
         write_urdf(laptop_estimate(), tmp_path / name)
-    oracle = Oracle(E.object_samples(tmp_path, 'laptop', seed=1))
-    records = E.evaluate(oracle, oracle, 3, points=2000)
+    oracle = Oracle(object_samples(tmp_path, 'laptop', seed=1))
+    records = evaluate(oracle, oracle, EvaluationConfig(3, points=2000))
     assert [r.name for r in records] == ['laptop_a', 'laptop_b', 'laptop_a']
-    summary = E.summary_of(records)
+    summary = summary_of(records)
     assert set(summary) >= CONTRACT
     assert summary['cd_w_surface']['mean'] < 0.02 and summary['rot_err_deg']['mean'] < 1e-4
 
 
 def test_written_inputs_keep_the_depth(two, tmp_path):
     sample = replace(two(0), depth=np.round(two(0).depth, 3))
-    E.write_inputs(tmp_path, sample)
+    write_inputs(tmp_path, sample)
     np.testing.assert_allclose(read_depth(tmp_path / 'depth.png'), sample.depth, atol=1e-6)
     np.testing.assert_array_equal(read_mask(tmp_path / 'mask.png'), sample.mask)
     assert read_camera_info(tmp_path / 'camera_info.yaml') == sample.intrinsics

@@ -1,4 +1,4 @@
-"""The distance between families and objects, and its page; nothing third-party."""
+"""Distances between families and objects, and the page; without third-party objects."""
 
 from dataclasses import replace
 
@@ -116,5 +116,5 @@ def test_bad_input_is_one_line(tmp_path, capsys, extra, match):
     except SystemExit as ended:
         status = ended.code
     assert status == 2
-    said = capsys.readouterr().err
-    assert match in said and said.count('\n') == 1
+    error = capsys.readouterr().err
+    assert match in error and error.count('\n') == 1

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from kinediff3d_core.evaluation import pictures
-from kinediff3d_core.evaluation.evaluate import Record, write_records
-from kinediff3d_core.evaluation.family_report import CELL
-from kinediff3d_core.evaluation.pictures import draw_gallery, draw_latent_pictures, told
+from kinediff3d_core.evaluation.pictures import draw_gallery, draw_latent_pictures, position_text
+from kinediff3d_core.evaluation.records import Record, write_records
+from kinediff3d_core.evaluation.sheet import CELL
 
 
 def colours(picture: np.ndarray) -> tuple[bool, bool]:
@@ -53,4 +53,4 @@ def test_one_code_in_many_states_and_between_two(tmp_path: Path) -> None:
 
 
 def test_positions_in_words() -> None:
-    assert told([('revolute', np.pi / 4), ('prismatic', 0.012)]) == '45.0°, 12 mm'
+    assert position_text([('revolute', np.pi / 4), ('prismatic', 0.012)]) == '45.0°, 12 mm'

@@ -5,12 +5,7 @@ import json
 import pytest
 
 from kinediff3d_core.evaluation import results
-from kinediff3d_core.evaluation.evaluate import (
-    Record,
-    write_origin,
-    write_records,
-    write_summaries,
-)
+from kinediff3d_core.evaluation.records import Record, write_origin, write_records, write_summaries
 
 
 def stats(mean, std=0.5, n=20, median=None):
@@ -43,8 +38,8 @@ def folder(tmp_path):
 def test_the_page_has_the_numbers(folder, capsys):
     out = folder / 'results.md'
     assert results.main(['--from', str(folder), '--out', str(out)]) == 0
-    told = out.read_text()
-    lines = told.splitlines()
+    text = out.read_text()
+    lines = text.splitlines()
 
     def row(*words):
         return next(line for line in lines if all(w in line for w in words))
@@ -58,9 +53,9 @@ def test_the_page_has_the_numbers(folder, capsys):
     assert '3.5 ±' in row('| laptop | worst third |') and '0.625' in row('best third')
     assert '10.5' in row('| laptop | 1 |') and '5.25' in row('| laptop | 2 |')
     assert '4.12' in row('A-SDF') and '88' in row('A-SDF')
-    assert '`kinediff3d evaluate --count 20` (20 views a category; cpu, 2 thread(s))' in told
-    assert '| laptop | 17 | 2 | 1 | 0.90 | 0.62 |' in told
-    assert '| box | · | 20 | · | 1.00 | – |' in told
+    assert '`kinediff3d evaluate --count 20` (20 views a category; cpu, 2 thread(s))' in text
+    assert '| laptop | 17 | 2 | 1 | 0.90 | 0.62 |' in text
+    assert '| box | · | 20 | · | 1.00 | – |' in text
     # Every row of a table has as many cells as its head.
 
     heads = [i for i, line in enumerate(lines) if line.startswith('| ---')]
@@ -92,11 +87,11 @@ def test_peers_on_fewer_views_stand_beside_ours_on_the_same(folder):
 def test_missing_inputs_are_named_with_their_commands(folder, capsys):
     out = folder / 'results.md'
     results.main(['--from', str(folder), '--out', str(out)])
-    told = out.read_text()
+    text = out.read_text()
     for name, command in results.commands(folder).items():
         there = (folder / f'{name}.json').is_file()
-        assert (f'Not here yet: `{name}.json`, by `{command}`' in told) != there, name
-    third_party = told[told.index('## Third-party'):]
+        assert (f'Not measured yet: `{name}.json`, by `{command}`' in text) != there, name
+    third_party = text[text.index('## Third-party'):]
     assert '| laptop' not in third_party and '--objects DIR' in third_party
     capsys.readouterr()
     results.main(['--from', str(folder), '--missing', '--count', '7', '--extra', '--weights w'])

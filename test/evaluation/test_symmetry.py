@@ -5,14 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kinediff3d_core.evaluation import evaluate as E
-from kinediff3d_core.evaluation.metrics import draw_points, part_poses
+from kinediff3d_core.evaluation.samples import procedural_samples
+from kinediff3d_core.evaluation.surfaces import draw_points
 from kinediff3d_core.evaluation.symmetry import equivalents, nearest, swapped
+from kinediff3d_core.evaluation.truth import part_poses
 
 
 @pytest.fixture(scope='module')
 def truth():
-    return E.procedural_samples('scissors', seed=3, shapes=True)(0).truth
+    return procedural_samples('scissors', seed=3, shapes=True)(0).truth
 
 
 def test_swapped_scissors_are_the_same_thing_in_the_same_place(truth):

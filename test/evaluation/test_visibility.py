@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from kinediff3d_core.evaluation import evaluate as E
+from kinediff3d_core.evaluation.records import Record, summary_of, table
+from kinediff3d_core.evaluation.samples import procedural_samples
 from kinediff3d_core.evaluation.visibility import thirds, visible_share
 from kinediff3d_core.simulation.views import TEST_CAMERA as CAMERA
 
@@ -35,26 +36,26 @@ def test_a_sphere_shows_its_cap():
 
 
 def test_a_laptop_shows_about_half():
-    sample = E.procedural_samples('laptop', seed=5, shapes=False)(0)
+    sample = procedural_samples('laptop', seed=5, shapes=False)(0)
     assert 0.2 < sample.visibility < 0.7
-    with_mesh = E.procedural_samples('laptop', seed=5)(0)
+    with_mesh = procedural_samples('laptop', seed=5)(0)
     assert with_mesh.visibility == pytest.approx(sample.visibility, abs=0.08)
 
 
 def test_summaries_tell_thirds_by_visibility():
-    records = [E.Record(i, str(i), {'rot_err_deg': float(i)}, '', 0.1 * (i + 1))
+    records = [Record(i, str(i), {'rot_err_deg': float(i)}, '', 0.1 * (i + 1))
                for i in range(6)]
-    records.append(E.Record(6, 'silent', None, 'why', 0.05))
-    summary = E.summary_of(records)
+    records.append(Record(6, 'silent', None, 'why', 0.05))
+    summary = summary_of(records)
     assert summary['visibility']['n'] == 7
     assert summary['visibility_worst_third']['mean'] == pytest.approx((0.05 + 0.1 + 0.2) / 3)
     assert summary['rot_err_deg_worst_third'] == {'mean': 0.5, 'median': 0.5, 'std': 0.5, 'n': 2}
     assert summary['failure_rate_worst_third']['mean'] == pytest.approx(1 / 3)
     assert summary['rot_err_deg_best_third']['mean'] == 4.5
     assert all(set(s) == {'mean', 'median', 'std', 'n'} for s in summary.values())
-    told = E.table('laptop', summary)
-    assert 'means by visibility' in told and '_third' not in told
+    text = table('laptop', summary)
+    assert 'means by visibility' in text and '_third' not in text
     assert thirds(np.array([0.5, np.nan, 0.2])) == {}
     # A third without any estimate has its failures only.
-    records = [*records[:4], *(E.Record(i, 'silent', None, 'why', 0.9) for i in (7, 8))]
-    assert 'nan' in E.table('laptop', E.summary_of(records))
+    records = [*records[:4], *(Record(i, 'silent', None, 'why', 0.9) for i in (7, 8))]
+    assert 'nan' in table('laptop', summary_of(records))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kinediff3d_core.evaluation import confusion
-from kinediff3d_core.evaluation import evaluate as E
+from kinediff3d_core.evaluation.samples import procedural_samples
 from kinediff3d_core.inference.auto import AutoPipeline, load_pipeline, misfit
 from kinediff3d_core.networks.checkpoints import trained_categories
 from kinediff3d_core.objects.estimate import NoEstimate
@@ -23,7 +23,7 @@ def infer(pipeline, sample):
 
 
 def test_the_category_is_found_and_similar_categories_have_weight(pipeline):
-    scissors = infer(pipeline, E.procedural_samples('scissors', seed=5, shapes=False)(0))
+    scissors = infer(pipeline, procedural_samples('scissors', seed=5, shapes=False)(0))
     assert scissors.category == 'scissors'
     assert scissors.categories['scissors'] > 0.9
     assert set(scissors.categories) == set(trained_categories())
@@ -31,13 +31,13 @@ def test_the_category_is_found_and_similar_categories_have_weight(pipeline):
     assert scissors.to_dict()['categories'] == scissors.categories
 
     # A laptop may be taken for a flat box, and for nothing else.
-    estimate = infer(pipeline, E.procedural_samples('laptop', seed=5, shapes=False)(2))
+    estimate = infer(pipeline, procedural_samples('laptop', seed=5, shapes=False)(2))
     assert estimate.category == 'laptop'
     assert estimate.categories['laptop'] + estimate.categories['box'] > 0.9
 
     own = misfit(pipeline.pipelines['laptop'], estimate, NOTHING)
     only = AutoPipeline({'laptop': pipeline.pipelines['laptop']})
-    other = infer(only, E.procedural_samples('box', seed=5, shapes=False)(0))
+    other = infer(only, procedural_samples('box', seed=5, shapes=False)(0))
     assert own < 0.4 * misfit(only.pipelines['laptop'], other, NOTHING)
     states = pipeline.generate(estimate, [1.0])
     assert len(states.decoder) == 2

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kinediff3d_core.evaluation.evaluate import procedural_samples
+from kinediff3d_core.evaluation.samples import procedural_samples
 from kinediff3d_core.inference import cuda_graphs
 from kinediff3d_core.inference.cuda_graphs import LIMIT, Graphs
 from kinediff3d_core.inference.pipeline import Pipeline

@@ -8,8 +8,8 @@ import torch
 from scipy.spatial import cKDTree
 
 from kinediff3d_core import Intrinsics, NoEstimate, Pipeline
-from kinediff3d_core.evaluation.evaluate import procedural_samples
-from kinediff3d_core.evaluation.metrics import angle_deg
+from kinediff3d_core.evaluation.pose_metrics import angle_deg
+from kinediff3d_core.evaluation.samples import procedural_samples
 from kinediff3d_core.geometry.camera import backproject
 from kinediff3d_core.observation.cloud import object_cloud
 from kinediff3d_core.simulation.families import held_out_generator, sample_instances

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kinediff3d_core import Pipeline
-from kinediff3d_core.evaluation.evaluate import procedural_samples
+from kinediff3d_core.evaluation.samples import procedural_samples
 from kinediff3d_core.inference.presets import PRESETS, Preset
 
 

@@ -3,14 +3,11 @@
 import pytest
 import torch
 
-from kinediff3d_core.evaluation.cards import before
 from kinediff3d_core.geometry.kinematics import forward_kinematics
-from kinediff3d_core.geometry.rigid import rotation_angle, rotation_from_6d, transform_points
+from kinediff3d_core.geometry.rigid import rotation_from_6d, transform_points
 from kinediff3d_core.networks.checkpoints import (
     LARGE,
-    SHIPPED,
     load_network,
-    read_notes,
     save_network,
 )
 from kinediff3d_core.networks.kavae import KAVAE, PRIOR_STD, kl_to_prior, segmentation_logits
@@ -18,9 +15,6 @@ from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.pointnet import PointTokens, farthest_points
 from kinediff3d_core.networks.score import ScoreModel, State, pack_state, unpack_state
 from kinediff3d_core.objects.category import get_category
-from kinediff3d_core.training.pool import Pool
-from kinediff3d_core.training.run import _start_from, train
-from kinediff3d_core.training.stages import LatentStage
 
 LAPTOP = get_category('laptop')
 
@@ -132,62 +126,3 @@ def test_bad_weights_are_named(tmp_path):
     save_network(KAVAE(LAPTOP), 'pose', 'laptop', path)
     with pytest.raises(ValueError, match='does not fit this version'):
         load_network('pose', 'laptop', tmp_path)
-
-
-@pytest.mark.slow
-def test_training_learns_resumes_and_repeats(tmp_path):
-    """All stages in one call; a second call goes on from the checkpoint; a seed repeats itself."""
-    torch.set_num_threads(2)
-    arguments = {'stages': ['shape', 'pose', 'latent'], 'categories': ['laptop'], 'batch': 4,
-                 'refresh': 0, 'fill': 8}
-    train(out=tmp_path / 'a', steps=3, **arguments)
-    train(out=tmp_path / 'b', steps=3, **arguments)
-    for stage in arguments['stages']:
-        a, b = ((tmp_path / run / 'laptop' / f'{stage}.safetensors').read_bytes()
-                for run in 'ab')
-        assert a == b or _same(tmp_path, stage)
-    train(out=tmp_path / 'a', steps=5, **arguments)
-    saved = torch.load(tmp_path / 'a' / 'laptop' / 'pose.checkpoint', weights_only=True)
-    assert saved['step'] == 5
-    with pytest.raises(ValueError, match="unknown stage 'pise'"):
-        train(['pise'], ['laptop'], tmp_path)
-
-
-def test_training_starts_from_given_weights(tmp_path):
-    """One step at a warm-up's rate moves trained weights by almost nothing."""
-    train(['pose'], ['laptop'], tmp_path, steps=1, batch=4, refresh=0, fill=8, start=SHIPPED)
-    given, made = (load_network('pose', 'laptop', folder).state_dict()
-                   for folder in (None, tmp_path))
-    for name, value in given.items():
-        torch.testing.assert_close(made[name], value, atol=2e-4, rtol=2e-2)
-    told = read_notes(tmp_path / 'laptop' / 'pose.safetensors')
-    assert told['steps'] == 1
-    assert told['before'] == read_notes(SHIPPED / 'laptop' / 'pose.safetensors')
-    chain = [told['before']['steps'], *(b['steps'] for b in before(told['before']))]
-    assert [b['steps'] for b in before(told)] == chain
-
-
-def test_a_latent_stage_that_starts_from_given_weights_measures_its_codes_anew():
-    network = LatentDenoiser(LAPTOP)
-    _start_from(network, load_network('latent', 'laptop'), SHIPPED)
-    assert not network.mean.any() and network.std.any()
-    with pytest.raises(ValueError, match='other sizes'):
-        _start_from(ScoreModel(LAPTOP), load_network('pose', 'drawer'), SHIPPED)
-
-
-def _same(folder, stage):
-    one, two = (load_network(stage, 'laptop', folder / run / 'laptop').state_dict()
-                for run in 'ab')
-    return all(torch.equal(one[k], two[k]) for k in one)
-
-
-def test_predicted_states_are_those_that_inference_starts_from():
-    pool = Pool('laptop', torch.device('cpu'), 5, False, 2, 32)
-    pool.refresh(32)
-    _, cloud, T, q = pool.draw_views(64, 512)
-    stage = LatentStage(LAPTOP, load_network('shape', 'laptop'))
-    state = stage.predicted(load_network('pose', 'laptop'), cloud, pool.generator)
-    angle = rotation_angle(state.T_camera_base[:, :3, :3], T[:, :3, :3])
-    for half in (slice(0, None, 2), slice(1, None, 2)):  # regressed, sampled
-        assert torch.rad2deg(angle[half].median()) < 8
-        assert torch.rad2deg((state.q - q)[half].abs().median()) < 8

@@ -8,7 +8,6 @@ import pytest
 import yourdfpy
 from estimates import box_mesh, laptop_estimate
 
-from kinediff3d_core.evaluation.metrics import estimated_part_poses
 from kinediff3d_core.io.urdf_folder import write_urdf
 from kinediff3d_core.objects.urdf import urdf_string
 
@@ -26,7 +25,7 @@ def test_round_trip(tmp_path):
     np.testing.assert_allclose(joint.origin[:3, 3], truth.origin, atol=1e-6)
     assert (joint.limit.lower, joint.limit.upper) == pytest.approx((0.0, math.pi))
     robot.update_cfg({'lid_joint': 0.7})
-    want = estimated_part_poses(e, {'lid_joint': 0.7})[1]
+    want = e.part_poses_at(np.array([0.7]))['lid']
     np.testing.assert_allclose(robot.get_transform('lid', 'base'), want, atol=1e-6)
     for part in e.parts:
         for scene in (robot.scene, robot.collision_scene):

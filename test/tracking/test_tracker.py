@@ -19,7 +19,7 @@ from tracking_scenes import (
     rotation,
 )
 
-from kinediff3d_core.evaluation.metrics import angle_deg
+from kinediff3d_core.evaluation.pose_metrics import angle_deg
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.inference import residuals
 from kinediff3d_core.tracking import tracker as tracker_module

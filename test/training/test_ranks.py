@@ -1,4 +1,4 @@
-"""Training in several processes: they stay one network, and one process goes on from it."""
+"""Several processes train one network; one process can resume their training."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from kinediff3d_core.training.config import TrainingConfig
 from kinediff3d_core.training.ranks import Ranks, first_rank, joined
 from kinediff3d_core.training.run import train
 
@@ -18,12 +19,13 @@ SCRIPT = '''
 import os, sys
 from pathlib import Path
 import torch
+from kinediff3d_core.training.config import TrainingConfig
 from kinediff3d_core.training.ranks import Ranks
 from kinediff3d_core.training.run import train
 torch.set_num_threads(1)
-Ranks.first = True  # so that every rank writes what it has, each into a folder of its own
-train(['pose'], ['laptop'], Path(sys.argv[1]) / os.environ['RANK'], steps=100_000, seconds=4,
-      batch=4, refresh=1, fill=8)
+Ranks.first = True  # every rank writes, each into a folder of its own
+train(['pose'], ['laptop'], Path(sys.argv[1]) / os.environ['RANK'],
+      TrainingConfig(steps=100_000, seconds=4, batch=4, refresh=1, fill=8))
 '''
 
 
@@ -41,7 +43,7 @@ def torchrun(folder, script, *arguments):
 
 @pytest.fixture(scope='module')
 def two(tmp_path_factory):
-    """What each of two processes wrote that trained together."""
+    """The folder and the checkpoints of two processes that trained together."""
     folder = tmp_path_factory.mktemp('two')
     done = torchrun(folder, SCRIPT, folder)
     assert done.returncode == 0, done.stderr
@@ -50,7 +52,7 @@ def two(tmp_path_factory):
     return folder, saved
 
 
-def test_ranks_end_at_one_step_with_one_network(two):
+def test_ranks_end_at_the_same_step_with_the_same_network(two):
     _, (a, b) = two
     assert a['step'] == b['step'] >= 1 and a['spent'] == b['spent'] >= 4
     for group in ('module', 'average'):
@@ -61,17 +63,18 @@ def test_ranks_end_at_one_step_with_one_network(two):
                ((i, x['exp_avg']) for i, x in moments[0].items()))
 
 
-def test_every_rank_counts(two, tmp_path):
-    """Alone, rank 0's data make another network: the other rank's gradients were in it."""
+def test_gradients_of_every_rank_are_used(two, tmp_path):
+    """Rank 0's data alone give another network than both ranks' data."""
     _, (both, _) = two
-    train(['pose'], ['laptop'], tmp_path, steps=both['step'], **SMALL)
+    train(['pose'], ['laptop'], tmp_path, TrainingConfig(steps=both['step'], **SMALL))
     alone = torch.load(tmp_path / 'laptop' / 'pose.checkpoint', weights_only=True)
     assert not torch.allclose(alone['module']['network.mean'], both['module']['network.mean'])
 
 
-def test_one_process_goes_on(two):
+def test_one_process_resumes_the_training_of_two(two):
     folder, (saved, _) = two
-    train(['pose'], ['laptop'], folder / '0', steps=saved['step'] + 2, **SMALL)
+    train(['pose'], ['laptop'], folder / '0',
+          TrainingConfig(steps=saved['step'] + 2, **SMALL))
     after = torch.load(folder / '0' / 'laptop' / 'pose.checkpoint', weights_only=True)
     assert after['step'] == saved['step'] + 2
     assert set(after['module']) == set(saved['module'])
@@ -89,19 +92,19 @@ with joined(torch.device('cpu')) as ranks:
     ranks.average([a, b])
     net = nn.Linear(2, 2)
     ranks.copy_from_first(net)
-    ranks.same(7, 'steps')
+    ranks.require_equal(7, 'steps')
     try:
-        ranks.same(ranks.rank, 'steps')
-        said = ''
+        ranks.require_equal(ranks.rank, 'steps')
+        reason = ''
     except ValueError as error:
-        said = str(error)
+        reason = str(error)
     weight = net.weight.detach().flatten().tolist()
     Path(sys.argv[1], f'{ranks.rank}.json').write_text(json.dumps(
-        [ranks.size, a.tolist(), b.item(), said, weight]))
+        [ranks.size, a.tolist(), b.item(), reason, weight]))
 '''
 
 
-def test_means_and_checks(tmp_path):
+def test_ranks_average_tensors_and_compare_numbers(tmp_path):
     done = torchrun(tmp_path, AVERAGE, tmp_path)
     assert done.returncode == 0, done.stderr
     one, other = (json.loads((tmp_path / f'{r}.json').read_text()) for r in '01')
@@ -109,18 +112,18 @@ def test_means_and_checks(tmp_path):
     assert one[:3] == [2, [[0.5] * 3] * 2, 10.5] and 'different steps [0, 1]' in one[3]
 
 
-def test_one_process_alone_needs_no_launcher():
+def test_one_process_needs_no_launcher():
     with joined(torch.device('cpu')) as ranks:
         assert ranks == Ranks(0, 1, torch.device('cpu')) and ranks.first and first_rank()
         x = torch.ones(2)
         ranks.average([x])
         ranks.copy_from_first(nn.Linear(2, 2))
-        ranks.same(3, 'steps')
+        ranks.require_equal(3, 'steps')
         ranks.wait()
         assert torch.equal(x, torch.ones(2))
 
 
-def test_two_processes_want_a_gpu_each(monkeypatch):
+def test_two_processes_on_one_gpu_are_refused(monkeypatch):
     monkeypatch.setenv('WORLD_SIZE', '2')
     with pytest.raises(ValueError, match='say cuda'), joined(torch.device('cuda', 1)):
         pass

@@ -1,71 +1,12 @@
-"""The software renderer against silhouettes that can be worked out."""
+"""Pictures of an estimate."""
 
 from dataclasses import replace
 
 import numpy as np
-import pytest
-import trimesh
-from estimates import box_mesh, laptop_estimate
+from estimates import laptop_estimate
 from PIL import Image
 
-from kinediff3d_core.objects.estimate import Mesh
-from kinediff3d_core.visualization import preview, rendering
-
-
-def sphere(centre, radius):
-    tm = trimesh.creation.icosphere(4, radius=radius)
-    return Mesh(np.asarray(tm.vertices) + centre, np.asarray(tm.faces))
-
-
-VIEW = rendering.View(np.eye(4), 200.0, 100.0, 80.0, 200, 160)
-
-
-def test_inverse_depth_and_silhouette_of_a_sphere():
-    mesh = sphere((0.0, 0.0, 2.0), 0.5)
-    inverse, index, weights = rendering._fill(VIEW, mesh.vertices, mesh.faces)
-    v, u = np.nonzero(index >= 0)
-    x, y = ((u + 0.5) / rendering.FINER - 100) / 200, ((v + 0.5) / rendering.FINER - 80) / 200
-    # Tangent cone of the sphere: its sine is radius over distance.
-    assert np.hypot(x, y).max() == pytest.approx(np.tan(np.arcsin(0.25)), rel=0.02)
-    ray = np.stack([x, y, np.ones_like(x)], -1)
-    p = ray / inverse[v, u][:, None]
-    assert np.linalg.norm(p - (0, 0, 2.0), axis=-1) == pytest.approx(0.5, abs=4e-3)
-    assert weights[v, u].sum(-1) == pytest.approx(1.0)
-
-
-def test_the_nearer_surface_hides_the_farther():
-    near, far = sphere((0.0, 0.0, 1.0), 0.1), sphere((0.0, 0.0, 2.0), 0.5)
-    for meshes, middle in (((near, far), 0), ((far, near), 1)):
-        _, _, label = rendering._shade(meshes, ((1, 0, 0), (0, 1, 0)), VIEW)
-        assert label[160, 200] == middle
-
-
-def test_points_behind_a_mesh_are_hidden():
-    scene = rendering.Scene((box_mesh((0.5, 0.5, 0.1), (0, 0, 1.0)),), ((1.0, 1.0, 1.0),),
-                    point_colours=(0.0, 0.0, 1.0))
-    behind = rendering.render(replace(scene, points=np.array([[0.0, 0.0, 1.5]])), VIEW)
-    front = rendering.render(replace(scene, points=np.array([[0.0, 0.0, 0.9]])), VIEW)
-    blue = np.array([0, 0, 255])
-    assert not (behind == blue).all(-1).any() and (front[80, 100] == blue).all()
-
-
-def test_points_that_no_view_shows_are_left_out():
-    for points in (np.zeros((0, 3)), np.array([[0.0, 0.0, -1.0]]), np.array([[50.0, 0.0, 1.0]])):
-        assert (rendering.render(rendering.Scene(points=points), VIEW) == 255).all()
-
-
-def test_views_hold_what_they_were_fitted_to():
-    e = laptop_estimate()
-    p = np.concatenate([m.vertices for m in preview.posed_meshes(e)])
-    for view in (rendering.camera_view(p),
-                 rendering.side_view(p, e.T_camera_base, e.joints[0].axis)):
-        uv, _ = rendering._project(view, p)
-        uv /= rendering.FINER
-        assert (uv > 0).all() and (uv < [view.width, view.height]).all()
-        share = np.ptp(uv, axis=0) / [view.width, view.height]
-        assert share.max() == pytest.approx(0.86, abs=0.01)
-    up = rendering.side_view(p, e.T_camera_base).T_view_camera[:3, :3] @ e.T_camera_base[:3, 2]
-    assert up[1] < -0.5
+from kinediff3d_core.visualization import preview
 
 
 def test_preview_is_written_and_shows_all_parts(tmp_path):

@@ -1,7 +1,7 @@
-"""Pictures of an estimate, drawn in software: no screen, no OpenGL, no Open3D.
+"""Draws scenes in software: no screen, no OpenGL, no Open3D.
 
-A scene is shaded meshes, points and arrows in the camera's optical frame. Triangles are filled
-into an inverse-depth buffer, sampled twice as finely as the picture and averaged.
+Triangles are filled into an inverse-depth buffer with :data:`FINER` samples a pixel along each
+side. The picture is the mean of these samples.
 """
 
 from __future__ import annotations
@@ -15,165 +15,85 @@ from scipy.ndimage import gaussian_filter, zoom
 
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.visualization.scene import Arrow, Colour, RenderedScene
+from kinediff3d_core.visualization.virtual_camera import VirtualCamera
 
 Array = np.ndarray[Any, Any]
-Colour = tuple[float, float, float]
-
-PART_COLOURS: tuple[Colour, ...] = (
-    (0.50, 0.61, 0.75), (0.95, 0.58, 0.25), (0.45, 0.70, 0.45), (0.80, 0.45, 0.55),
-    (0.60, 0.50, 0.75))
-AXIS_COLOUR: Colour = (0.80, 0.12, 0.20)
-POINT_COLOUR: Colour = (0.05, 0.32, 0.34)
 
 FINER = 2
 """Samples a pixel, along each side."""
 
-CREASE = np.cos(np.radians(40))
-"""Edges sharper than this are not smoothed over."""
-
-LIGHTS: tuple[tuple[tuple[float, float, float], float], ...] = (
-    ((-0.35, -0.75, -0.55), 0.52), ((0.7, -0.15, -0.7), 0.16), ((0.05, -0.1, -1.0), 0.24))
-"""Directions towards the lights in the view's frame, and their strengths."""
-
-AMBIENT = 0.40
+TRIANGLE_SAMPLES = 2_000_000
+"""Samples that triangles propose at a time: it bounds the memory."""
 
 
 @dataclass(frozen=True)
-class View:
-    """A virtual pinhole camera: pose, focal length and centre in pixels, picture size."""
+class Style:
+    """How surfaces, edges and shadows look. All values are chosen by eye."""
 
-    T_view_camera: Array
-    focal: float
-    cx: float
-    cy: float
-    width: int
-    height: int
-
-
-@dataclass(frozen=True)
-class Arrow:
-    """From ``start`` to ``end`` (3,), camera frame, m."""
-
-    start: Array
-    end: Array
-    colour: Colour = AXIS_COLOUR
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What is drawn, all in the camera's frame, metres.
-
-    Attributes:
-        meshes, colours: one a part.
-        points: (N, 3), drawn over the meshes where they lie in front or on them.
-        point_colours: (N, 3) in 0..1, or one colour.
-        arrows: seen through the meshes, faintly.
-        ground: (4,) plane (n, d) with n . p + d = 0 that catches a soft shadow.
-    """
-
-    meshes: tuple[Mesh, ...] = ()
-    colours: tuple[Colour, ...] = ()
-    points: Array | None = None
-    point_colours: Array | Colour = POINT_COLOUR
-    arrows: tuple[Arrow, ...] = ()
-    ground: Array | None = None
+    lights: tuple[tuple[tuple[float, float, float], float], ...] = (
+        ((-0.35, -0.75, -0.55), 0.52), ((0.7, -0.15, -0.7), 0.16), ((0.05, -0.1, -1.0), 0.24))
+    """Directions towards the lights in the virtual camera's frame, and their strengths."""
+    ambient: float = 0.40
+    """Light that reaches every surface."""
+    gloss: float = 0.16
+    """Strength of highlights."""
+    crease: float = float(np.cos(np.radians(40)))
+    """Cosine of the angle above which edges of a mesh are not smoothed."""
+    shadow: float = 0.30
+    """Share of the light that the ground loses in full shadow."""
+    edge: float = 0.45
+    """Brightness of pixels on edges, of their own colour."""
+    depth_jump: float = 0.02
+    """Relative step in depth that counts as an edge."""
+    hidden_arrow: float = 0.30
+    """Opacity of arrows behind a surface."""
+    point_slack: float = 0.015
+    """Relative depth by which a point may be behind a surface and still be drawn."""
 
 
-def fitted(view: View, points: Array, margin: float = 0.07) -> View:
-    """The view with focal length and centre such that points (N, 3), camera frame, fill it."""
-    p = transform_points(view.T_view_camera, points)
-    p = p[p[:, 2] > 1e-3]
-    if not len(p):
-        raise ValueError('nothing lies in front of the view')
-    ray = p[:, :2] / p[:, 2:]
-    low, high = ray.min(0), ray.max(0)
-    size = np.array([view.width, view.height])
-    focal = float((size * (1 - 2 * margin) / np.maximum(high - low, 1e-6)).min())
-    cx, cy = size / 2 - focal * (low + high) / 2
-    return replace(view, focal=focal, cx=float(cx), cy=float(cy))
+STYLE = Style()
 
 
-def camera_view(points: Array, width: int = 560, height: int = 460) -> View:
-    """The real camera's viewpoint, zoomed onto points (N, 3)."""
-    return fitted(View(np.eye(4), 1.0, 0.0, 0.0, width, height), points)
-
-
-def side_view(points: Array, T_camera_base: Array, axis: Array | None = None, width: int = 560,
-              height: int = 460) -> View:
-    """A second viewpoint, nearly along the joint's axis, from above the base.
-
-    Args:
-        points: (N, 3) that shall be seen, camera frame.
-        T_camera_base: (4, 4), z of the base points up.
-        axis: (3,) joint direction in the base frame.
-    """
-    R = T_camera_base[:3, :3]
-    centre = (points.min(0) + points.max(0)) / 2
-    to_camera = R.T @ -centre
-    to_camera[2] = 0.0
-    to_camera /= max(float(np.linalg.norm(to_camera)), 1e-9)
-    up = np.array([0.0, 0.0, 1.0])
-    along = np.zeros(3) if axis is None else np.asarray(axis, dtype=np.float64).copy()
-    along[2] = 0.0
-    if np.linalg.norm(along) < 0.3:
-        along = np.cross(up, to_camera)
-    along /= max(float(np.linalg.norm(along)), 1e-9)
-    if along @ to_camera < 0:
-        along = -along
-    front = np.array([1.0, 0.0, 0.0])
-    front = front - (front @ along) * along
-    eye = 0.80 * along + 0.45 * front + 0.40 * up
-    back = R @ (eye / np.linalg.norm(eye))
-    z = -back
-    x = np.cross(z, R @ up)
-    x /= np.linalg.norm(x)
-    rotation = np.stack([x, np.cross(z, x), z])
-    reach = float(np.linalg.norm(points - centre, axis=-1).max())
-    T = np.eye(4)
-    T[:3, :3] = rotation
-    T[:3, 3] = -rotation @ (centre + 4.5 * reach * back)
-    return fitted(View(T, 1.0, 0.0, 0.0, width, height), points)
-
-
-def render(scene: Scene, view: View, background: Colour = (1.0, 1.0, 1.0)) -> Array:
+def render(scene: RenderedScene, camera: VirtualCamera) -> Array:
     """The picture (H, W, 3), uint8."""
-    h, w = view.height * FINER, view.width * FINER
-    image = np.broadcast_to(np.array(background, dtype=np.float64), (h, w, 3)).copy()
+    h, w = camera.height * FINER, camera.width * FINER
+    image = np.ones((h, w, 3))
     if scene.ground is not None and scene.meshes:
-        image *= 1 - 0.30 * _shadow(scene, view)[..., None]
-    colour, inverse, label = _shade(scene.meshes, scene.colours, view)
+        image *= 1 - STYLE.shadow * _shadow(scene, camera)[..., None]
+    colour, inverse, label = _shade(scene.meshes, scene.colours, camera)
     hit = label >= 0
     image[hit] = colour[hit]
-    image[_outline(label, inverse)] *= 0.45
+    image[_edges(label, inverse)] *= STYLE.edge
     if scene.arrows:
-        meshes = tuple(_arrow_mesh(a, view) for a in scene.arrows)
-        colour, near, arrow = _shade(meshes, tuple(a.colour for a in scene.arrows), view)
+        meshes = tuple(_arrow_mesh(a, camera) for a in scene.arrows)
+        colour, near, arrow = _shade(meshes, tuple(a.colour for a in scene.arrows), camera)
         drawn = arrow >= 0
-        alpha = np.where(near >= inverse * 0.999, 1.0, 0.30)[..., None]
+        alpha = np.where(near >= inverse * 0.999, 1.0, STYLE.hidden_arrow)[..., None]
         image = np.where(drawn[..., None], alpha * colour + (1 - alpha) * image, image)
         inverse = np.where(drawn & (near > inverse), near, inverse)
     if scene.points is not None and len(scene.points):
-        _draw_points(image, inverse, scene, view)
-    small = image.reshape(view.height, FINER, view.width, FINER, 3).mean((1, 3))
+        _draw_points(image, inverse, scene, camera)
+    small = image.reshape(camera.height, FINER, camera.width, FINER, 3).mean((1, 3))
     return np.asarray((small.clip(0, 1) * 255 + 0.5).astype(np.uint8))
 
 
-def _project(view: View, p: Array) -> tuple[Array, Array]:
+def _project(camera: VirtualCamera, p: Array) -> tuple[Array, Array]:
     """Fine pixel coordinates (N, 2) and depth (N,) of points in the camera's frame."""
-    q = transform_points(view.T_view_camera, np.asarray(p, dtype=np.float64))
+    q = transform_points(camera.T_view_camera, np.asarray(p, dtype=np.float64))
     z = np.where(q[:, 2] > 1e-4, q[:, 2], np.nan)
-    uv = (view.focal * q[:, :2] / z[:, None] + np.array([view.cx, view.cy])) * FINER
+    uv = (camera.focal * q[:, :2] / z[:, None] + np.array([camera.cx, camera.cy])) * FINER
     return uv, z
 
 
-def _fill(view: View, p: Array, faces: Array) -> tuple[Array, Array, Array]:
+def _fill(camera: VirtualCamera, p: Array, faces: Array) -> tuple[Array, Array, Array]:
     """Fill triangles: inverse depth (h, w), triangle (h, w) or -1, weights of corners (h, w, 3).
 
     Every triangle proposes the pixels of its box whose centres it covers; of all proposals for a
     pixel the nearest stays.
     """
-    h, w = view.height * FINER, view.width * FINER
-    uv, z = _project(view, p)
+    h, w = camera.height * FINER, camera.width * FINER
+    uv, z = _project(camera, p)
     inverse, index = np.zeros(h * w), np.full(h * w, -1)
     weights = np.zeros((h * w, 3))
     iz = 1 / z
@@ -186,8 +106,8 @@ def _fill(view: View, p: Array, faces: Array) -> tuple[Array, Array, Array]:
     total = count[:, 0] * count[:, 1]
     order = np.flatnonzero(total)
     ends = np.cumsum(total[order])
-    cuts = np.searchsorted(ends, np.arange(2_000_000, int(ends[-1]) if len(ends) else 0,
-                                           2_000_000))
+    cuts = np.searchsorted(ends, np.arange(TRIANGLE_SAMPLES, int(ends[-1]) if len(ends) else 0,
+                                           TRIANGLE_SAMPLES))
     for chunk in np.split(order, cuts):
         if not len(chunk):
             continue
@@ -225,38 +145,38 @@ def _corner_normals(p: Array, faces: Array) -> Array:
     face /= np.maximum(np.linalg.norm(face, axis=-1, keepdims=True), 1e-20)
     vertex /= np.maximum(np.linalg.norm(vertex, axis=-1, keepdims=True), 1e-20)
     corner = vertex[faces]
-    smooth = (corner * face[:, None]).sum(-1, keepdims=True) > CREASE
+    smooth = (corner * face[:, None]).sum(-1, keepdims=True) > STYLE.crease
     return np.asarray(np.where(smooth, corner, face[:, None]))
 
 
-def _shade(meshes: Sequence[Mesh], colours: Sequence[Colour], view: View,
+def _shade(meshes: Sequence[Mesh], colours: Sequence[Colour], camera: VirtualCamera,
            ) -> tuple[Array, Array, Array]:
     """Colour (h, w, 3), inverse depth (h, w), mesh index (h, w) or -1."""
-    h, w = view.height * FINER, view.width * FINER
+    h, w = camera.height * FINER, camera.width * FINER
     if not meshes:
         return np.zeros((h, w, 3)), np.zeros((h, w)), np.full((h, w), -1)
     start = np.cumsum([0] + [len(m.vertices) for m in meshes[:-1]])
     p = np.concatenate([np.asarray(m.vertices, dtype=np.float64) for m in meshes])
     faces = np.concatenate([m.faces + s for m, s in zip(meshes, start, strict=True)])
     owner = np.repeat(np.arange(len(meshes)), [len(m.faces) for m in meshes])
-    inverse, index, weights = _fill(view, p, faces)
+    inverse, index, weights = _fill(camera, p, faces)
     hit = index >= 0
     normals = _corner_normals(p, faces)[index[hit]]
-    n = (normals * weights[hit][..., None]).sum(1) @ view.T_view_camera[:3, :3].T
+    n = (normals * weights[hit][..., None]).sum(1) @ camera.T_view_camera[:3, :3].T
     n /= np.maximum(np.linalg.norm(n, axis=-1, keepdims=True), 1e-20)
     v, u = np.nonzero(hit)
-    ray = np.stack([(u / FINER - view.cx) / view.focal, (v / FINER - view.cy) / view.focal,
+    ray = np.stack([(u / FINER - camera.cx) / camera.focal, (v / FINER - camera.cy) / camera.focal,
                     np.ones(len(u))], axis=-1)
     ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
     facing = -(n * ray).sum(-1)
     n = np.where(facing[:, None] < 0, -n, n)
-    light, gloss = np.full(len(n), AMBIENT), np.zeros(len(n))
-    for direction, strength in LIGHTS:
+    light, gloss = np.full(len(n), STYLE.ambient), np.zeros(len(n))
+    for direction, strength in STYLE.lights:
         d = np.array(direction) / np.linalg.norm(direction)
         light += strength * (n @ d).clip(0)
         half = d - ray
         half /= np.linalg.norm(half, axis=-1, keepdims=True)
-        gloss += 0.16 * strength * (n * half).sum(-1).clip(0) ** 24
+        gloss += STYLE.gloss * strength * (n * half).sum(-1).clip(0) ** 24
     base = np.array(colours)[owner[index[hit]]]
     colour = np.zeros((h, w, 3))
     colour[hit] = (base * light[:, None] + gloss[:, None]).clip(0, 1)
@@ -265,15 +185,15 @@ def _shade(meshes: Sequence[Mesh], colours: Sequence[Colour], view: View,
     return colour, inverse, label
 
 
-def _outline(label: Array, inverse: Array) -> Array:
-    """Pixels (h, w) at the borders of parts and at jumps in depth."""
+def _edges(label: Array, inverse: Array) -> Array:
+    """Pixels (h, w) at the borders of parts and at jumps in depth, on the nearer side."""
     out = np.zeros(label.shape, dtype=bool)
     for axis in (0, 1):
         a = np.take(label, range(label.shape[axis] - 1), axis)
         b = np.take(label, range(1, label.shape[axis]), axis)
         ia = np.take(inverse, range(label.shape[axis] - 1), axis)
         ib = np.take(inverse, range(1, label.shape[axis]), axis)
-        jump = (a != b) | (np.abs(ia - ib) > 0.02 * np.maximum(ia, ib))
+        jump = (a != b) | (np.abs(ia - ib) > STYLE.depth_jump * np.maximum(ia, ib))
         near_a = ia >= ib
         first, second = (slice(None, -1), slice(1, None))
         at_a = (first, slice(None)) if axis == 0 else (slice(None), first)
@@ -283,8 +203,8 @@ def _outline(label: Array, inverse: Array) -> Array:
     return out & (label >= 0)
 
 
-def _shadow(scene: Scene, view: View) -> Array:
-    """Share (h, w) of light that the meshes keep from the ground, softened."""
+def _shadow(scene: RenderedScene, camera: VirtualCamera) -> Array:
+    """Share (h, w) of the light that the meshes block from the ground, blurred."""
     assert scene.ground is not None
     n, d = scene.ground[:3], scene.ground[3]
     flat = tuple(Mesh(m.vertices - (m.vertices @ n + d)[:, None] * n, m.faces)
@@ -293,24 +213,25 @@ def _shadow(scene: Scene, view: View) -> Array:
     p = np.concatenate([m.vertices for m in flat])
     faces = np.concatenate([m.faces + s for m, s in zip(flat, start, strict=True)])
     coarse = 4
-    small = replace(view, focal=view.focal / coarse, cx=view.cx / coarse, cy=view.cy / coarse,
-                    width=-(-view.width // coarse), height=-(-view.height // coarse))
+    small = replace(camera, focal=camera.focal / coarse, cx=camera.cx / coarse,
+                    cy=camera.cy / coarse, width=-(-camera.width // coarse),
+                    height=-(-camera.height // coarse))
     _, index, _ = _fill(small, p, faces)
     covered = (index >= 0).astype(np.float64)
     width = 0.012 * small.width * FINER
     soft = 0.6 * gaussian_filter(covered, width) + 0.4 * gaussian_filter(covered, 3 * width)
     soft = zoom(soft, coarse, order=1, grid_mode=True, mode='nearest')
-    return np.asarray(soft[:view.height * FINER, :view.width * FINER])
+    return np.asarray(soft[:camera.height * FINER, :camera.width * FINER])
 
 
-def _arrow_mesh(arrow: Arrow, view: View, sides: int = 20) -> Mesh:
-    """A shaft and a tip, as thick as looks right in the view."""
+def _arrow_mesh(arrow: Arrow, camera: VirtualCamera, sides: int = 20) -> Mesh:
+    """A shaft and a tip, with a thickness that suits the picture."""
     start, end = np.asarray(arrow.start, float), np.asarray(arrow.end, float)
     along = end - start
     length = float(np.linalg.norm(along))
     along = along / max(length, 1e-12)
-    depth = float(transform_points(view.T_view_camera, (start + end)[None] / 2)[0, 2])
-    radius = min(2.6 * abs(depth) / view.focal, 0.03 * length)
+    depth = float(transform_points(camera.T_view_camera, (start + end)[None] / 2)[0, 2])
+    radius = min(2.6 * abs(depth) / camera.focal, 0.03 * length)
     side = np.cross(along, np.eye(3)[np.argmin(np.abs(along))])
     side /= np.linalg.norm(side)
     other = np.cross(along, side)
@@ -328,10 +249,11 @@ def _arrow_mesh(arrow: Arrow, view: View, sides: int = 20) -> Mesh:
     return Mesh(p, np.array(faces))
 
 
-def _draw_points(image: Array, inverse: Array, scene: Scene, view: View) -> None:
-    """Points as discs, where no mesh hides them by more than a little."""
+def _draw_points(image: Array, inverse: Array, scene: RenderedScene, camera: VirtualCamera,
+                 ) -> None:
+    """Draw points as discs, except where a mesh hides them."""
     assert scene.points is not None
-    uv, z = _project(view, scene.points)
+    uv, z = _project(camera, scene.points)
     colours = np.broadcast_to(np.asarray(scene.point_colours, dtype=np.float64),
                               (len(scene.points), 3))
     h, w = inverse.shape
@@ -347,7 +269,7 @@ def _draw_points(image: Array, inverse: Array, scene: Scene, view: View) -> None
     inside = ((uv > reach) & (uv < np.array([w, h]) - reach - 1)).all(-1)
     uv, z, colours = uv[inside], z[inside], colours[inside]
     u, v = uv.round().astype(np.int64).T
-    seen = 1 / z >= inverse[v, u] * (1 - 0.015)
+    seen = 1 / z >= inverse[v, u] * (1 - STYLE.point_slack)
     u, v, colours = u[seen], v[seen], colours[seen]
     for dy in range(-reach, reach + 1):
         for dx in range(-reach, reach + 1):

@@ -1,0 +1,43 @@
+"""What the programs ``python -m kinediff3d_core.evaluation.<name>`` share: errors of one line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+UNUSABLE = 2
+"""Exit status for unusable input."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Arguments of a program of this folder; a bad one ends it with one line.
+
+    Args:
+        name: of the program's module.
+    """
+
+    def __init__(self, name: str, description: str) -> None:
+        super().__init__(prog=f'python -m kinediff3d_core.evaluation.{name}',
+                         description=description)
+        self.name = name
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message in one line and exit with status 2."""
+        self.exit(UNUSABLE, f'{self.name}: error: {message} (see --help)\n')
+
+
+def run(parser: Parser, work: Callable[[argparse.Namespace], None],
+        arguments: Sequence[str] | None = None) -> int:
+    """Parse arguments and do the work; returns the exit status.
+
+    A ValueError or OSError of the work is printed in one line.
+    """
+    options = parser.parse_args(arguments)
+    try:
+        work(options)
+    except (ValueError, OSError) as error:
+        print(f'{parser.name}: error: {" ".join(str(error).split())}', file=sys.stderr)
+        return UNUSABLE
+    return 0

@@ -1,0 +1,182 @@
+"""Surfaces of parts: points drawn on them, and distances to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.spatial import ConvexHull, QhullError, cKDTree
+
+from kinediff3d_core.data.raycasting import raycasting_scene
+from kinediff3d_core.geometry.rigid import transform_points
+from kinediff3d_core.objects.estimate import Mesh
+
+Array = np.ndarray[Any, Any]
+
+DISTANCE_SAMPLES = 300_000
+"""Points on a mesh among which :class:`MeshDistance` looks for near triangles without Open3D."""
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A part's surface in its part frame, metres.
+
+    Attributes:
+        mesh: triangles; distances are measured to them.
+        pool: (M, 3) points on it to draw from, where not all of the mesh counts (inner walls);
+            None draws on the triangles.
+        area: m^2 of what counts; None takes the mesh's.
+    """
+
+    mesh: Mesh
+    pool: Array | None = None
+    area: float | None = None
+
+    @cached_property
+    def distance(self) -> MeshDistance:
+        """Distance to the triangles, in the part's frame."""
+        return MeshDistance(self.mesh)
+
+    @cached_property
+    def hull(self) -> Array:
+        """(H, 3) vertices that the smallest sphere around the part touches."""
+        return hull_vertices(np.asarray(self.mesh.vertices, dtype=np.float64))
+
+    @cached_property
+    def box(self) -> tuple[Array, Array]:
+        """Lower and upper corner (3,) of the mesh."""
+        return self.mesh.vertices.min(0), self.mesh.vertices.max(0)
+
+    @cached_property
+    def areas(self) -> Array:
+        """(F,) of the triangles."""
+        return triangle_areas(self.mesh)
+
+    @cached_property
+    def weight(self) -> float:
+        """Area that counts, m^2."""
+        return float(self.areas.sum()) if self.area is None else self.area
+
+    def sample(self, n: int, rng: np.random.Generator) -> Array:
+        """n points (n, 3), uniform by area."""
+        if self.pool is None:
+            return sample_mesh(self.mesh, n, rng, self.areas)
+        return self.pool[rng.choice(len(self.pool), n, replace=n > len(self.pool))]
+
+
+def triangle_areas(mesh: Mesh) -> Array:
+    """Area (F,) of each triangle."""
+    # Coordinate by coordinate: (F, 3, 3) corners and numpy's cross take five times as long.
+    x, y, z = (column[mesh.faces.T] for column in
+               np.ascontiguousarray(np.asarray(mesh.vertices, dtype=np.float64).T))
+    (ux, uy, uz), (vx, vy, vz) = ([c[i] - c[0] for c in (x, y, z)] for i in (1, 2))
+    return np.asarray(np.sqrt((uy * vz - uz * vy) ** 2 + (uz * vx - ux * vz) ** 2
+                              + (ux * vy - uy * vx) ** 2) / 2)
+
+
+def sample_mesh(mesh: Mesh, n: int, rng: np.random.Generator, areas: Array | None = None,
+                ) -> Array:
+    """n points (n, 3) on a mesh, uniform by area; ``areas`` (F,) of its triangles, if known.
+
+    Raises:
+        ValueError: the mesh has no area.
+    """
+    area = triangle_areas(mesh) if areas is None else areas
+    total = area.sum()
+    if not total > 0:
+        raise ValueError(f'mesh with {len(mesh.faces)} faces has no area to sample')
+    at, u, v = rng.random((3, n))
+    order = np.argsort(at)  # In the order of the triangles memory is read in sequence.
+    at, u, v = at[order], u[order, None], v[order, None]
+    index = np.searchsorted(np.cumsum(area), at * total).clip(0, len(area) - 1)
+    a, b, c = (np.asarray(mesh.vertices[corner], dtype=np.float64)
+               for corner in mesh.faces[index].T)
+    flip = u + v > 1
+    u, v = np.where(flip, 1 - u, u), np.where(flip, 1 - v, v)
+    return np.asarray(a + u * (b - a) + v * (c - a))
+
+
+def bounding_radius(points: Array) -> float:
+    """Radius of the smallest sphere around points (N, 3), by Badoiu and Clarkson (2003)."""
+    hull = hull_vertices(points)
+    centre = hull.mean(0)
+    square = (hull ** 2).sum(-1)
+    for i in range(1, 1000):
+        far = (square - hull @ (2 * centre)).argmax()  # Of |h - c|^2 less |c|^2.
+        centre = centre + (hull[far] - centre) / (i + 1)
+    return float(np.sqrt(((hull - centre) ** 2).sum(-1).max()))
+
+
+def hull_vertices(points: Array) -> Array:
+    """Vertices (H, 3) of the convex hull of points; all points where they have no volume."""
+    try:
+        return np.asarray(points[ConvexHull(points).vertices])
+    except QhullError:
+        return points
+
+
+class MeshDistance:
+    """Unsigned distance from points to a mesh's triangles.
+
+    Open3D's ray-casting scene where it can be imported. Otherwise the exact distance to the
+    triangles of the eight nearest of many points drawn on the mesh.
+    """
+
+    def __init__(self, mesh: Mesh) -> None:
+        self.mesh = mesh
+        self.scene: Any = None
+        try:
+            self.scene = raycasting_scene([mesh])
+        except ValueError:
+            rng = np.random.default_rng(0)
+            area = triangle_areas(mesh)
+            count = DISTANCE_SAMPLES
+            index = np.searchsorted(np.cumsum(area), rng.random(count) * area.sum())
+            index = index.clip(0, len(area) - 1)
+            corner = np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces]
+            w = rng.dirichlet((1, 1, 1), count)
+            points = np.einsum('nk,nkc->nc', w, corner[index])
+            self.index = np.concatenate([index, np.arange(len(corner))])
+            self.tree = cKDTree(np.concatenate([points, corner.mean(1)]))
+            self.corner = corner
+
+    def __call__(self, p: Array) -> Array:
+        """Distances (N,) of points (N, 3)."""
+        if self.scene is not None:
+            query = np.ascontiguousarray(p, dtype=np.float32)
+            return np.asarray(self.scene.compute_distance(query).numpy(), dtype=np.float64)
+        best = np.full(len(p), np.inf)
+        _, near = self.tree.query(p, k=8)
+        for column in near.T:
+            best = np.minimum(best, point_triangle_distance(p, self.corner[self.index[column]]))
+        return best
+
+
+def point_triangle_distance(p: Array, corner: Array) -> Array:
+    """Distance (N,) of points (N, 3), each to its own triangle (N, 3, 3)."""
+    a, b, c = corner[:, 0], corner[:, 1], corner[:, 2]
+    normal = np.cross(b - a, c - a)
+    length = np.linalg.norm(normal, axis=-1)
+    safe = np.where(length > 0, length, 1.0)[:, None]
+    height = ((p - a) * normal / safe).sum(-1)
+    foot = p - height[:, None] * normal / safe
+    inside = length > 0
+    best = np.full(len(p), np.inf)
+    for u, v in ((a, b), (b, c), (c, a)):
+        edge = v - u
+        inside &= (np.cross(edge, foot - u) * normal).sum(-1) >= 0
+        t = ((p - u) * edge).sum(-1) / np.maximum((edge ** 2).sum(-1), 1e-30)
+        best = np.minimum(best, np.linalg.norm(p - u - t.clip(0, 1)[:, None] * edge, axis=-1))
+    return np.where(inside, np.abs(height), best)
+
+
+def draw_points(surfaces: Sequence[Surface], poses: Sequence[Array], n: int,
+                rng: np.random.Generator) -> Array:
+    """n points (n, 3), uniform by area over several surfaces, each mapped by its pose."""
+    weight = np.array([s.weight for s in surfaces])
+    counts = rng.multinomial(n, weight / weight.sum())
+    return np.concatenate([transform_points(T, s.sample(int(c), rng))
+                           for s, T, c in zip(surfaces, poses, counts, strict=True)])

@@ -1,0 +1,102 @@
+"""Chamfer distances against values worked out by hand."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from estimates import box_mesh
+from truths import laptop_truth, perfect
+
+from kinediff3d_core.evaluation.shape_metrics import (
+    ShapeComparison,
+    chamfer,
+    distance_to_surfaces,
+    generation_metrics,
+    nearest_distances,
+    shape_metrics,
+)
+from kinediff3d_core.evaluation.surfaces import MeshDistance, Surface, bounding_radius, sample_mesh
+from kinediff3d_core.evaluation.truth import part_poses
+from kinediff3d_core.objects.estimate import Mesh, transform_mesh
+
+
+@pytest.fixture
+def truth():
+    return laptop_truth()
+
+
+def test_chamfer_of_two_parallel_plates():
+    """Two unit squares 0.1 apart, enclosed by a sphere of known radius."""
+    def plate(z):
+        return Mesh(np.array([[0, 0, z], [1, 0, z], [1, 1, z], [0, 1, z]], dtype=float),
+                    np.array([[0, 1, 2], [0, 2, 3]]))
+
+    radius = bounding_radius(plate(0.0).vertices)
+    assert radius == pytest.approx(math.sqrt(0.5), rel=1e-3)
+    rng = np.random.default_rng(1)
+    a, b = sample_mesh(plate(0.0), 20000, rng), sample_mesh(plate(0.1), 20000, rng)
+    assert chamfer(a, b, 1.0) == pytest.approx(100, rel=2e-3)
+    assert chamfer(a, b, 2.0) == pytest.approx(50, rel=2e-3)
+    assert MeshDistance(plate(0.1))(a) == pytest.approx(np.full(len(a), 0.1), abs=1e-6)
+
+
+def test_true_state_and_own_joint_place_the_parts(truth):
+    """A wrong state costs nothing in cd_w, a wrong pivot does."""
+    e = perfect(truth)
+    rng = np.random.default_rng
+    wrong_state = replace(e, joints=(replace(e.joints[0], position=0.3),))
+    assert shape_metrics(wrong_state, truth, rng(0), 2000)['cd_w_surface'] < 1e-3
+    wrong_pivot = replace(e, joints=(replace(e.joints[0], origin=np.array([-0.09, 0, 0.01])),))
+    out = shape_metrics(wrong_pivot, truth, rng(0), 2000)
+    assert out['cd_w_surface'] > 5 and out['cd_m_surface'] < 1e-3
+
+
+def test_generated_meshes_in_the_base_frame(truth):
+    e = perfect(truth)
+    q = np.array([0.4])
+    placed = part_poses(truth, q)
+    meshes = [transform_mesh(T, s.mesh) for T, s in zip(placed, truth.surfaces, strict=True)]
+    comparison = ShapeComparison(truth, q, np.random.default_rng(0), 2000)
+    out = generation_metrics(dict(zip(truth.part_names, meshes, strict=True)), e, comparison)
+    assert max(out['cd_w_surface'], out['cd_s_surface'], out['cd_m_surface']) < 1e-3
+
+
+def test_nearest_distances_in_both_directions():
+    a = np.array([[0.0, 0, 0], [1, 0, 0]])
+    b = np.array([[0.0, 0, 3]])
+    near = nearest_distances(a, b)
+    assert sorted(near.a_to_b) == pytest.approx([3, math.sqrt(10)])
+    assert near.b_to_a == pytest.approx([3])
+    assert chamfer(a, b, 2.0) == pytest.approx(((3 + math.sqrt(10)) / 2 + 3) / 2 * 1000 / 2)
+
+
+def test_the_distance_to_posed_surfaces_is_that_to_the_nearest():
+    cube = Surface(box_mesh((2, 2, 2)))
+    shifted = np.eye(4)
+    shifted[:3, 3] = (10, 0, 0)
+    p = np.array([[0.0, 0, 4], [10, 0, 3], [4.5, 0, 0], [30, 0, 0]])
+    exact = [3, 2, 3.5, 19]
+    found = distance_to_surfaces([cube, cube], [np.eye(4), shifted], p, np.full(4, np.inf))
+    assert found == pytest.approx(exact, abs=1e-5)
+    tight = distance_to_surfaces([cube, cube], [np.eye(4), shifted], p, np.array(exact))
+    assert tight == pytest.approx(exact, abs=1e-5)
+
+
+def test_only_the_posed_distance_depends_on_the_pose(truth):
+    e = perfect(truth)
+    shift = np.eye(4)
+    shift[:3, 3] = (0, 0, 0.5)
+    away = replace(e, parts=tuple(replace(p, T_camera_part=shift @ p.T_camera_part)
+                                  for p in e.parts))
+    out = shape_metrics(away, truth, np.random.default_rng(0), 1000)
+    assert out['cd_posed'] > 500 and out['cd_w_surface'] < 1e-3
+
+
+def test_parts_without_a_mesh_are_left_out(truth):
+    e = perfect(truth)
+    bare = replace(e, parts=(e.parts[0], replace(e.parts[1], mesh=None)))
+    out = shape_metrics(bare, truth, np.random.default_rng(0), 1000)
+    assert out['cd_s_surface'] < 1e-3 and math.isnan(out['cd_m']) and out['cd_w_surface'] > 1
+    with pytest.raises(ValueError, match='no surfaces'):
+        shape_metrics(e, replace(truth, surfaces=None), np.random.default_rng(0))

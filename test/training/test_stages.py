@@ -1,0 +1,65 @@
+"""What the stages are trained on."""
+
+import torch
+
+from kinediff3d_core.geometry.rigid import rotation_angle
+from kinediff3d_core.networks.checkpoints import load_network
+from kinediff3d_core.networks.score import State
+from kinediff3d_core.objects.category import get_category
+from kinediff3d_core.training.latent_stage import LatentLossConfig, LatentStage
+from kinediff3d_core.training.pool import Pool, PoolConfig
+from kinediff3d_core.training.shape_stage import ShapeStage, masked_mean, over_rows
+
+LAPTOP = get_category('laptop')
+
+
+def test_predicted_states_are_those_that_inference_starts_from():
+    pool = Pool('laptop', torch.device('cpu'), 5, PoolConfig(False, 2, 32))
+    pool.refresh(32)
+    _, cloud, T, q = pool.draw_views(64, 512)
+    stage = LatentStage(LAPTOP, load_network('shape', 'laptop'))
+    state = stage.predicted_states(load_network('pose', 'laptop'), cloud, pool.generator)
+    angle = rotation_angle(state.T_camera_base[:, :3, :3], T[:, :3, :3])
+    for half in (slice(0, None, 2), slice(1, None, 2)):  # regressed, sampled
+        assert torch.rad2deg(angle[half].median()) < 8
+        assert torch.rad2deg((state.q - q)[half].abs().median()) < 8
+
+
+def test_a_third_of_the_states_is_exact_and_the_rest_has_noise():
+    n = 3000
+    stage = LatentStage(LAPTOP, load_network('shape', 'laptop'))
+    state = State(torch.eye(4).repeat(n, 1, 1), torch.zeros(n, 1), torch.zeros(n, 1, 3),
+                  torch.tensor([0.0, -1, 0]).expand(n, 1, 3))
+    noisy = stage._with_noise(state, torch.Generator().manual_seed(0))
+    exact = (noisy.q == 0).flatten()
+    assert abs(float(exact.float().mean()) - 1 / 3) < 0.03
+    assert torch.equal(noisy.T_camera_base[exact], state.T_camera_base[exact])
+    c = LatentLossConfig()
+    # A level uniform on 0 to 2 has the mean square 4 / 3.
+    for values, std in ((noisy.q, c.position_noise), (noisy.origin, c.pivot_noise),
+                        (noisy.T_camera_base[:, :3, 3], c.translation_noise)):
+        measured = values[~exact].square().mean().sqrt()
+        torch.testing.assert_close(measured, torch.tensor(std * (4 / 3) ** 0.5), rtol=0.08,
+                                   atol=0)
+    assert torch.equal(noisy.axis, state.axis)
+
+
+def test_masked_means():
+    x = torch.tensor([[1.0, 2.0], [3.0, 10.0]])
+    mask = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
+    assert masked_mean(x, mask) == 14 / 3
+    assert over_rows(x, mask).tolist() == [2.0, 10.0]
+    assert masked_mean(x, torch.zeros(2, 1)) == 0 and not over_rows(x, 0 * mask).any()
+
+
+def test_the_total_of_the_shape_stage_is_eq_2_with_the_documented_weights():
+    pool = Pool('drawer', torch.device('cpu'), 3, PoolConfig(True, 0, 2))
+    pool.refresh(2)
+    stage = ShapeStage(get_category('drawer'))
+    losses = stage(pool, 2)
+    c = stage.config
+    total = (losses['sdf'] + c.part * losses['part'] + c.joint * losses['joint']
+             + c.layout * losses['layout'] + c.beta * losses['kl']
+             + c.exists * losses['exists'])
+    torch.testing.assert_close(losses['total'], total)
+    assert all(torch.isfinite(x) for x in losses.values())
