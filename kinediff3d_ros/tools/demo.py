@@ -32,7 +32,7 @@ from kinediff3d_core.simulation.camera import SimulatedScene
 from kinediff3d_core.visualization.preview import depth_colours, draw_preview, write_panels
 from kinediff3d_core.visualization.rendering import Scene, camera_view, render
 from kinediff3d_ros.messages import clouds, images, poses
-from kinediff3d_ros.nodes.parameters import CameraSimParameters
+from kinediff3d_ros.scene.parameters import CameraSimParameters
 from kinediff3d_ros.tools.processes import (
     NodeProcess,
     Recorder,
