@@ -1,22 +1,20 @@
 """The perception node in this process, over real DDS, with models that answer at once.
 
-What is estimated is told by the depth image: the lid's angle in radians is the depth in metres.
+These tests check the wiring: topics, services, parameters and transitions. What a scene decides is
+tested without DDS in test/ros/scene.
 """
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from estimates import laptop_estimate
+from instant_models import LIMIT, InstantModels
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
@@ -30,126 +28,44 @@ from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
-from std_msgs.msg import Header, String  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from kinediff3d_core.geometry.camera import Intrinsics
-from kinediff3d_core.inference.presets import PRESETS
-from kinediff3d_core.networks.checkpoints import trained_categories
-from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
-from kinediff3d_core.tracking.tracker import TrackingLost
-from kinediff3d_ros.messages import camera_info, images, planning, poses
-from kinediff3d_ros.nodes import endpoints, outputs, perception
-from kinediff3d_ros.nodes.parameters import object_categories
+from kinediff3d_ros.messages import camera_info, images, poses
+from kinediff3d_ros.nodes import endpoints, perception
 from kinediff3d_ros.nodes.running import make_executor, spin
-from kinediff3d_ros.scene import models, scene
-from kinediff3d_ros.scene.stamps import StampGate
+from kinediff3d_ros.scene.config import SceneConfig
 from kinediff3d_ros.tools.processes import Recorder, private_graph, stamp_key
 
 pytestmark = pytest.mark.ros
 
-LIMIT = 30.0
 CAMERA = Intrinsics(60.0, 60.0, 31.5, 23.5, 64, 48)
 
 
-def as_stapler(laptop: ArticulatedEstimate) -> ArticulatedEstimate:
-    base, lid = laptop.parts
-    return replace(laptop, category='stapler', parts=(base, replace(lid, name='arm')),
-                   joints=(replace(laptop.joints[0], name='arm_joint', child='arm'),),
-                   categories={'laptop': 0.2, 'stapler': 0.8})
-
-
-class InstantTracker:
-    """Follows up to half a radian a frame."""
-
-    reinitialization_interval = 3.0
-    moved_ends = 0
-
-    def __init__(self, answer, seconds: float, delay: float) -> None:
-        self.estimate, self.seconds, self.delay = answer, seconds, delay
-        self.uncertain, self.score = False, 0.0
-        self.mark_view()
-
-    def track(self, cloud, seconds, T_fixed_camera=None):
-        time.sleep(self.delay)
-        position, before = float(cloud.points[:, 2].mean()), self.estimate.joints[0].position
-        if abs(position - before) > 0.5:
-            raise TrackingLost('jumped')
-        self.seconds = seconds
-        new = laptop_estimate(position)
-        if self.estimate.category == 'stapler':
-            new = as_stapler(new)
-        parts = tuple(replace(part, mesh=of_before.mesh) for part, of_before in zip(
-            new.parts, self.estimate.parts, strict=True))
-        self.estimate = replace(new, joints=(replace(new.joints[0], velocity=0.25),), parts=parts,
-                                categories=self.estimate.categories)
-        return self.estimate
-
-    def merge_limits(self, other):
-        return self.estimate
-
-    def description_changed(self) -> bool:
-        moved, InstantTracker.moved_ends = InstantTracker.moved_ends > 0, 0
-        return moved
-
-    @property
-    def view_changed(self) -> bool:
-        return abs(self.estimate.joints[0].position - self.marked) > 0.6
-
-    def mark_view(self) -> None:
-        self.marked = self.estimate.joints[0].position
-
-
-class InstantModels:
-    """In place of ``Models``."""
-
-    delay = 0.0
-    calls = 0
-    sought: list[str] = []
-
-    def __init__(self, categories, preset, device, weights, warn) -> None:
-        self.categories, self.device = tuple(categories), 'cpu'
-        if 'teapot' in categories:
-            raise ValueError("unknown category 'teapot'")
-
-    def infer(self, category, cloud, mesh, seed):
-        time.sleep(self.delay)
-        InstantModels.calls += 1
-        InstantModels.sought.append(category)
-        if cloud.points[:, 2].mean() > 3.0:
-            raise NoEstimate('too far')
-        estimate = laptop_estimate(float(cloud.points[:, 2].mean()))
-        if category != 'auto':
-            return estimate
-        estimate = replace(estimate, categories={'laptop': 0.9, 'stapler': 0.1})
-        return estimate if estimate.joints[0].position < 2.0 else as_stapler(estimate)
-
-    def tracker(self, category, estimate, seconds, T_fixed_camera):
-        return InstantTracker(estimate, seconds, self.delay)
-
-
 class Bench:
-    """The node, publishers of its inputs and ears at its outputs."""
+    """The node, publishers of its inputs and subscriptions to its outputs."""
 
-    def __init__(self, node, executor: Executor, recorder: Recorder) -> None:
-        self.node, self.executor, self.recorder = node, executor, recorder
+    def __init__(self, node, executor: Executor, recorder: Recorder, models: InstantModels,
+                 ) -> None:
+        self.node, self.executor, self.recorder, self.models = node, executor, recorder, models
         create = recorder.node.create_publisher
         self.depth = create(Image, '/depth/image_rect', 10)
         self.info = create(CameraInfo, '/depth/camera_info', 10)
         self.mask = create(Image, '/mask', 10)
         self.command = create(JointState, '/joint_command', 10)
         self.broadcast = create(TFMessage, '/tf', 10)
-        hear = recorder.listen
-        self.tf, self.markers = hear(TFMessage, '/tf', 100), hear(MarkerArray, '/markers', 100)
-        self.joints = {k: hear(JointState, f'/{k}joint_states', 100)
+        listen = recorder.listen
+        self.tf, self.markers = listen(TFMessage, '/tf', 100), listen(MarkerArray, '/markers', 100)
+        self.joints = {k: listen(JointState, f'/{k}joint_states', 100)
                        for k in ('', 'laptop_1/', 'box_4/')}
-        self.deviations = hear(JointState, '/joint_states_stddev')
-        self.lid = hear(PoseWithCovarianceStamped, '/pose/lid')
-        self.axis = hear(PoseStamped, '/axis/lid_joint')
-        self.contact = hear(PoseStamped, '/interaction/lid')
-        self.diagnostics = hear(DiagnosticArray, '/diagnostics', 100)
+        self.deviations = listen(JointState, '/joint_states_stddev')
+        self.lid = listen(PoseWithCovarianceStamped, '/pose/lid')
+        self.axis = listen(PoseStamped, '/axis/lid_joint')
+        self.contact = listen(PoseStamped, '/interaction/lid')
+        self.diagnostics = listen(DiagnosticArray, '/diagnostics', 100)
         self._change = recorder.node.create_client(ChangeState, '/perception/change_state')
         self._estimate = recorder.node.create_client(Trigger, '/estimate')
 
@@ -221,7 +137,15 @@ class Bench:
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     domain = private_graph()
     folder = tmp_path_factory.mktemp('scene')
-    before, perception.Models = perception.Models, InstantModels
+    models = InstantModels()
+
+    def load(categories, *_: object) -> InstantModels:
+        if 'teapot' in categories:
+            raise ValueError("unknown category 'teapot'")
+        models.categories = tuple(categories)
+        return models
+
+    before, perception.Models = perception.Models, load
     (folder / 'qos.yaml').write_text(yaml.safe_dump({'/**': {'ros__parameters': {
         'qos_overrides': {
             '/depth/camera_info': {'subscription': {'reliability': 'reliable'}},
@@ -236,7 +160,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     thread = threading.Thread(target=spin, args=(executor, lambda: not closing.is_set()))
     thread.start()
     with Recorder(domain) as recorder:
-        yield Bench(node, executor, recorder)
+        yield Bench(node, executor, recorder, models)
         closing.set()
         thread.join(LIMIT)
         executor.shutdown()
@@ -254,7 +178,7 @@ DEFAULTS = {'instances': 'one', 'objects': '', 'fixed_frame': '', 'lost_after': 
 @pytest.fixture
 def bench(graph: Bench) -> Iterator[Bench]:
     """Unconfigured and with its defaults before and after."""
-    InstantModels.delay, InstantModels.calls, InstantModels.sought = 0.0, 0, []
+    graph.models.reset()
     graph.node.set_parameters([Parameter(k, value=v) for k, v in DEFAULTS.items()])
     for heard in (graph.tf, graph.markers, *graph.joints.values(), graph.diagnostics,
                   graph.contact):
@@ -266,8 +190,8 @@ def bench(graph: Bench) -> Iterator[Bench]:
             assert graph.change(transition)
 
 
-def test_lifecycle(bench: Bench) -> None:
-    """Parameters are free while unconfigured, held after; nothing goes out when inactive."""
+def test_lifecycle_transitions(bench: Bench) -> None:
+    """Parameters change only while unconfigured; nothing is published while inactive."""
     change, set_one = bench.change, lambda k, v: bench.node.set_parameters(
         [Parameter(k, value=v)])[0]
     for name, value in (('category', 'teapot'), ('objects', 'laptop=1')):
@@ -293,20 +217,20 @@ def test_lifecycle(bench: Bench) -> None:
     time.sleep(0.2)
     bench.joint(bench.show({1: 1.0}))
     assert change(Transition.TRANSITION_DEACTIVATE) and change(Transition.TRANSITION_CLEANUP)
-    assert bench.node._models is None and set_one('category', 'box').successful
-    # A transition that does not fit is refused, and the node lives on.
+    assert bench.node._host is None and set_one('category', 'box').successful
+    # A transition that does not fit is refused, and the node continues.
     bench._change.call_async(ChangeState.Request(transition=Transition(
         id=Transition.TRANSITION_DEACTIVATE)))
     assert change(Transition.TRANSITION_CONFIGURE)
 
 
-def test_quality_of_service_is_overridden_topic_by_topic(bench: Bench) -> None:
-    """What is not overridden keeps its default, also beside what is."""
+def test_quality_of_service_is_overridden_per_topic(bench: Bench) -> None:
+    """A policy that is not overridden keeps its default."""
     bench.start()
     node = bench.recorder.node
 
     def reliability(endpoints: list) -> str:
-        """Of the perception node's endpoint, as DDS tells it (which does not tell depths)."""
+        """Of the perception node's endpoint, as DDS reports it; DDS does not report depths."""
         profile, = (e.qos_profile for e in endpoints if e.node_name == 'perception')
         return profile.reliability.name
 
@@ -322,77 +246,22 @@ def test_quality_of_service_is_overridden_topic_by_topic(bench: Bench) -> None:
     bench.joint(bench.show({1: 1.0}))
 
 
-def test_one_full_estimate_then_tracking_until_it_is_lost(bench: Bench) -> None:
+def test_estimates_are_published_tracked_and_reported(bench: Bench) -> None:
     bench.start()
     first = bench.joint(bench.show({1: 1.0}))
     assert not first.velocity
-    for angle in (1.1, 1.2, 1.3):
-        state = bench.joint(bench.show({1: angle}))
-        assert state.position[0] == pytest.approx(angle, abs=1e-5)
-        assert list(state.velocity) == [0.25]
-    assert InstantModels.calls == 1
-    # A jump: the same frame gets its full estimate.
-    assert bench.joint(bench.show({1: 2.2})).position[0] == pytest.approx(2.2)
-    assert InstantModels.calls == 2
-    _, values = bench.status(lambda v, s: v['tracking_lost'] == '1', 'word of it')
-    assert (values['estimates'], values['tracked'], values['full_estimates']) == ('5', '3', '2')
-    assert {'position_std_m', 'lid_joint_std', 'track_ms'} - set(values) <= {'track_ms'}
+    state = bench.joint(bench.show({1: 1.1}))
+    assert state.position[0] == pytest.approx(1.1, abs=1e-5)
+    assert list(state.velocity) == [0.25]
+    _, values = bench.status(lambda v, s: v['tracked'] == '1', 'tracked frame')
+    assert (values['estimates'], values['full_estimates']) == ('2', '1')
+    assert {'position_std_m', 'lid_joint_std', 'track_ms', 'publish_ms'} <= set(values)
     meshes = [m for a in bench.markers.messages for m in a.markers
               if m.type == Marker.TRIANGLE_LIST and m.action == Marker.ADD]
     assert meshes and all(m.frame_locked for m in meshes)
 
 
-def test_a_joint_whose_end_has_moved_is_described_anew_when_that_is_due(bench: Bench) -> None:
-    heard = bench.recorder.listen(String, '/robot_description')
-    bench.start(description_period=1.0)
-    try:
-        bench.joint(bench.show({1: 1.0}))
-        bench.wait(lambda: len(heard.messages) == 1, 'first description')
-        InstantTracker.moved_ends = 1
-        bench.joint(bench.show({1: 1.1}))
-        time.sleep(0.2)
-        assert len(heard.messages) == 1
-        time.sleep(1.0)
-        for count, angle in ((2, 1.2), (2, 1.3)):
-            bench.joint(bench.show({1: angle}))
-            bench.wait(lambda count=count: len(heard.messages) == count, 'description')
-            time.sleep(1.1)
-        # The meshes are those of before: they are not sent or written again.
-        meshes = [[Path(x.removeprefix('file://')) for x in re.findall('file://[^"]+', m.data)]
-                  for m in heard.messages]
-        assert meshes[0] and all(a != b and a.samefile(b) for a, b in zip(*meshes, strict=True))
-        sent = [{m.type for m in a.markers if m.action == Marker.ADD}
-                for a in bench.markers.messages]
-        assert sent[0] == {Marker.TRIANGLE_LIST, Marker.ARROW} and sent.count({Marker.ARROW}) == 1
-    finally:
-        InstantTracker.moved_ends = 0
-        bench.node.set_parameters([Parameter('description_period', value=10.0)])
-
-
-def test_markers_are_sent_again_after_a_while(
-        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outputs, 'MARKERS_AGAIN', 0.5)
-    bench.start()
-    for angle in (1.0, 1.1):
-        bench.at_markers(bench.show({1: angle}))
-        time.sleep(0.6)
-
-
-def test_what_is_seen_otherwise_is_estimated_beside_the_tracking(
-        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(InstantTracker, 'reinitialization_interval', 0.0)
-    bench.start()
-    for angle in (1.0, 1.4, 1.8):
-        bench.joint(bench.show({1: angle}))
-    bench.wait(lambda: InstantModels.calls == 2, 'second full estimate')
-    # It takes over in a frame after it, and is no reason for a third.
-    for angle in (1.9, 2.0):
-        assert list(bench.joint(bench.show({1: angle})).velocity) == [0.25]
-    _, values = bench.status(lambda v, s: v['full_estimates'] == '2', 'both counted')
-    assert (InstantModels.calls, values['tracking_lost']) == (2, '0')
-
-
-def test_objects_come_and_go_with_names_of_their_own(bench: Bench) -> None:
+def test_each_object_has_names_and_topics_of_its_own(bench: Bench) -> None:
     bench.start(instances='each', objects='4:box', lost_after=0.6, max_objects=2)
     stamp = bench.show({1: 1.0, 4: 1.5})
     assert bench.joint(stamp, 'laptop_1/').position[0] == pytest.approx(1.0)
@@ -417,8 +286,8 @@ def test_objects_come_and_go_with_names_of_their_own(bench: Bench) -> None:
     bench.joint(bench.show({1: 1.1, 4: 0.9}), 'box_4/')
 
 
-def test_what_the_object_is_is_found_out(bench: Bench) -> None:
-    """Names and topics follow the category of the newest full estimate, tracking keeps it."""
+def test_names_and_topics_follow_the_estimated_category(bench: Bench) -> None:
+    """They are those of the newest full estimate; tracking keeps the category."""
     assert bench.node.set_parameters([Parameter('instances', value='each')])[0].successful
     assert bench.node.set_parameters([Parameter('category', value='auto')])[0].successful
     assert not bench.change(Transition.TRANSITION_CONFIGURE)
@@ -441,14 +310,14 @@ def test_what_the_object_is_is_found_out(bench: Bench) -> None:
         check(angle, 'laptop', 'lid', 'arm', '0.9')
     for angle in (2.2, 2.3):
         check(angle, 'stapler', 'arm', 'lid', '0.8')
-    assert InstantModels.sought == ['auto', 'auto']
+    assert [category for category, _ in bench.models.calls] == ['auto', 'auto']
     shown: set[str] = set()
     for marker in (m for a in bench.markers.messages for m in a.markers):
         (shown.add if marker.action == Marker.ADD else shown.discard)(marker.ns)
     assert shown == {'stapler', 'stapler/axis'}
 
 
-def test_planners_get_covariances_axis_and_contact(bench: Bench) -> None:
+def test_topics_for_planners(bench: Bench) -> None:
     bench.start()
     stamp = bench.show({1: 1.2})
     truth = laptop_estimate(1.2)
@@ -467,7 +336,7 @@ def test_planners_get_covariances_axis_and_contact(bench: Bench) -> None:
     assert arm[0] > 0.15  # the far edge of the lid
 
 
-def test_the_service_answers_with_what_it_saw(bench: Bench) -> None:
+def test_the_service_answers_with_full_estimates(bench: Bench) -> None:
     bench.start()
     client = bench._estimate
     assert client.wait_for_service(LIMIT)
@@ -486,14 +355,16 @@ def test_the_service_answers_with_what_it_saw(bench: Bench) -> None:
 
 def test_the_service_answers_without_images_too(
         bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All who wait get the same answer: after a while, or when the node is deactivated."""
-    monkeypatch.setattr(scene, 'ESTIMATE_LIMIT', 0.5)
+    """All waiting calls get the same answer: after a timeout, or when the node is deactivated."""
+    monkeypatch.setattr(bench.node, 'scene_config', SceneConfig(estimate_timeout=0.5))
     bench.start()
     assert bench._estimate.wait_for_service(LIMIT)
     waiting = [bench._estimate.call_async(Trigger.Request()) for _ in range(2)]
     bench.wait(lambda: all(f.done() for f in waiting), 'answers')
     assert {f.result().message for f in waiting} == {'no answer within 0.5 s'}
-    monkeypatch.setattr(scene, 'ESTIMATE_LIMIT', 10 * LIMIT)
+    assert bench.change(Transition.TRANSITION_DEACTIVATE)
+    monkeypatch.setattr(bench.node, 'scene_config', SceneConfig(estimate_timeout=10 * LIMIT))
+    assert bench.change(Transition.TRANSITION_ACTIVATE)
     future = bench._estimate.call_async(Trigger.Request())
     time.sleep(0.5)
     assert not future.done() and bench.change(Transition.TRANSITION_DEACTIVATE)
@@ -503,7 +374,7 @@ def test_the_service_answers_without_images_too(
 
 
 @pytest.mark.parametrize('executor_of', [SingleThreadedExecutor, make_executor])
-def test_answers_come_late_in_either_executor(bench: Bench, executor_of: Callable) -> None:
+def test_services_may_answer_later_in_either_executor(bench: Bench, executor_of: Callable) -> None:
     node, executor = Node('late'), executor_of()
 
     def ask(response: Trigger.Response, send: Callable[[], None]) -> None:
@@ -518,7 +389,7 @@ def test_answers_come_late_in_either_executor(bench: Bench, executor_of: Callabl
     thread.start()
     try:
         assert bench.call(client, Trigger.Request()).message == 'late'
-        # Nobody is there any more when this one is due.
+        # The service is destroyed before this answer is sent.
         client.call_async(Trigger.Request())
         time.sleep(0.1)
         node.destroy_service(service)
@@ -531,7 +402,7 @@ def test_answers_come_late_in_either_executor(bench: Bench, executor_of: Callabl
         node.destroy_node()
 
 
-def test_ghost_at_a_commanded_state(bench: Bench) -> None:
+def test_a_ghost_is_shown_at_commanded_positions(bench: Bench) -> None:
     bench.start()
     bench.joint(bench.show({1: 1.0}))
     bench.wait(lambda: bench.markers.messages, 'markers')
@@ -557,11 +428,11 @@ def test_ghost_at_a_commanded_state(bench: Bench) -> None:
     bench.wait(lambda: len(ghosts(Marker.DELETE)) == 2, 'deletion')
 
 
-def test_two_nodes_on_one_camera_do_not_mix(bench: Bench) -> None:
-    """Each has its own names; that one is deactivated leaves the other as it is."""
+def test_two_nodes_share_one_camera(bench: Bench) -> None:
+    """Each has its own names; deactivating one does not affect the other."""
     bench.start()
-    hear = bench.recorder.listen
-    joints, markers, diagnostics = (hear(kind, f'/second/{topic}') for kind, topic in (
+    listen = bench.recorder.listen
+    joints, markers, diagnostics = (listen(kind, f'/second/{topic}') for kind, topic in (
         (JointState, 'joint_states'), (MarkerArray, 'markers'), (DiagnosticArray, 'diagnostics')))
     second = perception.PerceptionNode(cli_args=[
         '--ros-args', '-r', '__ns:=/second', '-p', 'object_name:=second', '-p', 'autostart:=true',
@@ -606,11 +477,11 @@ def test_two_nodes_on_one_camera_do_not_mix(bench: Bench) -> None:
         second.destroy_node()
 
 
-def test_a_moving_camera_hangs_objects_under_the_fixed_frame(bench: Bench) -> None:
+def test_a_moving_camera_has_objects_in_the_fixed_frame(bench: Bench) -> None:
     bench.start(fixed_frame='map')
     bench.show({1: 1.0})
     status, _ = bench.status(lambda v, s: v['state'] == 'no_estimate', 'complaint')
-    assert 'in fixed_frame map' in status.message
+    assert 'in fixed_frame map is not known' in status.message
     T = np.eye(4)
     T[:3, 3] = 1.0, 2.0, 3.0
     for _ in range(3):
@@ -630,7 +501,7 @@ def test_a_moving_camera_hangs_objects_under_the_fixed_frame(bench: Bench) -> No
                                T @ laptop_estimate(1.0).parts[0].T_camera_part, atol=1e-6)
 
 
-def test_frames_of_another_time_are_refused_and_counted(bench: Bench) -> None:
+def test_frames_with_unusable_stamps_are_refused_and_counted(bench: Bench) -> None:
     bench.start(max_age=5.0)
     good = bench.header()
     bench.joint(bench.show({1: 1.0}, good))
@@ -665,83 +536,3 @@ def test_simulated_time(bench: Bench) -> None:
         bench.node.set_parameters([Parameter('use_sim_time', value=False)])
 
 
-def test_thirty_hertz_on_a_machine_that_manages_five(bench: Bench) -> None:
-    """Latency stays below two and a half frames' work; what is too much is dropped."""
-    InstantModels.delay = 0.2
-    bench.start()
-    end = time.monotonic() + LIMIT
-    while len(bench.joints[''].entries) < 12 and time.monotonic() < end:
-        bench.show({1: 1.0})
-        time.sleep(1 / 30)
-    ages = [t - stamp_key(m)[0] - 1e-9 * stamp_key(m)[1] for t, m in bench.joints[''].entries]
-    assert len(ages) >= 12 and np.percentile(ages[2:], 90) < 1.5
-    _, values = bench.status(lambda v, s: int(v['frames_dropped']) > 20, 'dropped frames')
-
-
-def test_a_second_look_that_is_overtaken_is_no_dropped_frame(bench: Bench) -> None:
-    """Its frame has been answered by tracking."""
-    bench.start(estimate_period=0.01)
-    bench.joint(bench.show({1: 1.0}))
-    InstantModels.delay = 0.3
-    for i in range(15):
-        bench.joint(bench.show({1: 1.0 + 0.01 * i}))
-        time.sleep(0.02)
-    _, values = bench.status(lambda v, s: v['estimates'] == '16', 'all frames')
-    assert (values['frames_received'], values['frames_dropped']) == ('16', '0')
-    assert InstantModels.calls < 16
-
-
-# --- without a node ------------------------------------------------------------------------------
-
-def test_stamps() -> None:
-    gate, s = StampGate(), 1_000_000_000
-    assert gate.refusal(10 * s, 0, 1.0, 0.5) is None  # the clock has not started
-    assert gate.refusal(10 * s, 10 * s, 1.0, 0.5) == 'frames_repeated'
-    assert gate.refusal(9 * s + 1, 10 * s, 1.0, 0.5) == 'frames_out_of_order'
-    assert gate.refusal(11 * s, 10 * s, 1.0, 0.5) == 'frames_future'
-    assert gate.refusal(11 * s, 13 * s, 1.0, 0.5) == 'frames_stale'
-    assert gate.refusal(11 * s, 13 * s, 0.0, 0.5) is None
-    assert gate.resets == 0 and gate.refusal(2 * s, 2 * s, 0.0, 0.5) is None
-    assert gate.resets == 1
-
-
-def test_object_categories() -> None:
-    assert object_categories(' 1:laptop, 4 : box,') == {1: 'laptop', 4: 'box'}
-    assert object_categories('') == {}
-    for bad in ('laptop', '0:laptop', 'x:laptop', '3:', '70000:box'):
-        with pytest.raises(ValueError, match='objects'):
-            object_categories(bad)
-
-
-def test_out_of_gpu_memory_goes_on_with_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    class OnePipeline(models.Pipeline):
-        def __init__(self, device: str) -> None:
-            self.device, self.preset = device, PRESETS['fast']
-
-        def infer(self, cloud, mesh, seed=0):
-            if self.device != 'cpu' and len(cloud) == 1:
-                raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')
-            return self.device
-
-    monkeypatch.setattr(models, 'load_pipeline',
-                        lambda category, preset, device, weights: OnePipeline(device))
-    said: list[str] = []
-    value = models.Models(['laptop'], 'fast', 'cuda', '', said.append)
-    assert value.infer('laptop', np.zeros((2, 3)), False, 0) == 'cuda' and not said
-    assert value.infer('laptop', np.zeros((1, 3)), False, 0) == 'cpu'
-    assert len(said) == 1 and 'cuda is out of memory' in said[0] and value.device == 'cpu'
-
-
-def test_auto_loads_all_categories_with_weights() -> None:
-    value = models.Models(['auto'], 'fast', 'cpu', '', print)
-    assert value.categories == tuple(trained_categories()) and len(value.categories) > 1
-    with pytest.raises(NoEstimate, match='20 points on the object, at least 100'):
-        value.infer('auto', np.full((20, 3), 0.5, dtype=np.float32), False, 0)
-
-
-def test_commands_keep_to_the_joints() -> None:
-    value = laptop_estimate(1.0)
-    command = JointState(name=['lid_joint'], position=[float('nan')])
-    with pytest.raises(ValueError, match='limits'):
-        planning.commanded_positions(value, command)
-    assert planning.commanded_positions(value, JointState()) == pytest.approx([1.0])
