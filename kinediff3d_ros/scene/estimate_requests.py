@@ -21,7 +21,8 @@ class EstimateRequest:
         self.success, self.message = False, ''
         self._timeout, self._end = timeout, time.monotonic() + timeout
         self._answered = False
-        self._pending: set[int] | None = None
+        self._expected: set[int] | None = None
+        self._finished: set[int] = set()
         self._lines: list[str] = []
         self._listeners: list[Callable[[], None]] = []
         self._lock = threading.RLock()
@@ -38,17 +39,16 @@ class EstimateRequest:
     def expect(self, numbers: set[int]) -> None:
         """Set the objects (mask ids) whose results complete the answer."""
         with self._lock:
-            self._pending = set(numbers)
-            self._complete()
+            self._expected = set(numbers)
+            self._finish_if_complete()
 
     def add_result(self, number: int, success: bool, line: str) -> None:
         """Add the result of one object, also before :meth:`expect`."""
         with self._lock:
             self.success |= success
             self._lines.append(line)
-            if self._pending is not None:
-                self._pending.discard(number)
-                self._complete()
+            self._finished.add(number)
+            self._finish_if_complete()
 
     def expire(self) -> bool:
         """Answer with the results so far if the time is up; return whether it is answered."""
@@ -68,8 +68,8 @@ class EstimateRequest:
                 for listener in self._listeners:
                     listener()
 
-    def _complete(self) -> None:
-        if not self._pending:
+    def _finish_if_complete(self) -> None:
+        if self._expected is not None and self._expected <= self._finished:
             self.finish('no object in the frame')
 
 

@@ -78,7 +78,8 @@ class InstantModels:
     Attributes:
         may_estimate: full estimates wait for it.
         before_inference, before_tracking: called first; may wait or raise.
-        calls: (category, mesh) of each full estimate.
+        begun: full estimates that have begun.
+        calls: (category, mesh) of each full estimate that did not have to wait any more.
         trackers: those that were made.
         limits_changed: the next tracked frame changes the description.
         fallbacks: errors after which the device was changed.
@@ -93,6 +94,7 @@ class InstantModels:
         self.may_estimate.set()
         self.before_inference: Callable[[], object] = lambda: None
         self.before_tracking: Callable[[], object] = lambda: None
+        self.begun = 0
         self.calls: list[tuple[str, bool]] = []
         self.trackers: list[InstantTracker] = []
         self.limits_changed = False
@@ -100,6 +102,7 @@ class InstantModels:
         self.fallbacks: list[Exception] = []
 
     def infer(self, category, cloud, mesh, seed):
+        self.begun += 1
         assert self.may_estimate.wait(LIMIT)
         self.calls.append((category, mesh))
         self.before_inference()

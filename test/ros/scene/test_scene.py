@@ -1,0 +1,470 @@
+"""What a scene decides about each frame: track, estimate anew, withdraw; without ROS."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from instant_models import LIMIT
+from scene_bench import SECOND, SceneBench
+
+from kinediff3d_core.objects.estimate import NoEstimate
+from kinediff3d_ros.scene import scene as scene_module
+from kinediff3d_ros.scene.config import SceneConfig
+from kinediff3d_ros.scene.frames import Frame, FrameHeader
+from kinediff3d_ros.scene.object_clouds import find_object_clouds
+
+
+def test_one_full_estimate_then_tracking_until_the_object_is_lost() -> None:
+    with SceneBench() as bench:
+        first = bench.see(1.0)
+        assert first.velocity is None and first.shape_changed
+        for angle in (1.1, 1.2, 1.3):
+            tracked = bench.see(angle)
+            assert tracked.position == pytest.approx(angle, abs=1e-5)
+            assert tracked.velocity == 0.25 and not tracked.shape_changed
+        assert bench.models.calls == [('laptop', True)]
+        # A jump: the same frame gets a full estimate.
+        assert bench.see(2.2).position == pytest.approx(2.2)
+        assert len(bench.models.calls) == 2
+        assert bench.logged('tracking_lost') == 'laptop: jumped; a full estimate follows'
+        names = ('tracking_lost', 'estimates', 'tracked', 'full_estimates')
+        assert [bench.counts[n] for n in names] == [1, 5, 3, 2]
+        # The meshes are prepared before they are published.
+        assert len(bench.host.objects[0].publisher.prepared) == 2
+
+
+def test_measurements_of_a_frame_are_in_its_health() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        stamp = bench.show({1: 1.1})
+        bench.publication(stamp)
+        values = bench.host.wait_for(
+            lambda: 'track_ms' in bench.host.health.last and bench.host.health.values())
+        assert values['state'] == 'estimate' and bench.host.health.message == 'laptop is estimated'
+        assert values['stamp'] == '100.200000000' and values['age_ms'] == 250.0
+        assert values['points'] == 32 * 16
+        stages = ('convert', 'segment', 'track', 'frame', 'publish')
+        assert all(0 <= values[f'{stage}_ms'] < 1e3 * LIMIT for stage in stages)
+
+
+def test_moved_joint_limits_change_the_published_shape_once() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        bench.models.limits_changed = True
+        assert [bench.see(angle).shape_changed for angle in (1.1, 1.2)] == [True, False]
+
+
+def test_another_view_is_estimated_beside_tracking_and_takes_over() -> None:
+    with SceneBench() as bench:
+        bench.models.reinitialization_interval = 0.0
+        for angle in (1.0, 1.4, 1.8):
+            bench.see(angle)
+        bench.wait_for(lambda: bench.host.objects[0].candidate)
+        # It takes over in a later frame, and does not cause a third full estimate.
+        after = [bench.see(angle) for angle in (1.9, 2.0)]
+        assert [p.velocity for p in after] == [0.25, 0.25]
+        assert [p.shape_changed for p in after] == [True, False]
+        assert bench.host.objects[0].tracker is bench.models.trackers[1]
+        assert (len(bench.models.calls), bench.counts['tracking_lost']) == (2, 0)
+
+
+def test_an_uncertain_object_is_estimated_anew_after_the_interval() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        tracker = bench.models.trackers[0]
+        tracker.uncertain = True
+        bench.see(1.0)
+        assert len(bench.models.calls) == 1  # 3 s have not passed
+        tracker.reinitialization_interval = 0.0
+        bench.see(1.0)
+        bench.wait_for(lambda: len(bench.models.calls) == 2)
+
+
+def test_estimate_period_asks_for_full_estimates_of_a_tracked_object() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        bench.host.objects[0].last_full_estimate -= 5.0
+        bench.set(estimate_period=10.0)
+        bench.see(1.0)
+        assert len(bench.models.calls) == 1
+        bench.set(estimate_period=4.0)
+        bench.see(1.0)
+        bench.wait_for(lambda: len(bench.models.calls) == 2)
+
+
+def test_a_candidate_does_not_take_over_in_its_own_frame() -> None:
+    with SceneBench() as bench:
+        bench.models.reinitialization_interval = 0.0
+        for angle in (1.0, 1.4, 1.8):
+            bench.see(angle)
+        candidate = bench.wait_for(lambda: bench.host.objects[0].candidate)
+        assert candidate.seconds == pytest.approx(100.3)
+        candidate.seconds = 200.0
+        bench.see(1.9)
+        assert bench.host.objects[0].candidate is candidate
+
+
+def test_every_frame_gets_a_full_estimate_without_tracking() -> None:
+    """Meshes are made once per mesh_period; the last ones serve between."""
+    with SceneBench(tracking=False) as bench:
+        seen = [bench.see(angle) for angle in (1.0, 1.1)]
+        assert bench.models.calls == [('laptop', True), ('laptop', False)]
+        assert [p.velocity for p in seen] == [None, None] and not bench.models.trackers
+        assert seen[1].estimate.parts[0].mesh is seen[0].estimate.parts[0].mesh is not None
+        bench.host.objects[0].meshes_due = 0.0
+        assert bench.see(1.2).shape_changed
+        assert bench.models.calls[2] == ('laptop', True)
+
+
+def test_estimates_without_meshes_when_they_are_not_wanted() -> None:
+    with SceneBench(publish_meshes=False) as bench:
+        assert not bench.see(1.0).has_meshes
+        assert bench.models.calls == [('laptop', False)]
+        assert not bench.see(1.1).has_meshes and len(bench.models.calls) == 1
+        # Tracking cannot make meshes: a full estimate does.
+        bench.set(publish_meshes=True)
+        full = bench.see(1.2)
+        assert full.has_meshes and full.shape_changed and len(bench.models.calls) == 2
+        bench.set(publish_meshes=False)
+        bare = bench.see(1.3)
+        assert not bare.has_meshes and bare.shape_changed
+        assert not bench.see(1.35).shape_changed
+        bench.set(publish_meshes=True)
+        again = bench.see(1.4)
+        assert again.has_meshes and again.shape_changed and len(bench.models.calls) == 2
+
+
+def test_an_object_absent_from_the_mask_is_withdrawn() -> None:
+    with SceneBench(instances='each', max_objects=2, lost_after=5.0) as bench:
+        stamp = bench.show({1: 1.0, 4: 1.5})
+        assert bench.publication(stamp, 1).position == pytest.approx(1.0)
+        assert bench.publication(stamp, 4).position == pytest.approx(1.5)
+        one, four = bench.host.objects[1], bench.host.objects[4]
+        four.last_seen -= 4.0
+        bench.publication(bench.show({1: 1.1, 9: 1.0}), 1)
+        assert four.publisher.shown and four.health.state == 'estimate'
+        four.last_seen -= 2.0
+        bench.publication(bench.show({1: 1.1, 9: 1.0}), 1)
+        assert bench.logged('lost').startswith('laptop_4 has not been in the mask for 6.')
+        assert not four.publisher.shown and four.tracker is None and one.publisher.shown
+        assert (four.health.state, one.health.state) == ('lost', 'estimate')
+        # Id 9 is one object too many.
+        assert set(bench.host.objects) == {1, 4}
+        bench.show({1: 1.1})
+        bench.publication(bench.show({1: 1.1, 4: 0.9}), 4)
+        assert [s for s, _ in bench.host.log_lines] == ['lost']
+        assert four.publisher.shown and bench.host.health.message == 'objects are estimated'
+
+
+def test_the_only_object_of_a_scene_is_not_withdrawn_for_its_absence() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        bench.host.objects[0].last_seen -= 1000.0
+        bench.scene.withdraw_absent()
+        assert bench.host.objects[0].publisher.shown
+
+
+def test_an_unknown_category_is_estimated_and_then_tracked() -> None:
+    with SceneBench(category='auto') as bench:
+        bench.see(1.0)
+        bench.see(1.1)
+        one = bench.host.objects[0]
+        assert (one.category, one.name) == ('laptop', 'laptop')
+        # Beside tracking the category stays; after the object is lost it may change.
+        one.last_full_estimate -= 5.0
+        bench.set(estimate_period=4.0)
+        bench.see(1.2)
+        bench.wait_for(lambda: len(bench.models.calls) == 2)
+        bench.set(estimate_period=0.0)
+        bench.see(2.2)
+        assert (one.category, one.name) == ('stapler', 'stapler')
+        assert [c for c, _ in bench.models.calls] == ['auto', 'laptop', 'auto']
+
+
+def test_a_frame_without_an_estimate_withdraws_the_last_one() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        bench.show({1: 3.5})
+        assert bench.logged('no_estimate') == 'no estimate: too far'
+        one = bench.host.objects[0]
+        assert not one.publisher.shown and one.health.state == 'no_estimate'
+        assert bench.counts['no_estimates'] == 1 and 'residual_m' not in one.health.values()
+        assert bench.see(1.0).shape_changed
+
+
+def test_estimates_of_low_confidence_are_not_published() -> None:
+    with SceneBench(min_confidence=0.9) as bench:
+        bench.see(1.0)  # its confidence is 0.9
+        bench.set(min_confidence=0.95, tracking=False)
+        bench.show({1: 1.1})
+        assert bench.logged('no_estimate') == (
+            'no estimate: confidence 0.90 is below min_confidence 0.95')
+
+
+def test_input_that_cannot_be_used_is_counted_and_withdraws_all() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+
+        def refuse():
+            raise ValueError('broken image')
+
+        bench.scene.submit(Frame(FrameHeader(bench.time + 1, 'camera'), refuse))
+        assert bench.logged('bad_input') == 'broken image'
+        assert bench.counts['bad_inputs'] == 1 and not bench.host.objects[0].publisher.shown
+        bench.scene.submit(Frame(FrameHeader(bench.time + 2, ''), refuse))
+        bench.host.wait_for(lambda: any('no frame_id' in m for _, m in bench.host.log_lines))
+        bench.see(1.0)
+        assert bench.host.health.state == 'estimate'
+
+
+def test_an_unknown_camera_pose_gives_no_estimate() -> None:
+    with SceneBench(fixed_frame='map') as bench:
+        bench.host.pose = NoEstimate('no transform')
+        bench.show({1: 1.0})
+        assert bench.logged('no_estimate') == 'no transform'
+        assert bench.counts['no_estimates'] == 1 and not bench.host.objects
+        bench.host.pose = np.eye(4)
+        assert bench.see(1.0).T_fixed_camera is bench.host.pose
+
+
+def test_an_exception_is_reported_and_the_next_frame_is_estimated() -> None:
+    with SceneBench() as bench:
+        def fail():
+            raise RuntimeError('first line\nsecond line')
+
+        bench.models.before_inference = fail
+        bench.show({1: 1.0})
+        assert bench.logged('error') == 'frame failed: RuntimeError: first line'
+        assert bench.counts['errors'] == 1 and bench.host.health.state == 'error'
+        bench.models.before_inference = lambda: None
+        bench.see(1.0)
+
+
+def test_out_of_gpu_memory_while_tracking_gives_a_full_estimate_on_the_cpu() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        error = torch.OutOfMemoryError('CUDA out of memory')
+
+        def fail():
+            raise error
+
+        bench.models.before_tracking = fail
+        assert bench.see(1.1).velocity is None
+        assert bench.models.fallbacks == [error] and len(bench.models.calls) == 2
+
+
+def test_a_clock_reset_starts_anew() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        one = bench.host.objects[0]
+        assert bench.publication(bench.show({1: 1.1}, 50 * SECOND)).velocity is None
+        assert len(bench.models.calls) == 2 and one.published == 50.0
+
+
+def test_a_full_estimate_from_before_a_clock_reset_is_discarded() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        bench.models.may_estimate.clear()
+        bench.show({1: 2.0})  # lost: waits for its full estimate
+        bench.logged('tracking_lost')
+        bench.wait_for(lambda: bench.models.begun == 2)
+        stamp = bench.show({1: 1.2}, 50 * SECOND)
+        bench.wait_for(lambda: bench.host.objects[0].published < 0)
+        bench.models.may_estimate.set()
+        assert bench.publication(stamp).position == pytest.approx(1.2)
+        stamps = [p.header.nanoseconds for p in bench.host.objects[0].publisher.published]
+        assert stamps == [100 * SECOND + SECOND // 10, 50 * SECOND]
+
+
+def test_a_frame_that_is_older_than_the_tracker_is_dropped() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        bench.host.objects[0].tracker.seconds = 1000.0
+        bench.show({1: 1.1})
+        bench.wait_for(lambda: bench.counts['frames_dropped'] == 1)
+
+
+def test_the_newest_of_many_frames_is_processed_and_the_others_are_counted() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        started, proceed = threading.Semaphore(0), threading.Semaphore(0)
+
+        def wait():
+            started.release()
+            assert proceed.acquire(timeout=LIMIT)
+
+        bench.models.before_tracking = wait
+        bench.show({1: 1.0})
+        assert started.acquire(timeout=LIMIT)
+        stamps = [bench.show({1: 1.0}) for _ in range(20)]
+        proceed.release()
+        assert started.acquire(timeout=LIMIT)
+        proceed.release()
+        bench.publication(stamps[-1])
+        assert bench.counts['frames_dropped'] == 19 and bench.counts['estimates'] == 3
+
+
+def test_a_replaced_view_beside_tracking_is_no_dropped_frame() -> None:
+    """Its frame has been answered by tracking."""
+    with SceneBench(estimate_period=1e-9) as bench:
+        bench.see(1.0)
+        bench.models.may_estimate.clear()
+        for i in range(15):
+            bench.see(1.0 + 0.01 * i)
+        bench.models.may_estimate.set()
+        assert (bench.counts['estimates'], bench.counts['frames_dropped']) == (16, 0)
+        assert len(bench.models.calls) < 16
+
+
+def test_views_that_wait_for_the_first_full_estimate() -> None:
+    """The newest is tracked once there is an estimate; those that it replaced are dropped."""
+    with SceneBench() as bench:
+        bench.models.may_estimate.clear()
+        first = bench.show({1: 1.0})
+        bench.wait_for(lambda: bench.models.begun == 1)
+        for angle in (1.1, 1.2):
+            last = bench.show({1: angle})
+            bench.wait_for(lambda stamp=last: bench.scene._newest_stamp == pytest.approx(
+                stamp / SECOND))
+        bench.wait_for(lambda: bench.counts['frames_dropped'] == 1)
+        bench.models.may_estimate.set()
+        assert bench.publication(first).velocity is None
+        assert bench.publication(last).velocity == 0.25
+        assert len(bench.models.calls) == 1 and bench.counts['frames_dropped'] == 1
+
+
+def test_frames_are_skipped_while_the_first_full_estimate_is_made() -> None:
+    with SceneBench(SceneConfig(initial_frame_period=1000.0)) as bench:
+        bench.models.may_estimate.clear()
+        first = bench.show({1: 1.0})
+        bench.wait_for(lambda: bench.models.begun == 1)
+        frame = bench.frame({1: 1.1})
+        bench.scene.submit(Frame(frame.header, lambda: pytest.fail('converted')))
+        bench.wait_for(lambda: bench.counts['frames_dropped'] == 1)
+        # A request must not wait.
+        request = bench.scene.request_estimates()
+        stamp = bench.show({1: 1.2})
+        bench.wait_for(lambda: bench.host.objects[0].request is request)
+        bench.models.may_estimate.set()
+        bench.publication(first)
+        bench.publication(stamp)
+        bench.see(1.3)
+        assert bench.counts['errors'] == 0 and bench.counts['frames_dropped'] == 1
+
+
+def test_tracking_without_a_mask_uses_the_configured_stride(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    strides = []
+
+    def record(frame, parameters, listed, stride):
+        strides.append((set(listed), stride))
+        return find_object_clouds(frame, parameters, listed, 1)
+
+    monkeypatch.setattr(scene_module, 'find_object_clouds', record)
+    for config, expected in ((SceneConfig(), [1, 2]), (SceneConfig(tracking_stride=1), [1, 1])):
+        strides.clear()
+        with SceneBench(config) as bench:
+            bench.see(1.0)
+            bench.see(1.1)
+        assert strides == [(set(), stride) for stride in expected]
+
+
+def test_the_rate_limit_is_frames_per_second() -> None:
+    with SceneBench() as bench:
+        bench.scene.limit_rate(4.0)
+        assert bench.scene._tracking.min_period == 0.25
+        bench.scene.limit_rate(0.0)
+        assert bench.scene._tracking.min_period == 0.0
+
+
+def test_a_request_is_answered_by_the_full_estimates_of_the_next_frame() -> None:
+    with SceneBench(instances='each') as bench:
+        bench.publication(bench.show({1: 1.0, 2: 1.5}), 2)
+        request = bench.scene.request_estimates()
+        assert bench.scene.request_estimates() is request
+        answered = threading.Event()
+        request.when_answered(answered.set)
+        bench.show({1: 1.05, 2: 3.5})
+        assert answered.wait(LIMIT) and request.success
+        good, bad = sorted(request.message.split('; laptop_'))
+        assert 'laptop_1: lid_joint 1.0500 rad (standard deviation 0.0200)' in request.message
+        assert 'residual 1.0 mm, confidence 0.90' in request.message
+        assert 'laptop_2: too far' in request.message
+        assert bench.scene.request_estimates() is not request
+
+
+def test_a_request_fails_with_the_reason() -> None:
+    with SceneBench() as bench:
+        def answer(frame: Frame) -> tuple[bool, str]:
+            request, answered = bench.scene.request_estimates(), threading.Event()
+            request.when_answered(answered.set)
+            bench.scene.submit(frame)
+            assert answered.wait(LIMIT)
+            return request.success, request.message
+
+        def refuse():
+            raise ValueError('broken image')
+
+        assert answer(Frame(FrameHeader(1, 'camera'), refuse)) == (False, 'broken image')
+        assert answer(bench.frame({1: 3.5})) == (False, 'laptop: too far')
+        assert answer(bench.frame({})) == (False, 'laptop: the depth image holds no measurement: '
+                                           'every pixel is zero, NaN or beyond max_depth')
+        bench.set(instances='each')
+        empty = bench.frame({0: 1.0})
+        assert answer(empty) == (False, 'no object in the frame')
+
+        def fail():
+            raise RuntimeError('out of order')
+
+        bench.models.before_inference = fail
+        assert answer(bench.frame({5: 1.0})) == (False, 'laptop_5: RuntimeError: out of order')
+
+
+def test_a_failed_request_does_not_end_tracking() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+
+        def fail():
+            raise NoEstimate('hidden')
+
+        bench.models.before_inference = fail
+        request, answered = bench.scene.request_estimates(), threading.Event()
+        request.when_answered(answered.set)
+        bench.see(1.1)
+        assert answered.wait(LIMIT) and request.message == 'laptop: hidden'
+        assert bench.see(1.2).velocity == 0.25 and bench.counts['no_estimates'] == 0
+
+
+def test_requests_are_answered_when_the_scene_closes() -> None:
+    with SceneBench() as bench:
+        request = bench.scene.request_estimates()
+    assert request.message == 'the node has been deactivated' and not request.success
+
+
+def test_requests_expire() -> None:
+    with SceneBench(SceneConfig(estimate_timeout=0.0)) as bench:
+        request = bench.scene.request_estimates()
+        bench.wait_for(lambda: bench.scene.expire_requests() or request.message)
+        assert request.message == 'no answer within 0 s'
+
+
+def test_nothing_is_published_after_the_end() -> None:
+    """Also not by a full estimate that is in work then, and no tracker is left of it."""
+    with SceneBench() as bench:
+        bench.see(1.0)
+        one = bench.host.objects[0]
+        bench.models.may_estimate.clear()
+        bench.show({1: 2.0})
+        bench.wait_for(lambda: bench.models.begun == 2)
+        bench.scene.close()
+        lines = list(bench.host.log_lines)
+        assert not bench.scene.join(0.05)
+        bench.models.may_estimate.set()
+        assert bench.scene.join(LIMIT)
+        assert len(one.publisher.published) == 1 and not one.publisher.shown
+        assert one.tracker is None and bench.host.log_lines == lines
+        bench.scene.withdraw_all('stale', 'too late')
+        assert bench.host.log_lines == lines and bench.host.health.state != 'stale'
