@@ -110,15 +110,15 @@ class Listener:
         true_positions = {stamp_key(m): self._in_order(m) for m in self.true_joints.messages}
         true_poses = {stamp_key(m): poses.matrix_from_pose(m.pose)
                       for m in self.true_pose.messages}
-        poses = self._base_poses()
+        base_poses = self._base_poses()
         begin = self.motion_begin() or (0, 0)
         samples = []
         for arrival, message in list(self.joints.entries):
             key = stamp_key(message)
-            if begin <= key in true_positions and key in true_poses and key in poses:
+            if begin <= key in true_positions and key in true_poses and key in base_poses:
                 stamp = _seconds(key)
                 samples.append(Sample(stamp, self._in_order(message), true_positions[key],
-                                      poses[key], true_poses[key], arrival - stamp))
+                                      base_poses[key], true_poses[key], arrival - stamp))
         return samples
 
     def motion_begin(self) -> Stamp | None:
@@ -154,8 +154,8 @@ class Listener:
         """The estimate, put together again from the messages alone."""
         category = self.category
         transforms = next(m for m in self.tf.messages if stamp_key(m.transforms[0]) == stamp)
-        poses = {t.child_frame_id.rpartition('/')[2]: poses.matrix_from_transform(t)
-                 for t in transforms.transforms}
+        T_camera_part = {t.child_frame_id.rpartition('/')[2]: poses.matrix_from_transform(t)
+                         for t in transforms.transforms}
         shown = {(m.ns, m.id): m for a in self.markers.messages
                  if stamp_key(a.markers[0]) <= stamp for m in a.markers}
         meshes = {category.parts[m.id]: _mesh(m) for m in shown.values() if _is_mesh(m)}
@@ -172,8 +172,8 @@ class Listener:
                     category.parts[joint.child], (start + end) / 2,
                     (end - start) / np.linalg.norm(end - start), positions[joint.name],
                     joint.lower, joint.upper, 0.0))
-        parts = tuple(PartEstimate(name, poses[name], meshes.get(name))
-                      for name in category.parts if name in poses)
+        parts = tuple(PartEstimate(name, T_camera_part[name], meshes.get(name))
+                      for name in category.parts if name in T_camera_part)
         return ArticulatedEstimate(
             category.name, parts, tuple(joints), np.zeros((6, 6)), 0.0, 1.0, (), np.zeros(0),
             clouds.points_from_cloud(_at(self.points.messages, stamp)))
