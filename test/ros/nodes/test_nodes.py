@@ -594,8 +594,8 @@ def test_object_on_a_table_is_found_without_a_mask(desk: Bench, film: list) -> N
     (surface(0.0), 'stands out of the support plane'),
     (np.zeros((480, 640), np.float32), 'holds no measurement'),
 ], ids=['empty table', 'wall', 'nothing'])
-def test_without_a_mask_and_an_object_no_pose_is_published(desk: Bench, frames: list, depth: np.ndarray,
-                                                  says: str) -> None:
+def test_without_a_mask_and_an_object_no_pose_is_published(
+        desk: Bench, frames: list, depth: np.ndarray, says: str) -> None:
     """An object in front of nothing needs no support plane; then the object is removed."""
     assert desk.set(publish_meshes=False)[0]
     answer = desk.joint_state(desk.show(frames[2]))
