@@ -25,7 +25,8 @@ from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.observation.cloud import object_cloud
 from kinediff3d_core.simulation.camera import SimulatedCamera, SimulatedScene
 from kinediff3d_core.simulation.views import TEST_CAMERA
-from kinediff3d_core.tracking.sequence_tracker import SequenceTracker
+from kinediff3d_core.tracking.config import DEFAULT, TrackingConfig
+from kinediff3d_core.tracking.sequence_tracker import TRACKING_LOST, SequenceTracker
 
 SHOWN = ('rot_err_deg', 'trans_err_m', 'joint_state_err', 'axis_err_deg', 'axis_pos_err_m',
          'cd_w', 'cd_w_surface', 'gen_cd_w', 'failure_rate')
@@ -106,13 +107,13 @@ def benchmark(category: str, presets: Sequence[str], count: int, seed: int = 0,
 
 
 def tracking(pipeline: Pipeline, seed: int = 0, frames: int = 300, objects: int = 1,
-             ) -> dict[str, Any]:
+             config: TrackingConfig = DEFAULT) -> dict[str, Any]:
     """Time the tracker on test objects whose joints open and close before the camera.
 
     A sequence has 30 frames a second and goes once from one end to the other and back: joints of
     every other object, the first among them, start fully open, those of the others closed. A
     frame's time is that of its cloud and its fit. Full estimates, of lost objects, which are
-    counted, and second looks beside the tracking, are not timed.
+    counted, and full estimates beside the tracking, are not timed.
 
     Returns:
         ``{'seconds': {'p50', 'p95', 'mean'}, 'frames_per_s', 'lost', 'objects',
@@ -124,7 +125,7 @@ def tracking(pipeline: Pipeline, seed: int = 0, frames: int = 300, objects: int 
     lost = 0
     for instance in range(objects):
         scene = SimulatedScene.sample(pipeline.category.name, seed, instance, TEST_CAMERA)
-        sequence = SequenceTracker(pipeline, mesh=False, seed=seed)
+        sequence = SequenceTracker(pipeline, mesh=False, seed=seed, config=config)
         start = 0.5 if instance % 2 == 0 else 0.0
         found, gone = _follow(sequence, SimulatedCamera(scene), start, frames, times)
         lost += gone
@@ -151,7 +152,7 @@ def _follow(sequence: SequenceTracker, camera: SimulatedCamera, start: float, fr
         found = sequence.update(object_cloud(frame.depth, TEST_CAMERA, frame.mask), i / 30)
         if found.kind == 'tracked' and not found.reason:
             times.append(time.perf_counter() - started)
-        lost += found.reason.startswith('track left')
+        lost += found.reason.startswith(TRACKING_LOST)
         errors += [abs(j.position - frame.positions[joints[j.name]])
                    * (180 / math.pi if j.joint_type == 'revolute' else 1.0)
                    for j in (found.estimate.joints if found.estimate else ())

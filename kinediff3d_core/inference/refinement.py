@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -30,6 +30,7 @@ from kinediff3d_core.inference.residuals import (
     part_poses,
     union_distance,
 )
+from kinediff3d_core.inference.shape import Shape
 from kinediff3d_core.networks.kavae import KAVAE, Field
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.objects.category import Category
@@ -59,7 +60,7 @@ def motion(start: State, end: State, centre: Tensor) -> Tensor:
     return torch.cat([rho, turn, end.q - start.q], dim=-1)
 
 
-def limit_joints(net: KAVAE, state: State) -> State:
+def limit_joints(net: Shape, state: State) -> State:
     """Positions inside the category's limits (revolute; canonical units for prismatic)."""
     return replace(state, q=state.q.clamp(*_limits(net.category, state.q.device)))
 
@@ -109,7 +110,7 @@ POINT_VARIANCE = 2e-6
 them."""
 
 
-def descend_sdf(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,
+def descend_sdf(net: Shape, field: Field, state: State, seen: Observation, surface: Tensor,
                 iterations: int, width: float, prior: Prior | None = None,
                 ) -> tuple[State, Tensor]:
     """Levenberg-Marquardt on the signed distances of the observed points.
@@ -149,7 +150,7 @@ def descend_codes(net: KAVAE, field: Field, state: State, seen: Observation, sur
     return state, field, information, codes.z + y @ codes.spread.T
 
 
-def _descend(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,
+def _descend(net: Any, field: Field, state: State, seen: Observation, surface: Tensor,
              iterations: int, width: float, codes: Codes | None, prior: Prior | None,
              ) -> tuple[State, Field, Tensor, Tensor]:
     H, size = state.q.shape[0], 6 + state.q.shape[1]

@@ -15,6 +15,7 @@ from kinediff3d_core.geometry.rigid import (
     transform_points,
 )
 from kinediff3d_core.inference.cuda_graphs import Graphs
+from kinediff3d_core.inference.shape import Shape
 from kinediff3d_core.networks.kavae import KAVAE, Field
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.objects.category import Category
@@ -24,13 +25,13 @@ CLIP = 0.08
 """Distances beyond this say no more than 'far', canonical units."""
 
 
-def part_poses(net: KAVAE, state: State) -> Tensor:
+def part_poses(net: Shape, state: State) -> Tensor:
     """T_camera_part (H, K, 4, 4)."""
     return forward_kinematics(net.category.joints, state.T_camera_base, state.q, state.origin,
                               state.axis)
 
 
-def union_distance(net: KAVAE, field: Field, poses: Tensor, points: Tensor,
+def union_distance(net: Shape, field: Field, poses: Tensor, points: Tensor,
                    ) -> tuple[Tensor, Tensor, Tensor]:
     """Distance of camera-frame points (N, 3) to the posed object of each hypothesis.
 
@@ -82,7 +83,7 @@ def _on_surface(net: KAVAE, field: Field, u: Tensor, lot: Tensor) -> tuple[Tenso
     return x, normal
 
 
-def fit_score(net: KAVAE, field: Field, state: State, seen: Observation, surface: Tensor,
+def fit_score(net: Shape, field: Field, state: State, seen: Observation, surface: Tensor,
               clip: float = CLIP) -> tuple[Tensor, Tensor]:
     """How badly each hypothesis explains the view.
 
@@ -106,7 +107,7 @@ def fit_score(net: KAVAE, field: Field, state: State, seen: Observation, surface
     return residual + intrusion + 0.5 * outside.clamp_max(clip).mean((1, 2)), residual
 
 
-def motion_jacobian(net: KAVAE, poses: Tensor, axis: Tensor, centre: Tensor, points: Tensor,
+def motion_jacobian(net: Shape, poses: Tensor, axis: Tensor, centre: Tensor, points: Tensor,
               gradient: Tensor, part: Tensor) -> Tensor:
     """d(value at a point carried by its part) / d(twist about ``centre``, q): (H, N, 6 + J).
 

@@ -1,20 +1,105 @@
-"""Where sliding joints end."""
+"""Where sliding joints end: the lower limit of each is learned while an object is tracked.
+
+A sliding joint is closed at position 0. That a drawer closes further in than assumed therefore
+shifts its joint's origin inwards and its position up by as much; the part stays where it is.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
+from kinediff3d_core.geometry.kinematics import Joint
 from kinediff3d_core.networks.score import State
-
-LEARNT, FIRM = 0.5, 0.1
-"""Share of it by which the end is then moved, where the joint is as sure as this (deviation,
-canonical units)."""
+from kinediff3d_core.tracking.config import DEFAULT, JointLimitConfig
 
 
 def shift_origins(state: State, step: Tensor) -> State:
-    """Origins of sliding joints moved back along their axes by a step (1, J), canonical, and the
-    positions on by as much: the parts stay where they are."""
+    """Move the origins of sliding joints back along their axes by a step (1, J), canonical units.
+
+    Their positions grow by as much, so that the parts stay where they are.
+    """
     return replace(state, q=state.q + step,
                    origin=state.origin - step[..., None] * state.axis)
+
+
+class JointLimits:
+    """Lower limits of one object's sliding joints, canonical units.
+
+    Args:
+        joints: of the category, with their lower limits.
+        units: (J,) rad or m of a position of 1.
+        present: indices of the joints that the object has.
+        state: of the full estimate.
+    """
+
+    def __init__(self, joints: Sequence[Joint], units: Tensor, present: Sequence[int],
+                 state: State, config: JointLimitConfig = DEFAULT.joint_limits) -> None:
+        self._config = config
+        self._lower = torch.tensor([j.lower for j in joints]).to(units) / units
+        self._sliding = torch.tensor([i in present and j.joint_type == 'prismatic'
+                                      for i, j in enumerate(joints)])
+        self._full_estimates = 1
+        # Least distance to its lower limit at which each joint has been observed.
+        self._closest = torch.full_like(state.q, math.inf)
+        self._described_origin = state.origin
+
+    def apply(self, state: State, covariance: Tensor) -> State:
+        """Keep sliding joints above their lower limits, and learn the limits.
+
+        A joint that is observed beyond its limit shows that the limit is further in: the origin
+        moves by a share of that.
+
+        Args:
+            covariance: (6 + J, 6 + J) of the pose and the joints, without covariance scale.
+        """
+        beyond = (self._lower - state.q).clamp_min(0) * self._sliding
+        certain = covariance.diagonal()[6:].sqrt() < self._config.max_std
+        step = self._config.learning_rate * beyond * certain
+        state = shift_origins(state, step)
+        q = torch.where(self._sliding, state.q.clamp_min(self._lower), state.q)
+        self._closest = torch.where(certain, torch.minimum(self._closest, q - self._lower),
+                                    self._closest)
+        return replace(state, q=q)
+
+    def merge(self, state: State, other: JointLimits, other_state: State) -> State:
+        """Average the limits with those of another full estimate, tracked to the same frame.
+
+        A single view is biased towards usual positions: a closed drawer counts as a little open,
+        and an open one as less open than it is.
+
+        Returns:
+            the state with the averaged origins; the parts stay where they are.
+        """
+        c = self._config
+        if not c.merge:
+            return state
+        share = other._full_estimates / (self._full_estimates + other._full_estimates) \
+            if c.merge_weighted else 0.5
+        both = self._sliding & other._sliding
+        difference = torch.where(both, other_state.q - state.q, 0.0)
+        step = share * difference
+        # Neither has observed the joint closer to its limit: the limit is no further out.
+        closest = torch.where(both, torch.minimum(self._closest, other._closest - difference),
+                              self._closest)
+        if c.merge_bounded:
+            step = torch.maximum(step, torch.where(both, -closest, 0.0))
+        self._closest = closest + step
+        self._full_estimates += other._full_estimates
+        return shift_origins(state, step)
+
+    def description_changed(self, state: State, scale: float) -> bool:
+        """Whether an origin has moved since this was last true.
+
+        Args:
+            scale: metres per canonical unit.
+        """
+        moved = (state.origin - self._described_origin).norm(dim=-1).max() * scale
+        changed = bool(moved > self._config.described_change)
+        if changed:
+            self._described_origin = state.origin
+        return changed

@@ -1,48 +1,206 @@
-"""When a new full estimate is due, and who goes on."""
+"""When a tracked object is uncertain or lost, when another full estimate is due, and whether that
+one replaces the track.
+
+Both :class:`~kinediff3d_core.tracking.sequence_tracker.SequenceTracker` and the ROS nodes decide
+by what stands here:
+
+- A lost object (:class:`TrackingLost`) is initialized again by a full estimate.
+- An uncertain object, and one that is seen from another view than at its last full estimate, gets
+  a full estimate beside its track (:func:`reinitialization_due`).
+- In the next frame a tracker of the new estimate competes with the old one
+  (:func:`select_tracker`).
+"""
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from kinediff3d_core.geometry.kinematics import Joint
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_core.observation.cloud import ObjectCloud
-from kinediff3d_core.tracking.config import SECOND_LOOK
-from kinediff3d_core.tracking.tracker import Tracker, TrackingLost
-
-BETTER = 0.95
-"""A full estimate takes over from tracking if its score in the next frame is below this share."""
+from kinediff3d_core.tracking.config import DEFAULT, QualityConfig, ReinitializationConfig
 
 
-def select_tracker(tracker: Tracker, candidate: Tracker | None, cloud: np.ndarray | ObjectCloud,
-              seconds: float, T_fixed_camera: np.ndarray | None = None,
-              ) -> tuple[Tracker, ArticulatedEstimate]:
-    """Who goes on: a tracker, or one from a newer full estimate if that explains a frame better.
+class TrackingLost(RuntimeError):
+    """The object is lost: a full estimate is needed. The message says why."""
 
-    A tracker that goes on is more patient from then on; a new one is as patient as the old. Both
-    have a say in where sliding joints end.
+
+class TrackQuality:
+    """Judges by motion and score whether a track is certain, uncertain or lost.
 
     Args:
-        candidate: None if there is none. The others: as for :meth:`Tracker.track`.
+        joints: of the category.
+        scale: metres per canonical unit.
+        residual: of the full estimate, canonical units.
+
+    Attributes:
+        uncertain: the newest score is poor or has grown, but the object is not lost.
+    """
+
+    def __init__(self, joints: Sequence[Joint], scale: float, residual: float,
+                 config: QualityConfig = DEFAULT.quality) -> None:
+        self._joints, self._scale, self._config = joints, scale, config
+        self._residual = residual
+        self._best_score: float | None = None
+        self.uncertain = False
+
+    @property
+    def started(self) -> bool:
+        """Whether a frame has been judged."""
+        return self._best_score is not None
+
+    def growth(self, score: float) -> float:
+        """How far a score has grown: 0 at the best score so far, 1 at the configured growth."""
+        best, c = self._best_score, self._config
+        if best is None:
+            best = min(score, c.first_score_ratio * self._residual)
+        return (score - best) / ((c.growth_ratio - 1) * best + c.growth_offset)
+
+    def judge(self, motion: Tensor, score: float) -> None:
+        """Judge a frame.
+
+        Args:
+            motion: (6 + J,) since the frame before, as :func:`refinement.motion`.
+            score: of the fit, canonical units.
+
+        Raises:
+            TrackingLost: the motion is too large, or the score too poor.
+        """
+        self._check_motion(motion)
+        growth, c = self.growth(score), self._config
+        if growth > c.lost_growth or score > c.lost_score:
+            raise TrackingLost('the cloud is no longer explained: residual of '
+                               f'{1e3 * self._scale * score:.1f} mm')
+        self.uncertain = growth > c.uncertain_growth or score > c.uncertain_score
+        # Better views show what the shape can do.
+        self._best_score = score if self._best_score is None else min(self._best_score, score)
+
+    def _check_motion(self, motion: Tensor) -> None:
+        c = self._config
+        rotation, translation = float(motion[3:6].norm()), float(motion[:3].norm())
+        if rotation > c.max_rotation or translation > c.max_translation:
+            raise TrackingLost(f'moved by {math.degrees(rotation):.0f} degrees and '
+                               f'{translation * self._scale:.2f} m between two frames')
+        for joint, step in zip(self._joints, motion[6:].abs().tolist(), strict=True):
+            if step > (c.max_revolute if joint.joint_type == 'revolute' else c.max_prismatic):
+                raise TrackingLost(f'{joint.name} jumped between two frames')
+
+
+class ViewMonitor:
+    """Tells when an object is seen so differently that a full estimate may find more.
+
+    Args:
+        joints: of the category.
+        units: (J,) rad or m of a position of 1.
+        present: indices of the joints that the object has.
+    """
+
+    def __init__(self, joints: Sequence[Joint], units: Tensor, present: Sequence[int],
+                 config: ReinitializationConfig = DEFAULT.reinitialization) -> None:
+        self._units, self._max_angle = units, config.view_angle
+        self._ranges = torch.tensor([j.upper - j.lower for j in joints]).to(units)
+        share = {'revolute': config.view_revolute, 'prismatic': config.view_prismatic}
+        self._max_motion = torch.tensor([share[j.joint_type] if i in present else math.inf
+                                         for i, j in enumerate(joints)])
+
+    def mark(self, direction: Tensor, q: Tensor) -> None:
+        """Remember the view that a full estimate is made of.
+
+        Args:
+            direction: (3,) unit vector from the base to the camera, in the base's frame.
+            q: (J,) joint positions, rad or canonical units.
+        """
+        self._direction, self._shares = direction, self._shares_of_range(q)
+
+    def changed(self, direction: Tensor, q: Tensor) -> bool:
+        """Whether a view, given as for :meth:`mark`, differs from the marked one."""
+        angle = math.acos(min(1.0, max(-1.0, float(direction @ self._direction))))
+        moved = (self._shares_of_range(q) - self._shares).abs() > self._max_motion
+        return angle > self._max_angle or bool(moved.any())
+
+    def _shares_of_range(self, q: Tensor) -> Tensor:
+        return q * self._units / self._ranges
+
+
+T = TypeVar('T', bound='Track')
+
+
+class Track(Protocol):
+    """What the policy asks of a tracker; see :class:`~kinediff3d_core.tracking.tracker.Tracker`.
+    """
+
+    reinitialization_interval: float
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether the newest score is poor or has grown."""
+
+    @property
+    def view_changed(self) -> bool:
+        """Whether the object is seen otherwise than at the last full estimate."""
+
+    @property
+    def score(self) -> float:
+        """Of the newest frame; lower is better."""
+
+    def track(self, cloud: np.ndarray | ObjectCloud, seconds: float,
+              T_fixed_camera: np.ndarray | None = None) -> ArticulatedEstimate:
+        """The estimate of the next frame, or TrackingLost."""
+
+    def merge_limits(self: T, other: T) -> ArticulatedEstimate:
+        """The estimate with joint limits from both."""
+
+
+def reinitialization_due(tracker: Track, elapsed: float, period: float = 0.0) -> bool:
+    """Whether a tracked object should get another full estimate.
+
+    Args:
+        elapsed: time since the last full estimate, s.
+        period: time after which it is due in any case, s; 0 for never.
+    """
+    return (elapsed > tracker.reinitialization_interval
+            and (tracker.uncertain or tracker.view_changed)
+            or period > 0 and elapsed > period)
+
+
+def select_tracker(tracker: T, candidate: T | None, cloud: np.ndarray | ObjectCloud,
+                   seconds: float, T_fixed_camera: np.ndarray | None = None,
+                   config: ReinitializationConfig = DEFAULT.reinitialization,
+                   ) -> tuple[T, ArticulatedEstimate]:
+    """Track a frame; a tracker of a newer full estimate replaces the old one if it explains more.
+
+    If the old one stays, the interval between full estimates doubles. Both trackers contribute to
+    the limits of sliding joints.
+
+    Args:
+        candidate: tracker of the newer full estimate; None if there is none.
+        cloud, seconds, T_fixed_camera: as for :meth:`Tracker.track`.
 
     Returns:
-        the one that goes on, and its estimate of the frame.
+        the tracker to use from now on, and its estimate of the frame.
 
     Raises:
         TrackingLost: by both.
     """
     if candidate is None:
         return tracker, tracker.track(cloud, seconds, T_fixed_camera)
-    before = tracker.reinitialization_interval
-    tracker.reinitialization_interval = min(2 * before, SECOND_LOOK[1])
+    interval = tracker.reinitialization_interval
+    tracker.reinitialization_interval = min(2 * interval, config.max_interval)
     try:
-        new = candidate.track(cloud, seconds, T_fixed_camera)
+        estimate = candidate.track(cloud, seconds, T_fixed_camera)
     except TrackingLost:
         return tracker, tracker.track(cloud, seconds, T_fixed_camera)
     try:
         tracker.track(cloud, seconds, T_fixed_camera)
     except TrackingLost:
-        return candidate, new
-    if candidate.score > BETTER * tracker.score:
+        return candidate, estimate
+    if candidate.score > config.better_score_ratio * tracker.score:
         return tracker, tracker.merge_limits(candidate)
-    candidate.reinitialization_interval = before
+    candidate.reinitialization_interval = interval
     return candidate, candidate.merge_limits(tracker)

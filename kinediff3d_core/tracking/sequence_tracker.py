@@ -1,7 +1,7 @@
-"""An object in a sequence of clouds: full estimates where they are needed, tracking between them.
+"""An object in a sequence of clouds: full estimates where they are due, tracking between them.
 
     sequence = SequenceTracker(Pipeline.load('drawer'))
-    for cloud, seconds in sequence:
+    for cloud, seconds in recording:
         print(sequence.update(cloud, seconds).estimate.joints[0].position)
 """
 
@@ -14,18 +14,29 @@ import numpy as np
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.observation.cloud import ObjectCloud
-from kinediff3d_core.tracking.reinitialization import select_tracker
-from kinediff3d_core.tracking.tracker import Tracker, TrackingLost
+from kinediff3d_core.tracking.config import DEFAULT, TrackingConfig
+from kinediff3d_core.tracking.reinitialization import (
+    TrackingLost,
+    reinitialization_due,
+    select_tracker,
+)
+from kinediff3d_core.tracking.tracker import Tracker
+
+TRACKING_LOST = 'tracking lost'
+"""Start of the reason of a frame in which the object was lost and found again."""
+REINITIALIZATION = 're-initialization'
+"""Reason of a frame that got a full estimate beside the tracked one."""
 
 
 @dataclass(frozen=True)
 class TrackedFrame:
-    """What became of one cloud.
+    """The result of one cloud.
 
     Attributes:
         kind: ``full``, ``tracked`` or ``none``.
-        reason: why there is no estimate, or why the track was left; ``second look`` where a full
-            estimate was made beside the tracked one.
+        estimate: None with kind ``none``.
+        reason: why there is no estimate, or why the full one was made; empty for a frame that
+            was only tracked and for the first one.
     """
 
     kind: str
@@ -34,60 +45,64 @@ class TrackedFrame:
 
 
 class SequenceTracker:
-    """Follows one object as the perception node does, but with all the time it needs.
+    """Tracks one object as the perception node does, but takes all the time it needs.
 
-    An object in doubt, or seen from another side or in another state than at its last full
-    estimate, gets another one, which takes over if it explains the next cloud better.
+    :mod:`~kinediff3d_core.tracking.reinitialization` decides when full estimates are made beside
+    tracking, and whether they replace it.
 
     Args:
         tracking: False makes every estimate a full one.
-        mesh: full estimates have meshes; tracked ones carry them along.
+        mesh: full estimates have meshes, which tracked ones keep.
+        seed: of the full estimates.
     """
 
     def __init__(self, pipeline: Pipeline, tracking: bool = True, mesh: bool = True,
-                 seed: int = 0) -> None:
+                 seed: int = 0, config: TrackingConfig = DEFAULT) -> None:
         self._pipeline, self._tracking, self._mesh, self._seed = pipeline, tracking, mesh, seed
+        self._config = config
         self._tracker: Tracker | None = None
         self._candidate: Tracker | None = None
-        self._looked = 0.0
+        self._last_full = 0.0
 
     def update(self, cloud: np.ndarray | ObjectCloud, seconds: float) -> TrackedFrame:
-        """The estimate of the next cloud, as :meth:`Tracker.track` takes it."""
+        """The estimate of the next cloud; arguments as for :meth:`Tracker.track`."""
         estimate, reason = self._track(cloud, seconds)
         if estimate is not None:
             return TrackedFrame('tracked', estimate, reason)
         try:
-            estimate = self._look(cloud, seconds)
+            estimate = self._infer(cloud, seconds)
             self._tracker = self._tracker_of(estimate, seconds)
             return TrackedFrame('full', estimate, reason)
         except (NoEstimate, ValueError) as error:
             return TrackedFrame('none', None, str(error))
 
-    def _look(self, cloud: np.ndarray | ObjectCloud, seconds: float) -> ArticulatedEstimate:
-        self._looked = seconds
+    def _infer(self, cloud: np.ndarray | ObjectCloud, seconds: float) -> ArticulatedEstimate:
+        self._last_full = seconds
         return self._pipeline.infer(cloud, mesh=self._mesh, seed=self._seed)
 
     def _tracker_of(self, estimate: ArticulatedEstimate, seconds: float) -> Tracker | None:
-        return Tracker(self._pipeline, estimate, seconds) if self._tracking else None
+        if not self._tracking:
+            return None
+        return Tracker(self._pipeline, estimate, seconds, config=self._config)
 
     def _track(self, cloud: np.ndarray | ObjectCloud, seconds: float,
                ) -> tuple[ArticulatedEstimate | None, str]:
-        """The estimate by tracking, or None and why there is none; prepares a second look."""
+        """The estimate by tracking, or None; and the reason of the frame."""
         tracker, candidate = self._tracker, self._candidate
         self._tracker = self._candidate = None
         if tracker is None:
             return None, ''
         try:
-            tracker, estimate = select_tracker(tracker, candidate, cloud, seconds)
+            tracker, estimate = select_tracker(tracker, candidate, cloud, seconds,
+                                               config=self._config.reinitialization)
         except TrackingLost as lost:
-            return None, f'track left: {lost}'
+            return None, f'{TRACKING_LOST}: {lost}'
         self._tracker = tracker
-        unsure = tracker.uncertain or tracker.view_changed
-        if not unsure or seconds - self._looked <= tracker.reinitialization_interval:
+        if not reinitialization_due(tracker, seconds - self._last_full):
             return estimate, ''
         tracker.mark_view()
         try:
-            self._candidate = self._tracker_of(self._look(cloud, seconds), seconds)
+            self._candidate = self._tracker_of(self._infer(cloud, seconds), seconds)
         except (NoEstimate, ValueError) as error:
-            return estimate, f'second look: {error}'
-        return estimate, 'second look'
+            return estimate, f'{REINITIALIZATION}: {error}'
+        return estimate, REINITIALIZATION

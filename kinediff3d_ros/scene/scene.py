@@ -14,8 +14,12 @@ from dataclasses import replace
 import torch
 
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
-from kinediff3d_core.tracking.reinitialization import select_tracker
-from kinediff3d_core.tracking.tracker import Tracker, TrackingLost
+from kinediff3d_core.tracking.reinitialization import (
+    TrackingLost,
+    reinitialization_due,
+    select_tracker,
+)
+from kinediff3d_core.tracking.tracker import Tracker
 from kinediff3d_ros.scene.config import DEFAULT, SceneConfig
 from kinediff3d_ros.scene.estimate_requests import EstimateRequest, EstimateRequests
 from kinediff3d_ros.scene.frames import Frame
@@ -166,11 +170,9 @@ class Scene:
         one.health.count('tracked')
         self._objects.publish(one, replace(estimate, seconds={
             **view.stage_seconds, 'track': time.perf_counter() - start}), view)
-        period, since = (self._host.parameters.estimate_period,
-                         time.monotonic() - one.last_full_estimate)
-        unsure = tracker.uncertain or tracker.view_changed
-        if one.request is not None or (unsure and since > tracker.reinitialization_interval) or (
-                period > 0 and since > period):
+        elapsed = time.monotonic() - one.last_full_estimate
+        if one.request is not None or reinitialization_due(
+                tracker, elapsed, self._host.parameters.estimate_period):
             one.last_full_estimate = time.monotonic()
             tracker.mark_view()
             self._estimator.submit(one, view, beside_tracking=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from estimates import laptop_estimate
 
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
-from kinediff3d_core.tracking.tracker import TrackingLost
+from kinediff3d_core.tracking.reinitialization import TrackingLost
 
 LIMIT = 30.0
 """Seconds that a test waits for anything."""

@@ -31,7 +31,7 @@ START = 240.0
 
 INPUTS = ('depth/image_rect', 'depth/camera_info', 'mask')
 TOLERANCE = 25.0
-"""Degrees; one poor full estimate must not fail a test of faults. See test_tracking.py."""
+"""Degrees; one poor full estimate must not fail a test of faults. See test_tracker.py."""
 
 
 class Graph:

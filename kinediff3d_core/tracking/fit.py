@@ -1,0 +1,111 @@
+"""Fit of one object's pose and joints to one frame; its shape is held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from kinediff3d_core.inference import refinement, residuals
+from kinediff3d_core.inference.pipeline import Pipeline
+from kinediff3d_core.inference.shape import Shape
+from kinediff3d_core.networks.kavae import Field
+from kinediff3d_core.networks.score import State
+from kinediff3d_core.objects.category import Category
+from kinediff3d_core.observation.cloud import ObjectCloud
+from kinediff3d_core.observation.free_space import Observation, observe
+from kinediff3d_core.tracking.config import TrackingConfig
+from kinediff3d_core.tracking.sdf_grid import SdfGrid
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Hypotheses (H) after their refinement, canonical units, on the CPU.
+
+    Attributes:
+        state: (H) poses and joints.
+        information: (H, 6 + J, 6 + J) as :func:`refinement.descend_sdf`.
+        score, residual: (H,) as :func:`residuals.fit_score`.
+    """
+
+    state: State
+    information: Tensor
+    score: Tensor
+    residual: Tensor
+
+    def __getitem__(self, index: slice) -> Fit:
+        return Fit(self.state[index], self.information[index], self.score[index],
+                   self.residual[index])
+
+
+class FrameFit:
+    """Fits one object to frames.
+
+    States that go in and come out are on the CPU, whatever device the fits run on.
+
+    Args:
+        field: the object's shape.
+        joints: indices of the joints that the object has.
+        seed: of the choice of points.
+
+    Attributes:
+        category: with sliding joints that reach a little beyond their lower limits.
+        surface: (1, K, S, 3) surface samples in part frames.
+    """
+
+    def __init__(self, pipeline: Pipeline, field: Field, joints: list[int], seed: int,
+                 config: TrackingConfig) -> None:
+        self._config, self._field, self._joints = config, field, joints
+        self._device, self._run = pipeline.device, pipeline.graphs
+        self._scale, self._units = pipeline.category.scale, pipeline.units.cpu()
+        self._limits = [(j.lower, j.upper) for j in pipeline.category.joints]
+        self._generator = torch.Generator(self._device).manual_seed(seed)
+        self.surface, _ = residuals.surface_samples(
+            pipeline.shape, field, config.fit.surface_samples, self._generator, self._run)
+        self.grid: Shape = SdfGrid.from_field(pipeline.shape, field, config.sdf_grid)
+
+    @property
+    def category(self) -> Category:
+        return self.grid.category
+
+    def observe(self, cloud: ObjectCloud) -> Observation:
+        """What a cloud (m) says, canonical units."""
+        c = self._config.fit
+        thinned = cloud.points[::max(1, len(cloud) // c.cloud_points)] / self._scale
+        return observe(thinned, c.residual_points, self._generator, cloud.others / self._scale)
+
+    def refine(self, start: State, seen: Observation, iterations: int,
+               prior: refinement.Prior) -> Fit:
+        """Levenberg-Marquardt refinement of hypotheses under a Gaussian prior."""
+        state, *rest = self._run(
+            _refine, self.grid, self._field, start.to(self._device), seen, self.surface,
+            iterations, self._config.fit.robust_width, prior.to(self._device))
+        return Fit(state.to('cpu'), *(x.cpu() for x in rest))
+
+    def search_joints(self, state: State, seen: Observation) -> State:
+        """Joint by joint, the position over its range that explains the frame best.
+
+        Gradients do not find a joint that has moved far: a full estimate takes time, and joints
+        move faster than their base.
+        """
+        positions = self._config.joint_search.positions
+        for i in self._joints:
+            unit = float(self._units[i])
+            lower, upper = self._limits[i]
+            q = state.q.repeat(positions + 1, 1)
+            q[1:, i] = torch.linspace(lower / unit, upper / unit, positions)
+            T, origin, axis = (x.expand(len(q), *x.shape[1:]) for x in (
+                state.T_camera_base, state.origin, state.axis))
+            score, _ = self._run(residuals.fit_score, self.grid, self._field,
+                                 State(T, q, origin, axis).to(self._device), seen, self.surface)
+            state = replace(state, q=q[int(score.argmin())][None])
+        return state
+
+
+def _refine(shape: Shape, field: Field, start: State, seen: Observation, surface: Tensor,
+            iterations: int, width: float, prior: refinement.Prior,
+            ) -> tuple[State, Tensor, Tensor, Tensor]:
+    state, information = refinement.descend_sdf(shape, field, start, seen, surface, iterations,
+                                                width, prior)
+    return state, information, *residuals.fit_score(shape, field, state, seen, surface)

@@ -1,0 +1,155 @@
+"""A sequence of clouds: when full estimates are made, and what a frame's result says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from tracking_scenes import CAMERA
+
+from kinediff3d_core.objects.estimate import NoEstimate
+from kinediff3d_core.observation.cloud import object_cloud
+from kinediff3d_core.simulation.camera import SimulatedCamera, SimulatedScene
+from kinediff3d_core.tracking import sequence_tracker
+from kinediff3d_core.tracking.config import DEFAULT, ReinitializationConfig
+from kinediff3d_core.tracking.reinitialization import TrackingLost
+from kinediff3d_core.tracking.sequence_tracker import SequenceTracker, TrackedFrame
+
+CLOUD = np.zeros((0, 3))
+
+
+def test_an_object_seen_from_another_view_is_estimated_again(pipeline):
+    config = replace(DEFAULT, reinitialization=ReinitializationConfig(
+        min_interval=0.15, max_interval=0.3))
+    scene = SimulatedScene.sample('laptop', 0, 0, CAMERA, states=24)
+    camera = SimulatedCamera(replace(scene, positions=scene.positions[7:23:2]))
+    sequence = SequenceTracker(pipeline, mesh=False, config=config)
+    found, errors = [], []
+    for i in range(8):
+        view = camera.state(i)
+        answer = sequence.update(object_cloud(view.depth, CAMERA, view.mask), 0.1 * i)
+        found.append((answer.kind, answer.reason))
+        errors.append(answer.estimate.joints[0].position - view.positions[0])
+    assert found[0] == ('full', '') and {kind for kind, _ in found[1:]} == {'tracked'}
+    again = [i for i, (_, reason) in enumerate(found) if reason == 're-initialization']
+    assert again and again[0] > 1 and len(again) < 4, found
+    assert np.degrees(np.abs(errors)).max() < 12
+    nothing = sequence.update(np.zeros((20, 3)), 1.0)
+    assert nothing.kind == 'none' and nothing.estimate is None
+    assert '0 points on the object' in nothing.reason
+    assert sequence.update(object_cloud(view.depth, CAMERA, view.mask), 1.1).kind == 'full'
+
+
+class FakePipeline:
+    """Numbers its full estimates; makes none where the message says why."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[bool, int]] = []
+        self.refusal: Exception | None = None
+
+    def infer(self, cloud, mesh, seed):
+        self.calls.append((mesh, seed))
+        if self.refusal is not None:
+            raise self.refusal
+        return f'full {len(self.calls)}'
+
+
+class FakeTracker:
+    """Tracks without error; what it says of itself is set by the test."""
+
+    lost = uncertain = view_changed = False
+    reinitialization_interval = 2.0
+    made: list[FakeTracker] = []
+
+    def __init__(self, pipeline, estimate, seconds, config) -> None:
+        self.estimate, self.config, self.marked, self.score = estimate, config, 0, 1.0
+        FakeTracker.made.append(self)
+
+    def track(self, cloud, seconds, T_fixed_camera=None):
+        if self.lost:
+            raise TrackingLost('gone')
+        return f'tracked from {self.estimate}'
+
+    def merge_limits(self, other):
+        return f'tracked from {self.estimate}'
+
+    def mark_view(self):
+        self.marked += 1
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """A pipeline, its sequence, and the trackers it has made."""
+    monkeypatch.setattr(sequence_tracker, 'Tracker', FakeTracker)
+    monkeypatch.setattr(FakeTracker, 'made', [])
+    pipeline = FakePipeline()
+    return SimpleNamespace(pipeline=pipeline, sequence=SequenceTracker(pipeline, seed=7),
+                           trackers=FakeTracker.made)
+
+
+def test_a_sequence_starts_with_a_full_estimate_and_goes_on_tracking(fake):
+    assert fake.sequence.update(CLOUD, 0.0) == TrackedFrame('full', 'full 1')
+    for i in range(1, 9):
+        assert fake.sequence.update(CLOUD, float(i)) == TrackedFrame(
+            'tracked', 'tracked from full 1')
+    assert fake.pipeline.calls == [(True, 7)] and len(fake.trackers) == 1
+
+
+def test_without_tracking_every_estimate_is_a_full_one(fake):
+    sequence = SequenceTracker(fake.pipeline, tracking=False, mesh=False)
+    for i in range(3):
+        assert sequence.update(CLOUD, float(i)) == TrackedFrame('full', f'full {i + 1}')
+    assert fake.pipeline.calls == [(False, 0)] * 3 and not fake.trackers
+
+
+def test_a_lost_object_gets_a_full_estimate_of_the_same_frame(fake):
+    fake.sequence.update(CLOUD, 0.0)
+    fake.trackers[0].lost = True
+    assert fake.sequence.update(CLOUD, 0.1) == TrackedFrame(
+        'full', 'full 2', 'tracking lost: gone')
+    assert fake.sequence.update(CLOUD, 0.2).estimate == 'tracked from full 2'
+
+
+def test_a_lost_object_without_full_estimate_is_sought_in_the_next_frame(fake):
+    fake.sequence.update(CLOUD, 0.0)
+    fake.trackers[0].lost, fake.pipeline.refusal = True, NoEstimate('too far')
+    for i in (1, 2):
+        assert fake.sequence.update(CLOUD, 0.1 * i) == TrackedFrame('none', None, 'too far')
+    fake.pipeline.refusal = None
+    assert fake.sequence.update(CLOUD, 0.3) == TrackedFrame('full', 'full 4')
+
+
+@pytest.mark.parametrize('score', [0.9, 1.0])
+def test_an_uncertain_object_is_estimated_again_after_the_interval(fake, score):
+    fake.sequence.update(CLOUD, 10.0)
+    fake.trackers[0].uncertain = True
+    reasons = [fake.sequence.update(CLOUD, seconds).reason for seconds in (11.0, 12.0, 12.1)]
+    assert reasons == ['', '', 're-initialization']
+    assert fake.trackers[0].marked == 1 and len(fake.trackers) == 2
+    # The new estimate competes in the next frame, and only there.
+    fake.trackers[1].score = score
+    winner = 'full 2' if score < 0.95 else 'full 1'
+    for seconds in (12.2, 12.3):
+        assert fake.sequence.update(CLOUD, seconds).estimate == f'tracked from {winner}'
+
+
+@pytest.mark.parametrize('refusal', [NoEstimate('too far'), ValueError('bad')])
+def test_a_failed_full_estimate_leaves_the_track(fake, refusal):
+    fake.sequence.update(CLOUD, 0.0)
+    fake.trackers[0].view_changed, fake.pipeline.refusal = True, refusal
+    frame = fake.sequence.update(CLOUD, 3.0)
+    assert frame == TrackedFrame('tracked', 'tracked from full 1', f're-initialization: {refusal}')
+    assert fake.sequence.update(CLOUD, 4.9).reason == ''
+    assert fake.sequence.update(CLOUD, 5.1).reason == f're-initialization: {refusal}'
+
+
+def test_the_configuration_reaches_trackers_and_policy(fake):
+    config = replace(DEFAULT, reinitialization=ReinitializationConfig(better_score_ratio=2.0))
+    sequence = SequenceTracker(fake.pipeline, config=config)
+    sequence.update(CLOUD, 0.0)
+    fake.trackers[0].uncertain = True
+    sequence.update(CLOUD, 3.0)
+    assert sequence.update(CLOUD, 3.1).estimate == 'tracked from full 2'
+    assert all(tracker.config is config for tracker in fake.trackers)
