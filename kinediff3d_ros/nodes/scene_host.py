@@ -71,8 +71,8 @@ class NodeSceneHost:
 
     def close(self) -> None:
         """Destroy all objects and publishers."""
-        for one in self.objects.values():
-            one.publisher.close()
+        for obj in self.objects.values():
+            obj.publisher.close()
         self.objects.clear()
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
@@ -105,8 +105,8 @@ class NodeSceneHost:
         prefix = f'{name.replace("-", "_")}/' if number else ''
         outputs = ObjectOutputs(self._context, name, prefix, category)
         health = Health('waiting', 'not seen yet') if number else self.health
-        one = self.objects[number] = SceneObject(number, outputs, health)
-        return one
+        obj = self.objects[number] = SceneObject(number, outputs, health)
+        return obj
 
     def camera_pose(self, header: FrameHeader) -> np.ndarray | None:
         """Return T_fixed_camera (4, 4) at a header's stamp; None without ``fixed_frame``."""

@@ -26,7 +26,7 @@ class Job:
         beside_tracking: the object is tracked meanwhile, so its frame is published already.
     """
 
-    one: SceneObject
+    obj: SceneObject
     view: ObjectView
     beside_tracking: bool
 
@@ -50,9 +50,9 @@ class FullEstimator:
         """Whether a full estimate is being made."""
         return self._worker.busy
 
-    def submit(self, one: SceneObject, view: ObjectView, beside_tracking: bool) -> None:
+    def submit(self, obj: SceneObject, view: ObjectView, beside_tracking: bool) -> None:
         """Queue a view; it replaces the object's view that still waits, if any."""
-        replaced = self._worker.submit(Job(one, view, beside_tracking), one.number)
+        replaced = self._worker.submit(Job(obj, view, beside_tracking), obj.number)
         # The frame of a job beside tracking has been answered by tracking.
         if replaced is not None and not replaced.beside_tracking:
             self._objects.count_dropped_frame()
@@ -68,59 +68,59 @@ class FullEstimator:
     def _work(self, job: Job) -> None:
         try:
             if not self._found_meanwhile(job):
-                self._estimate(job.one, job.view)
+                self._estimate(job.obj, job.view)
         finally:
             trim_heap()
 
     def _found_meanwhile(self, job: Job) -> bool:
         """Return whether an earlier full estimate serves this job; track through its view then."""
-        one, view = job.one, job.view
-        with one.tracking_lock:
-            if one.tracker is None or job.beside_tracking or one.request is not None:
+        obj, view = job.obj, job.view
+        with obj.tracking_lock:
+            if obj.tracker is None or job.beside_tracking or obj.request is not None:
                 return False
-            if view.seconds > one.published:
-                self._track(one, view)
+            if view.seconds > obj.published:
+                self._track(obj, view)
             else:
                 self._objects.count_dropped_frame()
             return True
 
-    def _estimate(self, one: SceneObject, view: ObjectView) -> None:
+    def _estimate(self, obj: SceneObject, view: ObjectView) -> None:
         """Make a full estimate of a view, answer who asked for it, and publish it."""
-        request, one.request = one.request, None
-        mesh = self._meshes_wanted(one)
+        request, obj.request = obj.request, None
+        mesh = self._meshes_wanted(obj)
         try:
-            estimate = self._infer(one, view, mesh)
-            tracker = self._start_tracker(one, estimate, view)
+            estimate = self._infer(obj, view, mesh)
+            tracker = self._start_tracker(obj, estimate, view)
         except NoEstimate as reason:
-            if one.tracker is None:
-                self._objects.refuse(one, reason, request)
+            if obj.tracker is None:
+                self._objects.refuse(obj, reason, request)
             elif request is not None:
-                request.add_result(one.number, False, f'{one.name}: {reason}')
+                request.add_result(obj.number, False, f'{obj.name}: {reason}')
             return
         except Exception as error:
             if request is not None:
-                request.add_result(one.number, False, f'{one.name}: {first_line(error)}')
+                request.add_result(obj.number, False, f'{obj.name}: {first_line(error)}')
             raise
         if request is not None:
-            request.add_result(one.number, True, describe(one.name, estimate))
+            request.add_result(obj.number, True, describe(obj.name, estimate))
         with self._objects.lock:
             if view.epoch != self._objects.epoch:
                 return
-            if one.tracker is not None and view.seconds <= one.published:
-                one.candidate = tracker
+            if obj.tracker is not None and view.seconds <= obj.published:
+                obj.candidate = tracker
                 return
-            one.tracker = tracker
-            one.shape_changed |= mesh
-            self._objects.publish(one, replace(
+            obj.tracker = tracker
+            obj.shape_changed |= mesh
+            self._objects.publish(obj, replace(
                 estimate, seconds={**view.stage_seconds, **estimate.seconds}), view)
 
-    def _meshes_wanted(self, one: SceneObject) -> bool:
+    def _meshes_wanted(self, obj: SceneObject) -> bool:
         parameters = self._host.parameters
         return parameters.publish_meshes and (
-            parameters.tracking or one.requested_category == AUTO
-            or time.monotonic() >= one.meshes_due)
+            parameters.tracking or obj.requested_category == AUTO
+            or time.monotonic() >= obj.meshes_due)
 
-    def _infer(self, one: SceneObject, view: ObjectView, mesh: bool) -> ArticulatedEstimate:
+    def _infer(self, obj: SceneObject, view: ObjectView, mesh: bool) -> ArticulatedEstimate:
         """Return the estimate with the meshes that will be published.
 
         Raises:
@@ -128,36 +128,36 @@ class FullEstimator:
         """
         parameters = self._host.parameters
         # The category of an object that is tracked does not change.
-        category = one.requested_category if one.tracker is None else one.category
+        category = obj.requested_category if obj.tracker is None else obj.category
         estimate = self._models.infer(category, view.cloud, mesh, parameters.seed)
         if estimate.confidence < parameters.min_confidence:
             raise NoEstimate(f'confidence {estimate.confidence:.2f} is below min_confidence '
                              f'{parameters.min_confidence:.2f}')
-        one.health.count('full_estimates')
-        if one.requested_category == AUTO and estimate.category != one.category:
+        obj.health.count('full_estimates')
+        if obj.requested_category == AUTO and estimate.category != obj.category:
             with self._objects.lock:
-                one.publisher.set_category(estimate.category)
-        one.last_full_estimate = time.monotonic()
-        estimate = self._with_meshes(one, estimate, mesh)
-        one.publisher.prepare(estimate)
+                obj.publisher.set_category(estimate.category)
+        obj.last_full_estimate = time.monotonic()
+        estimate = self._with_meshes(obj, estimate, mesh)
+        obj.publisher.prepare(estimate)
         return estimate
 
-    def _start_tracker(self, one: SceneObject, estimate: ArticulatedEstimate, view: ObjectView,
+    def _start_tracker(self, obj: SceneObject, estimate: ArticulatedEstimate, view: ObjectView,
                        ) -> Tracker | None:
         if not self._host.parameters.tracking:
             return None
-        return self._models.tracker(one.category, estimate, view.seconds, view.T_fixed_camera)
+        return self._models.tracker(obj.category, estimate, view.seconds, view.T_fixed_camera)
 
-    def _with_meshes(self, one: SceneObject, estimate: ArticulatedEstimate,
+    def _with_meshes(self, obj: SceneObject, estimate: ArticulatedEstimate,
                      fresh: bool) -> ArticulatedEstimate:
         """Keep fresh meshes; give an estimate without meshes the last ones, in its part frames."""
         if fresh:
-            one.meshes = {part.name: part.mesh for part in estimate.parts}
-            one.meshes_due = time.monotonic() + self._host.parameters.mesh_period
+            obj.meshes = {part.name: part.mesh for part in estimate.parts}
+            obj.meshes_due = time.monotonic() + self._host.parameters.mesh_period
             return estimate
         if not self._host.parameters.publish_meshes:
             return estimate
-        return replace(estimate, parts=tuple(replace(part, mesh=one.meshes.get(part.name))
+        return replace(estimate, parts=tuple(replace(part, mesh=obj.meshes.get(part.name))
                                              for part in estimate.parts))
 
 

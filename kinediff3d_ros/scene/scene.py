@@ -48,7 +48,7 @@ class Scene:
         self._objects = SceneObjects(host)
         self._requests = EstimateRequests(config.estimate_timeout)
         self._newest_stamp = self._last_processed = -float('inf')
-        self._estimator = FullEstimator(models, host, self._objects, self._see)
+        self._estimator = FullEstimator(models, host, self._objects, self._track_or_estimate)
         self._tracking: NewestItemWorker[Frame] = NewestItemWorker(
             self._process, self._objects.on_error, 'tracking')
 
@@ -114,18 +114,18 @@ class Scene:
         self._newest_stamp = frame.header.seconds
         expected = set()
         for number, cloud in found.clouds.items():
-            one = self._objects.find(number)
-            if one is None:
+            obj = self._objects.find(number)
+            if obj is None:
                 continue
             if isinstance(cloud, NoEstimate):
-                self._objects.refuse(one, cloud, request)
+                self._objects.refuse(obj, cloud, request)
                 continue
-            one.last_seen = time.monotonic()
+            obj.last_seen = time.monotonic()
             if request is not None:
-                one.request = request
+                obj.request = request
                 expected.add(number)
-            self._see(one, ObjectView(frame.header, cloud, T_fixed_camera, begin,
-                                      self._objects.epoch, found.seconds))
+            self._track_or_estimate(obj, ObjectView(
+                frame.header, cloud, T_fixed_camera, begin, self._objects.epoch, found.seconds))
         if request is not None:
             request.expect(expected)
         self._objects.withdraw_absent()
@@ -145,37 +145,37 @@ class Scene:
             request.add_result(0, False, str(reason))
             request.expect(set())
 
-    def _see(self, one: SceneObject, view: ObjectView) -> None:
+    def _track_or_estimate(self, obj: SceneObject, view: ObjectView) -> None:
         """Track the object through this frame, or leave it to the other thread."""
-        with one.tracking_lock:
-            tracker, start = one.tracker, time.perf_counter()
+        with obj.tracking_lock:
+            tracker, start = obj.tracker, time.perf_counter()
             if tracker is None or not self._may_track(tracker):
-                self._estimate_anew(one, view)
+                self._estimate_anew(obj, view)
                 return
             if view.seconds <= tracker.seconds:
                 self._objects.count_dropped_frame()
                 return
             try:
-                estimate = self._select_tracker(one, tracker, view)
+                estimate = self._select_tracker(obj, tracker, view)
             except TrackingLost as reason:
-                one.health.count('tracking_lost')
-                self._host.log('tracking_lost', f'{one.name}: {reason}; a full estimate follows')
-                self._estimate_anew(one, view)
+                obj.health.count('tracking_lost')
+                self._host.log('tracking_lost', f'{obj.name}: {reason}; a full estimate follows')
+                self._estimate_anew(obj, view)
                 return
             except torch.OutOfMemoryError as error:
                 self._models.fall_back(error)
-                self._estimate_anew(one, view)
+                self._estimate_anew(obj, view)
                 return
-            one.shape_changed |= one.tracker is tracker and tracker.description_changed()
-        one.health.count('tracked')
-        self._objects.publish(one, replace(estimate, seconds={
+            obj.shape_changed |= obj.tracker is tracker and tracker.description_changed()
+        obj.health.count('tracked')
+        self._objects.publish(obj, replace(estimate, seconds={
             **view.stage_seconds, 'track': time.perf_counter() - start}), view)
-        elapsed = time.monotonic() - one.last_full_estimate
-        if one.request is not None or reinitialization_due(
+        elapsed = time.monotonic() - obj.last_full_estimate
+        if obj.request is not None or reinitialization_due(
                 tracker, elapsed, self._host.parameters.estimate_period):
-            one.last_full_estimate = time.monotonic()
+            obj.last_full_estimate = time.monotonic()
             tracker.mark_view()
-            self._estimator.submit(one, view, beside_tracking=True)
+            self._estimator.submit(obj, view, beside_tracking=True)
 
     def _may_track(self, tracker: Tracker) -> bool:
         """Whether tracking is wanted, and the tracker has meshes if those are wanted."""
@@ -183,19 +183,19 @@ class Scene:
         return now.tracking and (
             not now.publish_meshes or any(p.mesh is not None for p in tracker.estimate.parts))
 
-    def _estimate_anew(self, one: SceneObject, view: ObjectView) -> None:
+    def _estimate_anew(self, obj: SceneObject, view: ObjectView) -> None:
         """End tracking and request a full estimate of this view."""
-        one.drop_trackers()
-        self._estimator.submit(one, view, beside_tracking=False)
+        obj.drop_trackers()
+        self._estimator.submit(obj, view, beside_tracking=False)
 
-    def _select_tracker(self, one: SceneObject, tracker: Tracker, view: ObjectView,
+    def _select_tracker(self, obj: SceneObject, tracker: Tracker, view: ObjectView,
                         ) -> ArticulatedEstimate:
         """Track the object; a newer full estimate takes over if it explains the frame better."""
         candidate = None
-        if one.candidate is not None and view.seconds > one.candidate.seconds:
-            candidate, one.candidate = one.candidate, None
+        if obj.candidate is not None and view.seconds > obj.candidate.seconds:
+            candidate, obj.candidate = obj.candidate, None
         selected, estimate = select_tracker(tracker, candidate, view.cloud, view.seconds,
                                             view.T_fixed_camera)
         if selected is candidate:
-            one.tracker, one.shape_changed = candidate, True
+            obj.tracker, obj.shape_changed = candidate, True
         return estimate

@@ -37,48 +37,48 @@ class SceneObjects:
         """Whether any object is tracked."""
         return any(o.tracker for o in list(self._host.objects.values()))
 
-    def publish(self, one: SceneObject, estimate: ArticulatedEstimate, view: ObjectView) -> None:
+    def publish(self, obj: SceneObject, estimate: ArticulatedEstimate, view: ObjectView) -> None:
         """Publish an estimate, unless one of a newer frame is published already."""
         with self.lock:
-            if self._closed or view.seconds <= one.published:
+            if self._closed or view.seconds <= obj.published:
                 return
-            one.published = view.seconds
+            obj.published = view.seconds
             seconds = time.perf_counter() - view.begin
             begin = time.perf_counter()
             bare = not self._host.parameters.publish_meshes
             if bare:
                 estimate = replace(estimate, parts=tuple(
                     replace(part, mesh=None) for part in estimate.parts))
-            one.shape_changed |= bare != one.published_bare
-            one.published_bare = bare
-            one.publisher.publish(estimate, view.header, view.cloud.points, view.T_fixed_camera,
-                                  one.shape_changed)
-            one.shape_changed = False
-            one.health.count('estimates')
-            one.health.enter('estimate', f'{one.name} is estimated')
-            one.health.measured(
+            obj.shape_changed |= bare != obj.published_bare
+            obj.published_bare = bare
+            obj.publisher.publish(estimate, view.header, view.cloud.points, view.T_fixed_camera,
+                                  obj.shape_changed)
+            obj.shape_changed = False
+            obj.health.count('estimates')
+            obj.health.enter('estimate', f'{obj.name} is estimated')
+            obj.health.measured(
                 estimate, len(view.cloud), view.header.stamp_text('.'),
                 self._host.age(view.header), {**estimate.seconds, 'frame': seconds,
                                               'publish': time.perf_counter() - begin})
-            if one.health is not self._host.health:
+            if obj.health is not self._host.health:
                 self._host.health.enter('estimate', 'objects are estimated')
             self._host.report()
 
-    def refuse(self, one: SceneObject, reason: NoEstimate, request: EstimateRequest | None,
+    def refuse(self, obj: SceneObject, reason: NoEstimate, request: EstimateRequest | None,
                ) -> None:
         """Report that a frame gives no estimate of an object, and withdraw the last one."""
-        one.health.count('no_estimates')
+        obj.health.count('no_estimates')
         if request is not None:
-            request.add_result(one.number, False, f'{one.name}: {reason}')
-        self.withdraw(one, 'no_estimate', f'no estimate: {reason}')
+            request.add_result(obj.number, False, f'{obj.name}: {reason}')
+        self.withdraw(obj, 'no_estimate', f'no estimate: {reason}')
 
-    def withdraw(self, one: SceneObject, state: str, message: str) -> None:
+    def withdraw(self, obj: SceneObject, state: str, message: str) -> None:
         """Withdraw what is shown of an object; the state and the message give the reason."""
         with self.lock:
             if self._closed:
                 return
-            one.clear()
-            one.health.enter(state, message)
+            obj.clear()
+            obj.health.enter(state, message)
             self._host.log(state, message)
             self._host.report()
 
@@ -86,8 +86,8 @@ class SceneObjects:
         """Withdraw what is shown of all objects; the state and the message give the reason."""
         with self.lock:
             if not self._closed:
-                for one in self._host.objects.values():
-                    self.withdraw(one, state, message)
+                for obj in self._host.objects.values():
+                    self.withdraw(obj, state, message)
                 self._host.health.enter(state, message)
                 self._host.log(state, message)
                 self._host.report()
@@ -95,21 +95,21 @@ class SceneObjects:
     def withdraw_absent(self) -> None:
         """Withdraw objects whose id has been absent from the mask for ``lost_after``."""
         with self.lock:
-            for one in self._host.objects.values():
-                absent = time.monotonic() - one.last_seen
-                if one.number and absent > self._host.parameters.lost_after and (
-                        one.health.state != 'lost'):
-                    one.drop_trackers()
-                    self.withdraw(one, 'lost',
-                                  f'{one.name} has not been in the mask for {absent:.1f} s')
+            for obj in self._host.objects.values():
+                absent = time.monotonic() - obj.last_seen
+                if obj.number and absent > self._host.parameters.lost_after and (
+                        obj.health.state != 'lost'):
+                    obj.drop_trackers()
+                    self.withdraw(obj, 'lost',
+                                  f'{obj.name} has not been in the mask for {absent:.1f} s')
 
     def reset_clock(self) -> None:
         """Forget the past after a jump back in time: later stamps are compared with none of it."""
         with self.lock:
             self.epoch += 1
-            for one in self._host.objects.values():
-                one.drop_trackers()
-                one.published = -float('inf')
+            for obj in self._host.objects.values():
+                obj.drop_trackers()
+                obj.published = -float('inf')
 
     def count_dropped_frame(self) -> None:
         """Count a frame that newer ones replaced before its turn."""
@@ -125,9 +125,9 @@ class SceneObjects:
         with self.lock:
             self._closed = True
             self.epoch += 1  # So that a full estimate in work starts no tracker.
-            for one in self._host.objects.values():
-                one.drop_trackers()
-                one.clear()
+            for obj in self._host.objects.values():
+                obj.drop_trackers()
+                obj.clear()
 
 
 def first_line(error: Exception) -> str:
