@@ -71,3 +71,9 @@ def test_documentation_names_every_parameter(parameters: type) -> None:
         assert str(default).lower() in row.lower() or default == ''
         assert all(choice in row for choice in spec.choices)
         assert not spec.unit or f' {spec.unit} ' in row
+        if spec.lower is not None and spec.upper is not None:
+            assert f'| {as_documented(spec.lower)} … {as_documented(spec.upper)} |' in row
+
+
+def as_documented(value: float) -> str:
+    return {1_000_000: '10⁶', 2_147_483_647: '2³¹ − 1'}.get(value, f'{value:g}')
