@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from kinediff3d_ros.scene import estimate_requests
 from kinediff3d_ros.scene.estimate_requests import EstimateRequest, EstimateRequests
 
 
@@ -43,6 +46,16 @@ def test_an_expired_request_answers_with_the_results_so_far() -> None:
     assert request.expire() and request.message == 'one: good'
     empty = EstimateRequest(-1.0)
     assert empty.expire() and empty.message == 'no answer within -1 s'
+
+
+def test_a_request_expires_after_its_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(estimate_requests.time, 'monotonic', lambda: now[0])
+    request = EstimateRequest(30.0)
+    now[0] = 130.0
+    assert not request.expire()
+    now[0] = 130.5
+    assert request.expire()
 
 
 def test_requests_share_one_frame_and_are_taken_once() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from instant_models import LIMIT
 from scene_bench import SECOND, SceneBench
 
 from kinediff3d_core.objects.estimate import NoEstimate
+from kinediff3d_ros.scene import full_estimates, scene_objects
 from kinediff3d_ros.scene import scene as scene_module
 from kinediff3d_ros.scene.config import SceneConfig
 from kinediff3d_ros.scene.frames import Frame, FrameHeader
@@ -120,6 +122,16 @@ def test_every_frame_gets_a_full_estimate_without_tracking() -> None:
         assert bench.models.calls[2] == ('laptop', True)
 
 
+def test_meshes_are_due_after_mesh_period(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(full_estimates, 'time', SimpleNamespace(monotonic=lambda: now[0]))
+    with SceneBench(tracking=False, mesh_period=5.0) as bench:
+        for seconds in (1000.0, 1004.9, 1005.0, 1009.9):
+            now[0] = seconds
+            bench.see(1.0)
+        assert [mesh for _, mesh in bench.models.calls] == [True, False, True, False]
+
+
 def test_estimates_without_meshes_when_they_are_not_wanted() -> None:
     with SceneBench(publish_meshes=False) as bench:
         assert not bench.see(1.0).has_meshes
@@ -158,6 +170,19 @@ def test_an_object_absent_from_the_mask_is_withdrawn() -> None:
         bench.publication(bench.show({1: 1.1, 4: 0.9}), 4)
         assert [s for s, _ in bench.host.log_lines] == ['lost']
         assert four.publisher.shown and bench.host.health.message == 'objects are estimated'
+
+
+def test_an_object_is_absent_for_more_than_lost_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SceneBench(instances='each', lost_after=5.0) as bench:
+        bench.publication(bench.show({1: 1.0}), 1)
+        bench.wait_for(lambda: not bench.scene._estimator.busy)
+        monkeypatch.setattr(scene_objects, 'time', SimpleNamespace(monotonic=lambda: 1005.0))
+        bench.host.objects[1].last_seen = 1000.0
+        bench.scene.withdraw_absent()
+        assert bench.host.objects[1].publisher.shown
+        bench.host.objects[1].last_seen = 999.9
+        bench.scene.withdraw_absent()
+        assert not bench.host.objects[1].publisher.shown
 
 
 def test_the_only_object_of_a_scene_is_not_withdrawn_for_its_absence() -> None:
