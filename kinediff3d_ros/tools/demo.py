@@ -36,7 +36,7 @@ from kinediff3d_core.visualization.rasterizer import render
 from kinediff3d_core.visualization.scene import RenderedScene
 from kinediff3d_core.visualization.virtual_camera import camera_view
 from kinediff3d_ros.messages import clouds, images, poses
-from kinediff3d_ros.nodes.parameters import CameraSimParameters
+from kinediff3d_ros.scene.parameters import CameraSimParameters
 from kinediff3d_ros.tools.processes import (
     NodeProcess,
     Recorder,

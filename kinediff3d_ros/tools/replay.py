@@ -26,10 +26,12 @@ from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.observation.cloud import ObjectCloud
 from kinediff3d_core.tracking.sequence_tracker import SequenceTracker
 from kinediff3d_ros.messages import markers, poses
-from kinediff3d_ros.nodes.inputs import nanoseconds
-from kinediff3d_ros.nodes.parameters import PerceptionParameters
-from kinediff3d_ros.scene.frames import CloudFrame, DepthFrame, observe
+from kinediff3d_ros.messages.headers import nanoseconds_from_time
+from kinediff3d_ros.nodes import frames as node_frames
+from kinediff3d_ros.scene.frames import Frame as InputFrame
+from kinediff3d_ros.scene.object_clouds import find_object_clouds
 from kinediff3d_ros.scene.pairing import StampPairing
+from kinediff3d_ros.scene.parameters import PerceptionParameters
 
 TYPES = {'sensor_msgs/msg/Image': Image, 'sensor_msgs/msg/CameraInfo': CameraInfo,
          'sensor_msgs/msg/PointCloud2': PointCloud2, 'sensor_msgs/msg/JointState': JointState}
@@ -214,7 +216,7 @@ def frames(reader: Any, topics: Topics, segment_points: bool = False,
                 truth.append(message)
             continue
         if connection.topic == topics.points:
-            yield _frame(recorded, CloudFrame(message), parameters)
+            yield _frame(recorded, node_frames.cloud_frame(message), parameters)
             continue
         pair: tuple[tuple[int, Image, CameraInfo], Image] | None = None
         images: list[tuple[int, Image]] = []
@@ -222,7 +224,7 @@ def frames(reader: Any, topics: Topics, segment_points: bool = False,
             info = message
             images, early = early, []
         elif connection.topic == topics.mask:
-            pair = pairing.add_second(nanoseconds(message.header.stamp), message)
+            pair = pairing.add_second(nanoseconds_from_time(message.header.stamp), message)
         elif info is None:
             early = [*early[-4:], (recorded, message)]
         else:
@@ -230,26 +232,28 @@ def frames(reader: Any, topics: Topics, segment_points: bool = False,
         for time_recorded, image in images:
             assert info is not None
             if not topics.mask:
-                yield _frame(time_recorded, DepthFrame(image, info), parameters)
+                yield _frame(time_recorded, node_frames.depth_frame(image, info), parameters)
             else:
-                pair = pairing.add_first(nanoseconds(image.header.stamp),
+                pair = pairing.add_first(nanoseconds_from_time(image.header.stamp),
                                          (time_recorded, image, info))
         if pair is not None:
             time_recorded, image, beside = pair[0]
-            yield _frame(time_recorded, DepthFrame(image, beside, pair[1]), parameters)
+            yield _frame(time_recorded, node_frames.depth_frame(image, beside, pair[1]),
+                         parameters)
 
 
-def _frame(recorded: int, input_: DepthFrame | CloudFrame, parameters: PerceptionParameters,
+def _frame(recorded: int, input_: InputFrame, parameters: PerceptionParameters,
            ) -> Frame:
     """What the node would see in it."""
     found: ObjectCloud | Exception
     try:
-        found = observe(input_, parameters).clouds[0]
+        found = find_object_clouds(input_, parameters).clouds[0]
     except ValueError as reason:
         found = reason
+    header = node_frames.header_message(input_.header)
     if isinstance(found, ObjectCloud):
-        return Frame(input_.header, recorded, found)
-    return Frame(input_.header, recorded, None, str(found))
+        return Frame(header, recorded, found)
+    return Frame(header, recorded, None, str(found))
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -289,7 +293,7 @@ class OutputBag:
             self._write('/joint_states', at, poses.joint_state(record.estimate, header))
             array = markers.markers(record.estimate, header.stamp, self._name,
                                         DEFAULTS.marker_triangles)
-        self._shown = markers.delete_what_is_gone(array, self._shown, header.stamp)
+        self._shown = markers.delete_missing_markers(array, self._shown, header.stamp)
         if array.markers:
             self._write('/markers', at, array)
 
