@@ -22,8 +22,8 @@ from kinediff3d_core.cli.arguments import (
 STORAGES = ('mcap', 'sqlite3')
 
 
-def _tool(module: str) -> Any:
-    """A module of the ROS 2 side.
+def _import_tool(module: str) -> Any:
+    """A module of ``kinediff3d_ros.tools``.
 
     Raises:
         ValueError: it cannot be imported; the message says what to do.
@@ -31,8 +31,8 @@ def _tool(module: str) -> Any:
     try:
         return import_module(f'kinediff3d_ros.tools.{module}')
     except ImportError as error:
-        raise ValueError(f'this command needs the ROS 2 side, which cannot be imported ({error}); '
-                         'source a ROS 2 workspace or run "make venv"') from error
+        raise ValueError(f'this command needs ROS 2, which cannot be imported ({error}); source a '
+                         'ROS 2 workspace or run "make venv"') from error
 
 
 def add_demo(commands: Any) -> None:
@@ -53,7 +53,7 @@ def add_demo(commands: Any) -> None:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    module = _tool('demo')
+    module = _import_tool('demo')
     return int(module.run_demo(options.category, options.seconds, options.headless, options.out,
                                options.rate) or DONE)
 
@@ -98,7 +98,7 @@ def _replay(options: argparse.Namespace) -> int:
     get_category(options.category)
     if not options.bag.exists():
         raise ValueError(f'bag {options.bag} does not exist')
-    module = _tool('replay')
+    module = _import_tool('replay')
     wanted = module.Topics(options.depth_topic, options.camera_info_topic, options.mask_topic,
                            options.points_topic, options.truth_topic)
     with module.open_bag(options.bag) as reader:
@@ -142,19 +142,24 @@ def add_view(commands: Any) -> None:
                          help='the fixed frame has z upward, as map or base_link; default: it is '
                               'an optical frame, -y upward')
     command.add_argument('--seconds', type=number(float, above=0), metavar='S',
-                         help='end after so long (default: with Ctrl-C)')
+                         help='end after S seconds (default: with Ctrl-C)')
     command.add_argument('--strip', type=Path, metavar='F',
-                         help='write a PNG of what the first browser shows, pictures side by '
-                              'side, then end')
+                         help='take pictures of what the first browser shows, write them to F, '
+                              'then end: as an animation that loops for ever if F ends in .gif, '
+                              'otherwise side by side as a PNG')
     command.add_argument('--frames', type=number(int, at_least=1), default=5, metavar='N',
-                         help='pictures of the strip (default 5)')
+                         help='number of pictures in F (default 5)')
     command.add_argument('--every', type=number(float, above=0), default=2.0, metavar='S',
-                         help='time between them (default 2)')
+                         help='seconds between two pictures, and for which an animation shows '
+                              'each; slow browsers take longer to draw one (default 2)')
 
 
 def _view(options: argparse.Namespace) -> int:
-    module = _tool('view')
-    module.run_view(options.host, options.port, options.namespace, options.fixed_frame,
-                    options.z_up, options.seconds, options.strip, options.frames,
-                    options.every)
+    tools = _import_tool('view')
+    capture = None
+    if options.strip is not None:
+        capture = tools.CaptureOptions(options.strip, options.frames, options.every)
+    tools.run_view(tools.ViewOptions(
+        options.host, options.port, options.z_up, options.namespace, options.fixed_frame,
+        options.seconds, capture))
     return DONE
