@@ -98,29 +98,28 @@ def _replay(options: argparse.Namespace) -> int:
     get_category(options.category)
     if not options.bag.exists():
         raise ValueError(f'bag {options.bag} does not exist')
-    module = _import_tool('replay')
-    wanted = module.Topics(options.depth_topic, options.camera_info_topic, options.mask_topic,
-                           options.points_topic, options.truth_topic)
-    with module.open_bag(options.bag) as reader:
-        module.choose_topics(reader, wanted)  # before the networks are loaded
+    tools = _import_tool('replay')
+    topics = tools.Topics(options.depth_topic, options.camera_info_topic, options.mask_topic,
+                          options.points_topic, options.truth_topic)
+    with tools.open_bag(options.bag) as reader:
+        tools.choose_topics(reader, topics)  # an unusable bag ends the command at once
     from tqdm import tqdm
 
     from kinediff3d_core.inference.pipeline import Pipeline
 
     pipeline = Pipeline.load(options.category, preset=options.preset, device=options.device,
                              weights=options.weights)
+    settings = tools.ReplayOptions(
+        options.bag, options.out, topics, tracking=not options.no_tracking,
+        storage=options.write_bag, segment_points=options.segment, mask_id=options.mask_id,
+        every=options.every, limit=options.limit or 0, seed=options.seed)
     with tqdm(total=options.limit, unit='frame', disable=None) as bar:
-        records = module.replay(
-            options.bag, options.out, pipeline, wanted, tracking=not options.no_tracking,
-            mesh=bool(options.write_bag), output_bag=options.write_bag,
-            segment_points=options.segment, every=options.every, limit=options.limit or 0,
-            seed=options.seed, mask_id=options.mask_id,
-            progress=lambda _: bar.update())
-    counts = {kind: sum(r.kind == kind for r in records) for kind in ('full', 'tracked', 'none')}
-    print(f'{len(records)} frames: {counts["full"]} full estimates, {counts["tracked"]} tracked, '
+        results = tools.replay(pipeline, settings, lambda _: bar.update())
+    counts = {kind: sum(r.kind == kind for r in results) for kind in ('full', 'tracked', 'none')}
+    print(f'{len(results)} frames: {counts["full"]} full estimates, {counts["tracked"]} tracked, '
           f'{counts["none"]} without an estimate; wrote {options.out}/estimates.jsonl and '
           'timeline.png' + (' and the bag output' if options.write_bag else ''))
-    return DONE if counts['none'] < len(records) else NO_ANSWER
+    return DONE if counts['none'] < len(results) else NO_ANSWER
 
 
 def add_view(commands: Any) -> None:
