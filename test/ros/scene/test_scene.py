@@ -46,7 +46,8 @@ from kinediff3d_ros.nodes.parameters import object_categories
 from kinediff3d_ros.nodes.running import make_executor, spin
 from kinediff3d_ros.scene import models, scene
 from kinediff3d_ros.scene.stamps import StampGate
-from kinediff3d_ros.tools.processes import Recorder, private_graph, stamp_key
+from kinediff3d_ros.tools.processes import private_graph
+from kinediff3d_ros.tools.recorder import Recorder, stamp_key
 
 pytestmark = pytest.mark.ros
 
