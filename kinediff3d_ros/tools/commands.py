@@ -149,8 +149,8 @@ def add_view(commands: Any) -> None:
     command.add_argument('--frames', type=number(int, at_least=1), default=5, metavar='N',
                          help='number of pictures in F (default 5)')
     command.add_argument('--every', type=number(float, above=0), default=2.0, metavar='S',
-                         help='seconds between two pictures, and for which an animation shows '
-                              'each; slow browsers take longer to draw one (default 2)')
+                         help='seconds from one picture to the next (default 2); an animation '
+                              'shows each for as long, at most for 0.15 s')
 
 
 def _view(options: argparse.Namespace) -> int:

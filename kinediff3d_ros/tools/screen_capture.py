@@ -13,37 +13,60 @@ from kinediff3d_ros.tools.browser_scene import BrowserScene
 LABEL_LINES = 18
 """Height of a picture in lines of its label. Chosen."""
 
+GIF_COLOURS = 256
+"""Size of an animation's palette, the most that GIF allows."""
+
+
+@dataclass(frozen=True)
+class PictureFormat:
+    """Size of one picture.
+
+    Attributes:
+        width, height: px.
+        supersampling: the browser draws this many times as many pixels along each side.
+    """
+
+    width: int
+    height: int
+    supersampling: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.width, self.height
+
+
+STRIP_FORMAT = PictureFormat(320, 260, 3)
+"""Chosen: five pictures fit the width of a page."""
+
+ANIMATION_FORMAT = PictureFormat(480, 360, 2)
+"""Chosen for a README page: 40 pictures of a laptop take less than 1 MB."""
+
 
 @dataclass(frozen=True)
 class CaptureOptions:
-    """What is written, and how the pictures are made."""
+    """What is written, and when the pictures are taken."""
 
     path: Path
     """A name that ends in ``.gif`` gives an animation that loops for ever, any other a strip."""
     frames: int = 5
     """Number of pictures."""
     every: float = 2.0
-    """Seconds between two pictures, and the time for which an animation shows each. Drawing takes
-    longer on a slow machine; the animation then runs faster than the recording did."""
-    strip_size: tuple[int, int] = (320, 260)
-    """Width and height of one picture of a strip, px. Chosen."""
-    animation_size: tuple[int, int] = (480, 360)
-    """Width and height of an animation, px. Chosen for a README page."""
-    animation_colours: int = 128
-    """Size of an animation's palette. Chosen: 24 pictures of a laptop then take under 1 MB."""
-    supersampling: int = 3
-    """The browser draws this many times as many pixels along each side. Chosen."""
+    """Seconds from one picture to the next. A browser without a GPU may need longer."""
+    longest_frame: float = 0.15
+    """An animation shows each picture for ``every``, but no longer than this, s: pictures that
+    are further apart make a time lapse. Chosen."""
     redraw_time: float = 2.0
     """Seconds within which a browser without a GPU draws the latest changes. Chosen."""
+    message_time: float = 0.5
+    """Seconds after a picture for the messages that came while it was drawn. Chosen."""
 
     @property
     def animated(self) -> bool:
         return self.path.suffix.lower() == '.gif'
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of one picture, px."""
-        return self.animation_size if self.animated else self.strip_size
+    def format(self) -> PictureFormat:
+        return ANIMATION_FORMAT if self.animated else STRIP_FORMAT
 
 
 class ScreenCapture:
@@ -73,7 +96,7 @@ class ScreenCapture:
         """Seconds since the next picture became due; None before that time."""
         if self._begin is None:
             # The browser gets time to move its camera to the object.
-            if self._scene.picture(*self._options.size) is not None:
+            if self._scene.picture(*self._options.format.size) is not None:
                 self._begin = time.monotonic()
                 self._next = self._begin + self._options.every
             return None
@@ -83,24 +106,25 @@ class ScreenCapture:
     def take(self) -> None:
         """Take a picture; the last one writes the file."""
         assert self._begin is not None
-        size, at = self._options.size, time.monotonic() - self._begin
-        self._scene.picture(*size)  # the first picture after a change may still show the old state
-        time.sleep(self._options.redraw_time)
-        pixels = self._scene.picture(*(self._options.supersampling * side for side in size))
+        options, taken = self._options, time.monotonic()
+        size, factor = options.format.size, options.format.supersampling
+        self._scene.picture(*size)  # the first picture after a change may show the old state
+        time.sleep(options.redraw_time)
+        pixels = self._scene.picture(*(factor * side for side in size))
         if pixels is None:
             return
         picture = Image.fromarray(pixels).resize(size, Image.Resampling.BOX)
         joints = (f'{name} {position}' for name, position in self._scene.joints)
-        _write_label(picture, ', '.join([f'{at:.0f} s', *joints]))
+        _write_label(picture, ', '.join([f'{taken - self._begin:.0f} s', *joints]))
         self._pictures.append(picture)
-        # Messages that came while the browser drew are processed before the next picture.
-        self._next = time.monotonic() + self._options.every
+        self._next = max(self._next + options.every, time.monotonic() + options.message_time)
         if self.done:
             self._write()
 
     def _write(self) -> None:
         if self._options.animated:
-            write_animation(self._pictures, self._options)
+            seconds = min(self._options.every, self._options.longest_frame)
+            write_animation(self._pictures, self._options.path, seconds)
         else:
             write_strip(self._pictures, self._options.path)
 
@@ -114,16 +138,21 @@ def write_strip(pictures: list[Image.Image], path: Path) -> None:
     strip.save(path)
 
 
-def write_animation(pictures: list[Image.Image], options: CaptureOptions) -> None:
-    """Write a GIF that loops for ever; all pictures share one palette, so colours do not flicker.
+def write_animation(pictures: list[Image.Image], path: Path, seconds: float) -> None:
+    """Write a GIF that loops for ever.
+
+    All pictures share one palette, so that colours do not flicker.
+
+    Args:
+        seconds: for which each picture is shown.
     """
-    stacked = Image.new('RGB', (pictures[0].width, pictures[0].height * len(pictures)))
+    width, height = pictures[0].size
+    column = Image.new('RGB', (width, height * len(pictures)))
     for i, picture in enumerate(pictures):
-        stacked.paste(picture, (0, pictures[0].height * i))
-    palette = stacked.quantize(options.animation_colours)
+        column.paste(picture, (0, height * i))
+    palette = column.quantize(GIF_COLOURS, method=Image.Quantize.FASTOCTREE)
     first, *others = (p.quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures)
-    first.save(options.path, save_all=True, append_images=others,
-               duration=round(1000 * options.every), loop=0)
+    first.save(path, save_all=True, append_images=others, duration=round(1000 * seconds), loop=0)
 
 
 def _write_label(picture: Image.Image, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -36,15 +37,15 @@ class StillScene:
         return np.broadcast_to(np.uint8(colour), (height, width, 3)).copy()
 
 
-def capture(path: Path, frames: int = 3) -> StillScene:
+def capture(path: Path, every: float = 0.05, frames: int = 3) -> None:
     scene = StillScene()
-    capture = ScreenCapture(scene, CaptureOptions(path, frames, every=0.05, redraw_time=0.0))
+    capture = ScreenCapture(scene, CaptureOptions(path, frames, every, redraw_time=0.0,
+                                                  message_time=0.0))
     assert not capture.done and capture.overdue() is None
     while not capture.done:
         if capture.overdue() is not None:
             capture.take()
     assert capture.overdue() is None
-    return scene
 
 
 def colours_of(picture: Image.Image) -> tuple[int, ...]:
@@ -72,6 +73,14 @@ def test_a_gif_loops_for_ever_with_the_time_between_pictures(tmp_path: Path) -> 
     assert [duration for duration, _ in frames] == [50, 50, 50]
     for (_, colour), expected in zip(frames, COLOURS, strict=True):
         np.testing.assert_allclose(colour, expected, atol=12)  # of the palette
+
+
+def test_pictures_far_apart_make_a_time_lapse(tmp_path: Path) -> None:
+    begin = time.monotonic()
+    capture(tmp_path / 'animation.gif', every=0.2, frames=2)
+    assert 0.4 <= time.monotonic() - begin
+    with Image.open(tmp_path / 'animation.gif') as animation:
+        assert animation.n_frames == 2 and animation.info['duration'] == 150
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path, capsys) -> None:

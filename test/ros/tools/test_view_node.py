@@ -31,7 +31,11 @@ from kinediff3d_core.objects.urdf import urdf_string  # noqa: E402
 from kinediff3d_ros.messages import clouds, markers, poses  # noqa: E402
 from kinediff3d_ros.tools.browser_scene import BrowserScene  # noqa: E402
 from kinediff3d_ros.tools.processes import free_domain  # noqa: E402
-from kinediff3d_ros.tools.screen_capture import CaptureOptions, ScreenCapture  # noqa: E402
+from kinediff3d_ros.tools.screen_capture import (  # noqa: E402
+    STRIP_FORMAT,
+    CaptureOptions,
+    ScreenCapture,
+)
 from kinediff3d_ros.tools.view_node import ViewNode  # noqa: E402
 
 pytestmark = pytest.mark.ros
@@ -167,7 +171,7 @@ def test_a_strip_shows_the_scene_on_white(scene: BrowserScene, browser: ClientHa
         if capture.overdue() is not None:
             capture.take()
     picture = np.asarray(Image.open(options.path)).astype(int)
-    assert picture.shape == (options.size[1], 2 * options.size[0], 3)
+    assert picture.shape == (STRIP_FORMAT.height, 2 * STRIP_FORMAT.width, 3)
     for half in np.split(picture, 2, axis=1):
         assert half.min(-1).max() == 255
         assert near(half, markers.PART_COLOURS[1]).sum() > 1000
