@@ -360,7 +360,8 @@ def compare(category: str, folders: Sequence[Path], out: Path, samples: int = 50
     return Report(category, objects, tuple(own), float(np.mean(floors)), failed, sheet)
 
 
-HEADER = ('category', 'objects', 'mean', 'worst', 'family: mean', 'worst', 'floor', 'strangers')
+HEADER = ('category', 'objects', 'mean', 'worst', 'family: mean', 'worst', 'floor',
+          'out of distribution')
 
 
 def table(reports: Sequence[Report]) -> str:
@@ -389,25 +390,32 @@ def page(reports: Sequence[Report], notes: Sequence[str], command: str, samples:
     pictures = [line for r in reports
                 for line in ('', f'![{r.category}]({"/".join(r.sheet.parts[-2:])})')]
     return '\n'.join([
-        '# How near the procedural families are to other people\'s objects', '',
-        'The networks only ever see procedural objects. This page asks whether those look like '
-        'objects that others', 'modelled. It is written by', '', '```', command, '```', '',
-        f'For every third-party object: the smallest Chamfer distance to {samples} instances of '
-        'the training stream, in the', 'units of [evaluation.md](evaluation.md) (thousandths of '
-        'the radius of the object\'s bounding sphere). Both stand at', 'joint zero with their '
-        'base frames on each other. The same for '
-        f'{HELD_OUT} held-out instances of the family says how far', 'apart its own members lie. '
-        f'All instances are gone through with {SEARCHED:,} points a cloud; the {FINALISTS} '
-        f'nearest are', f'measured again with {SAMPLES:,}. `floor` is what two draws of so many '
-        'points from one and the same instance score.', '',
-        'Points are uniform by area over the parts that exist, each part looked at alone. Of '
-        'meshes only what can be seen', 'from outside counts; procedural parts are solid and '
-        'have no inner walls. Points that lie inside another part are', 'kept on both sides: '
-        'whether they do cannot be told of meshes that are not watertight.', '',
-        'Strangers are further from the family than any of its own held-out members.', '',
+        '# Procedural families compared with third-party objects', '',
+        'After reading this page you know how far third-party objects are from the procedural '
+        'objects of each category. The', 'networks are trained on procedural objects only. This '
+        'command writes the page:', '', '```', command, '```', '',
+        '## Method', '',
+        'For each third-party object, the table gives the smallest Chamfer distance to '
+        f'{samples} instances of the training', 'stream. The unit is the one of '
+        '[evaluation.md](evaluation.md): thousandths of the radius of the object\'s bounding',
+        'sphere. All joints are at zero, and the base frames coincide. The same distance is '
+        f'measured for {HELD_OUT} held-out', 'instances of the family. It shows how far apart the '
+        'members of one family are.', '',
+        f'The search compares {SEARCHED:,} points of each cloud with all instances. The '
+        f'{FINALISTS} nearest instances are then measured', f'again with {SAMPLES:,} points. '
+        '`floor` is the distance between two draws of that many points from one instance.', '',
+        'Points are drawn uniformly by area over the parts that exist. Each part is sampled '
+        'without the others. On meshes, only', 'surface that is visible from outside counts. '
+        'Procedural parts are solid and have no inner walls. Points that lie', 'inside another '
+        'part are kept on both sides, because a mesh that is not watertight does not tell whether '
+        'a point is', 'inside it.', '',
+        'An object is *out of distribution* if it is farther from the family than every held-out '
+        'member of the family.', '',
+        '## Distances', '',
         table(reports), *skipped, '', '## Contact sheets', '',
-        f'Joints at {OPENED:.0%} of their range; each object fills its cell. The third-party '
-        'objects are their owners\' and not', 'part of this project.', *pictures]) + '\n'
+        f'The joints are at {OPENED:.0%} of their range. Each object is scaled to fill its cell. '
+        'The third-party objects belong to', 'their owners and are not part of this project.',
+        *pictures]) + '\n'
 
 
 def run(root: Path, out: Path, category: str = 'all', samples: int = 500, seed: int = 0,

@@ -11,10 +11,10 @@ import pytest
 pytest.importorskip('rclpy')
 
 from cv_bridge import CvBridge, CvBridgeError  # noqa: E402
+from installed_ros import ROS_INSTALLED, pip_ros_only  # noqa: E402
 from rclpy.serialization import deserialize_message, serialize_message  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
-from upstream import UPSTREAM, replacement_only  # noqa: E402
 
 ENCODINGS = [
     ('16UC1', np.uint16, 1),
@@ -28,7 +28,7 @@ ENCODINGS = [
 
 
 def picture(dtype: type, channels: int) -> np.ndarray:
-    """A 4x6 image whose values all differ; 16-bit values use both bytes."""
+    """A 4x6 image whose values all differ and, for 16 bits, use both bytes."""
     shape = (4, 6) if channels == 1 else (4, 6, channels)
     count = math.prod(shape)
     step = 1 if dtype is np.uint8 else 257.5 if dtype is np.float32 else 1001
@@ -36,7 +36,7 @@ def picture(dtype: type, channels: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(('encoding', 'dtype', 'channels'), ENCODINGS)
-def test_images_are_serialized_and_deserialized(encoding, dtype, channels) -> None:
+def test_images_are_unchanged_by_serialization(encoding, dtype, channels) -> None:
     image, header = picture(dtype, channels), Header(frame_id='camera')
     message = CvBridge().cv2_to_imgmsg(image, encoding, header)
     assert (message.height, message.width, message.encoding) == (4, 6, encoding)
@@ -54,8 +54,8 @@ def test_images_are_serialized_and_deserialized(encoding, dtype, channels) -> No
 def test_images_of_either_endianness_and_step_are_read(
     encoding, dtype, channels, padding, order
 ) -> None:
-    if UPSTREAM and order == '>' and np.dtype(dtype).itemsize > 1:
-        pytest.skip('needs NumPy < 2 upstream')
+    if ROS_INSTALLED and order == '>' and np.dtype(dtype).itemsize > 1:
+        pytest.skip('the ROS 2 package needs NumPy < 2')
     image = picture(dtype, channels)
     stored = image.astype(np.dtype(dtype).newbyteorder(order))
     message = Image(height=4, width=6, encoding=encoding, is_bigendian=int(order == '>'))
@@ -70,12 +70,12 @@ def test_the_array_is_a_copy() -> None:
     message = CvBridge().cv2_to_imgmsg(picture(np.uint16, 1), '16UC1')
     before = bytes(message.data)
     first = CvBridge().imgmsg_to_cv2(message)
-    if not UPSTREAM:
+    if not ROS_INSTALLED:
         first += 1
         assert bytes(message.data) == before
 
 
-def test_the_default_encoding_is_that_of_the_type() -> None:
+def test_passthrough_gives_the_encoding_of_the_type() -> None:
     for dtype, channels, name in [
         (np.uint16, 1, '16UC1'),
         (np.float32, 1, '32FC1'),
@@ -93,7 +93,7 @@ def test_colours_are_reordered() -> None:
     np.testing.assert_array_equal(CvBridge().imgmsg_to_cv2(message, 'rgb8'), image)
 
 
-def test_grey_has_the_luma_weights() -> None:
+def test_grey_has_the_luma_weights_of_rec_601() -> None:
     primaries = np.zeros((1, 3, 3), np.uint8)
     primaries[0, [0, 1, 2], [0, 1, 2]] = 255
     grey = CvBridge().imgmsg_to_cv2(CvBridge().cv2_to_imgmsg(primaries, 'rgb8'), 'mono8')
@@ -105,7 +105,7 @@ def test_grey_has_the_luma_weights() -> None:
 @pytest.mark.parametrize(
     ('encoding', 'desired'), [('16UC1', 'mono16'), ('mono8', '8UC1'), ('8UC1', 'mono8')]
 )
-def test_encodings_of_one_type_are_interchangeable(encoding, desired) -> None:
+def test_encodings_of_the_same_type_are_interchangeable(encoding, desired) -> None:
     image = picture(np.uint8 if '8' in encoding else np.uint16, 1)
     message = CvBridge().cv2_to_imgmsg(image, encoding)
     np.testing.assert_array_equal(CvBridge().imgmsg_to_cv2(message, desired), image)
@@ -119,7 +119,7 @@ def test_unknown_encodings_are_refused(encoding) -> None:
         CvBridge().imgmsg_to_cv2(message)
 
 
-def test_an_encoding_that_does_not_fit_the_array_is_refused() -> None:
+def test_an_encoding_that_does_not_match_the_array_is_refused() -> None:
     for image, encoding in [
         (picture(np.uint16, 1), '32FC1'),
         (picture(np.uint8, 1), 'rgb8'),
@@ -131,15 +131,15 @@ def test_an_encoding_that_does_not_fit_the_array_is_refused() -> None:
         CvBridge().cv2_to_imgmsg([[1, 2]], 'mono8')
 
 
-def test_images_shorter_than_their_header_says_are_refused() -> None:
+def test_images_shorter_than_their_declared_size_are_refused() -> None:
     message = CvBridge().cv2_to_imgmsg(picture(np.uint16, 1), '16UC1')
     message.height = 5
     with pytest.raises(TypeError):  # CvBridgeError is one
         CvBridge().imgmsg_to_cv2(message)
 
 
-@replacement_only
-def test_rows_shorter_than_their_header_says_are_refused() -> None:
+@pip_ros_only
+def test_rows_shorter_than_their_declared_width_are_refused() -> None:
     message = CvBridge().cv2_to_imgmsg(picture(np.uint16, 1), '16UC1')
     message.width = 7
     with pytest.raises(CvBridgeError):

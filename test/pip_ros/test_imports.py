@@ -1,15 +1,15 @@
-"""What the replacements of ROS 2 packages import."""
+"""What the packages of pip_ros/ import."""
 
 import subprocess
 import sys
 
-from upstream import replacement_only
+from installed_ros import pip_ros_only
 
 PACKAGES = ('cv_bridge', 'tf2_ros', 'sensor_msgs_py', 'tf_transformations')
 
 
-@replacement_only
-def test_the_replacements_do_not_load_opencv_or_torch() -> None:
+@pip_ros_only
+def test_opencv_and_torch_are_not_loaded() -> None:
     program = (
         f'import sys, {", ".join(PACKAGES)}\n'
         f'assert all("site-packages" in sys.modules[p].__file__ for p in {PACKAGES})\n'

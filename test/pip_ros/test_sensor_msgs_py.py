@@ -9,11 +9,11 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from installed_ros import ROS_INSTALLED, pip_ros_only  # noqa: E402
 from rclpy.serialization import deserialize_message, serialize_message  # noqa: E402
 from sensor_msgs.msg import PointCloud2, PointField  # noqa: E402
 from sensor_msgs_py import point_cloud2  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
-from upstream import UPSTREAM, replacement_only  # noqa: E402
 
 XYZ = ('x', 'y', 'z')
 
@@ -27,7 +27,7 @@ def fields(**columns: tuple[int, int]) -> list[PointField]:
 
 
 def padded_cloud(order: str, row_padding: int) -> tuple[PointCloud2, np.ndarray]:
-    """A 3x2 cloud: gaps between the fields and after them, a colour, and padded rows."""
+    """A 3x2 cloud with gaps between and after the fields, a colour, and padded rows."""
     layout = np.dtype(
         {
             'names': ['x', 'y', 'z', 'rgb'],
@@ -56,7 +56,7 @@ def padded_cloud(order: str, row_padding: int) -> tuple[PointCloud2, np.ndarray]
 
 
 @pytest.mark.parametrize('order', ['<', '>'])
-@pytest.mark.parametrize('padding', [0, pytest.param(16, marks=replacement_only)])
+@pytest.mark.parametrize('padding', [0, pytest.param(16, marks=pip_ros_only)])
 def test_clouds_of_either_endianness_and_padding_are_read(order, padding) -> None:
     cloud, expected = padded_cloud(order, padding)
     before = bytes(cloud.data)
@@ -64,7 +64,7 @@ def test_clouds_of_either_endianness_and_padding_are_read(order, padding) -> Non
     assert points.dtype.names == ('x', 'y', 'z', 'rgb')
     assert points['x'].tolist() == [0, 1, 2, 3, 4, 5]
     assert points['rgb'].tolist() == [0x00112233] * 6
-    if not UPSTREAM:
+    if not ROS_INSTALLED:
         assert bytes(cloud.data) == before
     cloud, expected = padded_cloud(order, padding)
     xyz = point_cloud2.read_points_numpy(cloud, field_names=XYZ)
@@ -72,7 +72,7 @@ def test_clouds_of_either_endianness_and_padding_are_read(order, padding) -> Non
     np.testing.assert_array_equal(xyz, expected)
 
 
-def test_xyz32_clouds_are_serialized_and_deserialized() -> None:
+def test_xyz32_clouds_are_unchanged_by_serialization() -> None:
     points = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
     header = Header(frame_id='camera')
     cloud = point_cloud2.create_cloud_xyz32(header, points)
@@ -108,7 +108,7 @@ def test_structured_points_keep_their_types() -> None:
     assert point_cloud2.read_points_numpy(cloud, ['x']).tolist() == [[0.5], [1.5]]
 
 
-def test_nans_are_skipped_where_the_cloud_is_not_dense() -> None:
+def test_nans_are_skipped_if_the_cloud_is_not_dense() -> None:
     points = np.array([[0, 0, 1], [np.nan, 0, 1], [0, 0, 2]], np.float32)
     cloud = point_cloud2.create_cloud_xyz32(Header(), points)
     assert len(point_cloud2.read_points(cloud)) == 3

@@ -1,4 +1,4 @@
-"""The generated ``tf2_msgs``: TFMessage over the wire."""
+"""The generated ``tf2_msgs``: TFMessage and its serialization."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tf2_msgs.msg import TFMessage  # noqa: E402
 from transform_messages import stamped  # noqa: E402
 
 
-def test_tf_message_is_serialized_and_deserialized() -> None:
+def test_tf_message_is_unchanged_by_serialization() -> None:
     sent = TFMessage(transforms=[stamped('a', 'b', 1.5, (1, 2, 3)), stamped('b', 'c', 2.5)])
     received = deserialize_message(serialize_message(sent), TFMessage)
     assert received == sent
 
 
-def test_tf_message_is_serialized_as_its_sequence_alone() -> None:
+def test_tf_message_is_serialized_as_a_plain_sequence() -> None:
     """CDR of one transform, byte by byte: header, length 1, stamp, two strings, seven doubles."""
     data = bytes(serialize_message(TFMessage(transforms=[stamped('a', 'b', 3.0, (1, 0, 0))])))
     order = 'little' if data[1] == 1 else 'big'

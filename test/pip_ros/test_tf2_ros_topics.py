@@ -22,7 +22,7 @@ from transform_messages import stamped, translation_of  # noqa: E402
 
 @pytest.fixture
 def nodes(monkeypatch) -> Iterator[tuple]:
-    """Two nodes of one context in a namespace of their own, both spinning."""
+    """Two spinning nodes of one context, in their own namespace."""
     monkeypatch.setitem(os.environ, 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     context = rclpy.Context()
     rclpy.init(context=context)

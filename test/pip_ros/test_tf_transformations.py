@@ -13,7 +13,7 @@ import tf_transformations as tft  # noqa: E402
 from transform_messages import about_z  # noqa: E402
 
 
-def test_quaternions_have_w_last() -> None:
+def test_w_is_the_last_component_of_quaternions() -> None:
     assert tft.quaternion_from_euler(0, 0, math.pi / 2) == pytest.approx(about_z(math.pi / 2))
     assert tft.quaternion_about_axis(0.4, (0, 0, 1)) == pytest.approx(about_z(0.4))
     matrix = tft.quaternion_matrix(about_z(math.pi / 2))
@@ -30,7 +30,7 @@ def test_rotations_round_trip(seed) -> None:
     matrix = tft.quaternion_matrix(q)
     assert matrix[:3, :3] @ matrix[:3, :3].T == pytest.approx(np.eye(3), abs=1e-12)
     assert np.linalg.det(matrix) == pytest.approx(1.0)
-    matrix[:3, 3] = rng.normal(size=3)  # the translation does not change the rotation
+    matrix[:3, 3] = rng.normal(size=3)  # has no effect on the rotation of the transform
     assert tft.quaternion_from_matrix(matrix) == pytest.approx(q)
     for axes in ('sxyz', 'rzyx', 'szxz'):
         angles = tft.euler_from_quaternion(q, axes)
@@ -44,19 +44,19 @@ def test_products_and_inverses_are_those_of_the_matrices() -> None:
     assert product == pytest.approx(tft.quaternion_matrix(a) @ tft.quaternion_matrix(b))
     one = tft.quaternion_multiply(a, tft.quaternion_inverse(a))
     assert one == pytest.approx((0, 0, 0, 1), abs=1e-12)
-    # Not of unit length: x y z w products by hand, from i j k algebra.
+    # Not of unit length. The product is worked out by hand from the rules of i, j and k.
     assert tft.quaternion_multiply([1, -2, 3, 4], [-5, 6, 7, 8]) == pytest.approx(
         (-44, -14, 48, 28)
     )
 
 
-def test_slerp_has_constant_speed() -> None:
+def test_slerp_has_constant_angular_speed() -> None:
     for fraction in (0.0, 0.25, 0.5, 1.0):
         q = tft.quaternion_slerp(about_z(0.2), about_z(1.0), fraction)
         assert q == pytest.approx(about_z(0.2 + 0.8 * fraction))
 
 
-def test_rotation_about_a_point_keeps_the_point() -> None:
+def test_rotation_about_a_point_does_not_move_the_point() -> None:
     matrix = tft.rotation_matrix(0.7, [0, 0, 1], point=[1, 2, 3])
     assert matrix @ [1, 2, 3, 1] == pytest.approx([1, 2, 3, 1])
     assert matrix[:3, :3] == pytest.approx(tft.quaternion_matrix(about_z(0.7))[:3, :3])

@@ -1,4 +1,4 @@
-"""Transform messages, and what they mean as numbers."""
+"""Transform messages, and their content as numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def stamped(
     message.header.frame_id = parent
     message.child_frame_id = child
     t, r = message.transform.translation, message.transform.rotation
-    # Messages do not check their fields: a value that is no float is serialized wrongly.
+    # By default, a message accepts any type and serializes a value that is no float wrongly.
     t.x, t.y, t.z = map(float, translation)
     r.x, r.y, r.z, r.w = map(float, quaternion)
     return message

@@ -1,6 +1,6 @@
 """The conversions of ROS 2's ``cv_bridge`` that depth and mask topics need, in NumPy.
 
-Colour conversion is limited to grey, RGB and BGR of 8 bits; compressed images are not handled.
+Colour conversion supports only grey, RGB and BGR with 8 bits. Compressed images are not supported.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NAMED = {
     'rgb16': ('uint16', 3),
     'bgr16': ('uint16', 3),
 }
-"""Type and channels of the encodings that are named for their content."""
+"""Type and number of channels of the encodings that are named after their content."""
 
 KINDS = {'U': 'uint', 'S': 'int', 'F': 'float'}
 WIDTHS = {'U': (8, 16), 'S': (8, 16, 32), 'F': (32, 64)}
@@ -31,11 +31,11 @@ GREY_OF_RGB = np.array([0.299, 0.587, 0.114])
 
 
 class CvBridgeError(TypeError):
-    """An image that cannot be converted, and why."""
+    """An image cannot be converted; the message gives the reason."""
 
 
 class CvBridge:
-    """Converts between ``sensor_msgs/Image`` and arrays: (H, W), or (H, W, C) for C > 1."""
+    """Converts between ``sensor_msgs/Image`` and arrays (H, W), or (H, W, C) for C > 1."""
 
     def encoding_to_dtype_with_channels(self, encoding: str) -> tuple[str, int]:
         """Return the NumPy type's name and the number of channels of an encoding.
@@ -64,15 +64,15 @@ class CvBridge:
         return f'{bits}{letter}C{n_channels}'
 
     def imgmsg_to_cv2(self, img_msg: Image, desired_encoding: str = 'passthrough') -> np.ndarray:
-        """Return a message's pixels in an array of its own, in the machine's byte order.
+        """Return a copy of a message's pixels, in the machine's byte order.
 
         Args:
-            img_msg: the message; rows may be padded (``step``), bytes in either order.
+            img_msg: the message; rows may be padded (``step``), either byte order.
             desired_encoding: ``passthrough``, or the encoding to convert to.
 
         Raises:
-            CvBridgeError: the encoding is unknown, the data does not fill the announced size,
-                or there is no conversion.
+            CvBridgeError: the encoding is unknown, the data is shorter than the declared size, or
+                there is no conversion.
         """
         name, channels = self.encoding_to_dtype_with_channels(img_msg.encoding)
         stored = np.dtype(name).newbyteorder('>' if img_msg.is_bigendian else '<')
@@ -114,13 +114,13 @@ class CvBridge:
 
         Args:
             cvim: (H, W) or (H, W, C).
-            encoding: ``passthrough`` for the generic one of the array's type, or any encoding
-                of the same type and channels.
-            header: stamp and frame, if wanted.
+            encoding: ``passthrough`` for the generic encoding of the array's type, or any encoding
+                with the same type and number of channels.
+            header: stamp and frame; optional.
 
         Raises:
             TypeError: not an array.
-            CvBridgeError: the encoding does not fit the array.
+            CvBridgeError: the encoding does not match the array.
         """
         if not isinstance(cvim, np.ndarray):
             raise TypeError(f'expected a NumPy array, got {type(cvim).__name__}')

@@ -1,1 +1,1 @@
-"""Helpers for sensor messages on machines without a ROS 2 installation."""
+"""Conversion of sensor messages on machines without a ROS 2 installation."""

@@ -1,8 +1,8 @@
 """PointCloud2 messages to NumPy arrays and back.
 
-Functions, arguments and results follow ROS 2's module of the same name. Two things that it
-leaves to the caller are handled: padding at the end of rows (``row_step``), and a big-endian
-message is read without being changed.
+Functions, arguments and results are those of ROS 2's module of the same name. This module also
+removes padding at the end of rows (``row_step``), and it reads a big-endian message without
+changing it.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ SCALARS = {
 def dtype_from_fields(fields: Iterable[PointField], point_step: int | None = None) -> np.dtype:
     """Return the structured type of one point.
 
-    A field of ``count`` n > 1 becomes n columns ``name_0`` … ``name_<n-1>``; a field without a
+    A field with ``count`` n > 1 becomes n columns ``name_0`` … ``name_<n-1>``. A field without a
     name is called ``unnamed_field_<position>``.
 
     Args:
         fields: the message's fields.
-        point_step: bytes from point to point; the end of the last field when left out.
+        point_step: bytes from point to point; default: the end of the last field.
 
     Raises:
-        AssertionError: a field has count 0, or two columns share a name.
+        AssertionError: a field has count 0, or two columns have the same name.
     """
     names: list[str] = []
     formats: list[np.dtype] = []
@@ -55,7 +55,7 @@ def dtype_from_fields(fields: Iterable[PointField], point_step: int | None = Non
             formats.append(scalar)
             offsets.append(field.offset + i * scalar.itemsize)
     if len(set(names)) != len(names):
-        raise AssertionError(f'field names must differ, these do not: {names}')
+        raise AssertionError(f'field names must differ, got {names}')
     layout: dict[str, object] = {'names': names, 'formats': formats, 'offsets': offsets}
     if point_step is not None:
         layout['itemsize'] = point_step
@@ -73,19 +73,19 @@ def read_points(
 
     Args:
         cloud: the message.
-        field_names: columns to read, in this order; all when left out.
-        skip_nans: leave out points with a NaN in a column that is read. As upstream, a cloud
-            that calls itself dense is taken at its word.
+        field_names: columns to read, in this order; default: all.
+        skip_nans: leave out points with a NaN in a column that is read. As in ROS 2, a cloud with
+            ``is_dense`` is not checked.
         uvs: indices of the points to read, row by row.
-        reshape_organized_cloud: shape the result ``(width, height)`` (upstream's order, without
-            transposing) when the cloud has more than one row.
+        reshape_organized_cloud: shape the result ``(width, height)`` (the order of ROS 2, without
+            transposing) if the cloud has more than one row.
 
     Returns:
-        (N,) structured array; (width, height) if asked for.
+        (N,) structured array; (width, height) with ``reshape_organized_cloud``.
 
     Raises:
         AssertionError: not a PointCloud2, or a column is not in the cloud.
-        TypeError: the data is shorter than the size that the message announces.
+        TypeError: the data is shorter than the size that the message declares.
     """
     if not isinstance(cloud, PointCloud2):
         raise AssertionError(f'expected a PointCloud2, got {type(cloud).__name__}')
@@ -115,7 +115,7 @@ def rows(cloud: PointCloud2) -> np.ndarray:
     """Return the bytes of all rows without padding: (height, width * point_step) uint8.
 
     Raises:
-        TypeError: the data is shorter than the rows, or a row than its points.
+        TypeError: the data is shorter than the rows, or a row is shorter than its points.
     """
     packed = cloud.width * cloud.point_step
     step = packed if cloud.height <= 1 or cloud.row_step == 0 else cloud.row_step
@@ -139,9 +139,9 @@ def read_points_numpy(
     uvs: Iterable[int] | None = None,
     reshape_organized_cloud: bool = False,
 ) -> np.ndarray:
-    """Read columns of one common type into a plain array, (N, columns).
+    """Read columns of the same type into a plain array, (N, columns).
 
-    Arguments as for ``read_points``.
+    The arguments are those of ``read_points``.
 
     Raises:
         AssertionError: the columns differ in type.
@@ -166,23 +166,23 @@ def create_cloud(
         fields: columns.
         points: structured array of exactly these columns; plain array with the columns on its
             last axis, all of one type; or an iterable of rows. One axis of points gives a
-            cloud of one row, two axes ``(width, height)`` an organised cloud.
-        point_step: bytes from point to point; the end of the last field when left out.
+            cloud with one row. Two axes ``(width, height)`` give an organised cloud.
+        point_step: bytes from point to point; default: the end of the last field.
 
     Raises:
-        AssertionError: the array's columns are not those of ``fields``.
+        AssertionError: the columns of the array are not those of ``fields``.
     """
     dtype = dtype_from_fields(fields, point_step)
     if not isinstance(points, np.ndarray):
         points = np.array([tuple(row) for row in points], dtype=dtype)
     elif points.dtype.names is None:
         if len({f.datatype for f in fields}) > 1:
-            raise AssertionError('fields of several types need a structured array')
+            raise AssertionError('fields of different types need a structured array')
         points = unstructured_to_structured(points, dtype=dtype)
     elif points.dtype != dtype:
-        raise AssertionError(f'the fields mean {dtype}, the array is {points.dtype}')
+        raise AssertionError(f'the fields define {dtype}, the array has {points.dtype}')
     if points.ndim > 2:
-        raise AssertionError(f'points may lie on one or two axes, got shape {points.shape}')
+        raise AssertionError(f'points must have one or two axes, got shape {points.shape}')
     width = points.shape[0]
     cloud = PointCloud2(
         header=header,

@@ -1,7 +1,7 @@
 """Transforms over ROS 2 topics: broadcasters, a listener and a buffer to look them up in.
 
-The part of ROS 2's ``tf2_ros`` that perception nodes use, in Python alone, for machines that
-have rclpy from wheels and no ROS 2 installation.
+This package has the part of ROS 2's ``tf2_ros`` that perception nodes use, in pure Python. It is
+for machines with rclpy from wheels and without a ROS 2 installation.
 """
 
 from tf2_ros.buffer import Buffer

@@ -1,12 +1,12 @@
 """The tree of transforms over the last seconds, and lookups in it.
 
-A frame has one parent at a time. For every child frame the buffer keeps either one static
-transform or a history sorted by stamp. A lookup walks from both frames towards the root, takes
-each transform at the asked time (linear in translation, spherical in rotation between the two
-stamps around it) and joins the two walks at their first common frame. It never extrapolates.
+A frame has one parent at a time. For every child frame, the buffer stores either one static
+transform or a history sorted by stamp. A lookup goes from both frames towards the root up to the
+first common frame. It evaluates each transform at the requested time. Between two stamps, the
+translation is interpolated linearly and the rotation spherically. It never extrapolates.
 
-Quaternions are x, y, z, w; stamps are integer nanoseconds; time 0 asks for the latest time at
-which the whole chain is known.
+Quaternions are x, y, z, w. Stamps are integer nanoseconds. Time 0 means the latest time at which
+the whole chain is known.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ class Sample:
 
 
 def stamp_of(sample: Sample) -> int:
-    """Return a sample's stamp, to sort by."""
+    """Return the stamp of a sample: the sort key."""
     return sample.stamp
 
 
 class Track(Protocol):
-    """Where a child frame is, relative to its parent, over time."""
+    """Pose of a child frame relative to its parent, over time."""
 
     def at(self, stamp: int) -> Sample: ...
 
@@ -69,7 +69,7 @@ class Track(Protocol):
 
 
 class StaticTrack:
-    """One transform that holds at every time; its stamp counts as 0."""
+    """One transform that is valid at every time; its stamp counts as 0."""
 
     def __init__(self, sample: Sample) -> None:
         self.sample = Sample(0, sample.parent, sample.translation, sample.quaternion)
@@ -89,10 +89,10 @@ class MovingTrack:
         self.samples: list[Sample] = []
 
     def insert(self, sample: Sample) -> bool:
-        """Drop samples past the span and add one; False if it is itself too old."""
+        """Remove samples older than the span and add one. Return False if it is too old itself."""
         if self.samples:
-            # As upstream, by the latest stamp so far: a new sample can still be blended with
-            # the one before it, however long ago that was.
+            # As in ROS 2, the latest stamp so far decides: a new sample can then still be
+            # interpolated with the one before it, whatever the time between them.
             oldest = self.samples[-1].stamp - self.span
             del self.samples[: bisect_left(self.samples, oldest, key=stamp_of)]
             if sample.stamp < oldest:
@@ -108,7 +108,7 @@ class MovingTrack:
         return self.samples[-1]
 
     def at(self, stamp: int) -> Sample:
-        """Interpolate between the neighbours of ``stamp``.
+        """Interpolate between the samples before and after ``stamp``.
 
         Raises:
             ExtrapolationException: ``stamp`` is outside the history.
@@ -135,14 +135,14 @@ class MovingTrack:
 
 
 class Buffer:
-    """Keeps transforms and answers where one frame is in another at a time.
+    """Stores transforms and returns the pose of one frame in another at a given time.
 
     All methods may be called from any thread.
 
     Args:
-        cache_time: how much of the past to keep; 10 s when left out.
-        node: its clock is watched, and a jump back in time empties the buffer (simulation,
-            replayed bags).
+        cache_time: length of the history; default: 10 s.
+        node: when its clock jumps back in time, the buffer is emptied (simulation, replayed
+            bags).
     """
 
     def __init__(self, cache_time: Duration | None = None, node: Node | None = None) -> None:
@@ -162,21 +162,21 @@ class Buffer:
             )
 
     def _clear_after_jump(self, jump: object) -> None:
-        get_logger('tf2_buffer').warning('The clock jumped back: all transforms are dropped')
+        get_logger('tf2_buffer').warning('The clock jumped back: all transforms are removed')
         self.clear()
 
     def clear(self) -> None:
-        """Forget every transform; the frames' names stay known."""
+        """Remove all transforms except static ones; the names of the frames stay known."""
         with self._changed:
             for child in [c for c, t in self._tracks.items() if isinstance(t, MovingTrack)]:
                 del self._tracks[child]
 
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
-        """Add a transform that holds at its stamp; a malformed one is logged and left out."""
+        """Add a transform that is valid at its stamp; a malformed one is logged and ignored."""
         self._store(transform, authority, static=False)
 
     def set_transform_static(self, transform: TransformStamped, authority: str) -> None:
-        """Add a transform that holds at every time, in place of the child's older ones."""
+        """Add a transform that is valid at every time; it replaces older ones of the child."""
         self._store(transform, authority, static=True)
 
     def _store(self, transform: TransformStamped, authority: str, static: bool) -> None:
@@ -210,7 +210,7 @@ class Buffer:
         if not isinstance(track, MovingTrack):
             track = self._tracks[child] = MovingTrack(self._span)
         if not track.insert(sample):
-            return f'its stamp {seconds(sample.stamp)} is older than the buffer reaches'
+            return f'its stamp {seconds(sample.stamp)} is older than the history of the buffer'
         return None
 
     def can_transform(
@@ -218,13 +218,13 @@ class Buffer:
         target_frame: str,
         source_frame: str,
         time: Time | TimeMsg,
-        timeout: Duration = Duration(),  # noqa: B008 (immutable; upstream's signature)
+        timeout: Duration = Duration(),  # noqa: B008 (immutable; signature of ROS 2)
         return_debug_tuple: bool = False,
     ) -> bool | tuple[bool, str]:
-        """Tell whether ``lookup_transform`` would succeed, waiting up to ``timeout`` for it.
+        """Return whether ``lookup_transform`` succeeds within ``timeout``.
 
         Returns:
-            A bool; with ``return_debug_tuple`` the bool and the reason against it.
+            A bool; with ``return_debug_tuple`` also the reason for a False.
         """
         try:
             self.lookup_transform(target_frame, source_frame, time, timeout)
@@ -237,22 +237,22 @@ class Buffer:
         target_frame: str,
         source_frame: str,
         time: Time | TimeMsg,
-        timeout: Duration = Duration(),  # noqa: B008 (immutable; upstream's signature)
+        timeout: Duration = Duration(),  # noqa: B008 (immutable; signature of ROS 2)
     ) -> TransformStamped:
-        """Return T_target_source: it takes coordinates in source to coordinates in target.
+        """Return T_target_source, which maps coordinates in source to coordinates in target.
 
         Args:
             target_frame: frame of the result, the message's ``frame_id``.
             source_frame: frame of the data, the message's ``child_frame_id``.
-            time: when; 0 for the latest time at which the chain is known.
-            timeout: how long to wait (wall clock) for the transform to become known. The caller
-                must not be the thread that delivers the transforms.
+            time: requested time; 0 for the latest time at which the chain is known.
+            timeout: longest wait for the transform (wall clock). The caller must not be the
+                thread that delivers the transforms.
 
         Raises:
             InvalidArgumentException: a frame name is empty or starts with a slash.
-            LookupException: a frame was never heard of.
-            ConnectivityException: the frames are in separate trees.
-            ExtrapolationException: the time is outside what is known.
+            LookupException: a frame is unknown.
+            ConnectivityException: the frames are in different trees.
+            ExtrapolationException: the time is outside the history.
         """
         deadline = monotonic() + timeout.nanoseconds * 1e-9
         with self._changed:
@@ -288,7 +288,7 @@ class Buffer:
     def _check(self, frame: str) -> None:
         if not frame or frame.startswith('/'):
             raise InvalidArgumentException(
-                f'{frame!r} is no frame name: it must not be empty nor start with a slash'
+                f'{frame!r} is not a frame name: it must not be empty or start with a slash'
             )
         if frame not in self._frames:
             raise LookupException(f'the frame {frame!r} does not exist')
@@ -296,11 +296,11 @@ class Buffer:
     def _walk(
         self, frame: str, stamp: int, until: set[str]
     ) -> tuple[dict[str, np.ndarray], ExtrapolationException | None]:
-        """Climb from ``frame`` to the root, or to the first frame of ``until``.
+        """Go from ``frame`` to the root, or to the first frame of ``until``.
 
         Returns:
-            T_ancestor_frame by ancestor, nearest first and ``frame`` itself included; and what
-            ended the climb early, if anything did.
+            T_ancestor_frame by ancestor, nearest first, ``frame`` itself included; and the
+            error that ended the walk early, if there was one.
         """
         found = {frame: np.eye(4)}
         T_ancestor_frame = found[frame]
@@ -311,7 +311,7 @@ class Buffer:
                 return found, fault
             frame = sample.parent
             if frame in found:
-                raise LookupException(f'the tree of frames runs in a circle through {frame!r}')
+                raise LookupException(f'the tree of frames contains a loop through {frame!r}')
             T_ancestor_frame = sample.matrix() @ T_ancestor_frame
             found[frame] = T_ancestor_frame
         return found, None
@@ -320,7 +320,7 @@ class Buffer:
         """Return the newest stamp at which every link between two frames is known.
 
         Raises:
-            ConnectivityException: nothing joins the frames.
+            ConnectivityException: no chain connects the frames.
         """
         up_source = self._latest_stamps(source, until={target})
         up_target = self._latest_stamps(target, until=set(up_source))
@@ -333,21 +333,21 @@ class Buffer:
         )
 
     def _latest_stamps(self, frame: str, until: set[str]) -> dict[str, list[int]]:
-        """Return by ancestor the latest stamps of the links that lead up to it."""
+        """Return, for each ancestor, the latest stamps of the links up to it."""
         found: dict[str, list[int]] = {frame: []}
         stamps: list[int] = []
         while frame in self._tracks and frame not in until:
             sample = self._tracks[frame].latest()
             frame = sample.parent
             if frame in found:
-                raise LookupException(f'the tree of frames runs in a circle through {frame!r}')
+                raise LookupException(f'the tree of frames contains a loop through {frame!r}')
             stamps = [*stamps, sample.stamp]
             found[frame] = stamps
         return found
 
 
 def interpolate(before: Sample, after: Sample, stamp: int) -> Sample:
-    """Blend two samples: translation on a line, rotation along the shorter arc."""
+    """Interpolate two samples: translation linearly, rotation along the shorter arc."""
     ratio = (stamp - before.stamp) / (after.stamp - before.stamp)
     q0, q1 = before.quaternion, after.quaternion
     cosine = float(q0 @ q1)
@@ -364,13 +364,13 @@ def interpolate(before: Sample, after: Sample, stamp: int) -> Sample:
 
 
 def malformed(sample: Sample, child: str) -> str | None:
-    """Say what is wrong with a transform, or None."""
+    """Return the fault of a transform, or None."""
     if not sample.parent or not child:
         return 'both frame ids must be set'
     if sample.parent == child:
         return 'a frame cannot be its own parent'
     if not np.isfinite(sample.translation).all() or not np.isfinite(sample.quaternion).all():
-        return 'it holds values that are not finite'
+        return 'it contains values that are not finite'
     if not sample.quaternion.any():
         return 'the quaternion is zero'
     return None
@@ -399,5 +399,5 @@ def nanoseconds(time: Time | TimeMsg) -> int:
 
 
 def seconds(stamp: int) -> str:
-    """Write nanoseconds as seconds, to the nanosecond."""
+    """Return nanoseconds as text in seconds, with nine decimals."""
     return f'{stamp // 1_000_000_000}.{stamp % 1_000_000_000:09d} s'

@@ -1,4 +1,4 @@
-"""Why a transform could not be given."""
+"""Errors of transform lookups."""
 
 
 class TransformException(Exception):  # noqa: N818 (the name is upstream's)
@@ -6,20 +6,20 @@ class TransformException(Exception):  # noqa: N818 (the name is upstream's)
 
 
 class LookupException(TransformException):
-    """A frame that no transform has mentioned, or a tree that runs in a circle."""
+    """A frame is unknown, or the tree of frames contains a loop."""
 
 
 class ConnectivityException(TransformException):
-    """Both frames are known, and no chain of transforms joins them."""
+    """Both frames are known, but no chain of transforms connects them."""
 
 
 class ExtrapolationException(TransformException):
-    """The frames are joined, but not at the time asked for."""
+    """The frames are connected, but not at the requested time."""
 
 
 class InvalidArgumentException(TransformException):
-    """A frame name that is empty or starts with a slash."""
+    """A frame name is empty or starts with a slash."""
 
 
 class TimeoutException(TransformException):
-    """Kept for code that catches it by name; nothing here raises it."""
+    """Exists for code that catches it by name. This package never raises it."""

@@ -1,4 +1,4 @@
-"""Publishes transforms that never change on ``/tf_static``."""
+"""Publishes transforms that never change, on ``/tf_static``."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tf2_ros.transform_broadcaster import as_list
 
 
 class StaticTransformBroadcaster:
-    """Sends transforms that hold at every time, to late subscribers too.
+    """Publishes transforms that are valid at every time, also for late subscribers.
 
-    The topic keeps one message, so each message repeats everything that was sent before; a
-    child frame sent again takes the place of its older transform.
+    The topic keeps one message, so each message contains all earlier transforms. A new transform
+    of a child frame replaces the older one.
 
     Args:
         node: the node that publishes.
-        qos: a profile or a history depth; transient-local with depth 1 when left out.
+        qos: a profile or a history depth; default: transient-local, depth 1.
     """
 
     def __init__(self, node: Node, qos: QoSProfile | int | None = None) -> None:

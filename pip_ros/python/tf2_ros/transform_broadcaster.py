@@ -11,11 +11,11 @@ from tf2_msgs.msg import TFMessage
 
 
 class TransformBroadcaster:
-    """Sends transforms that are valid at their own stamp only.
+    """Publishes transforms that are valid only at their own stamp.
 
     Args:
         node: the node that publishes.
-        qos: a profile or a history depth; a depth of 100 when left out.
+        qos: a profile or a history depth; default: depth 100.
     """
 
     def __init__(self, node: Node, qos: QoSProfile | int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Fills a buffer from ``/tf`` and ``/tf_static``."""
+"""Fills a buffer with the transforms of ``/tf`` and ``/tf_static``."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tf2_ros.buffer import Buffer
 
 
 class TransformListener:
-    """Subscribes to both transform topics and writes what arrives into a buffer.
+    """Subscribes to both transform topics and writes the transforms into a buffer.
 
     Args:
-        buffer: where the transforms go.
+        buffer: receives the transforms.
         node: the node that subscribes.
-        spin_thread: spin ``node`` in a thread of its own; leave it False for a node that an
-            executor spins already.
-        qos: profile or depth for ``/tf``; depth 100 when left out.
-        static_qos: the same for ``/tf_static``; transient-local, depth 100 when left out.
+        spin_thread: spin ``node`` in its own thread; False for a node that an executor already
+            spins.
+        qos: profile or depth for ``/tf``; default: depth 100.
+        static_qos: profile or depth for ``/tf_static``; default: transient-local, depth 100.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class TransformListener:
             self.dedicated_listener_thread.start()
 
     def unregister(self) -> None:
-        """Stop listening: end the thread, if there is one, and drop both subscriptions."""
+        """End the thread, if there is one, and destroy both subscriptions."""
         if self.executor is not None:
             self.executor.shutdown()
             self.dedicated_listener_thread.join()

@@ -1,9 +1,9 @@
 """Rotations and rigid transforms with ROS's quaternion order (x, y, z, w).
 
-As ROS 2's package of this name, a layer over transforms3d, which puts w first. Matrices are
-(4, 4); Euler angles are in radians and named by ``axes``: s or r for static or rotating axes,
-then their order, such as ``sxyz``. The functions for poses are here; those for projections,
-shears and trackballs are not.
+Like ROS 2's package of this name, it wraps transforms3d, which puts w first. Matrices are (4, 4).
+Euler angles are in radians. ``axes`` names their convention: s or r for static or rotating axes,
+then their order, such as ``sxyz``. Only the functions for poses exist here, not those for
+projections, shears and trackballs.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Quaternion = tuple[float, float, float, float]
 
 
 def w_first(quaternion: ArrayLike) -> Quaternion:
-    """Return (w, x, y, z) of (x, y, z, w)."""
+    """Return (w, x, y, z) from (x, y, z, w)."""
     x, y, z, w = np.asarray(quaternion, dtype=float)
     return w, x, y, z
 
 
 def w_last(quaternion: ArrayLike) -> Quaternion:
-    """Return (x, y, z, w) of (w, x, y, z)."""
+    """Return (x, y, z, w) from (w, x, y, z)."""
     w, x, y, z = np.asarray(quaternion, dtype=float)
     return x, y, z, w
 
@@ -44,7 +44,7 @@ def identity_matrix() -> np.ndarray:
 
 
 def translation_matrix(direction: ArrayLike) -> np.ndarray:
-    """Return the matrix that moves by a vector."""
+    """Return the matrix of a translation by a vector."""
     return homogeneous(np.eye(3), direction)
 
 
@@ -56,7 +56,7 @@ def translation_from_matrix(matrix: ArrayLike) -> np.ndarray:
 def rotation_matrix(
     angle: float, direction: ArrayLike, point: ArrayLike | None = None
 ) -> np.ndarray:
-    """Return the matrix that turns by ``angle`` about an axis through ``point`` (the origin)."""
+    """Return the rotation by ``angle`` about an axis through ``point`` (default: the origin)."""
     return transforms3d.axangles.axangle2aff(direction, angle, point=point)
 
 
@@ -94,7 +94,7 @@ def quaternion_from_euler(ai: float, aj: float, ak: float, axes: str = 'sxyz') -
 
 
 def quaternion_about_axis(angle: float, axis: Sequence[float]) -> Quaternion:
-    """Return the quaternion (x, y, z, w) that turns by ``angle`` about ``axis``."""
+    """Return the quaternion (x, y, z, w) of a rotation by ``angle`` about ``axis``."""
     return w_last(transforms3d.quaternions.axangle2quat(axis, angle))
 
 
@@ -120,7 +120,7 @@ def quaternion_conjugate(quaternion: ArrayLike) -> np.ndarray:
 
 
 def quaternion_inverse(quaternion: ArrayLike) -> np.ndarray:
-    """Return the inverse under multiplication, of a quaternion of any length but 0."""
+    """Return the multiplicative inverse of a quaternion of any length except 0."""
     q = np.asarray(quaternion, dtype=float)
     return quaternion_conjugate(q) / (q @ q)
 
@@ -138,8 +138,8 @@ def quaternion_slerp(
         quat0: start (x, y, z, w).
         quat1: end (x, y, z, w).
         fraction: 0 to 1.
-        spin: extra half turns on the way.
-        shortestpath: take the shorter of the two arcs.
+        spin: number of extra half turns.
+        shortestpath: use the shorter of the two arcs.
     """
     q0, q1 = unit_vector(quat0), unit_vector(quat1)
     if fraction == 0.0:
@@ -169,6 +169,6 @@ def unit_vector(data: ArrayLike, axis: int | None = None) -> np.ndarray:
 
 
 def is_same_transform(matrix0: ArrayLike, matrix1: ArrayLike) -> bool:
-    """Tell whether two (4, 4) matrices are equal up to their homogeneous scale."""
+    """Return whether two (4, 4) matrices are equal up to their homogeneous scale."""
     a, b = np.asarray(matrix0, dtype=float), np.asarray(matrix1, dtype=float)
     return bool(np.allclose(a / a[3, 3], b / b[3, 3]))
