@@ -37,7 +37,7 @@ def laptop_views() -> list[SimulatedFrame]:
     return [camera.state(i) for i in range(4)]
 
 
-def recorded_messages(views: Sequence[SimulatedFrame], topics: tuple[str, ...]) -> list[Entry]:
+def recorded_messages(views: Sequence[SimulatedFrame], topics: Sequence[str]) -> list[Entry]:
     """The messages of a camera; the first camera_info comes after the first image."""
     entries: list[Entry] = []
     for i, view in enumerate(views):
@@ -70,6 +70,11 @@ def write_bag(path: Path, storage: str, entries: Sequence[Entry]) -> Path:
                 connections[topic] = bag.add_connection(topic, kind, typestore=store)
             bag.write(connections[topic], recorded, serialize_message(message))
     return path
+
+
+def record(path: Path, storage: str, views: Sequence[SimulatedFrame], *topics: str) -> Path:
+    """Write the bag of a camera that sees the views; returns its folder."""
+    return write_bag(path, storage, recorded_messages(views, topics))
 
 
 def bag_file(bag: Path) -> Path:

@@ -11,21 +11,7 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2')
 pytest.importorskip('rosbags.rosbag2', reason='needs rosbags')
 
-from bags import (  # noqa: E402
-    CAMERA_FRAME,
-    DEPTH,
-    INFO,
-    INTRINSICS,
-    MASK,
-    PERIOD,
-    POINTS,
-    STORAGES,
-    TRUTH,
-    bag_file,
-    laptop_views,
-    recorded_messages,
-    write_bag,
-)
+import bags  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
 from kinediff3d_core.geometry.camera import backproject  # noqa: E402
@@ -39,30 +25,19 @@ from kinediff3d_ros.tools.bag_reader import (  # noqa: E402
 )
 
 
-@pytest.fixture(scope='module')
-def views() -> list[SimulatedFrame]:
-    return laptop_views()
-
-
-@pytest.fixture(scope='module', params=STORAGES)
-def bag(request, views, tmp_path_factory) -> Path:
-    return write_bag(tmp_path_factory.mktemp('bags') / request.param, request.param,
-                     recorded_messages(views, (DEPTH, INFO, MASK, TRUTH)))
-
-
 def test_frames_are_those_of_the_recording(bag: Path, views: list[SimulatedFrame]) -> None:
-    for path in (bag, bag_file(bag)):
+    for path in (bag, bags.bag_file(bag)):
         with open_bag(path) as content:
             topics = choose_topics(content, Topics())
-            assert topics == Topics(DEPTH, INFO, MASK, '', TRUTH)
+            assert topics == Topics(bags.DEPTH, bags.INFO, bags.MASK, '', bags.TRUTH)
             reader = FrameReader(topics)
             frames = list(reader.read(content))
-        assert [f.header.stamp.nanosec for f in frames] == [PERIOD * i for i in range(4)]
+        assert [f.header.stamp.nanosec for f in frames] == [bags.PERIOD * i for i in range(4)]
         for frame, view in zip(frames, views, strict=True):
             depth = np.round(view.depth * 1000).astype(np.float32) * np.float32(0.001)
             np.testing.assert_allclose(frame.cloud.points, backproject(
-                depth, INTRINSICS, view.mask & (depth > 0)), atol=1e-6)
-            assert frame.header.frame_id == CAMERA_FRAME and frame.seconds > 100 - 1e-6
+                depth, bags.INTRINSICS, view.mask & (depth > 0)), atol=1e-6)
+            assert frame.header.frame_id == bags.CAMERA_FRAME and frame.seconds > 100 - 1e-6
         assert [m.position[0] for m in reader.truth] == [float(v.positions[0]) for v in views]
 
 
@@ -75,27 +50,28 @@ def test_a_frame_without_the_object_has_the_reason(bag: Path) -> None:
 
 def test_images_before_the_first_camera_info_are_used(views: list, tmp_path: Path) -> None:
     """All pairs of image and mask are complete when the only camera_info comes, at the end."""
-    entries = recorded_messages(views, (DEPTH, MASK))
-    info = recorded_messages(views[:1], (INFO,))[0]
-    path = write_bag(tmp_path / 'late', 'mcap', [*entries, (INFO, 200_000_000_000, info[2])])
+    entries = bags.recorded_messages(views, (bags.DEPTH, bags.MASK))
+    info = bags.recorded_messages(views[:1], (bags.INFO,))[0]
+    entries.append((bags.INFO, 200_000_000_000, info[2]))
+    path = bags.write_bag(tmp_path / 'late', 'mcap', entries)
     with open_bag(path) as content:
         frames = list(FrameReader(choose_topics(content, Topics())).read(content))
-    assert [f.recorded - 100_000_000_000 for f in frames] == [PERIOD * i for i in range(4)]
+    assert [f.recorded - 100_000_000_000 for f in frames] == [bags.PERIOD * i for i in range(4)]
 
 
 def test_clouds_are_used_where_there_is_no_depth(views: list, tmp_path: Path) -> None:
-    path = write_bag(tmp_path / 'bag', 'mcap', recorded_messages(views, (POINTS,)))
+    path = bags.record(tmp_path / 'bag', 'mcap', views, bags.POINTS)
     with open_bag(path) as content:
         topics = choose_topics(content, Topics())
-        assert topics == Topics(points=POINTS)
+        assert topics == Topics(points=bags.POINTS)
         frames = list(FrameReader(topics).read(content))
     assert [len(f.cloud) for f in frames] == [
-        len(backproject(v.depth, INTRINSICS, v.mask)) for v in views]
+        len(backproject(v.depth, bags.INTRINSICS, v.mask)) for v in views]
 
 
 @pytest.mark.parametrize('damage', ['cut', 'noise'])
 def test_damaged_bags(bag: Path, tmp_path: Path, damage: str, refusal) -> None:
-    whole = bag_file(bag)
+    whole = bags.bag_file(bag)
     content = whole.read_bytes()
     spoilt = tmp_path / f'spoilt{whole.suffix}'
     spoilt.write_bytes(content[:len(content) // 3] if damage == 'cut' else
@@ -114,15 +90,16 @@ def test_files_that_are_no_bag(tmp_path: Path, refusal) -> None:
 
 
 def test_bags_without_the_needed_topics(views: list, tmp_path: Path, refusal) -> None:
-    foreign = write_bag(tmp_path / 'foreign', 'mcap', [('/chatter', 1, String(data='hello'))])
+    chatter = [('/chatter', 1, String(data='hello'))]
+    foreign = bags.write_bag(tmp_path / 'foreign', 'mcap', chatter)
     assert 'one depth image, it has none' in refusal(foreign)
-    blind = write_bag(tmp_path / 'blind', 'sqlite3', recorded_messages(views[:1], (DEPTH,)))
+    blind = bags.record(tmp_path / 'blind', 'sqlite3', views[:1], bags.DEPTH)
     assert 'one camera_info, it has none' in refusal(blind)
-    assert f'no topic /other; it has {DEPTH}' in refusal(blind, '--depth-topic', '/other')
-    assert 'not sensor_msgs/msg/PointCloud2' in refusal(blind, '--points-topic', DEPTH)
-    two = recorded_messages(views[:1], (DEPTH, INFO))
+    assert f'no topic /other; it has {bags.DEPTH}' in refusal(blind, '--depth-topic', '/other')
+    assert 'not sensor_msgs/msg/PointCloud2' in refusal(blind, '--points-topic', bags.DEPTH)
+    two = bags.recorded_messages(views[:1], (bags.DEPTH, bags.INFO))
     two.append(('/left/depth', 5, two[0][2]))
-    assert '--depth-topic' in refusal(write_bag(tmp_path / 'two', 'mcap', two))
+    assert '--depth-topic' in refusal(bags.write_bag(tmp_path / 'two', 'mcap', two))
     assert 'unknown category' in refusal(blind, '--category', 'chair')
 
 

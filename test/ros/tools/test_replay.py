@@ -11,17 +11,7 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2')
 pytest.importorskip('rosbags.rosbag2', reason='needs rosbags')
 
-from bags import (  # noqa: E402
-    DEPTH,
-    INFO,
-    MASK,
-    PERIOD,
-    STORAGES,
-    TRUTH,
-    laptop_views,
-    recorded_messages,
-    write_bag,
-)
+import bags  # noqa: E402
 from PIL import Image  # noqa: E402
 from rclpy.serialization import deserialize_message  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
@@ -31,30 +21,19 @@ from visualization_msgs.msg import MarkerArray  # noqa: E402
 from kinediff3d_core.cli import main  # noqa: E402
 from kinediff3d_core.objects.category import get_category  # noqa: E402
 from kinediff3d_core.objects.estimate import NoEstimate  # noqa: E402
-from kinediff3d_core.simulation.camera import SimulatedFrame  # noqa: E402
 from kinediff3d_ros.tools.bag_reader import open_bag  # noqa: E402
 from kinediff3d_ros.tools.replay import ReplayOptions, replay  # noqa: E402
 
 
-@pytest.fixture(scope='module')
-def views() -> list[SimulatedFrame]:
-    return laptop_views()
-
-
-@pytest.fixture(scope='module', params=STORAGES)
-def bag(request, views, tmp_path_factory) -> Path:
-    return write_bag(tmp_path_factory.mktemp('bags') / request.param, request.param,
-                     recorded_messages(views, (DEPTH, INFO, MASK, TRUTH)))
-
-
 def test_replay_from_the_command_line(bag: Path, views: list, tmp_path: Path, capsys) -> None:
     out = tmp_path / 'out'
-    storage = STORAGES[1 - STORAGES.index(bag.name)]
+    storage = bags.STORAGES[1 - bags.STORAGES.index(bag.name)]
     assert main.main(['replay', str(bag), '--category', 'laptop', '--out', str(out), '--limit',
                       '3', '--write-bag', storage]) == 0
     assert '3 frames: ' in capsys.readouterr().out
     lines = [json.loads(line) for line in (out / 'estimates.jsonl').read_text().splitlines()]
-    assert [x['stamp'] for x in lines] == [{'sec': 100, 'nanosec': PERIOD * i} for i in range(3)]
+    assert [x['stamp'] for x in lines] == [
+        {'sec': 100, 'nanosec': bags.PERIOD * i} for i in range(3)]
     assert lines[0]['kind'] == 'full' and 'tracked' in [x['kind'] for x in lines]
     for line, view in zip(lines, views, strict=False):
         error = line['estimate']['joints'][0]['position'] - view.positions[0]
@@ -73,9 +52,9 @@ def check_estimate_bag(bag: Path) -> None:
     assert {topic: len(found) for topic, found in messages.items()} == dict.fromkeys(types, 3)
     first, second, _ = messages['/tf']
     assert [t.child_frame_id for t in first.transforms] == ['laptop/base', 'laptop/lid']
-    assert second.transforms[0].header.stamp.nanosec == PERIOD
+    assert second.transforms[0].header.stamp.nanosec == bags.PERIOD
     assert {recorded for _, recorded, _ in entries} == {
-        100_000_000_000 + PERIOD * i for i in range(3)}
+        100_000_000_000 + bags.PERIOD * i for i in range(3)}
 
 
 class BlindPipeline:
@@ -90,11 +69,11 @@ class BlindPipeline:
 @pytest.mark.parametrize(('every', 'limit', 'used'), [(2, 0, [0, 2]), (1, 3, [0, 1, 2]),
                                                       (3, 2, [0, 3])])
 def test_every_and_limit_select_frames(views, tmp_path, every, limit, used) -> None:
-    bag = write_bag(tmp_path / 'bag', 'mcap', recorded_messages(views, (DEPTH, INFO, MASK)))
+    bag = bags.record(tmp_path / 'bag', 'mcap', views, bags.DEPTH, bags.INFO, bags.MASK)
     seen = []
     results = replay(BlindPipeline(), ReplayOptions(bag, tmp_path, every=every, limit=limit),
                      seen.append)
-    assert [r.frame.header.stamp.nanosec // PERIOD for r in results] == used
+    assert [r.frame.header.stamp.nanosec // bags.PERIOD for r in results] == used
     assert [(r.kind, r.reason) for r in results] == [('none', 'nothing to see')] * len(used)
     assert len(seen) == len(used) and all(r.frame.cloud is None for r in results)
     assert len((tmp_path / 'estimates.jsonl').read_text().splitlines()) == len(used)
