@@ -1,4 +1,4 @@
-"""CameraInfo messages and intrinsics."""
+"""CameraInfo messages: to intrinsics, and from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PointCloud2 messages and arrays."""
+"""PointCloud2 messages: to points (N, 3), and from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Diagnostic statuses."""
+"""DiagnosticStatus messages."""
 
 from __future__ import annotations
 
@@ -6,13 +6,29 @@ from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-# --- diagnostics --------------------------------------------------------------------------------
+LEVELS = {
+    'inactive': DiagnosticStatus.OK,
+    'waiting': DiagnosticStatus.WARN,
+    'estimate': DiagnosticStatus.OK,
+    'no_estimate': DiagnosticStatus.WARN,
+    'bad_input': DiagnosticStatus.ERROR,
+    'error': DiagnosticStatus.ERROR,
+    'stale': DiagnosticStatus.STALE,
+    'lost': DiagnosticStatus.STALE,
+}
+"""Level of each state of a node or an object."""
 
-def diagnostic_status(name: str, hardware_id: str, level: bytes, message: str,
+
+def diagnostic_status(name: str, hardware_id: str, state: str, message: str,
                       values: Mapping[str, object]) -> DiagnosticStatus:
-    """One status; numbers are written with six digits at most."""
+    """Status with the level of a state; floats are written with at most six digits.
+
+    Raises:
+        KeyError: no such state.
+    """
     def text(value: object) -> str:
         return f'{value:.6g}' if isinstance(value, float) else str(value)
 
-    return DiagnosticStatus(name=name, hardware_id=hardware_id, level=level, message=message,
-                            values=[KeyValue(key=k, value=text(v)) for k, v in values.items()])
+    return DiagnosticStatus(
+        name=name, hardware_id=hardware_id, level=LEVELS[state], message=message,
+        values=[KeyValue(key=k, value=text(v)) for k, v in values.items()])

@@ -1,4 +1,4 @@
-"""Image messages and arrays."""
+"""Image messages: to depth, masks and instance ids, and from pixels."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ MASK_ENCODINGS = ('mono8', 'mono16', '8UC1', '16UC1')
 _BYTES = {'16UC1': 2, 'mono16': 2, '32FC1': 4, 'mono8': 1, '8UC1': 1}
 _BRIDGE = CvBridge()
 
-
-# --- in -----------------------------------------------------------------------------------------
 
 def depth_from_image(image: Image) -> np.ndarray:
     """Depth (H, W) float32 in metres, zero where there is none, of a 16UC1 or 32FC1 image.
@@ -59,7 +57,7 @@ def instances_from_image(image: Image) -> np.ndarray:
 
 
 def _pixels(image: Image, what: str) -> np.ndarray:
-    """Pixels (H, W) in native byte order after checks that upstream's bridge leaves out."""
+    """Pixels (H, W) in native byte order, after checks that cv_bridge does not make."""
     least = image.width * _BYTES[image.encoding]
     if image.width == 0 or image.height == 0:
         raise ValueError(f'{what} is empty: {image.width} x {image.height} pixels')

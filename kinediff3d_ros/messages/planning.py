@@ -1,4 +1,4 @@
-"""What planners need beside TF and joint states: covariances, axes, contacts, commanded states."""
+"""Messages for planners: part poses with covariance, axes, contact frames, commanded states."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker
 
+from kinediff3d_core.geometry.basis import basis_with_x_axis
 from kinediff3d_core.inference.uncertainty import part_covariances
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
@@ -21,11 +22,15 @@ from kinediff3d_ros.messages.poses import (
 )
 
 GHOST_COLOUR = (0.9, 0.9, 0.95, 0.35)
+"""Red, green, blue, alpha of the object at a commanded state."""
+
+LIMIT_TOLERANCE = 1e-6
+"""How far a commanded position may be beyond a joint limit, rad or m: rounding. Chosen."""
 
 
 def part_poses(estimate: ArticulatedEstimate,
                header: Header) -> dict[str, PoseWithCovarianceStamped]:
-    """Pose and covariance of every part that is there, by its name, in the header's frame."""
+    """Pose and covariance of every present part, by its name, in the header's frame."""
     covariances = part_covariances(estimate)
     messages = {}
     for part in present_parts(estimate):
@@ -36,20 +41,20 @@ def part_poses(estimate: ArticulatedEstimate,
     return messages
 
 
-def joint_deviations(estimate: ArticulatedEstimate, header: Header) -> JointState:
-    """Standard deviations (rad or m) in the place of the positions."""
+def joint_standard_deviations(estimate: ArticulatedEstimate, header: Header) -> JointState:
+    """JointState with standard deviations (rad or m) in place of the positions."""
     joints = present_joints(estimate)
     return JointState(header=header, name=[j.name for j in joints],
                       position=[float(j.std) for j in joints])
 
 
 def joint_axes(estimate: ArticulatedEstimate, header: Header) -> dict[str, PoseStamped]:
-    """A frame on every joint's axis, by joint: origin at the pivot, x along the axis."""
+    """Frame on every present joint's axis, by its name: origin at the pivot, x along the axis."""
     parents = {p.name: np.asarray(p.T_camera_part) for p in estimate.parts}
     messages = {}
     for joint in present_joints(estimate):
         T = np.eye(4)
-        T[:3, :3] = _frame_along(np.asarray(joint.axis, np.float64))
+        T[:3, :3] = basis_with_x_axis(np.asarray(joint.axis, np.float64))
         T[:3, 3] = joint.origin
         messages[joint.name] = PoseStamped(
             header=header, pose=pose_from_matrix(parents[joint.parent] @ T))
@@ -58,10 +63,10 @@ def joint_axes(estimate: ArticulatedEstimate, header: Header) -> dict[str, PoseS
 
 def interactions(estimate: ArticulatedEstimate, contacts: Mapping[str, np.ndarray],
                  header: Header) -> dict[str, PoseStamped]:
-    """Contact frames by part (``kinediff3d_core.objects.contact``), in the header's frame.
+    """Contact frame of every present part that has one, by its name, in the header's frame.
 
     Args:
-        contacts: T_part_contact (4, 4) by part.
+        contacts: T_part_contact (4, 4) by part (``kinediff3d_core.objects.contact``).
     """
     return {p.name: PoseStamped(header=header, pose=pose_from_matrix(
         p.T_camera_part @ contacts[p.name]))
@@ -69,10 +74,10 @@ def interactions(estimate: ArticulatedEstimate, contacts: Mapping[str, np.ndarra
 
 
 def commanded_positions(estimate: ArticulatedEstimate, command: JointState) -> np.ndarray:
-    """Positions of all joints (K-1,) with those that the command names in place of the present.
+    """Positions (J,) of all joints: the commanded ones, and the estimate's for the others.
 
     Raises:
-        ValueError: no such joint, not one finite position a name, or beyond a joint's limits.
+        ValueError: no such joint, not one finite position per name, or beyond a joint's limits.
     """
     joints = {j.name: i for i, j in enumerate(estimate.joints)}
     if len(command.name) != len(command.position):
@@ -84,7 +89,8 @@ def commanded_positions(estimate: ArticulatedEstimate, command: JointState) -> n
             raise ValueError(f'joint_command names {name!r}; the {estimate.category} has '
                              f'{", ".join(joints)}')
         joint = estimate.joints[joints[name]]
-        if not joint.lower - 1e-6 <= position <= joint.upper + 1e-6:
+        lower, upper = joint.lower - LIMIT_TOLERANCE, joint.upper + LIMIT_TOLERANCE
+        if not lower <= position <= upper:
             raise ValueError(f'joint_command wants {name} at {position:g}; its limits are '
                              f'{joint.lower:g} and {joint.upper:g}')
         q[joints[name]] = position
@@ -93,10 +99,11 @@ def commanded_positions(estimate: ArticulatedEstimate, command: JointState) -> n
 
 def ghost(estimate: ArticulatedEstimate, positions: np.ndarray, meshes: list[Marker],
           object_name: str) -> list[Marker]:
-    """The part meshes at other joint positions (K-1,), in the base's frame.
+    """Markers of the part meshes at other joint positions (J,), in the base's frame.
 
     Args:
-        meshes: the TRIANGLE_LISTs of ``conversions.markers``, of the same estimate.
+        meshes: the TRIANGLE_LISTs of :func:`kinediff3d_ros.messages.markers.markers`, of the same
+            estimate.
     """
     names = get_category(estimate.category).parts
     poses = estimate.part_poses_at(positions)
@@ -111,12 +118,3 @@ def ghost(estimate: ArticulatedEstimate, positions: np.ndarray, meshes: list[Mar
                                  a=GHOST_COLOUR[3])
         markers.append(marker)
     return markers
-
-
-def _frame_along(axis: np.ndarray) -> np.ndarray:
-    """Rotation (3, 3) whose x is the axis."""
-    x = axis / np.linalg.norm(axis)
-    helper = np.eye(3)[np.abs(x).argmin()]
-    y = np.cross(x, helper)
-    y /= np.linalg.norm(y)
-    return np.stack([x, y, np.cross(x, y)], axis=1)

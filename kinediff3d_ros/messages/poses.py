@@ -11,18 +11,16 @@ from tf_transformations import quaternion_from_matrix, quaternion_matrix
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, PartEstimate
 
 PRESENT = 0.5
-"""Joints that are less probable than this are not there."""
+"""Least probability of a joint that counts as present: more likely present than not."""
 
-
-# --- out ----------------------------------------------------------------------------------------
 
 def present_joints(estimate: ArticulatedEstimate) -> tuple[JointEstimate, ...]:
-    """Joints that the object has."""
+    """Joints that the object has, by their probability."""
     return tuple(j for j in estimate.joints if j.probability >= PRESENT)
 
 
 def present_parts(estimate: ArticulatedEstimate) -> tuple[PartEstimate, ...]:
-    """The base and the parts at the end of joints that the object has."""
+    """The base, and the child parts of the present joints."""
     children = {j.child for j in present_joints(estimate)}
     return tuple(p for i, p in enumerate(estimate.parts) if i == 0 or p.name in children)
 
@@ -71,16 +69,20 @@ def matrix_from_transform(message: TransformStamped) -> np.ndarray:
 
 def transforms(estimate: ArticulatedEstimate, header: Header, object_name: str,
                base_only: bool = False) -> list[TransformStamped]:
-    """One frame per part, ``<object>/<part>``, each a child of the camera's frame."""
+    """TF of every present part, ``<object>/<part>``, each a child of the header's frame.
+
+    Args:
+        base_only: only the base's.
+    """
     parts = estimate.parts[:1] if base_only else present_parts(estimate)
     return [transform_from_matrix(p.T_camera_part, header, part_frame(object_name, p.name))
             for p in parts]
 
 
 def joint_state(estimate: ArticulatedEstimate, header: Header) -> JointState:
-    """Names and positions (rad or m) as in the URDF of ``robot_description``.
+    """Names and positions (rad or m) of the present joints, as in ``robot_description``.
 
-    Velocities (rad/s or m/s) are there while the object is tracked, else the array is empty.
+    Velocities (rad/s or m/s) are set while the object is tracked; otherwise the array is empty.
     """
     joints = present_joints(estimate)
     return JointState(header=header, name=[j.name for j in joints],

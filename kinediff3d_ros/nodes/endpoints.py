@@ -1,4 +1,4 @@
-"""Publishers and subscriptions whose quality of service parameters may override; late answers."""
+"""Publishers and subscriptions with QoS parameters, and services that answer later."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rclpy.subscription import Subscription
 
 
 def publisher(node: Node, kind: type, topic: str, qos: QoSProfile | int = 10) -> Publisher:
-    """A publisher; history, depth and reliability of ``qos`` are only their defaults.
+    """Create a publisher; history, depth and reliability of ``qos`` are only their defaults.
 
     Parameters ``qos_overrides.<resolved topic>.publisher.<policy>`` override them.
 
@@ -29,19 +29,19 @@ def publisher(node: Node, kind: type, topic: str, qos: QoSProfile | int = 10) ->
 
 def subscription(node: Node, kind: type, topic: str, callback: Callable[[Any], None],
                  qos: QoSProfile | int = 10) -> Subscription:
-    """As :func:`publisher`, with ``subscription`` in the place of ``publisher``."""
+    """Create a subscription; as :func:`publisher`, with ``subscription`` for ``publisher``."""
     return _overridable(node.create_subscription, qos, kind, topic, callback)
 
 
 def late_service(node: Node, kind: type, name: str,
                  callback: Callable[[Any, Callable[[], None]], None]) -> Service:
-    """A service whose answers need not be known when its callback returns.
+    """Create a service whose response may be sent after its callback has returned.
 
-    Coroutines as callbacks would do, but not in every executor of Jazzy.
+    Not every executor of Jazzy runs coroutines as callbacks of services.
 
     Args:
-        callback: takes an empty response and what sends it once it is filled; that may be called
-            later, from any thread, and does nothing if the service is gone by then.
+        callback: takes an empty response and a function that sends it. That function may be called
+            later, from any thread; it does nothing if the service is destroyed by then.
     """
     service = node.create_service(kind, name, lambda request, response: response)
     send = service.send_response
@@ -53,15 +53,15 @@ def late_service(node: Node, kind: type, name: str,
 
         callback(response, now)
 
-    # What executors call with what the callback has returned.
+    # Executors call this with what the callback has returned.
     service.send_response = later
     return service
 
 
-def _overridable(create: Callable, qos: QoSProfile | int, *what: object) -> Any:
+def _overridable(create: Callable, qos: QoSProfile | int, *arguments: object) -> Any:
     try:
-        # rclpy writes the overrides into the profile, which others may use too.
-        return create(*what, copy.copy(qos),
+        # rclpy writes the overrides into the profile, which may be shared.
+        return create(*arguments, copy.copy(qos),
                       qos_overriding_options=QoSOverridingOptions.with_default_policies())
     except (RuntimeError, InvalidParameterTypeException) as error:
         raise ValueError(str(error)) from error

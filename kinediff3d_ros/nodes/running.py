@@ -17,7 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 
 
 class ClosingNode(Protocol):
-    """A node with something to end before it is destroyed."""
+    """A node with threads to end before it is destroyed."""
 
     def close(self) -> None: ...
 
@@ -25,11 +25,11 @@ class ClosingNode(Protocol):
 
 
 def make_executor(context: Context | None = None) -> Executor:
-    """Executor of a node with many topics.
+    """Return an executor for a node with many topics: driven by events where rclpy has that.
 
-    rclpy's own looks through all of them, in Python, for every message: at thirty images a second
-    a fifth of a core, and what else runs in the process waits for the interpreter meanwhile. The
-    one that is driven by events is in rclpy since Jazzy's 7.1.4.
+    rclpy's SingleThreadedExecutor checks all topics in Python for every message. At thirty images
+    per second that takes a fifth of a core, and other threads of the process wait for the
+    interpreter meanwhile. The EventsExecutor exists since rclpy 7.1.4 (Jazzy).
     """
     try:
         from rclpy.experimental import EventsExecutor
@@ -39,31 +39,31 @@ def make_executor(context: Context | None = None) -> Executor:
 
 
 class StopRequest:
-    """SIGINT and SIGTERM: break off what is being set up, let end what is already running.
+    """SIGINT and SIGTERM: interrupt a node's construction, or end its spinning.
 
-    rclpy's own handlers shut the context down under a callback that is about to publish; here it
-    stays valid until the node has taken back what it showed.
+    rclpy's own handlers shut the context down while a callback may still publish. Here it stays
+    valid until the node has withdrawn what it has published.
     """
 
     def __init__(self) -> None:
-        self.made = False
+        self.constructed = False
         self.running = True
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.running = False
-        if not self.made:
+        if not self.constructed:
             raise KeyboardInterrupt
 
 
-def spin(executor: Executor, going: Callable[[], bool]) -> None:
-    """Spin while ``going()``; a request that rcl refuses does not end the node.
+def spin(executor: Executor, running: Callable[[], bool]) -> None:
+    """Spin while ``running()``; log errors of rcl, which do not end the node.
 
-    A lifecycle transition that does not fit the present state is such a request: rclpy lets rcl's
-    error through to whoever spins.
+    One is a lifecycle transition that does not fit the present state: rclpy raises rcl's error
+    from ``spin_once``.
     """
-    while going():
+    while running():
         try:
             executor.spin_once(timeout_sec=0.25)
         except RCLError as error:
@@ -71,7 +71,7 @@ def spin(executor: Executor, going: Callable[[], bool]) -> None:
 
 
 def run_node(make: Callable[[], Any], args: list[str] | None) -> int:
-    """Run the node that ``make`` makes, a ``ClosingNode``, until a signal arrives.
+    """Run the node that ``make`` returns, a ``ClosingNode``, until a signal arrives.
 
     Returns:
         exit status: 0 after a signal, 2 with one line if the configuration cannot be used.
@@ -80,7 +80,7 @@ def run_node(make: Callable[[], Any], args: list[str] | None) -> int:
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node: ClosingNode = make()
-        stop.made = True
+        stop.constructed = True
     except KeyboardInterrupt:
         rclpy.try_shutdown()
         return 0

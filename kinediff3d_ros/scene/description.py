@@ -1,4 +1,4 @@
-"""``robot_description``: the URDF of what was seen, with mesh files that stay put while in use."""
+"""The files of ``robot_description``: a URDF and meshes, each version in a folder of its own."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from kinediff3d_core.io.urdf_folder import write_obj
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh
 from kinediff3d_core.objects.urdf import urdf_string
 
-KEPT = 3
-"""Versions of the files that are kept: readers may still be loading the one before."""
+KEPT_VERSIONS = 3
+"""Versions of the files that are kept: readers may still load an older one. Chosen."""
 
 
 def default_directory() -> Path:
-    """``$ROS_HOME/kinediff3d``, as ROS itself places its files."""
+    """Return ``$ROS_HOME/kinediff3d``; ROS itself uses ``$ROS_HOME``, by default ``~/.ros``."""
     return Path(os.environ.get('ROS_HOME') or Path.home() / '.ros') / 'kinediff3d'
 
 
 class DescriptionFiles:
     """Writes each version of an object's URDF and meshes into a folder of its own.
 
-    Viewers cache meshes by URI, so a new shape needs a new name. A version appears whole: it is
-    written beside its place and renamed.
+    Viewers cache meshes by URI, so a new shape needs a new name. A version is written to a
+    temporary folder and renamed, so that it is always complete.
 
     Args:
         directory: holds ``<object>/<version>/object.urdf`` and ``meshes/``.
@@ -40,7 +40,7 @@ class DescriptionFiles:
         self._root.mkdir(parents=True, exist_ok=True)
 
     def write(self, estimate: ArticulatedEstimate, version: str) -> str:
-        """Write a version and drop the oldest ones.
+        """Write a version and delete the oldest ones.
 
         Returns:
             the URDF; its meshes are ``file://`` URIs.
@@ -59,25 +59,25 @@ class DescriptionFiles:
             shutil.rmtree(scratch, ignore_errors=True)
         versions = sorted((p for p in self._root.iterdir() if not p.name.startswith('.')),
                           key=lambda p: p.stat().st_mtime)
-        for old in versions[:-KEPT]:
+        for old in versions[:-KEPT_VERSIONS]:
             shutil.rmtree(old, ignore_errors=True)
         return urdf_string(estimate, lambda part: (folder / 'meshes' / f'{part}.obj').as_uri())
 
     def _write_meshes(self, estimate: ArticulatedEstimate, folder: Path) -> None:
-        """``<part>.obj`` of each mesh; those that the last version has are linked."""
+        """Write ``<part>.obj`` of each mesh; a mesh of the last version is linked instead."""
         folder.mkdir()
         for part in estimate.parts:
             if part.mesh is None:
                 continue
             file, last = folder / f'{part.name}.obj', self._written.get(part.name)
-            if last is None or last[0] is not part.mesh or not _linked(last[1], file):
+            if last is None or last[0] is not part.mesh or not _link(last[1], file):
                 write_obj(part.mesh, file)
 
 
-def _linked(there: Path, here: Path) -> bool:
-    """Link a file; False if it is gone, or on a file system without links."""
+def _link(source: Path, target: Path) -> bool:
+    """Link a file; return False if it is gone, or the file system has no links."""
     try:
-        os.link(there, here)
+        os.link(source, target)
     except OSError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""Keep a node that runs for hours as small as in its first minute (glibc)."""
+"""Settings of the C heap (glibc) that keep the memory of a long-running node constant."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import ctypes
 
 M_MMAP_THRESHOLD = -3
 M_ARENA_MAX = -8
-"""Of glibc's mallopt."""
+"""Parameter numbers of glibc's mallopt (malloc.h)."""
 
 LARGE = 4 << 20
-"""Bytes from which on a block is given back to the system when it is freed."""
+"""Blocks of this size or more, bytes, are returned to the system when they are freed. A lower
+threshold makes tracking slower, which works with blocks of about 1 MiB. Chosen."""
 
 _libc = ctypes.CDLL(None)
 
 
 def settle_heap() -> None:
-    """One heap for all threads, and none of a full estimate's large blocks in it.
+    """Use one heap for all threads, and keep large blocks out of it. Call it before threads start.
 
-    With one heap a thread, which is the default, what tracking and full estimates free in turn is
-    kept twice. Large blocks would leave holes that small ones fill, so that the heap grows for a
-    long time, because glibc raises its threshold with each large block that is freed, unless it is
-    set. A lower one costs speed: tracking works with blocks of about 1 MiB. Call it before threads
-    start.
+    By default glibc has one heap per thread: memory that tracking frees is then not available to
+    full estimates, and the other way round. It also raises its threshold for large blocks with
+    each one that is freed, unless the threshold is set. Large blocks on the heap leave holes that
+    small blocks fill, so the heap grows for a long time.
     """
     if hasattr(_libc, 'mallopt'):
         _libc.mallopt(M_ARENA_MAX, 1)
@@ -29,7 +29,9 @@ def settle_heap() -> None:
 
 
 def trim_heap() -> None:
-    """Give free pages back to the system, also those between blocks that are in use: after work
-    that has needed much. Takes some milliseconds."""
+    """Return free pages to the system, also those between blocks in use.
+
+    For the end of work that has needed much memory. Takes some milliseconds.
+    """
     if hasattr(_libc, 'malloc_trim'):
         _libc.malloc_trim(0)

@@ -1,16 +1,17 @@
-"""Which frames may be worked on, by their stamps."""
+"""Decides by its stamp whether a frame is used."""
 
 from __future__ import annotations
 
 CLOCK_RESET = 1_000_000_000
-"""A stamp that is this much older than the last one (ns) means that time started anew."""
+"""A stamp that is older than the last one by this or more (ns) is a clock reset, not a frame out
+of order. Chosen."""
 
 
 class StampGate:
-    """Lets each frame through once, in order, and none that the clock contradicts.
+    """Accepts each frame once, in order, and only with a stamp that fits the node's clock.
 
     Attributes:
-        resets: how often time started anew (a bag that loops, a simulation that restarts).
+        resets: number of clock resets (a bag that loops, a simulation that restarts).
     """
 
     def __init__(self) -> None:
@@ -18,12 +19,12 @@ class StampGate:
         self.resets = 0
 
     def refusal(self, stamp: int, now: int, max_age: float, max_future: float) -> str | None:
-        """Why a frame is not to be used, as the name of its counter; None if it is.
+        """Return why a frame is refused, as the name of its counter; None accepts it.
 
         Args:
             stamp, now: ns; ``now`` is 0 while a simulated clock has not started.
-            max_age: s; 0 takes any age.
-            max_future: s that a stamp may be ahead of ``now``.
+            max_age: s; 0 accepts any age.
+            max_future: how far a stamp may be ahead of ``now``, s.
         """
         if now > 0:
             ahead = 1e-9 * (stamp - now)

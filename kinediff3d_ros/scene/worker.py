@@ -1,4 +1,4 @@
-"""A worker thread that always takes the newest items and never dies."""
+"""A worker thread that processes the newest item of each key and survives exceptions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Item = TypeVar('Item')
 class NewestItemWorker(Generic[Item]):
     """Runs ``work(item)`` on its own thread, on the newest item of each key only.
 
-    The mailbox has one slot a key: an item that is still waiting when the next of its key arrives
-    is dropped; the newer one takes its turn. An exception in ``work`` goes to
-    ``on_error`` and the thread lives on.
+    There is one slot per key. A newer item replaces one that still waits in its slot and takes its
+    place in the order. An exception in ``work`` goes to ``on_error``; the thread continues.
 
     Attributes:
-        busy: whether an item is in work. min_period: s from the start of one to that of the next.
+        busy: whether an item is in work.
+        min_period: least time from the start of one item to the start of the next, s.
     """
 
     def __init__(self, work: Callable[[Item], None],
@@ -32,12 +32,8 @@ class NewestItemWorker(Generic[Item]):
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    @property
-    def stopping(self) -> bool:
-        return self._stopping
-
-    def offer(self, item: Item, key: Hashable = None) -> Item | None:
-        """Put the item into the slot of its key; the one that waited there, if any, comes back."""
+    def submit(self, item: Item, key: Hashable = None) -> Item | None:
+        """Put the item into the slot of its key; return the item that it replaces, if any."""
         with self._changed:
             replaced = self._slots.get(key)
             self._slots[key] = item
@@ -45,14 +41,14 @@ class NewestItemWorker(Generic[Item]):
         return replaced
 
     def close(self) -> None:
-        """Take nothing more; the item in work, if any, is the last."""
+        """Discard what waits; the item in work, if any, is the last."""
         with self._changed:
             self._stopping = True
             self._slots.clear()
             self._changed.notify()
 
     def join(self, timeout: float) -> bool:
-        """Wait up to ``timeout`` s after ``close``; whether the thread has ended."""
+        """Wait up to ``timeout`` s after ``close``; return whether the thread has ended."""
         self._thread.join(timeout)
         return not self._thread.is_alive()
 

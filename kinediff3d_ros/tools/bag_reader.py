@@ -16,10 +16,12 @@ from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
 
 from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation.cloud import ObjectCloud
-from kinediff3d_ros.nodes.inputs import nanoseconds
-from kinediff3d_ros.nodes.parameters import PerceptionParameters
-from kinediff3d_ros.scene.frames import CloudFrame, DepthFrame, observe
+from kinediff3d_ros.messages.headers import nanoseconds_from_time
+from kinediff3d_ros.nodes.frames import cloud_frame, depth_frame, header_message
+from kinediff3d_ros.scene.frames import Frame
+from kinediff3d_ros.scene.object_clouds import find_object_clouds
 from kinediff3d_ros.scene.pairing import StampPairing
+from kinediff3d_ros.scene.parameters import PerceptionParameters
 from kinediff3d_ros.tools.replay_frames import ReplayFrame
 
 DEFAULTS = PerceptionParameters()
@@ -173,7 +175,7 @@ class FrameReader:
         self._topics, self._parameters = topics, parameters
         self._info: CameraInfo | None = None
         self._early: list[tuple[int, Image]] = []
-        self._pairing: StampPairing[tuple[int, Image], Image] = StampPairing(
+        self._pairing: StampPairing[tuple[int, Image, CameraInfo], Image] = StampPairing(
             int(parameters.sync_slop * 1e9))
         self.truth: list[JointState] = []
 
@@ -188,18 +190,18 @@ class FrameReader:
         for connection, recorded, raw in reader.messages(connections=connections):
             message = _decode(raw, types[connection.topic], connection.topic)
             for frame_recorded, frame in self._add(connection.topic, recorded, message):
-                yield self._observe(frame_recorded, frame)
+                yield self._find_object(frame_recorded, frame)
 
     def _add(self, topic: str, recorded: int, message: Any,
-             ) -> Iterator[tuple[int, DepthFrame | CloudFrame]]:
+             ) -> Iterator[tuple[int, Frame]]:
         """The frames that a message completes, with the time of their recording, ns."""
         if topic == self._topics.truth:
             self.truth.append(message)
         elif topic == self._topics.points:
-            yield recorded, CloudFrame(message)
+            yield recorded, cloud_frame(message)
         elif topic == self._topics.mask:
             yield from self._complete(
-                self._pairing.add_second(nanoseconds(message.header.stamp), message))
+                self._pairing.add_second(nanoseconds_from_time(message.header.stamp), message))
         elif topic == self._topics.camera_info:
             self._info = message
             images, self._early = self._early, []
@@ -210,29 +212,30 @@ class FrameReader:
         else:
             yield from self._add_image(recorded, message)
 
-    def _add_image(self, recorded: int, image: Image) -> Iterator[tuple[int, DepthFrame]]:
+    def _add_image(self, recorded: int, image: Image) -> Iterator[tuple[int, Frame]]:
         if self._topics.mask:
             yield from self._complete(self._pairing.add_first(
-                nanoseconds(image.header.stamp), (recorded, image)))
+                nanoseconds_from_time(image.header.stamp), (recorded, image, self._info)))
         else:
-            yield recorded, DepthFrame(image, self._info)
+            yield recorded, depth_frame(image, self._info)
 
-    def _complete(self, pair: tuple[tuple[int, Image], Image] | None,
-                  ) -> Iterator[tuple[int, DepthFrame]]:
+    def _complete(self, pair: tuple[tuple[int, Image, CameraInfo], Image] | None,
+                  ) -> Iterator[tuple[int, Frame]]:
         if pair is not None:
-            (recorded, image), mask = pair
-            yield recorded, DepthFrame(image, self._info, mask)
+            (recorded, image, info), mask = pair
+            yield recorded, depth_frame(image, info, mask)
 
-    def _observe(self, recorded: int, frame: DepthFrame | CloudFrame) -> ReplayFrame:
+    def _find_object(self, recorded: int, frame: Frame) -> ReplayFrame:
         """The points that the perception node would use."""
         found: ObjectCloud | Exception
         try:
-            found = observe(frame, self._parameters).clouds[0]
+            found = find_object_clouds(frame, self._parameters).clouds[0]
         except ValueError as reason:
             found = reason
+        header = header_message(frame.header)
         if isinstance(found, ObjectCloud):
-            return ReplayFrame(frame.header, recorded, found)
-        return ReplayFrame(frame.header, recorded, None, str(found))
+            return ReplayFrame(header, recorded, found)
+        return ReplayFrame(header, recorded, None, str(found))
 
 
 def _decode(raw: Any, kind: type, topic: str) -> Any:

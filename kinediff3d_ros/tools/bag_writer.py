@@ -58,7 +58,7 @@ class EstimateBag:
             self._write('/joint_states', recorded, poses.joint_state(result.estimate, header))
             array = markers.markers(result.estimate, header.stamp, self._object_name,
                                     DEFAULTS.marker_triangles)
-        self._shown = markers.delete_what_is_gone(array, self._shown, header.stamp)
+        self._shown = markers.delete_missing_markers(array, self._shown, header.stamp)
         if array.markers:
             self._write('/markers', recorded, array)
 

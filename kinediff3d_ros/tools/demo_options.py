@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.objects.category import Category
-from kinediff3d_ros.nodes.parameters import CameraSimParameters
+from kinediff3d_ros.scene.parameters import CameraSimParameters
 
 SCENE = CameraSimParameters(instance=1, table=True, rate=5.0)
 """Parameters of the demo's simulated camera."""

@@ -1,748 +1,486 @@
-"""The perception node in this process, over real DDS, with models that answer at once.
-
-What is estimated is told by the depth image: the lid's angle in radians is the depth in metres.
-"""
+"""What a scene decides about each frame: track, estimate anew, withdraw; without ROS."""
 
 from __future__ import annotations
 
-import re
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
-from estimates import laptop_estimate
-
-pytest.importorskip('rclpy', reason='needs ROS 2')
-
-import rclpy  # noqa: E402
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
-from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped  # noqa: E402
-from lifecycle_msgs.msg import Transition  # noqa: E402
-from lifecycle_msgs.srv import ChangeState  # noqa: E402
-from rclpy.executors import Executor, SingleThreadedExecutor  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from rclpy.parameter import Parameter  # noqa: E402
-from rosgraph_msgs.msg import Clock  # noqa: E402
-from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
-from std_msgs.msg import Header, String  # noqa: E402
-from std_srvs.srv import Trigger  # noqa: E402
-from tf2_msgs.msg import TFMessage  # noqa: E402
-from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
-
-from kinediff3d_core.geometry.camera import Intrinsics
-from kinediff3d_core.inference.presets import PRESETS
-from kinediff3d_core.networks.checkpoints import trained_categories
-from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
-from kinediff3d_core.tracking.tracker import TrackingLost
-from kinediff3d_ros.messages import camera_info, images, planning, poses
-from kinediff3d_ros.nodes import endpoints, outputs, perception
-from kinediff3d_ros.nodes.parameters import object_categories
-from kinediff3d_ros.nodes.running import make_executor, spin
-from kinediff3d_ros.scene import models, scene
-from kinediff3d_ros.scene.stamps import StampGate
-from kinediff3d_ros.tools.processes import private_graph
-from kinediff3d_ros.tools.recorder import Recorder, stamp_key
-
-pytestmark = pytest.mark.ros
-
-LIMIT = 30.0
-CAMERA = Intrinsics(60.0, 60.0, 31.5, 23.5, 64, 48)
-
-
-def as_stapler(laptop: ArticulatedEstimate) -> ArticulatedEstimate:
-    base, lid = laptop.parts
-    return replace(laptop, category='stapler', parts=(base, replace(lid, name='arm')),
-                   joints=(replace(laptop.joints[0], name='arm_joint', child='arm'),),
-                   categories={'laptop': 0.2, 'stapler': 0.8})
-
-
-class InstantTracker:
-    """Follows up to half a radian a frame."""
-
-    reinitialization_interval = 3.0
-    moved_ends = 0
-
-    def __init__(self, answer, seconds: float, delay: float) -> None:
-        self.estimate, self.seconds, self.delay = answer, seconds, delay
-        self.uncertain, self.score = False, 0.0
-        self.mark_view()
-
-    def track(self, cloud, seconds, T_fixed_camera=None):
-        time.sleep(self.delay)
-        position, before = float(cloud.points[:, 2].mean()), self.estimate.joints[0].position
-        if abs(position - before) > 0.5:
-            raise TrackingLost('jumped')
-        self.seconds = seconds
-        new = laptop_estimate(position)
-        if self.estimate.category == 'stapler':
-            new = as_stapler(new)
-        parts = tuple(replace(part, mesh=of_before.mesh) for part, of_before in zip(
-            new.parts, self.estimate.parts, strict=True))
-        self.estimate = replace(new, joints=(replace(new.joints[0], velocity=0.25),), parts=parts,
-                                categories=self.estimate.categories)
-        return self.estimate
-
-    def merge_limits(self, other):
-        return self.estimate
-
-    def description_changed(self) -> bool:
-        moved, InstantTracker.moved_ends = InstantTracker.moved_ends > 0, 0
-        return moved
-
-    @property
-    def view_changed(self) -> bool:
-        return abs(self.estimate.joints[0].position - self.marked) > 0.6
-
-    def mark_view(self) -> None:
-        self.marked = self.estimate.joints[0].position
-
-
-class InstantModels:
-    """In place of ``Models``."""
-
-    delay = 0.0
-    calls = 0
-    sought: list[str] = []
-
-    def __init__(self, categories, preset, device, weights, warn) -> None:
-        self.categories, self.device = tuple(categories), 'cpu'
-        if 'teapot' in categories:
-            raise ValueError("unknown category 'teapot'")
-
-    def infer(self, category, cloud, mesh, seed):
-        time.sleep(self.delay)
-        InstantModels.calls += 1
-        InstantModels.sought.append(category)
-        if cloud.points[:, 2].mean() > 3.0:
-            raise NoEstimate('too far')
-        estimate = laptop_estimate(float(cloud.points[:, 2].mean()))
-        if category != 'auto':
-            return estimate
-        estimate = replace(estimate, categories={'laptop': 0.9, 'stapler': 0.1})
-        return estimate if estimate.joints[0].position < 2.0 else as_stapler(estimate)
-
-    def tracker(self, category, estimate, seconds, T_fixed_camera):
-        return InstantTracker(estimate, seconds, self.delay)
-
-
-class Bench:
-    """The node, publishers of its inputs and ears at its outputs."""
-
-    def __init__(self, node, executor: Executor, recorder: Recorder) -> None:
-        self.node, self.executor, self.recorder = node, executor, recorder
-        create = recorder.node.create_publisher
-        self.depth = create(Image, '/depth/image_rect', 10)
-        self.info = create(CameraInfo, '/depth/camera_info', 10)
-        self.mask = create(Image, '/mask', 10)
-        self.command = create(JointState, '/joint_command', 10)
-        self.broadcast = create(TFMessage, '/tf', 10)
-        hear = recorder.listen
-        self.tf, self.markers = hear(TFMessage, '/tf', 100), hear(MarkerArray, '/markers', 100)
-        self.joints = {k: hear(JointState, f'/{k}joint_states', 100)
-                       for k in ('', 'laptop_1/', 'box_4/')}
-        self.deviations = hear(JointState, '/joint_states_stddev')
-        self.lid = hear(PoseWithCovarianceStamped, '/pose/lid')
-        self.axis = hear(PoseStamped, '/axis/lid_joint')
-        self.contact = hear(PoseStamped, '/interaction/lid')
-        self.diagnostics = hear(DiagnosticArray, '/diagnostics', 100)
-        self._change = recorder.node.create_client(ChangeState, '/perception/change_state')
-        self._estimate = recorder.node.create_client(Trigger, '/estimate')
-
-    def wait(self, condition, what: str):
-        return self.recorder.wait_for(condition, LIMIT, what)
-
-    def call(self, client, request):
-        assert client.wait_for_service(LIMIT)
-        future = client.call_async(request)
-        self.wait(future.done, 'answer')
-        return future.result()
-
-    def change(self, transition: int) -> bool:
-        request = ChangeState.Request(transition=Transition(id=transition))
-        return self.call(self._change, request).success
-
-    def start(self, **values: object) -> None:
-        """Configure with these parameters and activate."""
-        for name, value in values.items():
-            assert self.node.set_parameters([Parameter(name, value=value)])[0].successful, name
-        assert self.change(Transition.TRANSITION_CONFIGURE)
-        assert self.change(Transition.TRANSITION_ACTIVATE)
-        self.wait(lambda: all(p.get_subscription_count()
-                              for p in (self.depth, self.info, self.mask)), 'subscriptions')
-        self.info.publish(camera_info.info_from_intrinsics(CAMERA, self.header()))
-        time.sleep(0.1)
-
-    def header(self, later: float = 0.0) -> Header:
-        now = self.recorder.node.get_clock().now().nanoseconds + int(1e9 * later)
-        header = Header(frame_id='camera')
-        header.stamp.sec, header.stamp.nanosec = divmod(now, 1_000_000_000)
-        return header
-
-    def show(self, angles: dict[int, float], header: Header | None = None) -> tuple[int, int]:
-        """Objects side by side, by mask id, with these angles; the stamp."""
-        header = header or self.header()
-        depth, mask = np.zeros((48, 64), np.float32), np.zeros((48, 64), np.uint16)
-        for i, (number, angle) in enumerate(angles.items()):
-            at = np.s_[8:40, 4 + 20 * i:20 + 20 * i]
-            depth[at], mask[at] = angle, number
-        self.mask.publish(images.image_from_pixels(mask, 'mono16', header))
-        self.depth.publish(images.image_from_pixels(depth, '32FC1', header))
-        return header.stamp.sec, header.stamp.nanosec
-
-    def joint(self, stamp: tuple[int, int], of: str = '') -> JointState:
-        return self.wait(lambda: next((m for m in self.joints[of].messages
-                                       if stamp_key(m) == stamp), None), f'joint state of {of!r}')
-
-    def status(self, condition, what: str):
-        """The first status of the newest diagnostics that fulfils a condition on its values."""
-        def find():
-            for status in self.diagnostics.messages[-1].status if self.diagnostics.entries else ():
-                values = {v.key: v.value for v in status.values}
-                if condition(values, status):
-                    return status, values
-            return None
-        return self.wait(find, what)
-
-    def at_markers(self, stamp: tuple[int, int]) -> MarkerArray:
-        return self.wait(lambda: next((a for a in self.markers.messages
-                                       if stamp_key(a.markers[0]) == stamp), None), 'markers')
-
-    def at(self, heard, stamp: tuple[int, int]):
-        return self.wait(lambda: next((m for m in heard.messages if stamp_key(m) == stamp), None),
-                         'message with that stamp')
-
-
-@pytest.fixture(scope='module')
-def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    domain = private_graph()
-    folder = tmp_path_factory.mktemp('scene')
-    before, perception.Models = perception.Models, InstantModels
-    (folder / 'qos.yaml').write_text(yaml.safe_dump({'/**': {'ros__parameters': {
-        'qos_overrides': {
-            '/depth/camera_info': {'subscription': {'reliability': 'reliable'}},
-            '/points_used': {'publisher': {'reliability': 'best_effort'}},
-            '/joint_states_stddev': {'publisher': {'depth': 3}}}}}}))
-    rclpy.init(args=['--ros-args', '-p', 'autostart:=false', '-p', f'description_dir:={folder}',
-                     '--params-file', str(folder / 'qos.yaml')], domain_id=domain)
-    node = perception.PerceptionNode()
-    executor = make_executor()
-    executor.add_node(node)
-    closing = threading.Event()
-    thread = threading.Thread(target=spin, args=(executor, lambda: not closing.is_set()))
-    thread.start()
-    with Recorder(domain) as recorder:
-        yield Bench(node, executor, recorder)
-        closing.set()
-        thread.join(LIMIT)
-        executor.shutdown()
-        node.close()
-        node.destroy_node()
-    rclpy.try_shutdown()
-    perception.Models = before
-
-
-DEFAULTS = {'instances': 'one', 'objects': '', 'fixed_frame': '', 'lost_after': 5.0,
-            'max_objects': 8, 'tracking': True, 'max_age': 0.0, 'category': 'laptop',
-            'estimate_period': 0.0}
-
-
-@pytest.fixture
-def bench(graph: Bench) -> Iterator[Bench]:
-    """Unconfigured and with its defaults before and after."""
-    InstantModels.delay, InstantModels.calls, InstantModels.sought = 0.0, 0, []
-    graph.node.set_parameters([Parameter(k, value=v) for k, v in DEFAULTS.items()])
-    for heard in (graph.tf, graph.markers, *graph.joints.values(), graph.diagnostics,
-                  graph.contact):
-        heard.entries.clear()
-    yield graph
-    for state, transition in (('active', Transition.TRANSITION_DEACTIVATE),
-                              ('inactive', Transition.TRANSITION_CLEANUP)):
-        if graph.node._state_machine.current_state[1] == state:
-            assert graph.change(transition)
-
-
-def test_lifecycle(bench: Bench) -> None:
-    """Parameters are free while unconfigured, held after; nothing goes out when inactive."""
-    change, set_one = bench.change, lambda k, v: bench.node.set_parameters(
-        [Parameter(k, value=v)])[0]
-    for name, value in (('category', 'teapot'), ('objects', 'laptop=1')):
-        assert set_one(name, value).successful
-        assert set_one('instances', 'each').successful
-        assert not change(Transition.TRANSITION_CONFIGURE)
-        assert set_one(name, DEFAULTS[name]).successful
-    bench.start(instances='one')
-    refused = set_one('category', 'box')
-    assert not refused.successful and 'is read when the node is configured' in refused.reason
-    assert not set_one('max_age', -1.0).successful and set_one('lost_after', 4.0).successful
-    bench.joint(bench.show({1: 1.0}))
-    assert change(Transition.TRANSITION_DEACTIVATE)
-    bench.wait(lambda: bench.markers.messages and all(
-        m.action == Marker.DELETE for m in bench.markers.messages[-1].markers), 'deletion')
-    bench.status(lambda v, s: v['state'] == 'inactive', 'inactive')
-    heard = len(bench.joints[''].entries)
-    bench.show({1: 1.0})
-    assert change(Transition.TRANSITION_ACTIVATE)
-    bench.wait(bench.depth.get_subscription_count, 'subscription')
-    assert len(bench.joints[''].entries) == heard
-    bench.info.publish(camera_info.info_from_intrinsics(CAMERA, bench.header()))
-    time.sleep(0.2)
-    bench.joint(bench.show({1: 1.0}))
-    assert change(Transition.TRANSITION_DEACTIVATE) and change(Transition.TRANSITION_CLEANUP)
-    assert bench.node._models is None and set_one('category', 'box').successful
-    # A transition that does not fit is refused, and the node lives on.
-    bench._change.call_async(ChangeState.Request(transition=Transition(
-        id=Transition.TRANSITION_DEACTIVATE)))
-    assert change(Transition.TRANSITION_CONFIGURE)
-
-
-def test_quality_of_service_is_overridden_topic_by_topic(bench: Bench) -> None:
-    """What is not overridden keeps its default, also beside what is."""
-    bench.start()
-    node = bench.recorder.node
-
-    def reliability(endpoints: list) -> str:
-        """Of the perception node's endpoint, as DDS tells it (which does not tell depths)."""
-        profile, = (e.qos_profile for e in endpoints if e.node_name == 'perception')
-        return profile.reliability.name
-
-    assert [reliability(node.get_subscriptions_info_by_topic(f'/{t}')) for t in (
-        'depth/image_rect', 'depth/camera_info', 'mask', 'joint_command')] == [
-        'BEST_EFFORT', 'RELIABLE', 'BEST_EFFORT', 'RELIABLE']
-    assert [reliability(node.get_publishers_info_by_topic(f'/{t}')) for t in (
-        'markers', 'points_used', 'joint_states_stddev')] == [
-        'RELIABLE', 'BEST_EFFORT', 'RELIABLE']
-    own = {p.topic_name: p for p in bench.node.publishers}
-    assert own['/joint_states_stddev'].qos_profile.depth == 3
-    assert own['/joint_states'].qos_profile.depth == 10
-    bench.joint(bench.show({1: 1.0}))
-
-
-def test_one_full_estimate_then_tracking_until_it_is_lost(bench: Bench) -> None:
-    bench.start()
-    first = bench.joint(bench.show({1: 1.0}))
-    assert not first.velocity
-    for angle in (1.1, 1.2, 1.3):
-        state = bench.joint(bench.show({1: angle}))
-        assert state.position[0] == pytest.approx(angle, abs=1e-5)
-        assert list(state.velocity) == [0.25]
-    assert InstantModels.calls == 1
-    # A jump: the same frame gets its full estimate.
-    assert bench.joint(bench.show({1: 2.2})).position[0] == pytest.approx(2.2)
-    assert InstantModels.calls == 2
-    _, values = bench.status(lambda v, s: v['tracking_lost'] == '1', 'word of it')
-    assert (values['estimates'], values['tracked'], values['full_estimates']) == ('5', '3', '2')
-    assert {'position_std_m', 'lid_joint_std', 'track_ms'} - set(values) <= {'track_ms'}
-    meshes = [m for a in bench.markers.messages for m in a.markers
-              if m.type == Marker.TRIANGLE_LIST and m.action == Marker.ADD]
-    assert meshes and all(m.frame_locked for m in meshes)
-
-
-def test_a_joint_whose_end_has_moved_is_described_anew_when_that_is_due(bench: Bench) -> None:
-    heard = bench.recorder.listen(String, '/robot_description')
-    bench.start(description_period=1.0)
-    try:
-        bench.joint(bench.show({1: 1.0}))
-        bench.wait(lambda: len(heard.messages) == 1, 'first description')
-        InstantTracker.moved_ends = 1
-        bench.joint(bench.show({1: 1.1}))
-        time.sleep(0.2)
-        assert len(heard.messages) == 1
-        time.sleep(1.0)
-        for count, angle in ((2, 1.2), (2, 1.3)):
-            bench.joint(bench.show({1: angle}))
-            bench.wait(lambda count=count: len(heard.messages) == count, 'description')
-            time.sleep(1.1)
-        # The meshes are those of before: they are not sent or written again.
-        meshes = [[Path(x.removeprefix('file://')) for x in re.findall('file://[^"]+', m.data)]
-                  for m in heard.messages]
-        assert meshes[0] and all(a != b and a.samefile(b) for a, b in zip(*meshes, strict=True))
-        sent = [{m.type for m in a.markers if m.action == Marker.ADD}
-                for a in bench.markers.messages]
-        assert sent[0] == {Marker.TRIANGLE_LIST, Marker.ARROW} and sent.count({Marker.ARROW}) == 1
-    finally:
-        InstantTracker.moved_ends = 0
-        bench.node.set_parameters([Parameter('description_period', value=10.0)])
-
-
-def test_markers_are_sent_again_after_a_while(
-        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outputs, 'MARKERS_AGAIN', 0.5)
-    bench.start()
-    for angle in (1.0, 1.1):
-        bench.at_markers(bench.show({1: angle}))
-        time.sleep(0.6)
-
-
-def test_what_is_seen_otherwise_is_estimated_beside_the_tracking(
-        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(InstantTracker, 'reinitialization_interval', 0.0)
-    bench.start()
-    for angle in (1.0, 1.4, 1.8):
-        bench.joint(bench.show({1: angle}))
-    bench.wait(lambda: InstantModels.calls == 2, 'second full estimate')
-    # It takes over in a frame after it, and is no reason for a third.
-    for angle in (1.9, 2.0):
-        assert list(bench.joint(bench.show({1: angle})).velocity) == [0.25]
-    _, values = bench.status(lambda v, s: v['full_estimates'] == '2', 'both counted')
-    assert (InstantModels.calls, values['tracking_lost']) == (2, '0')
-
-
-def test_objects_come_and_go_with_names_of_their_own(bench: Bench) -> None:
-    bench.start(instances='each', objects='4:box', lost_after=0.6, max_objects=2)
-    stamp = bench.show({1: 1.0, 4: 1.5})
-    assert bench.joint(stamp, 'laptop_1/').position[0] == pytest.approx(1.0)
-    assert bench.joint(stamp, 'box_4/').position[0] == pytest.approx(1.5)
-    frames = {t.child_frame_id for m in bench.tf.messages for t in m.transforms}
-    assert frames == {'laptop_1/base', 'laptop_1/lid', 'box_4/base', 'box_4/lid'}
-    assert not bench.joints[''].entries
-    # The box goes, a third that is one too many comes, the laptop stays.
-    end = time.monotonic() + 1.2
-    while time.monotonic() < end:
-        last = bench.show({1: 1.1, 9: 1.0})
-        time.sleep(0.1)
-    bench.joint(last, 'laptop_1/')
-    bench.wait(lambda: any(m.ns == 'box_4' and m.action == Marker.DELETE
-                           for a in bench.markers.messages for m in a.markers), 'deletion')
-    assert not any(m.ns.startswith('laptop_1') and m.action == Marker.DELETE
-                   for a in bench.markers.messages for m in a.markers)
-    status, _ = bench.status(lambda v, s: v['state'] == 'lost', 'lost')
-    assert status.hardware_id == 'box_4' and 'not been in the mask' in status.message
-    assert not any(m.ns.endswith('_9') for a in bench.markers.messages for m in a.markers)
-    assert max(stamp_key(m) for m in bench.joints['box_4/'].messages) == stamp
-    bench.joint(bench.show({1: 1.1, 4: 0.9}), 'box_4/')
-
-
-def test_what_the_object_is_is_found_out(bench: Bench) -> None:
-    """Names and topics follow the category of the newest full estimate, tracking keeps it."""
-    assert bench.node.set_parameters([Parameter('instances', value='each')])[0].successful
-    assert bench.node.set_parameters([Parameter('category', value='auto')])[0].successful
-    assert not bench.change(Transition.TRANSITION_CONFIGURE)
-    assert "category 'auto' needs" in bench.node._fault
-    bench.start(instances='one')
-    bench.status(lambda v, s: v['category'] == 'auto', 'an unknown category')
-
-    def check(angle: float, name: str, part: str, other: str, sure: str) -> None:
-        stamp = bench.show({1: angle})
-        assert list(bench.joint(stamp).name) == [f'{part}_joint']
-        bench.wait(lambda: {t.child_frame_id for m in bench.tf.messages for t in m.transforms
-                            if stamp_key(t) == stamp} == {f'{name}/base', f'{name}/{part}'}, 'TF')
-        status, _ = bench.status(
-            lambda v, s: (v['category'], v.get('category_confidence')) == (name, sure), name)
-        assert status.hardware_id == name
-        bench.wait(lambda: bench.recorder.node.count_publishers(f'/pose/{part}'), 'its topics')
-        bench.wait(lambda: not bench.recorder.node.count_publishers(f'/pose/{other}'), 'the end')
-
-    for angle in (1.0, 1.1):
-        check(angle, 'laptop', 'lid', 'arm', '0.9')
-    for angle in (2.2, 2.3):
-        check(angle, 'stapler', 'arm', 'lid', '0.8')
-    assert InstantModels.sought == ['auto', 'auto']
-    shown: set[str] = set()
-    for marker in (m for a in bench.markers.messages for m in a.markers):
-        (shown.add if marker.action == Marker.ADD else shown.discard)(marker.ns)
-    assert shown == {'stapler', 'stapler/axis'}
-
-
-def test_planners_get_covariances_axis_and_contact(bench: Bench) -> None:
-    bench.start()
-    stamp = bench.show({1: 1.2})
-    truth = laptop_estimate(1.2)
-    assert bench.at(bench.deviations, stamp).position[0] == pytest.approx(truth.joints[0].std)
-    pose = bench.at(bench.lid, stamp).pose
-    np.testing.assert_allclose(poses.matrix_from_pose(pose.pose),
-                               truth.parts[1].T_camera_part, atol=1e-6)
-    covariance = np.reshape(pose.covariance, (6, 6))
-    assert (np.linalg.eigvalsh(covariance) > 0).all()
-    axis = poses.matrix_from_pose(bench.at(bench.axis, stamp).pose)
-    base, joint = truth.parts[0].T_camera_part, truth.joints[0]
-    np.testing.assert_allclose(axis[:3, 0], base[:3, :3] @ joint.axis, atol=1e-6)
-    np.testing.assert_allclose(axis[:3, 3], base[:3, :3] @ joint.origin + base[:3, 3], atol=1e-6)
-    contact = poses.matrix_from_pose(bench.at(bench.contact, stamp).pose)
-    arm = np.linalg.inv(truth.parts[1].T_camera_part) @ contact[:, 3]
-    assert arm[0] > 0.15  # the far edge of the lid
-
-
-def test_the_service_answers_with_what_it_saw(bench: Bench) -> None:
-    bench.start()
-    client = bench._estimate
-    assert client.wait_for_service(LIMIT)
-    for angle, good in ((1.0, True), (3.5, False)):
-        future = client.call_async(Trigger.Request())
-        time.sleep(0.5)  # no image is under way when the node begins to wait for one
-        end = time.monotonic() + LIMIT
-        while not future.done() and time.monotonic() < end:
-            last = bench.show({1: angle})
-            time.sleep(0.1)
-        if good:
-            bench.joint(last)
-        assert future.result().success is good
-        assert ('lid_joint 1.0000 rad' if good else 'too far') in future.result().message
-
-
-def test_the_service_answers_without_images_too(
-        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All who wait get the same answer: after a while, or when the node is deactivated."""
-    monkeypatch.setattr(scene, 'ESTIMATE_LIMIT', 0.5)
-    bench.start()
-    assert bench._estimate.wait_for_service(LIMIT)
-    waiting = [bench._estimate.call_async(Trigger.Request()) for _ in range(2)]
-    bench.wait(lambda: all(f.done() for f in waiting), 'answers')
-    assert {f.result().message for f in waiting} == {'no answer within 0.5 s'}
-    monkeypatch.setattr(scene, 'ESTIMATE_LIMIT', 10 * LIMIT)
-    future = bench._estimate.call_async(Trigger.Request())
-    time.sleep(0.5)
-    assert not future.done() and bench.change(Transition.TRANSITION_DEACTIVATE)
-    bench.wait(future.done, 'answer')
-    assert 'deactivated' in future.result().message and not future.result().success
-    assert bench.call(bench._estimate, Trigger.Request()).message == 'the node is not active'
-
-
-@pytest.mark.parametrize('executor_of', [SingleThreadedExecutor, make_executor])
-def test_answers_come_late_in_either_executor(bench: Bench, executor_of: Callable) -> None:
-    node, executor = Node('late'), executor_of()
-
-    def ask(response: Trigger.Response, send: Callable[[], None]) -> None:
-        response.message = 'late'
-        threading.Timer(0.3, send).start()
-
-    service = endpoints.late_service(node, Trigger, '/late', ask)
-    client = bench.recorder.node.create_client(Trigger, '/late')
-    executor.add_node(node)
-    closing = threading.Event()
-    thread = threading.Thread(target=spin, args=(executor, lambda: not closing.is_set()))
-    thread.start()
-    try:
-        assert bench.call(client, Trigger.Request()).message == 'late'
-        # Nobody is there any more when this one is due.
-        client.call_async(Trigger.Request())
-        time.sleep(0.1)
-        node.destroy_service(service)
-        time.sleep(0.4)
-        assert thread.is_alive()
-    finally:
-        closing.set()
-        thread.join(LIMIT)
-        executor.shutdown()
-        node.destroy_node()
-
-
-def test_ghost_at_a_commanded_state(bench: Bench) -> None:
-    bench.start()
-    bench.joint(bench.show({1: 1.0}))
-    bench.wait(lambda: bench.markers.messages, 'markers')
-    bench.wait(bench.command.get_subscription_count, 'subscription')
-
-    def ghosts(action: int) -> list[Marker]:
-        return [m for a in bench.markers.messages for m in a.markers
-                if m.ns == 'laptop/ghost' and m.action == action]
-
-    for bad in (JointState(name=['handle'], position=[1.0]),
-                JointState(name=['lid_joint'], position=[9.0]),
-                JointState(name=['lid_joint'])):
-        bench.command.publish(bad)
-    bench.command.publish(JointState(name=['lid_joint'], position=[2.0]))
-    lid = bench.wait(lambda: next((m for m in ghosts(Marker.ADD) if m.id == 1), None), 'ghost')
-    assert lid.header.frame_id == 'laptop/base' and lid.color.a < 0.5 and lid.points
-    T = laptop_estimate(2.0)
-    expected = np.linalg.inv(T.parts[0].T_camera_part) @ T.parts[1].T_camera_part
-    np.testing.assert_allclose(poses.matrix_from_pose(lid.pose), expected, atol=1e-6)
-    bench.joint(bench.show({1: 1.05}))
-    assert not ghosts(Marker.DELETE)
-    bench.command.publish(JointState())
-    bench.wait(lambda: len(ghosts(Marker.DELETE)) == 2, 'deletion')
-
-
-def test_two_nodes_on_one_camera_do_not_mix(bench: Bench) -> None:
-    """Each has its own names; that one is deactivated leaves the other as it is."""
-    bench.start()
-    hear = bench.recorder.listen
-    joints, markers, diagnostics = (hear(kind, f'/second/{topic}') for kind, topic in (
-        (JointState, 'joint_states'), (MarkerArray, 'markers'), (DiagnosticArray, 'diagnostics')))
-    second = perception.PerceptionNode(cli_args=[
-        '--ros-args', '-r', '__ns:=/second', '-p', 'object_name:=second', '-p', 'autostart:=true',
-        *(x for topic in ('depth/image_rect', 'depth/camera_info', 'mask')
-          for x in ('-r', f'{topic}:=/{topic}'))])
-
-    def frames(stamp: tuple[int, int]) -> list[str]:
-        return sorted(t.child_frame_id for m in bench.tf.messages for t in m.transforms
-                      if stamp_key(t) == stamp)
-
-    try:
-        second.autostart()
-        bench.executor.add_node(second)
-        bench.wait(lambda: all(p.get_subscription_count() == 2 for p in (
-            bench.depth, bench.info, bench.mask)), 'both nodes')
-        bench.info.publish(camera_info.info_from_intrinsics(CAMERA, bench.header()))
-        time.sleep(0.1)
-        stamp = bench.show({1: 1.0})
-        for heard in (bench.joints[''], joints):
-            bench.at(heard, stamp)
-        both = ['laptop/base', 'laptop/lid', 'second/base', 'second/lid']
-        bench.wait(lambda: frames(stamp) == both, 'the frames of both')
-        for heard, name in ((bench.markers, 'laptop'), (markers, 'second')):
-            array = bench.wait(lambda h=heard: h.messages, 'markers')[0]
-            assert {m.ns for m in array.markers} == {name, f'{name}/axis'}
-        for heard, name in ((bench.diagnostics, 'perception: laptop'),
-                            (diagnostics, 'second/perception: second')):
-            bench.wait(lambda h=heard: h.messages, 'diagnostics')
-            assert {s.name for m in heard.messages for s in m.status} == {name}
-
-        assert bench.change(Transition.TRANSITION_DEACTIVATE)
-        answered = len(bench.joints[''].entries)
-        for angle in (1.1, 1.2):
-            stamp = bench.show({1: angle})
-            assert bench.at(joints, stamp).velocity, 'not tracked any more'
-        bench.wait(lambda: frames(stamp), 'TF')
-        assert frames(stamp) == both[2:] and len(bench.joints[''].entries) == answered
-        assert not any(m.action == Marker.DELETE for a in markers.messages for m in a.markers)
-    finally:
-        bench.executor.remove_node(second)
-        second.close()
-        second.destroy_node()
-
-
-def test_a_moving_camera_hangs_objects_under_the_fixed_frame(bench: Bench) -> None:
-    bench.start(fixed_frame='map')
-    bench.show({1: 1.0})
-    status, _ = bench.status(lambda v, s: v['state'] == 'no_estimate', 'complaint')
-    assert 'in fixed_frame map' in status.message
-    T = np.eye(4)
-    T[:3, 3] = 1.0, 2.0, 3.0
-    for _ in range(3):
-        for later in (-0.5, 1.0):
-            header = bench.header(later)
-            header.frame_id = 'map'
-            bench.broadcast.publish(TFMessage(transforms=[
-                poses.transform_from_matrix(T, header, 'camera')]))
-        time.sleep(0.2)
-    stamp = bench.show({1: 1.0})
-    bench.joint(stamp)
-    sent = bench.wait(lambda: next((m.transforms for m in bench.tf.messages
-                                    if m.transforms[0].child_frame_id == 'laptop/base'), None),
-                      'TF')
-    assert sent[0].header.frame_id == 'map' and stamp_key(sent[0]) == stamp
-    np.testing.assert_allclose(poses.matrix_from_transform(sent[0]),
-                               T @ laptop_estimate(1.0).parts[0].T_camera_part, atol=1e-6)
-
-
-def test_frames_of_another_time_are_refused_and_counted(bench: Bench) -> None:
-    bench.start(max_age=5.0)
-    good = bench.header()
-    bench.joint(bench.show({1: 1.0}, good))
-    for header in (good, bench.header(-0.5), bench.header(3.0), bench.header(-20.0)):
-        bench.show({1: 1.0}, header)
-    _, values = bench.status(lambda v, s: all(int(v[f'frames_{k}']) for k in (
-        'repeated', 'out_of_order', 'future', 'stale')), 'counts')
-    bench.joint(bench.show({1: 1.0}))
-    assert len(bench.joints[''].entries) == 2
-
-
-def test_simulated_time(bench: Bench) -> None:
-    clock = bench.recorder.node.create_publisher(Clock, '/clock', 1)
-    bench.node.set_parameters([Parameter('use_sim_time', value=True)])
-    try:
-        bench.start(max_age=5.0)
-        bench.wait(clock.get_subscription_count, 'clock')
-        now = Clock()
-        now.clock.sec = 100
-        end = time.monotonic() + LIMIT
-        while bench.node.get_clock().now().nanoseconds == 0 and time.monotonic() < end:
-            clock.publish(now)
-            time.sleep(0.05)
-        header = Header(frame_id='camera')
-        for header.stamp.sec in (102, 90, 99):
-            stamp = bench.show({1: 1.0}, header)
-        bench.joint(stamp)
-        _, values = bench.status(lambda v, s: 'age_ms' in v, 'estimate')
-        assert float(values['age_ms']) == pytest.approx(1000.0)
-        assert {stamp_key(m) for m in bench.joints[''].messages} == {stamp}
-    finally:
-        bench.node.set_parameters([Parameter('use_sim_time', value=False)])
-
-
-def test_thirty_hertz_on_a_machine_that_manages_five(bench: Bench) -> None:
-    """Latency stays below two and a half frames' work; what is too much is dropped."""
-    InstantModels.delay = 0.2
-    bench.start()
-    end = time.monotonic() + LIMIT
-    while len(bench.joints[''].entries) < 12 and time.monotonic() < end:
+from instant_models import LIMIT
+from scene_bench import SECOND, SceneBench
+
+from kinediff3d_core.objects.estimate import NoEstimate
+from kinediff3d_ros.scene import scene as scene_module
+from kinediff3d_ros.scene.config import SceneConfig
+from kinediff3d_ros.scene.frames import Frame, FrameHeader
+from kinediff3d_ros.scene.object_clouds import find_object_clouds
+
+
+def test_one_full_estimate_then_tracking_until_the_object_is_lost() -> None:
+    with SceneBench() as bench:
+        first = bench.see(1.0)
+        assert first.velocity is None and first.shape_changed
+        for angle in (1.1, 1.2, 1.3):
+            tracked = bench.see(angle)
+            assert tracked.position == pytest.approx(angle, abs=1e-5)
+            assert tracked.velocity == 0.25 and not tracked.shape_changed
+        assert bench.models.calls == [('laptop', True)]
+        # A jump: the same frame gets a full estimate.
+        assert bench.see(2.2).position == pytest.approx(2.2)
+        assert len(bench.models.calls) == 2
+        assert bench.logged('tracking_lost') == 'laptop: jumped; a full estimate follows'
+        names = ('tracking_lost', 'estimates', 'tracked', 'full_estimates')
+        assert [bench.counts[n] for n in names] == [1, 5, 3, 2]
+        # The meshes are prepared before they are published.
+        assert len(bench.host.objects[0].publisher.prepared) == 2
+
+
+def test_measurements_of_a_frame_are_in_its_health() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        stamp = bench.show({1: 1.1})
+        bench.publication(stamp)
+        values = bench.host.wait_for(
+            lambda: 'track_ms' in bench.host.health.last and bench.host.health.values())
+        assert values['state'] == 'estimate' and bench.host.health.message == 'laptop is estimated'
+        assert values['stamp'] == '100.200000000' and values['age_ms'] == 250.0
+        assert values['points'] == 32 * 16
+        stages = ('convert', 'segment', 'track', 'frame', 'publish')
+        assert all(0 <= values[f'{stage}_ms'] < 1e3 * LIMIT for stage in stages)
+
+
+def test_moved_joint_limits_change_the_published_shape_once() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        bench.models.limits_changed = True
+        assert [bench.see(angle).shape_changed for angle in (1.1, 1.2)] == [True, False]
+
+
+def test_another_view_is_estimated_beside_tracking_and_takes_over() -> None:
+    with SceneBench() as bench:
+        bench.models.reinitialization_interval = 0.0
+        for angle in (1.0, 1.4, 1.8):
+            bench.see(angle)
+        bench.wait_for(lambda: bench.host.objects[0].candidate)
+        # It takes over in a later frame, and does not cause a third full estimate.
+        after = [bench.see(angle) for angle in (1.9, 2.0)]
+        assert [p.velocity for p in after] == [0.25, 0.25]
+        assert [p.shape_changed for p in after] == [True, False]
+        assert bench.host.objects[0].tracker is bench.models.trackers[1]
+        assert (len(bench.models.calls), bench.counts['tracking_lost']) == (2, 0)
+
+
+def test_an_uncertain_object_is_estimated_anew_after_the_interval() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        tracker = bench.models.trackers[0]
+        tracker.uncertain = True
+        bench.see(1.0)
+        assert len(bench.models.calls) == 1  # 3 s have not passed
+        tracker.reinitialization_interval = 0.0
+        bench.see(1.0)
+        bench.wait_for(lambda: len(bench.models.calls) == 2)
+
+
+def test_estimate_period_asks_for_full_estimates_of_a_tracked_object() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        bench.host.objects[0].last_full_estimate -= 5.0
+        bench.set(estimate_period=10.0)
+        bench.see(1.0)
+        assert len(bench.models.calls) == 1
+        bench.set(estimate_period=4.0)
+        bench.see(1.0)
+        bench.wait_for(lambda: len(bench.models.calls) == 2)
+
+
+def test_a_candidate_does_not_take_over_in_its_own_frame() -> None:
+    with SceneBench() as bench:
+        bench.models.reinitialization_interval = 0.0
+        for angle in (1.0, 1.4, 1.8):
+            bench.see(angle)
+        candidate = bench.wait_for(lambda: bench.host.objects[0].candidate)
+        assert candidate.seconds == pytest.approx(100.3)
+        candidate.seconds = 200.0
+        bench.see(1.9)
+        assert bench.host.objects[0].candidate is candidate
+
+
+def test_every_frame_gets_a_full_estimate_without_tracking() -> None:
+    """Meshes are made once per mesh_period; the last ones serve between."""
+    with SceneBench(tracking=False) as bench:
+        seen = [bench.see(angle) for angle in (1.0, 1.1)]
+        assert bench.models.calls == [('laptop', True), ('laptop', False)]
+        assert [p.velocity for p in seen] == [None, None] and not bench.models.trackers
+        assert seen[1].estimate.parts[0].mesh is seen[0].estimate.parts[0].mesh is not None
+        bench.host.objects[0].meshes_due = 0.0
+        assert bench.see(1.2).shape_changed
+        assert bench.models.calls[2] == ('laptop', True)
+
+
+def test_estimates_without_meshes_when_they_are_not_wanted() -> None:
+    with SceneBench(publish_meshes=False) as bench:
+        assert not bench.see(1.0).has_meshes
+        assert bench.models.calls == [('laptop', False)]
+        assert not bench.see(1.1).has_meshes and len(bench.models.calls) == 1
+        # Tracking cannot make meshes: a full estimate does.
+        bench.set(publish_meshes=True)
+        full = bench.see(1.2)
+        assert full.has_meshes and full.shape_changed and len(bench.models.calls) == 2
+        bench.set(publish_meshes=False)
+        bare = bench.see(1.3)
+        assert not bare.has_meshes and bare.shape_changed
+        assert not bench.see(1.35).shape_changed
+        bench.set(publish_meshes=True)
+        again = bench.see(1.4)
+        assert again.has_meshes and again.shape_changed and len(bench.models.calls) == 2
+
+
+def test_an_object_absent_from_the_mask_is_withdrawn() -> None:
+    with SceneBench(instances='each', max_objects=2, lost_after=5.0) as bench:
+        stamp = bench.show({1: 1.0, 4: 1.5})
+        assert bench.publication(stamp, 1).position == pytest.approx(1.0)
+        assert bench.publication(stamp, 4).position == pytest.approx(1.5)
+        one, four = bench.host.objects[1], bench.host.objects[4]
+        four.last_seen -= 4.0
+        bench.publication(bench.show({1: 1.1, 9: 1.0}), 1)
+        assert four.publisher.shown and four.health.state == 'estimate'
+        four.last_seen -= 2.0
+        bench.publication(bench.show({1: 1.1, 9: 1.0}), 1)
+        assert bench.logged('lost').startswith('laptop_4 has not been in the mask for 6.')
+        assert not four.publisher.shown and four.tracker is None and one.publisher.shown
+        assert (four.health.state, one.health.state) == ('lost', 'estimate')
+        # Id 9 is one object too many.
+        assert set(bench.host.objects) == {1, 4}
+        bench.show({1: 1.1})
+        bench.publication(bench.show({1: 1.1, 4: 0.9}), 4)
+        assert [s for s, _ in bench.host.log_lines] == ['lost']
+        assert four.publisher.shown and bench.host.health.message == 'objects are estimated'
+
+
+def test_the_only_object_of_a_scene_is_not_withdrawn_for_its_absence() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        bench.host.objects[0].last_seen -= 1000.0
+        bench.scene.withdraw_absent()
+        assert bench.host.objects[0].publisher.shown
+
+
+def test_an_unknown_category_is_estimated_and_then_tracked() -> None:
+    with SceneBench(category='auto') as bench:
+        bench.see(1.0)
+        bench.see(1.1)
+        one = bench.host.objects[0]
+        assert (one.category, one.name) == ('laptop', 'laptop')
+        # Beside tracking the category stays; after the object is lost it may change.
+        one.last_full_estimate -= 5.0
+        bench.set(estimate_period=4.0)
+        bench.see(1.2)
+        bench.wait_for(lambda: len(bench.models.calls) == 2)
+        bench.set(estimate_period=0.0)
+        bench.see(2.2)
+        assert (one.category, one.name) == ('stapler', 'stapler')
+        assert [c for c, _ in bench.models.calls] == ['auto', 'laptop', 'auto']
+
+
+def test_a_frame_without_an_estimate_withdraws_the_last_one() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        bench.show({1: 3.5})
+        assert bench.logged('no_estimate') == 'no estimate: too far'
+        one = bench.host.objects[0]
+        assert not one.publisher.shown and one.health.state == 'no_estimate'
+        assert bench.counts['no_estimates'] == 1 and 'residual_m' not in one.health.values()
+        assert bench.see(1.0).shape_changed
+
+
+def test_estimates_of_low_confidence_are_not_published() -> None:
+    with SceneBench(min_confidence=0.9) as bench:
+        bench.see(1.0)  # its confidence is 0.9
+        bench.set(min_confidence=0.95, tracking=False)
+        bench.show({1: 1.1})
+        assert bench.logged('no_estimate') == (
+            'no estimate: confidence 0.90 is below min_confidence 0.95')
+
+
+def test_input_that_cannot_be_used_is_counted_and_withdraws_all() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+
+        def refuse():
+            raise ValueError('broken image')
+
+        bench.scene.submit(Frame(FrameHeader(bench.time + 1, 'camera'), refuse))
+        assert bench.logged('bad_input') == 'broken image'
+        assert bench.counts['bad_inputs'] == 1 and not bench.host.objects[0].publisher.shown
+        bench.scene.submit(Frame(FrameHeader(bench.time + 2, ''), refuse))
+        bench.host.wait_for(lambda: any('no frame_id' in m for _, m in bench.host.log_lines))
+        bench.see(1.0)
+        assert bench.host.health.state == 'estimate'
+
+
+def test_an_unknown_camera_pose_gives_no_estimate() -> None:
+    with SceneBench(fixed_frame='map') as bench:
+        bench.host.pose = NoEstimate('no transform')
         bench.show({1: 1.0})
-        time.sleep(1 / 30)
-    ages = [t - stamp_key(m)[0] - 1e-9 * stamp_key(m)[1] for t, m in bench.joints[''].entries]
-    assert len(ages) >= 12 and np.percentile(ages[2:], 90) < 1.5
-    _, values = bench.status(lambda v, s: int(v['frames_dropped']) > 20, 'dropped frames')
+        assert bench.logged('no_estimate') == 'no transform'
+        assert bench.counts['no_estimates'] == 1 and not bench.host.objects
+        bench.host.pose = np.eye(4)
+        assert bench.see(1.0).T_fixed_camera is bench.host.pose
 
 
-def test_a_second_look_that_is_overtaken_is_no_dropped_frame(bench: Bench) -> None:
+def test_an_exception_is_reported_and_the_next_frame_is_estimated() -> None:
+    with SceneBench() as bench:
+        def fail():
+            raise RuntimeError('first line\nsecond line')
+
+        bench.models.before_inference = fail
+        bench.show({1: 1.0})
+        assert bench.logged('error') == 'frame failed: RuntimeError: first line'
+        assert bench.counts['errors'] == 1 and bench.host.health.state == 'error'
+        bench.models.before_inference = lambda: None
+        bench.see(1.0)
+
+
+def test_out_of_gpu_memory_while_tracking_gives_a_full_estimate_on_the_cpu() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        error = torch.OutOfMemoryError('CUDA out of memory')
+
+        def fail():
+            raise error
+
+        bench.models.before_tracking = fail
+        assert bench.see(1.1).velocity is None
+        assert bench.models.fallbacks == [error] and len(bench.models.calls) == 2
+
+
+def test_a_clock_reset_starts_anew() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        one = bench.host.objects[0]
+        assert bench.publication(bench.show({1: 1.1}, 50 * SECOND)).velocity is None
+        assert len(bench.models.calls) == 2 and one.published == 50.0
+
+
+def test_a_full_estimate_from_before_a_clock_reset_is_discarded() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        bench.models.may_estimate.clear()
+        bench.show({1: 2.0})  # lost: waits for its full estimate
+        bench.logged('tracking_lost')
+        bench.wait_for(lambda: bench.models.begun == 2)
+        stamp = bench.show({1: 1.2}, 50 * SECOND)
+        bench.wait_for(lambda: bench.host.objects[0].published < 0)
+        bench.models.may_estimate.set()
+        assert bench.publication(stamp).position == pytest.approx(1.2)
+        stamps = [p.header.nanoseconds for p in bench.host.objects[0].publisher.published]
+        assert stamps == [100 * SECOND + SECOND // 10, 50 * SECOND]
+
+
+def test_a_frame_that_is_older_than_the_tracker_is_dropped() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        bench.host.objects[0].tracker.seconds = 1000.0
+        bench.show({1: 1.1})
+        bench.wait_for(lambda: bench.counts['frames_dropped'] == 1)
+
+
+def test_the_newest_of_many_frames_is_processed_and_the_others_are_counted() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        started, proceed = threading.Semaphore(0), threading.Semaphore(0)
+
+        def wait():
+            started.release()
+            assert proceed.acquire(timeout=LIMIT)
+
+        bench.models.before_tracking = wait
+        bench.show({1: 1.0})
+        assert started.acquire(timeout=LIMIT)
+        stamps = [bench.show({1: 1.0}) for _ in range(20)]
+        proceed.release()
+        assert started.acquire(timeout=LIMIT)
+        proceed.release()
+        bench.publication(stamps[-1])
+        assert bench.counts['frames_dropped'] == 19 and bench.counts['estimates'] == 3
+
+
+def test_latency_stays_below_a_few_frames_of_work_when_frames_come_too_fast() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+        work, submitted, ages = 0.1, {}, []
+        bench.models.before_tracking = lambda: time.sleep(work)
+        publisher = bench.host.objects[0].publisher
+        end = time.monotonic() + LIMIT
+        while len(ages) < 8 and time.monotonic() < end:
+            submitted[bench.show({1: 1.0})] = time.monotonic()
+            time.sleep(1 / 30)
+            answered = [p.header.nanoseconds for p in publisher.published[1 + len(ages):]]
+            ages += [time.monotonic() - submitted[stamp] for stamp in answered]
+        assert len(ages) >= 8 and np.percentile(ages[2:], 90) < 7.5 * work
+        assert bench.counts['frames_dropped'] > 8
+
+
+def test_a_replaced_view_beside_tracking_is_no_dropped_frame() -> None:
     """Its frame has been answered by tracking."""
-    bench.start(estimate_period=0.01)
-    bench.joint(bench.show({1: 1.0}))
-    InstantModels.delay = 0.3
-    for i in range(15):
-        bench.joint(bench.show({1: 1.0 + 0.01 * i}))
-        time.sleep(0.02)
-    _, values = bench.status(lambda v, s: v['estimates'] == '16', 'all frames')
-    assert (values['frames_received'], values['frames_dropped']) == ('16', '0')
-    assert InstantModels.calls < 16
+    with SceneBench(estimate_period=1e-9) as bench:
+        bench.see(1.0)
+        bench.models.may_estimate.clear()
+        for i in range(15):
+            bench.see(1.0 + 0.01 * i)
+        bench.models.may_estimate.set()
+        assert (bench.counts['estimates'], bench.counts['frames_dropped']) == (16, 0)
+        assert len(bench.models.calls) < 16
 
 
-# --- without a node ------------------------------------------------------------------------------
-
-def test_stamps() -> None:
-    gate, s = StampGate(), 1_000_000_000
-    assert gate.refusal(10 * s, 0, 1.0, 0.5) is None  # the clock has not started
-    assert gate.refusal(10 * s, 10 * s, 1.0, 0.5) == 'frames_repeated'
-    assert gate.refusal(9 * s + 1, 10 * s, 1.0, 0.5) == 'frames_out_of_order'
-    assert gate.refusal(11 * s, 10 * s, 1.0, 0.5) == 'frames_future'
-    assert gate.refusal(11 * s, 13 * s, 1.0, 0.5) == 'frames_stale'
-    assert gate.refusal(11 * s, 13 * s, 0.0, 0.5) is None
-    assert gate.resets == 0 and gate.refusal(2 * s, 2 * s, 0.0, 0.5) is None
-    assert gate.resets == 1
-
-
-def test_object_categories() -> None:
-    assert object_categories(' 1:laptop, 4 : box,') == {1: 'laptop', 4: 'box'}
-    assert object_categories('') == {}
-    for bad in ('laptop', '0:laptop', 'x:laptop', '3:', '70000:box'):
-        with pytest.raises(ValueError, match='objects'):
-            object_categories(bad)
+def test_views_that_wait_for_the_first_full_estimate() -> None:
+    """The newest is tracked once there is an estimate; those that it replaced are dropped."""
+    with SceneBench() as bench:
+        bench.models.may_estimate.clear()
+        first = bench.show({1: 1.0})
+        bench.wait_for(lambda: bench.models.begun == 1)
+        for angle in (1.1, 1.2):
+            last = bench.show({1: angle})
+            bench.wait_for(lambda stamp=last: bench.scene._newest_stamp == pytest.approx(
+                stamp / SECOND))
+        bench.wait_for(lambda: bench.counts['frames_dropped'] == 1)
+        bench.models.may_estimate.set()
+        assert bench.publication(first).velocity is None
+        assert bench.publication(last).velocity == 0.25
+        assert len(bench.models.calls) == 1 and bench.counts['frames_dropped'] == 1
 
 
-def test_out_of_gpu_memory_goes_on_with_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    class OnePipeline(models.Pipeline):
-        def __init__(self, device: str) -> None:
-            self.device, self.preset = device, PRESETS['fast']
-
-        def infer(self, cloud, mesh, seed=0):
-            if self.device != 'cpu' and len(cloud) == 1:
-                raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')
-            return self.device
-
-    monkeypatch.setattr(models, 'load_pipeline',
-                        lambda category, preset, device, weights: OnePipeline(device))
-    said: list[str] = []
-    value = models.Models(['laptop'], 'fast', 'cuda', '', said.append)
-    assert value.infer('laptop', np.zeros((2, 3)), False, 0) == 'cuda' and not said
-    assert value.infer('laptop', np.zeros((1, 3)), False, 0) == 'cpu'
-    assert len(said) == 1 and 'cuda is out of memory' in said[0] and value.device == 'cpu'
-
-
-def test_auto_loads_all_categories_with_weights() -> None:
-    value = models.Models(['auto'], 'fast', 'cpu', '', print)
-    assert value.categories == tuple(trained_categories()) and len(value.categories) > 1
-    with pytest.raises(NoEstimate, match='20 points on the object, at least 100'):
-        value.infer('auto', np.full((20, 3), 0.5, dtype=np.float32), False, 0)
+def test_frames_are_skipped_while_the_first_full_estimate_is_made() -> None:
+    with SceneBench(SceneConfig(initial_frame_period=1000.0)) as bench:
+        bench.models.may_estimate.clear()
+        first = bench.show({1: 1.0})
+        bench.wait_for(lambda: bench.models.begun == 1)
+        frame = bench.frame({1: 1.1})
+        bench.scene.submit(Frame(frame.header, lambda: pytest.fail('converted')))
+        bench.wait_for(lambda: bench.counts['frames_dropped'] == 1)
+        # A request must not wait.
+        request = bench.scene.request_estimates()
+        stamp = bench.show({1: 1.2})
+        bench.wait_for(lambda: bench.host.objects[0].request is request)
+        bench.models.may_estimate.set()
+        bench.publication(first)
+        bench.publication(stamp)
+        bench.see(1.3)
+        assert bench.counts['errors'] == 0 and bench.counts['frames_dropped'] == 1
 
 
-def test_commands_keep_to_the_joints() -> None:
-    value = laptop_estimate(1.0)
-    command = JointState(name=['lid_joint'], position=[float('nan')])
-    with pytest.raises(ValueError, match='limits'):
-        planning.commanded_positions(value, command)
-    assert planning.commanded_positions(value, JointState()) == pytest.approx([1.0])
+def test_tracking_without_a_mask_uses_the_configured_stride(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    strides = []
+
+    def record(frame, parameters, listed, stride):
+        strides.append((set(listed), stride))
+        return find_object_clouds(frame, parameters, listed, 1)
+
+    monkeypatch.setattr(scene_module, 'find_object_clouds', record)
+    for config, expected in ((SceneConfig(), [1, 2]), (SceneConfig(tracking_stride=1), [1, 1])):
+        strides.clear()
+        with SceneBench(config) as bench:
+            bench.see(1.0)
+            bench.see(1.1)
+        assert strides == [(set(), stride) for stride in expected]
+
+
+def test_the_rate_limit_is_frames_per_second() -> None:
+    with SceneBench() as bench:
+        bench.scene.limit_rate(4.0)
+        assert bench.scene._tracking.min_period == 0.25
+        bench.scene.limit_rate(0.0)
+        assert bench.scene._tracking.min_period == 0.0
+
+
+def test_a_request_is_answered_by_the_full_estimates_of_the_next_frame() -> None:
+    with SceneBench(instances='each') as bench:
+        bench.publication(bench.show({1: 1.0, 2: 1.5}), 2)
+        request = bench.scene.request_estimates()
+        assert bench.scene.request_estimates() is request
+        answered = threading.Event()
+        request.when_answered(answered.set)
+        bench.show({1: 1.05, 2: 3.5})
+        assert answered.wait(LIMIT) and request.success
+        assert 'laptop_1: lid_joint 1.0500 rad (standard deviation 0.0200)' in request.message
+        assert 'residual 1.0 mm, confidence 0.90' in request.message
+        assert 'laptop_2: too far' in request.message
+        assert bench.scene.request_estimates() is not request
+
+
+def test_a_request_fails_with_the_reason() -> None:
+    with SceneBench() as bench:
+        def answer(frame: Frame) -> tuple[bool, str]:
+            request, answered = bench.scene.request_estimates(), threading.Event()
+            request.when_answered(answered.set)
+            bench.scene.submit(frame)
+            assert answered.wait(LIMIT)
+            return request.success, request.message
+
+        def refuse():
+            raise ValueError('broken image')
+
+        assert answer(Frame(FrameHeader(1, 'camera'), refuse)) == (False, 'broken image')
+        assert answer(bench.frame({1: 3.5})) == (False, 'laptop: too far')
+        assert answer(bench.frame({})) == (False, 'laptop: the depth image holds no measurement: '
+                                           'every pixel is zero, NaN or beyond max_depth')
+        bench.set(instances='each')
+        empty = bench.frame({0: 1.0})
+        assert answer(empty) == (False, 'no object in the frame')
+
+        def fail():
+            raise RuntimeError('out of order')
+
+        bench.models.before_inference = fail
+        assert answer(bench.frame({5: 1.0})) == (False, 'laptop_5: RuntimeError: out of order')
+
+
+def test_a_failed_request_does_not_end_tracking() -> None:
+    with SceneBench() as bench:
+        bench.see(1.0)
+
+        def fail():
+            raise NoEstimate('hidden')
+
+        bench.models.before_inference = fail
+        request, answered = bench.scene.request_estimates(), threading.Event()
+        request.when_answered(answered.set)
+        bench.see(1.1)
+        assert answered.wait(LIMIT) and request.message == 'laptop: hidden'
+        assert bench.see(1.2).velocity == 0.25 and bench.counts['no_estimates'] == 0
+
+
+def test_requests_are_answered_when_the_scene_closes() -> None:
+    with SceneBench() as bench:
+        request = bench.scene.request_estimates()
+    assert request.message == 'the node has been deactivated' and not request.success
+
+
+def test_requests_expire() -> None:
+    with SceneBench(SceneConfig(estimate_timeout=0.0)) as bench:
+        request = bench.scene.request_estimates()
+        bench.wait_for(lambda: bench.scene.expire_requests() or request.message)
+        assert request.message == 'no answer within 0 s'
+
+
+def test_nothing_is_published_after_the_end() -> None:
+    """Also not by a full estimate that is in work then, and no tracker is left of it."""
+    with SceneBench() as bench:
+        bench.see(1.0)
+        one = bench.host.objects[0]
+        bench.models.may_estimate.clear()
+        bench.show({1: 2.0})
+        bench.wait_for(lambda: bench.models.begun == 2)
+        bench.scene.close()
+        lines = list(bench.host.log_lines)
+        assert not bench.scene.join(0.05)
+        bench.models.may_estimate.set()
+        assert bench.scene.join(LIMIT)
+        assert len(one.publisher.published) == 1 and not one.publisher.shown
+        assert one.tracker is None and bench.host.log_lines == lines
+        bench.scene.withdraw_all('stale', 'too late')
+        assert bench.host.log_lines == lines and bench.host.health.state != 'stale'

@@ -1,0 +1,43 @@
+"""Simplification of meshes for viewers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kinediff3d_core.objects.estimate import Mesh
+
+CELL_GROWTH = 1.15
+"""Factor by which the cell grows until the mesh is small enough. Chosen: near one, so that a mesh
+keeps most of the triangles that it may have."""
+
+
+def simplify_mesh(mesh: Mesh, max_triangles: int) -> Mesh:
+    """Return a mesh of at most ``max_triangles`` triangles; one that has no more stays as it is.
+
+    Vertex clustering (Rossignac and Borrel 1993): the vertices in one cell of a grid whose normals
+    have the same largest component (of the six directions along the axes) are replaced by their
+    mean. The cell grows until the mesh is small enough. Because of the normals flat sides stay
+    flat and the two sides of a thin wall stay apart.
+    """
+    vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces)
+    if len(faces) <= max_triangles:
+        return mesh
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    normals = np.cross(b - a, c - a)
+    vertex_normals = np.stack([
+        np.bincount(faces.ravel(), np.repeat(normals[:, k], 3), len(vertices))
+        for k in range(3)], axis=1)
+    facing = np.abs(vertex_normals).argmax(axis=1)
+    facing += 3 * (np.take_along_axis(vertex_normals, facing[:, None], axis=1)[:, 0] < 0)
+    offset = vertices - vertices.min(axis=0)
+    cell = float(np.sqrt(np.linalg.norm(normals, axis=1).sum() / max_triangles))
+    while True:
+        x, y, z = np.floor(offset / cell).astype(np.int64).T
+        key = ((x * (y.max() + 1) + y) * (z.max() + 1) + z) * 6 + facing
+        _, merged, count = np.unique(key, return_inverse=True, return_counts=True)
+        left = merged[faces]
+        left = left[(left != np.roll(left, 1, axis=1)).all(axis=1)]
+        if len(left) <= max_triangles:
+            sums = np.stack([np.bincount(merged, vertices[:, k]) for k in range(3)], axis=1)
+            return Mesh(sums / count[:, None], left)
+        cell *= CELL_GROWTH

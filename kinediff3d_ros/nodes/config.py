@@ -1,0 +1,33 @@
+"""Settings of the perception node that are no ROS parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """Periods, timeouts and sizes of the perception node."""
+
+    markers_period: float = 5.0
+    """Time after which all markers are sent again, for viewers that missed them, s. Chosen."""
+
+    max_points: int = 10_000
+    """Most points of ``points_used``. A megabyte per frame fills the buffers of the transport and
+    delays the joint states. Chosen."""
+
+    input_timeout: float = 2.0
+    """Time without a usable frame after which the diagnostics say what is missing, s. Chosen."""
+
+    transform_timeout: float = 0.2
+    """Time that a frame waits for the transform of a moving camera, s. Chosen."""
+
+    watch_period: float = 1.0
+    """Time between two checks of the input and two reports of the diagnostics, s. Chosen."""
+
+    log_period: float = 10.0
+    """Time for which the same text is not logged again, s. Chosen."""
+
+    join_timeout: float = 4.0
+    """Time that deactivation waits for the scene's threads, one of which may be inside a full
+    estimate, s. Chosen."""

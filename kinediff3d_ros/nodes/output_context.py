@@ -1,0 +1,32 @@
+"""What the outputs of all objects of a node share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from tf2_ros import TransformBroadcaster
+
+from kinediff3d_ros.nodes.config import NodeConfig
+from kinediff3d_ros.scene.parameters import PerceptionParameters
+
+
+@dataclass(frozen=True)
+class OutputContext:
+    """Node, shared publishers and settings.
+
+    Attributes:
+        tf: sends the transforms of all objects.
+        markers: publishes the markers of all objects.
+        parameters: returns the present parameters.
+        warn: logs why a ``joint_command`` is refused.
+    """
+
+    node: Node
+    tf: TransformBroadcaster
+    markers: Publisher
+    parameters: Callable[[], PerceptionParameters]
+    warn: Callable[[str], None]
+    config: NodeConfig

@@ -1,0 +1,142 @@
+"""The perception node as its scene sees it: objects, camera pose, logs, diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from std_msgs.msg import Header
+from tf2_ros import TransformBroadcaster
+from visualization_msgs.msg import MarkerArray
+
+from kinediff3d_ros.messages.diagnostics import diagnostic_status
+from kinediff3d_ros.nodes import endpoints
+from kinediff3d_ros.nodes.camera_pose import CameraPose
+from kinediff3d_ros.nodes.config import NodeConfig
+from kinediff3d_ros.nodes.output_context import OutputContext
+from kinediff3d_ros.nodes.outputs import ObjectOutputs
+from kinediff3d_ros.scene.frames import FrameHeader
+from kinediff3d_ros.scene.health import Health
+from kinediff3d_ros.scene.models import Models
+from kinediff3d_ros.scene.parameters import PerceptionParameters, object_categories
+from kinediff3d_ros.scene.scene_object import SceneObject
+from kinediff3d_ros.scene.throttle import Throttle
+
+
+class NodeSceneHost:
+    """A ``SceneHost`` (``kinediff3d_ros.scene.scene_host``) of a configured node.
+
+    Args:
+        parameters: returns the present parameters.
+
+    Attributes:
+        models: pipelines of the categories.
+        listed: category of mask ids, from the parameter ``objects``.
+    """
+
+    def __init__(self, node: Node, parameters: Callable[[], PerceptionParameters], models: Models,
+                 config: NodeConfig) -> None:
+        self._node, self._parameters, self._config = node, parameters, config
+        self.models = models
+        self.listed = object_categories(parameters().objects)
+        self.health = Health('inactive', 'not active')
+        self.objects: dict[int, SceneObject] = {}
+        self._throttle = Throttle(config.log_period)
+        self._publishers: list[Publisher] = []
+        self._camera_pose: CameraPose | None = None
+
+    def open(self) -> None:
+        """Create publishers, the only object where there is one, and the TF listener.
+
+        Raises:
+            OSError: the description's directory cannot be made.
+            ValueError: an override of a topic's quality of service cannot be used.
+        """
+        tf = TransformBroadcaster(self._node)
+        self._publishers.append(tf.pub_tf)
+        markers = endpoints.publisher(self._node, MarkerArray, 'markers')
+        self._publishers.append(markers)
+        self._diagnostics = endpoints.publisher(self._node, DiagnosticArray, 'diagnostics')
+        self._publishers.append(self._diagnostics)
+        self._context = OutputContext(self._node, tf, markers, self._parameters,
+                                      self._node.get_logger().warning, self._config)
+        if self.parameters.instances == 'one':
+            self.make_object(0)
+        if self.parameters.fixed_frame:
+            self._camera_pose = CameraPose(self._node, self.parameters.fixed_frame,
+                                           self._config.transform_timeout)
+
+    def close(self) -> None:
+        """Destroy all objects and publishers."""
+        for one in self.objects.values():
+            one.publisher.close()
+        self.objects.clear()
+        for publisher in self._publishers:
+            self._node.destroy_publisher(publisher)
+        self._publishers.clear()
+        if self._camera_pose is not None:
+            self._camera_pose.close()
+
+    @property
+    def parameters(self) -> PerceptionParameters:
+        """The present parameters."""
+        return self._parameters()
+
+    def make_object(self, number: int) -> SceneObject | None:
+        """Return the object of a mask id, made if it is new; None beyond ``max_objects``.
+
+        Number 0 is the only object; its name and topics have no id.
+        """
+        if number in self.objects:
+            return self.objects[number]
+        now = self.parameters
+        if len(self.objects) >= now.max_objects:
+            self.log('objects', f'mask id {number} is ignored: there are max_objects = '
+                     f'{now.max_objects} already')
+            return None
+        category = self.listed.get(number, now.category) if number else now.category
+        name = now.object_name
+        if number:
+            name = '/'.join(x for x in (now.object_name, f'{category}_{number}') if x)
+        # Topics allow no hyphen.
+        prefix = f'{name.replace("-", "_")}/' if number else ''
+        outputs = ObjectOutputs(self._context, name, prefix, category)
+        health = Health('waiting', 'not seen yet') if number else self.health
+        one = self.objects[number] = SceneObject(number, outputs, health)
+        return one
+
+    def camera_pose(self, header: FrameHeader) -> np.ndarray | None:
+        """Return T_fixed_camera (4, 4) at a header's stamp; None without ``fixed_frame``."""
+        return None if self._camera_pose is None else self._camera_pose.look_up(header)
+
+    def age(self, header: FrameHeader) -> float:
+        """Return the time since a header's stamp by the node's clock, s."""
+        return 1e-9 * (self._node.get_clock().now().nanoseconds - header.nanoseconds)
+
+    def log(self, state: str, message: str) -> None:
+        """Log a message at the level of a state, the same text once per ``log_period``."""
+        if self._throttle.lets_through(message):
+            if state in ('error', 'bad_input'):
+                self._node.get_logger().error(message)
+            elif state in ('lost', 'tracking_lost'):
+                self._node.get_logger().info(message)
+            else:
+                self._node.get_logger().warning(message)
+
+    def report(self) -> None:
+        """Publish diagnostics: a status per object, and one of the node if it has several."""
+        objects = list(self.objects.values())
+        statuses = [self._status(o.name, o.health, o.category) for o in objects]
+        if 0 not in self.objects:
+            statuses.insert(0, self._status(
+                'objects', self.health, ','.join(self.models.categories)))
+        self._diagnostics.publish(DiagnosticArray(
+            header=Header(stamp=self._node.get_clock().now().to_msg()), status=statuses))
+
+    def _status(self, name: str, health: Health, category: str) -> DiagnosticStatus:
+        return diagnostic_status(
+            f'{self._node.get_fully_qualified_name()[1:]}: {name}', name, health.state,
+            health.message, health.values(category=category, device=self.models.device))

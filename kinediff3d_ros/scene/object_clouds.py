@@ -1,0 +1,134 @@
+"""The points on each object of a frame."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from kinediff3d_core.geometry.camera import Intrinsics, require_size
+from kinediff3d_core.objects.estimate import NoEstimate
+from kinediff3d_core.observation.cloud import ObjectCloud, object_cloud
+from kinediff3d_core.observation.segmentation import object_in_cloud, segment_object
+from kinediff3d_ros.scene.frames import DepthArrays, Frame
+from kinediff3d_ros.scene.parameters import PerceptionParameters
+
+
+@dataclass(frozen=True)
+class FrameClouds:
+    """The objects of one frame.
+
+    Attributes:
+        clouds: mask id to the measured points on that object and beside it, or why there are
+            none; the only object of a frame without ids has id 0.
+        seconds: wall time of the stages ``convert`` and ``segment``, s.
+    """
+
+    clouds: dict[int, ObjectCloud | NoEstimate]
+    seconds: dict[str, float]
+
+
+def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
+                       listed: Collection[int] = (), stride: int = 1) -> FrameClouds:
+    """Convert a frame and find the points on each object in it.
+
+    Args:
+        listed: mask ids that may be objects, with ``instances: listed``.
+        stride: an object without a mask is segmented in every ``stride``-th row and column.
+
+    Raises:
+        ValueError: the input cannot be used; the message says why.
+    """
+    if not frame.header.frame_id:
+        raise ValueError('the input has no frame_id: nothing says which camera it belongs to')
+    begin = time.perf_counter()
+    arrays = frame.convert()
+    if isinstance(arrays, DepthArrays):
+        require_size(arrays.depth, arrays.intrinsics, arrays.instances)
+    converted = time.perf_counter()
+    clouds: dict[int, ObjectCloud | NoEstimate]
+    if not isinstance(arrays, DepthArrays):
+        clouds = {0: _or_reason(partial(_cloud_points, arrays, parameters))}
+    elif parameters.instances != 'one':
+        clouds = _each_instance(arrays, parameters, listed)
+    elif arrays.instances is not None:
+        wanted = parameters.mask_id
+        mask = arrays.instances != 0 if wanted == 0 else arrays.instances == wanted
+        clouds = {0: _or_reason(partial(_masked_points, arrays, mask, parameters))}
+    else:
+        clouds = {0: _or_reason(partial(_segmented_points, arrays, parameters, stride))}
+    return FrameClouds(clouds, {
+        'convert': converted - begin, 'segment': time.perf_counter() - converted})
+
+
+def _each_instance(arrays: DepthArrays, parameters: PerceptionParameters,
+                   listed: Collection[int]) -> dict[int, ObjectCloud | NoEstimate]:
+    """The cloud of every instance id, or of those that are listed."""
+    ids = arrays.instances
+    if ids is None:
+        raise ValueError('several objects need a mask of instance ids')
+    present = np.flatnonzero(np.bincount(ids.ravel()))
+    return {int(i): _or_reason(partial(_masked_points, arrays, ids == i, parameters))
+            for i in present if i and (parameters.instances == 'each' or i in listed)}
+
+
+def _or_reason(find: Callable[[], ObjectCloud]) -> ObjectCloud | NoEstimate:
+    """The cloud, or why there is none: one object must not hide the others."""
+    try:
+        return find()
+    except NoEstimate as reason:
+        return reason
+
+
+def _measured(depth: np.ndarray, parameters: PerceptionParameters) -> np.ndarray:
+    """Pixels (H, W) that have a measurement within max_depth."""
+    measured = depth > 0
+    if parameters.max_depth > 0:
+        measured &= depth <= parameters.max_depth
+    if not measured.any():
+        raise NoEstimate('the depth image holds no measurement: every pixel is zero, NaN or '
+                         'beyond max_depth')
+    return measured
+
+
+def _masked_points(arrays: DepthArrays, mask: np.ndarray, parameters: PerceptionParameters,
+                   ) -> ObjectCloud:
+    """Points on a mask (H, W) bool."""
+    measured = _measured(arrays.depth, parameters)
+    if not mask.any():
+        raise NoEstimate(f'the mask has no pixel of id {parameters.mask_id}'
+                         if parameters.mask_id else 'the mask is empty')
+    return _require_points(object_cloud(arrays.depth, arrays.intrinsics, mask & measured),
+                           parameters)
+
+
+def _segmented_points(arrays: DepthArrays, parameters: PerceptionParameters, stride: int,
+                      ) -> ObjectCloud:
+    """Points of the object that stands on a support, or in front of nothing."""
+    measured = _measured(arrays.depth, parameters)
+    depth = np.where(measured, arrays.depth, np.float32(0))[::stride, ::stride]
+    i = arrays.intrinsics
+    if stride > 1:
+        i = Intrinsics(i.fx / stride, i.fy / stride, i.cx / stride, i.cy / stride,
+                       depth.shape[1], depth.shape[0])
+    return _require_points(object_cloud(depth, i, segment_object(depth, i)), parameters)
+
+
+def _cloud_points(points: np.ndarray, parameters: PerceptionParameters) -> ObjectCloud:
+    """Points (N, 3) of a cloud of the object, or of the whole scene."""
+    if parameters.max_depth > 0:
+        points = points[points[:, 2] <= parameters.max_depth]
+    if not len(points):
+        raise NoEstimate('the point cloud holds no finite point within max_depth')
+    cloud = object_in_cloud(points) if parameters.segment_points else ObjectCloud(points)
+    return _require_points(cloud, parameters)
+
+
+def _require_points(cloud: ObjectCloud, parameters: PerceptionParameters) -> ObjectCloud:
+    if len(cloud) < parameters.min_points:
+        raise NoEstimate(f'only {len(cloud)} valid points on the object; need '
+                         f'{parameters.min_points} (parameter min_points)')
+    return cloud

@@ -1,0 +1,35 @@
+"""One object in one frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kinediff3d_core.observation.cloud import ObjectCloud
+from kinediff3d_ros.scene.frames import FrameHeader
+
+
+@dataclass(frozen=True)
+class ObjectView:
+    """What one frame shows of one object.
+
+    Attributes:
+        cloud: measured points on the object and beside it, camera frame, m.
+        T_fixed_camera: (4, 4) pose of the camera under ``fixed_frame``; None without one.
+        begin: ``time.perf_counter()`` at the start of the work on the frame.
+        epoch: of the scene's objects at that time.
+        stage_seconds: wall time of the stages before tracking, s.
+    """
+
+    header: FrameHeader
+    cloud: ObjectCloud
+    T_fixed_camera: np.ndarray | None
+    begin: float
+    epoch: int
+    stage_seconds: dict[str, float]
+
+    @property
+    def seconds(self) -> float:
+        """Stamp of the frame, s."""
+        return self.header.seconds

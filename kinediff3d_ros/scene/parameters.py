@@ -1,0 +1,226 @@
+"""Every parameter of every node: type, default, range, unit and description, in one place.
+
+A node's parameters are a frozen dataclass. Each field carries what its ROS descriptor says.
+``kinediff3d_ros.nodes.parameters`` declares them on a node and reads their values.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from kinediff3d_core.inference.auto import AUTO
+
+OBJECT_NAME = re.compile(r'[A-Za-z0-9_\-]+(/[A-Za-z0-9_\-]+)*')
+"""What ``object_name`` may be: TF frames and topics are made of it."""
+
+MAX_MASK_ID = 65535
+"""Largest value of a pixel of a mask, which has at most 16 bits."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What the descriptor of one parameter says.
+
+    Attributes:
+        description: one sentence.
+        unit: '' where there is none.
+        lower, upper: inclusive range of a number.
+        choices: allowed values of a string; empty allows any.
+        live: may be changed at any time; otherwise only while the node is unconfigured.
+    """
+
+    description: str
+    unit: str = ''
+    lower: float | None = None
+    upper: float | None = None
+    choices: tuple[str, ...] = ()
+    live: bool = False
+
+
+def parameter(default: Any, description: str, **spec: Any) -> Any:
+    """A dataclass field that is a ROS parameter; ``spec`` as in ``Spec``."""
+    return dataclasses.field(default=default, metadata={'spec': Spec(description, **spec)})
+
+
+@dataclass(frozen=True)
+class PerceptionParameters:
+    """Parameters of ``perception_node``."""
+
+    category: str = parameter(
+        'laptop', 'Category of the object; it must have weights. auto, with instances one: the '
+        'category that explains the object best.')
+    preset: str = parameter(
+        'fast', 'Inference settings.', choices=('fast', 'paper'))
+    device: str = parameter(
+        'auto', 'Torch device: auto (CUDA where there is one), cpu, cuda or cuda:N.')
+    weights: str = parameter(
+        '', 'Directory with the weights; empty takes those that ship with the package.')
+    threads: int = parameter(
+        0, 'CPU threads of torch; 0 takes half of the cores, so that others are free.',
+        lower=0, upper=256)
+    autostart: bool = parameter(
+        True, 'Configure and activate at start; otherwise a lifecycle manager does.')
+    seed: int = parameter(
+        0, 'Seed of the samplers, the same for every frame.', lower=0, upper=2**31 - 1, live=True)
+    object_name: str = parameter(
+        '', 'Prefix of the TF frames and namespace of the markers; empty takes the category. With '
+        'several objects it comes before <category>_<id>.')
+    instances: str = parameter(
+        'one', 'one: the mask shows one object; each: every id in the mask is an object of its '
+        'own; listed: those ids that objects names.', choices=('one', 'each', 'listed'))
+    objects: str = parameter(
+        '', 'Categories of mask ids with several objects, as "1:laptop, 4:box"; other ids are of '
+        'the category.')
+    max_objects: int = parameter(
+        8, 'Most objects that are tracked; ids that come later are ignored, with a warning.',
+        lower=1, upper=255)
+    input: str = parameter(
+        'depth', 'Where the geometry comes from: depth images or the points topic.',
+        choices=('depth', 'points'))
+    mask_mode: str = parameter(
+        'auto', 'auto: use the mask if the topic has a publisher, else segment the object; '
+        'required: wait for a mask; ignored: do not subscribe to the mask.',
+        choices=('auto', 'required', 'ignored'))
+    mask_id: int = parameter(
+        0, 'Value of the object in the mask image; 0 takes every non-zero pixel.',
+        lower=0, upper=MAX_MASK_ID, live=True)
+    segment_points: bool = parameter(
+        False, 'With input points: remove the support plane and keep the largest cluster. '
+        'False takes the whole cloud as the object.', live=True)
+    max_age: float = parameter(
+        0.0, 'Frames older than this by the node\'s clock are refused and counted; 0 takes any.',
+        unit='s', lower=0.0, upper=3600.0, live=True)
+    max_future: float = parameter(
+        0.5, 'Frames stamped further ahead of the node\'s clock are refused and counted.',
+        unit='s', lower=0.0, upper=3600.0, live=True)
+    fixed_frame: str = parameter(
+        '', 'Frame that does not move, for a camera that does: the parent of the part frames, by '
+        'the camera\'s transform at the image\'s stamp. Empty: the camera stands still.')
+    sync_slop: float = parameter(
+        0.02, 'Largest difference between the stamps of a depth image and its mask.',
+        unit='s', lower=0.0, upper=1.0)
+    max_depth: float = parameter(
+        0.0, 'Measurements farther than this are ignored; 0 keeps all.',
+        unit='m', lower=0.0, upper=100.0, live=True)
+    min_points: int = parameter(
+        100, 'Fewer valid points on the object than this give no estimate.',
+        lower=1, upper=1_000_000, live=True)
+    min_confidence: float = parameter(
+        0.0, 'Estimates of a lower confidence are not published and count as no estimate.',
+        lower=0.0, upper=1.0, live=True)
+    tracking: bool = parameter(
+        True, 'Track an object from frame to frame after its full estimate; otherwise every frame '
+        'gets a full estimate.', live=True)
+    estimate_period: float = parameter(
+        0.0, 'Time between full estimates of an object that is tracked; 0 makes them only when '
+        'it is new, lost, or its residual has grown.',
+        unit='s', lower=0.0, upper=3600.0, live=True)
+    lost_after: float = parameter(
+        2.0, 'Time without input, or without its id in the mask, after which an object counts as '
+        'lost and its markers are deleted.',
+        unit='s', lower=0.1, upper=3600.0, live=True)
+    max_rate: float = parameter(
+        0.0, 'Upper limit on frames processed per second; 0 sets no limit.',
+        unit='Hz', lower=0.0, upper=1000.0, live=True)
+    publish_tf: str = parameter(
+        'parts', 'parts: the frame of every part, as a child of the camera; base: the base part '
+        'alone, for use with robot_state_publisher; none: no TF.',
+        choices=('parts', 'base', 'none'))
+    publish_meshes: bool = parameter(
+        True, 'Extract meshes; without them there are neither part markers nor a '
+        'robot_description.', live=True)
+    mesh_period: float = parameter(
+        5.0, 'Time between new meshes of an object that is not tracked; between them the last '
+        'meshes move with the parts. 0 extracts meshes for every full estimate.',
+        unit='s', lower=0.0, upper=3600.0, live=True)
+    marker_triangles: int = parameter(
+        6000, 'Part meshes with more triangles are simplified for the markers only.',
+        lower=100, upper=1_000_000, live=True)
+    description_dir: str = parameter(
+        '', 'Directory of the mesh files of robot_description; empty is $ROS_HOME/kinediff3d '
+        '(~/.ros/kinediff3d).')
+    description_period: float = parameter(
+        10.0, 'Time between updates of robot_description, which come with new meshes; 0 publishes '
+        'it only when the object appears.', unit='s', lower=0.0, upper=3600.0, live=True)
+
+    def check(self) -> None:
+        """Check what ranges and choices of single parameters do not say.
+
+        Raises:
+            ValueError: values that do not fit together; the message names a parameter.
+        """
+        if self.object_name and not OBJECT_NAME.fullmatch(self.object_name):
+            raise ValueError(f"parameter 'object_name' is {self.object_name!r}; use letters, "
+                             'digits, _ and -')
+        if self.instances != 'one' and (self.input == 'points' or self.mask_mode == 'ignored'):
+            raise ValueError(f"parameter 'instances' is {self.instances!r}, which needs depth "
+                             'images with a mask of instance ids')
+        object_categories(self.objects)
+        if self.instances != 'one' and AUTO in self.categories():
+            raise ValueError(f"category 'auto' needs parameter 'instances' to be 'one', and it is "
+                             f'{self.instances!r}; map mask ids to categories')
+
+    def categories(self) -> set[str]:
+        """Categories whose weights are needed.
+
+        Raises:
+            ValueError: as :func:`object_categories`.
+        """
+        listed = set(object_categories(self.objects).values())
+        if self.instances == 'one':
+            return {self.category}
+        return listed if self.instances == 'listed' else {*listed, self.category}
+
+
+@dataclass(frozen=True)
+class CameraSimParameters:
+    """Parameters of ``camera_sim_node``."""
+
+    category: str = parameter('laptop', 'Category of the simulated object.')
+    seed: int = parameter(
+        0, 'Seed of the held-out test objects, the view and the noise.',
+        lower=0, upper=2**31 - 1)
+    instance: int = parameter(
+        0, 'Which object of that seed.', lower=0, upper=9999)
+    frame_id: str = parameter(
+        'camera_depth_optical_frame', 'Optical frame of the simulated camera.')
+    encoding: str = parameter(
+        '16UC1', 'Depth encoding: 16UC1 in mm or 32FC1 in m.', choices=('16UC1', '32FC1'))
+    rate: float = parameter(
+        10.0, 'Frames per second.', unit='Hz', lower=0.1, upper=60.0, live=True)
+    width: int = parameter(640, 'Image width.', unit='px', lower=64, upper=1920)
+    height: int = parameter(480, 'Image height.', unit='px', lower=48, upper=1200)
+    focal_length: float = parameter(
+        600.0, 'Focal length, both axes.', unit='px', lower=10.0, upper=5000.0)
+    states: int = parameter(
+        24, 'Joint states rendered at the start, from one limit to the other.', lower=1, upper=360)
+    sweep_period: float = parameter(
+        12.0, 'Time in which the joint goes from one limit to the other and back.',
+        unit='s', lower=0.5, upper=3600.0)
+    table: bool = parameter(False, 'Put the object on a table.')
+    noise: bool = parameter(True, 'Apply the sensor model.')
+    publish_mask: bool = parameter(True, 'Publish the mask of the object.')
+
+
+def fields(parameters: type) -> dict[str, tuple[Any, Spec]]:
+    """Name to (default, spec) of a parameter dataclass, in order of definition."""
+    return {f.name: (f.default, f.metadata['spec']) for f in dataclasses.fields(parameters)}
+
+
+def object_categories(text: str) -> dict[int, str]:
+    """Mask id to category from the parameter ``objects``, '1:laptop, 4:box'.
+
+    Raises:
+        ValueError: anything else; the message shows it.
+    """
+    table: dict[int, str] = {}
+    for item in filter(None, (x.strip() for x in text.split(','))):
+        number, _, category = (x.strip() for x in item.partition(':'))
+        if not (number.isdecimal() and 0 < int(number) <= MAX_MASK_ID and category):
+            raise ValueError(f"parameter 'objects' has {item!r}; write <mask id>:<category>, as "
+                             "in '1:laptop, 4:box'")
+        table[int(number)] = category
+    return table

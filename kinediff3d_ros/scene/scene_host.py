@@ -1,0 +1,47 @@
+"""What a scene asks of the program around it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from kinediff3d_ros.scene.frames import FrameHeader
+from kinediff3d_ros.scene.health import Health
+from kinediff3d_ros.scene.parameters import PerceptionParameters
+from kinediff3d_ros.scene.scene_object import SceneObject
+
+
+class SceneHost(Protocol):
+    """Provides parameters, objects and camera poses; logs and reports. Called on any thread.
+
+    Attributes:
+        health: of the whole scene.
+        objects: those that exist, by mask id.
+    """
+
+    health: Health
+    objects: dict[int, SceneObject]
+
+    @property
+    def parameters(self) -> PerceptionParameters:
+        """The present parameters."""
+
+    def make_object(self, number: int) -> SceneObject | None:
+        """Return the object of a mask id, made if it is new; None if there may be no more."""
+
+    def camera_pose(self, header: FrameHeader) -> np.ndarray | None:
+        """Return T_fixed_camera (4, 4) at a header's stamp; None without ``fixed_frame``.
+
+        Raises:
+            NoEstimate: the pose is not known.
+        """
+
+    def age(self, header: FrameHeader) -> float:
+        """Return the time since a header's stamp, s."""
+
+    def log(self, state: str, message: str) -> None:
+        """Log a message about a state."""
+
+    def report(self) -> None:
+        """Publish diagnostics of all objects."""

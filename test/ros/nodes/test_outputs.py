@@ -1,0 +1,325 @@
+"""When the topics of one object are published, with a node that only records."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from estimates import box_mesh, laptop_estimate
+
+pytest.importorskip('rclpy', reason='needs ROS 2')
+
+from builtin_interfaces.msg import Time  # noqa: E402
+from sensor_msgs.msg import JointState  # noqa: E402
+from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
+
+from kinediff3d_core.objects.estimate import ArticulatedEstimate
+from kinediff3d_ros.messages.poses import matrix_from_pose, matrix_from_transform
+from kinediff3d_ros.nodes import marker_output, outputs
+from kinediff3d_ros.nodes.config import NodeConfig
+from kinediff3d_ros.nodes.output_context import OutputContext
+from kinediff3d_ros.nodes.outputs import ObjectOutputs
+from kinediff3d_ros.scene.frames import FrameHeader
+from kinediff3d_ros.scene.parameters import PerceptionParameters
+
+pytestmark = pytest.mark.ros
+
+
+class Publisher:
+    """Keeps the messages. ``subscribers`` is how many there are."""
+
+    def __init__(self, subscribers: int = 0) -> None:
+        self.messages: list = []
+        self.subscribers = subscribers
+
+    def publish(self, message: object) -> None:
+        self.messages.append(copy.deepcopy(message))
+
+    def get_subscription_count(self) -> int:
+        return self.subscribers
+
+
+class RecordingNode:
+    """Makes publishers by topic."""
+
+    def __init__(self) -> None:
+        self.topics: dict[str, Publisher] = {}
+        self.callbacks: dict[str, Callable] = {}
+
+    def create_publisher(self, kind: type, topic: str, qos: object, **_: object) -> Publisher:
+        self.topics[topic] = Publisher()
+        return self.topics[topic]
+
+    def create_subscription(self, kind: type, topic: str, callback: Callable, qos: object,
+                            **_: object) -> str:
+        self.callbacks[topic] = callback
+        return topic
+
+    def destroy_publisher(self, publisher: Publisher) -> None:
+        self.topics = {t: p for t, p in self.topics.items() if p is not publisher}
+
+    def destroy_subscription(self, topic: str) -> None:
+        del self.callbacks[topic]
+
+    def get_clock(self) -> SimpleNamespace:
+        return SimpleNamespace(now=lambda: SimpleNamespace(to_msg=Time))
+
+
+class Bench:
+    """Outputs of a laptop, at a time that the test sets."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.stamp = 1000.0, 0
+        clock = SimpleNamespace(monotonic=lambda: self.now)
+        monkeypatch.setattr(outputs, 'time', clock)
+        monkeypatch.setattr(marker_output, 'time', clock)
+        self.node, self.warnings = RecordingNode(), []
+        self.markers = Publisher(subscribers=1)
+        self.tf = SimpleNamespace(sent=[], sendTransform=lambda t: self.tf.sent.append(t))
+        self.parameters = PerceptionParameters(description_dir=str(folder))
+        self.outputs = ObjectOutputs(
+            OutputContext(self.node, self.tf, self.markers, lambda: self.parameters,
+                          self.warnings.append, NodeConfig()), '', 'left/', 'laptop')
+
+    def topic(self, name: str) -> Publisher:
+        return self.node.topics[f'left/{name}']
+
+    def command(self, *names: str, positions: tuple[float, ...] = ()) -> None:
+        self.node.callbacks['left/joint_command'](JointState(name=names, position=positions))
+
+    def publish(self, estimate: ArticulatedEstimate, shape_changed: bool = False,
+                T_fixed_camera: np.ndarray | None = None, points: int = 10) -> None:
+        self.stamp += 1
+        self.outputs.publish(estimate, FrameHeader(self.stamp, 'camera'), np.ones((points, 3)),
+                             T_fixed_camera, shape_changed)
+
+    def sent(self) -> list[set[tuple[str, int, int]]]:
+        """(namespace, id, action) of the markers sent since the last call."""
+        arrays = [{(m.ns, m.id, m.action) for m in a.markers} for a in self.markers.messages]
+        self.markers.messages.clear()
+        return arrays
+
+    def described(self) -> list[str]:
+        return [m.data for m in self.topic('robot_description').messages]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(tmp_path, monkeypatch)
+
+
+def added(*keys: tuple[str, int]) -> set[tuple[str, int, int]]:
+    return {(*key, Marker.ADD) for key in keys}
+
+
+def deleted(*keys: tuple[str, int]) -> set[tuple[str, int, int]]:
+    return {(*key, Marker.DELETE) for key in keys}
+
+
+MESHES, AXIS = [('laptop', 0), ('laptop', 1)], ('laptop/axis', 0)
+GHOST = [('laptop/ghost', 0), ('laptop/ghost', 1)]
+
+
+def test_markers_are_sent_for_a_new_shape_a_new_viewer_and_now_and_then(bench: Bench) -> None:
+    estimate = laptop_estimate(1.0)
+    bench.publish(estimate, True)
+    everything = added(*MESHES, AXIS)
+    assert bench.sent() == [everything]
+    bench.publish(estimate)
+    assert bench.sent() == []
+    bench.markers.subscribers = 2
+    bench.publish(estimate)
+    assert bench.sent() == [everything]
+    bench.markers.subscribers = 1  # one that leaves is no reason, nor is it that another comes
+    bench.publish(estimate)
+    assert bench.sent() == []
+    bench.now += 4.9
+    bench.publish(estimate)
+    assert bench.sent() == []
+    bench.now += 0.1
+    bench.publish(estimate)
+    assert bench.sent() == [everything]
+    base, lid = estimate.parts
+    other = replace(estimate, parts=(base, replace(lid, mesh=box_mesh((0.1, 0.1, 0.1)))))
+    bench.publish(other, True)
+    assert bench.sent() == [everything]
+
+
+def test_moved_axes_are_sent_without_the_meshes(bench: Bench) -> None:
+    estimate = laptop_estimate(1.0)
+    bench.publish(estimate, True)
+    bench.sent()
+    bench.publish(estimate, True)
+    assert bench.sent() == [added(AXIS)]
+
+
+def test_markers_carry_the_stamp_of_their_frame(bench: Bench) -> None:
+    estimate = laptop_estimate(1.0)
+    bench.publish(estimate, True)
+    bench.now += 10.0
+    bench.publish(estimate)
+    assert [{m.header.stamp.nanosec for m in a.markers} for a in bench.markers.messages] == [
+        {1}, {2}]
+
+
+def test_markers_of_missing_parts_and_of_the_whole_object_are_deleted(bench: Bench) -> None:
+    estimate = laptop_estimate(1.0)
+    bench.publish(estimate, True)
+    bare = replace(estimate, parts=tuple(replace(p, mesh=None) for p in estimate.parts))
+    bench.sent()
+    bench.publish(bare, True)
+    assert bench.sent() == [added(AXIS) | deleted(*MESHES)]
+    bench.outputs.clear()
+    assert bench.sent() == [deleted(AXIS)]
+    bench.outputs.clear()
+    assert bench.sent() == []
+
+
+def test_descriptions_are_published_for_new_shapes_once_per_period(bench: Bench) -> None:
+    estimate = laptop_estimate(1.0)
+    bench.publish(estimate, True)
+    bench.publish(estimate)
+    assert len(bench.described()) == 1
+    bench.publish(estimate, True)  # too early
+    bench.now += 9.9
+    bench.publish(estimate)
+    assert len(bench.described()) == 1
+    bench.now += 0.1
+    bench.publish(estimate)
+    bench.now += 20.0
+    bench.publish(estimate)
+    assert len(bench.described()) == 2
+    # The meshes have not changed: their files are links.
+    files = [[Path(x.removeprefix('file://')) for x in re.findall('file://[^"]+', text)]
+             for text in bench.described()]
+    assert files[0] and all(a != b and a.samefile(b) for a, b in zip(*files, strict=True))
+
+
+def test_the_description_is_published_when_the_object_appears_again(bench: Bench) -> None:
+    bench.parameters = replace(bench.parameters, description_period=0.0)
+    for count in (1, 2):
+        bench.publish(laptop_estimate(1.0), True)
+        bench.now += 1e6
+        bench.publish(laptop_estimate(1.0), True)
+        assert len(bench.described()) == count
+        bench.outputs.clear()
+    bench.parameters = replace(bench.parameters, publish_meshes=False)
+    bench.publish(laptop_estimate(1.0), True)
+    assert len(bench.described()) == 2
+
+
+def test_topics_without_subscribers_are_not_published(bench: Bench) -> None:
+    optional = ('joint_states_stddev', 'points_used', 'pose/base', 'pose/lid', 'axis/lid_joint',
+                'interaction/lid')
+    bench.publish(laptop_estimate(1.0), True)
+    assert not any(bench.topic(name).messages for name in optional)
+    assert len(bench.topic('joint_states').messages) == len(bench.tf.sent) == 1
+    for name in optional:
+        bench.topic(name).subscribers = 1
+    bench.publish(laptop_estimate(1.0))
+    assert all(len(bench.topic(name).messages) == 1 for name in optional)
+
+
+@pytest.mark.parametrize(('points', 'published'), [
+    (9_999, 9_999), (10_000, 10_000), (10_001, 5_001), (25_000, 8_334)])
+def test_points_are_thinned(bench: Bench, points: int, published: int) -> None:
+    bench.topic('points_used').subscribers = 1
+    bench.publish(laptop_estimate(1.0), points=points)
+    assert bench.topic('points_used').messages[0].width == published
+
+
+def test_contacts_are_found_once_per_shape(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kinediff3d_ros.nodes import planning_output
+
+    found, find = [], planning_output.contacts
+    monkeypatch.setattr(planning_output, 'contacts', lambda e: found.append(e) or find(e))
+    bench.topic('interaction/lid').subscribers = 1
+    for shape_changed, count in ((True, 1), (False, 1), (True, 2)):
+        bench.publish(laptop_estimate(1.0), shape_changed)
+        assert len(found) == count
+    bench.outputs.clear()
+    bench.publish(laptop_estimate(1.0))
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize(('value', 'children'), [
+    ('parts', ['laptop/base', 'laptop/lid']), ('base', ['laptop/base']), ('none', None)])
+def test_publish_tf_selects_the_transforms(bench: Bench, value: str, children: list | None,
+                                           ) -> None:
+    bench.parameters = replace(bench.parameters, publish_tf=value)
+    bench.publish(laptop_estimate(1.0))
+    assert [[t.child_frame_id for t in sent] for sent in bench.tf.sent] == (
+        [] if children is None else [children])
+
+
+def test_under_a_fixed_frame_poses_are_transformed_and_the_joints_keep_the_camera(
+        bench: Bench) -> None:
+    bench.parameters = replace(bench.parameters, fixed_frame='map')
+    bench.topic('pose/lid').subscribers = 1
+    T = np.eye(4)
+    T[:3, 3] = 1.0, 2.0, 3.0
+    estimate = laptop_estimate(1.0)
+    bench.publish(estimate, T_fixed_camera=T)
+    sent, pose = bench.tf.sent[0][1], bench.topic('pose/lid').messages[0]
+    expected = T @ estimate.parts[1].T_camera_part
+    np.testing.assert_allclose(matrix_from_transform(sent), expected, atol=1e-9)
+    np.testing.assert_allclose(matrix_from_pose(pose.pose.pose), expected, atol=1e-9)
+    assert sent.header.frame_id == pose.header.frame_id == 'map'
+    assert bench.topic('joint_states').messages[0].header.frame_id == 'camera'
+
+
+def test_a_ghost_stays_until_a_command_without_names(bench: Bench) -> None:
+    bench.command('lid_joint', positions=(2.0,))
+    assert bench.warnings == ['joint_command came while laptop is not estimated']
+    bench.publish(laptop_estimate(1.0), True)
+    bench.sent()
+    bench.command('lid_joint', positions=(9.0,))
+    assert len(bench.warnings) == 2 and bench.sent() == []
+    bench.command('lid_joint', positions=(2.0,))
+    assert bench.sent() == [added(*GHOST)]
+    bench.publish(laptop_estimate(1.0), True)
+    assert bench.sent() == [added(AXIS, *GHOST)]
+    bench.command()
+    assert bench.sent()[-1] == deleted(*GHOST)
+    bench.now += 10.0
+    bench.publish(laptop_estimate(1.0), True)
+    assert bench.sent() == [added(AXIS, *MESHES)]
+
+
+def test_a_ghost_that_does_not_fit_a_newer_estimate_is_not_shown(bench: Bench) -> None:
+    estimate = laptop_estimate(1.0)
+    bench.publish(estimate, True)
+    bench.command('lid_joint', positions=(2.0,))
+    bench.now += 10.0
+    narrow = replace(estimate, joints=(replace(estimate.joints[0], upper=1.5),))
+    bench.sent()
+    bench.publish(narrow, True)
+    assert bench.sent() == [added(AXIS, *MESHES) | deleted(*GHOST)]
+
+
+def test_another_category_has_other_topics_and_names(bench: Bench) -> None:
+    bench.publish(laptop_estimate(1.0), True)
+    bench.command('lid_joint', positions=(2.0,))
+    bench.sent()
+    bench.outputs.set_category('stapler')
+    assert bench.sent() == [deleted(AXIS, *MESHES, *GHOST)]
+    assert (bench.outputs.name, bench.outputs.category) == ('stapler', 'stapler')
+    names = {t.removeprefix('left/') for t in bench.node.topics}
+    assert {'joint_states', 'pose/arm', 'axis/arm_joint'} <= names
+    assert not any('lid' in name for name in names)
+    bench.outputs.close()
+    assert not bench.node.topics and not bench.node.callbacks
+
+
+def test_corners_are_prepared_with_the_meshes(bench: Bench) -> None:
+    mesh = laptop_estimate(1.0)
+    bench.outputs.prepare(mesh)
+    bench.publish(mesh, True)
+    array = bench.markers.messages[0]
+    assert isinstance(array, MarkerArray) and len(array.markers[0].points) == 36

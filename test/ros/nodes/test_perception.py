@@ -1,0 +1,539 @@
+"""The perception node in this process, over real DDS, with models that answer at once.
+
+These tests check the wiring: topics, services, parameters and transitions. What a scene decides is
+tested without DDS in test/ros/scene.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import yaml
+from estimates import laptop_estimate
+from instant_models import LIMIT, InstantModels
+
+pytest.importorskip('rclpy', reason='needs ROS 2')
+
+import rclpy  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped  # noqa: E402
+from lifecycle_msgs.msg import Transition  # noqa: E402
+from lifecycle_msgs.srv import ChangeState  # noqa: E402
+from rclpy.executors import Executor, SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from rosgraph_msgs.msg import Clock  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
+from std_srvs.srv import Trigger  # noqa: E402
+from tf2_msgs.msg import TFMessage  # noqa: E402
+from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
+
+from kinediff3d_core.geometry.camera import Intrinsics
+from kinediff3d_ros.messages import camera_info, images, poses
+from kinediff3d_ros.nodes import endpoints, perception
+from kinediff3d_ros.nodes.running import make_executor, spin
+from kinediff3d_ros.scene.config import SceneConfig
+from kinediff3d_ros.tools.processes import private_graph
+from kinediff3d_ros.tools.recorder import Recorder, stamp_key
+
+pytestmark = pytest.mark.ros
+
+CAMERA = Intrinsics(60.0, 60.0, 31.5, 23.5, 64, 48)
+
+
+class Bench:
+    """The node, publishers of its inputs and subscriptions to its outputs."""
+
+    def __init__(self, node, executor: Executor, recorder: Recorder, models: InstantModels,
+                 ) -> None:
+        self.node, self.executor, self.recorder, self.models = node, executor, recorder, models
+        create = recorder.node.create_publisher
+        self.depth = create(Image, '/depth/image_rect', 10)
+        self.info = create(CameraInfo, '/depth/camera_info', 10)
+        self.mask = create(Image, '/mask', 10)
+        self.command = create(JointState, '/joint_command', 10)
+        self.broadcast = create(TFMessage, '/tf', 10)
+        listen = recorder.listen
+        self.tf, self.markers = listen(TFMessage, '/tf', 100), listen(MarkerArray, '/markers', 100)
+        self.joints = {k: listen(JointState, f'/{k}joint_states', 100)
+                       for k in ('', 'laptop_1/', 'box_4/')}
+        self.deviations = listen(JointState, '/joint_states_stddev')
+        self.lid = listen(PoseWithCovarianceStamped, '/pose/lid')
+        self.axis = listen(PoseStamped, '/axis/lid_joint')
+        self.contact = listen(PoseStamped, '/interaction/lid')
+        self.diagnostics = listen(DiagnosticArray, '/diagnostics', 100)
+        self._change = recorder.node.create_client(ChangeState, '/perception/change_state')
+        self._estimate = recorder.node.create_client(Trigger, '/estimate')
+
+    def wait(self, condition, what: str):
+        return self.recorder.wait_for(condition, LIMIT, what)
+
+    def call(self, client, request):
+        assert client.wait_for_service(LIMIT)
+        future = client.call_async(request)
+        self.wait(future.done, 'answer')
+        return future.result()
+
+    def change(self, transition: int) -> bool:
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return self.call(self._change, request).success
+
+    def start(self, **values: object) -> None:
+        """Configure with these parameters and activate."""
+        for name, value in values.items():
+            assert self.node.set_parameters([Parameter(name, value=value)])[0].successful, name
+        assert self.change(Transition.TRANSITION_CONFIGURE)
+        assert self.change(Transition.TRANSITION_ACTIVATE)
+        self.wait(lambda: all(p.get_subscription_count()
+                              for p in (self.depth, self.info, self.mask)), 'subscriptions')
+        self.info.publish(camera_info.info_from_intrinsics(CAMERA, self.header()))
+        time.sleep(0.1)
+
+    def header(self, later: float = 0.0) -> Header:
+        now = self.recorder.node.get_clock().now().nanoseconds + int(1e9 * later)
+        header = Header(frame_id='camera')
+        header.stamp.sec, header.stamp.nanosec = divmod(now, 1_000_000_000)
+        return header
+
+    def show(self, angles: dict[int, float], header: Header | None = None) -> tuple[int, int]:
+        """Objects side by side, by mask id, with these angles; the stamp."""
+        header = header or self.header()
+        depth, mask = np.zeros((48, 64), np.float32), np.zeros((48, 64), np.uint16)
+        for i, (number, angle) in enumerate(angles.items()):
+            at = np.s_[8:40, 4 + 20 * i:20 + 20 * i]
+            depth[at], mask[at] = angle, number
+        self.mask.publish(images.image_from_pixels(mask, 'mono16', header))
+        self.depth.publish(images.image_from_pixels(depth, '32FC1', header))
+        return header.stamp.sec, header.stamp.nanosec
+
+    def joint(self, stamp: tuple[int, int], of: str = '') -> JointState:
+        return self.wait(lambda: next((m for m in self.joints[of].messages
+                                       if stamp_key(m) == stamp), None), f'joint state of {of!r}')
+
+    def status(self, condition, what: str):
+        """The first status of the newest diagnostics that fulfils a condition on its values."""
+        def find():
+            for status in self.diagnostics.messages[-1].status if self.diagnostics.entries else ():
+                values = {v.key: v.value for v in status.values}
+                if condition(values, status):
+                    return status, values
+            return None
+        return self.wait(find, what)
+
+    def at_markers(self, stamp: tuple[int, int]) -> MarkerArray:
+        return self.wait(lambda: next((a for a in self.markers.messages
+                                       if stamp_key(a.markers[0]) == stamp), None), 'markers')
+
+    def at(self, heard, stamp: tuple[int, int]):
+        return self.wait(lambda: next((m for m in heard.messages if stamp_key(m) == stamp), None),
+                         'message with that stamp')
+
+
+@pytest.fixture(scope='module')
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    domain = private_graph()
+    folder = tmp_path_factory.mktemp('scene')
+    models = InstantModels()
+
+    def load(categories, *_: object) -> InstantModels:
+        if 'teapot' in categories:
+            raise ValueError("unknown category 'teapot'")
+        models.categories = tuple(categories)
+        return models
+
+    before, perception.Models = perception.Models, load
+    (folder / 'qos.yaml').write_text(yaml.safe_dump({'/**': {'ros__parameters': {
+        'qos_overrides': {
+            '/depth/camera_info': {'subscription': {'reliability': 'reliable'}},
+            '/points_used': {'publisher': {'reliability': 'best_effort'}},
+            '/joint_states_stddev': {'publisher': {'depth': 3}}}}}}))
+    rclpy.init(args=['--ros-args', '-p', 'autostart:=false', '-p', f'description_dir:={folder}',
+                     '--params-file', str(folder / 'qos.yaml')], domain_id=domain)
+    node = perception.PerceptionNode()
+    executor = make_executor()
+    executor.add_node(node)
+    closing = threading.Event()
+    thread = threading.Thread(target=spin, args=(executor, lambda: not closing.is_set()))
+    thread.start()
+    with Recorder(domain) as recorder:
+        yield Bench(node, executor, recorder, models)
+        closing.set()
+        thread.join(LIMIT)
+        executor.shutdown()
+        node.close()
+        node.destroy_node()
+    rclpy.try_shutdown()
+    perception.Models = before
+
+
+DEFAULTS = {'instances': 'one', 'objects': '', 'fixed_frame': '', 'lost_after': 5.0,
+            'max_objects': 8, 'tracking': True, 'max_age': 0.0, 'category': 'laptop',
+            'estimate_period': 0.0}
+
+
+@pytest.fixture
+def bench(graph: Bench) -> Iterator[Bench]:
+    """Unconfigured and with its defaults before and after."""
+    graph.models.reset()
+    graph.node.set_parameters([Parameter(k, value=v) for k, v in DEFAULTS.items()])
+    for heard in (graph.tf, graph.markers, *graph.joints.values(), graph.diagnostics,
+                  graph.contact):
+        heard.entries.clear()
+    yield graph
+    for state, transition in (('active', Transition.TRANSITION_DEACTIVATE),
+                              ('inactive', Transition.TRANSITION_CLEANUP)):
+        if graph.node._state_machine.current_state[1] == state:
+            assert graph.change(transition)
+
+
+def test_lifecycle_transitions(bench: Bench) -> None:
+    """Parameters change only while unconfigured; nothing is published while inactive."""
+    change, set_one = bench.change, lambda k, v: bench.node.set_parameters(
+        [Parameter(k, value=v)])[0]
+    for name, value in (('category', 'teapot'), ('objects', 'laptop=1')):
+        assert set_one(name, value).successful
+        assert set_one('instances', 'each').successful
+        assert not change(Transition.TRANSITION_CONFIGURE)
+        assert set_one(name, DEFAULTS[name]).successful
+    bench.start(instances='one')
+    refused = set_one('category', 'box')
+    assert not refused.successful and 'is read when the node is configured' in refused.reason
+    assert not set_one('max_age', -1.0).successful and set_one('lost_after', 4.0).successful
+    bench.joint(bench.show({1: 1.0}))
+    assert change(Transition.TRANSITION_DEACTIVATE)
+    bench.wait(lambda: bench.markers.messages and all(
+        m.action == Marker.DELETE for m in bench.markers.messages[-1].markers), 'deletion')
+    bench.status(lambda v, s: v['state'] == 'inactive', 'inactive')
+    heard = len(bench.joints[''].entries)
+    bench.show({1: 1.0})
+    assert change(Transition.TRANSITION_ACTIVATE)
+    bench.wait(bench.depth.get_subscription_count, 'subscription')
+    assert len(bench.joints[''].entries) == heard
+    bench.info.publish(camera_info.info_from_intrinsics(CAMERA, bench.header()))
+    time.sleep(0.2)
+    bench.joint(bench.show({1: 1.0}))
+    assert change(Transition.TRANSITION_DEACTIVATE) and change(Transition.TRANSITION_CLEANUP)
+    assert bench.node._host is None and set_one('category', 'box').successful
+    # A transition that does not fit is refused, and the node continues.
+    bench._change.call_async(ChangeState.Request(transition=Transition(
+        id=Transition.TRANSITION_DEACTIVATE)))
+    assert change(Transition.TRANSITION_CONFIGURE)
+
+
+def test_quality_of_service_is_overridden_per_topic(bench: Bench) -> None:
+    """A policy that is not overridden keeps its default."""
+    bench.start()
+    node = bench.recorder.node
+
+    def reliability(endpoints: list) -> str:
+        """Of the perception node's endpoint, as DDS reports it; DDS does not report depths."""
+        profile, = (e.qos_profile for e in endpoints if e.node_name == 'perception')
+        return profile.reliability.name
+
+    assert [reliability(node.get_subscriptions_info_by_topic(f'/{t}')) for t in (
+        'depth/image_rect', 'depth/camera_info', 'mask', 'joint_command')] == [
+        'BEST_EFFORT', 'RELIABLE', 'BEST_EFFORT', 'RELIABLE']
+    assert [reliability(node.get_publishers_info_by_topic(f'/{t}')) for t in (
+        'markers', 'points_used', 'joint_states_stddev')] == [
+        'RELIABLE', 'BEST_EFFORT', 'RELIABLE']
+    own = {p.topic_name: p for p in bench.node.publishers}
+    assert own['/joint_states_stddev'].qos_profile.depth == 3
+    assert own['/joint_states'].qos_profile.depth == 10
+    bench.joint(bench.show({1: 1.0}))
+
+
+def test_estimates_are_published_tracked_and_reported(bench: Bench) -> None:
+    bench.start()
+    first = bench.joint(bench.show({1: 1.0}))
+    assert not first.velocity
+    state = bench.joint(bench.show({1: 1.1}))
+    assert state.position[0] == pytest.approx(1.1, abs=1e-5)
+    assert list(state.velocity) == [0.25]
+    _, values = bench.status(lambda v, s: v['tracked'] == '1', 'tracked frame')
+    assert (values['estimates'], values['full_estimates']) == ('2', '1')
+    assert {'position_std_m', 'lid_joint_std', 'track_ms', 'publish_ms'} <= set(values)
+    meshes = [m for a in bench.markers.messages for m in a.markers
+              if m.type == Marker.TRIANGLE_LIST and m.action == Marker.ADD]
+    assert meshes and all(m.frame_locked for m in meshes)
+
+
+def test_each_object_has_names_and_topics_of_its_own(bench: Bench) -> None:
+    bench.start(instances='each', objects='4:box', lost_after=0.6, max_objects=2)
+    stamp = bench.show({1: 1.0, 4: 1.5})
+    assert bench.joint(stamp, 'laptop_1/').position[0] == pytest.approx(1.0)
+    assert bench.joint(stamp, 'box_4/').position[0] == pytest.approx(1.5)
+    frames = {t.child_frame_id for m in bench.tf.messages for t in m.transforms}
+    assert frames == {'laptop_1/base', 'laptop_1/lid', 'box_4/base', 'box_4/lid'}
+    assert not bench.joints[''].entries
+    # The box goes, a third that is one too many comes, the laptop stays.
+    end = time.monotonic() + 1.2
+    while time.monotonic() < end:
+        last = bench.show({1: 1.1, 9: 1.0})
+        time.sleep(0.1)
+    bench.joint(last, 'laptop_1/')
+    bench.wait(lambda: any(m.ns == 'box_4' and m.action == Marker.DELETE
+                           for a in bench.markers.messages for m in a.markers), 'deletion')
+    assert not any(m.ns.startswith('laptop_1') and m.action == Marker.DELETE
+                   for a in bench.markers.messages for m in a.markers)
+    status, _ = bench.status(lambda v, s: v['state'] == 'lost', 'lost')
+    assert status.hardware_id == 'box_4' and 'not been in the mask' in status.message
+    assert not any(m.ns.endswith('_9') for a in bench.markers.messages for m in a.markers)
+    assert max(stamp_key(m) for m in bench.joints['box_4/'].messages) == stamp
+    bench.joint(bench.show({1: 1.1, 4: 0.9}), 'box_4/')
+
+
+def test_names_and_topics_follow_the_estimated_category(bench: Bench) -> None:
+    """They are those of the newest full estimate; tracking keeps the category."""
+    assert bench.node.set_parameters([Parameter('instances', value='each')])[0].successful
+    assert bench.node.set_parameters([Parameter('category', value='auto')])[0].successful
+    assert not bench.change(Transition.TRANSITION_CONFIGURE)
+    assert "category 'auto' needs" in bench.node._fault
+    bench.start(instances='one')
+    bench.status(lambda v, s: v['category'] == 'auto', 'an unknown category')
+
+    def check(angle: float, name: str, part: str, other: str, sure: str) -> None:
+        stamp = bench.show({1: angle})
+        assert list(bench.joint(stamp).name) == [f'{part}_joint']
+        bench.wait(lambda: {t.child_frame_id for m in bench.tf.messages for t in m.transforms
+                            if stamp_key(t) == stamp} == {f'{name}/base', f'{name}/{part}'}, 'TF')
+        status, _ = bench.status(
+            lambda v, s: (v['category'], v.get('category_confidence')) == (name, sure), name)
+        assert status.hardware_id == name
+        bench.wait(lambda: bench.recorder.node.count_publishers(f'/pose/{part}'), 'its topics')
+        bench.wait(lambda: not bench.recorder.node.count_publishers(f'/pose/{other}'), 'the end')
+
+    for angle in (1.0, 1.1):
+        check(angle, 'laptop', 'lid', 'arm', '0.9')
+    for angle in (2.2, 2.3):
+        check(angle, 'stapler', 'arm', 'lid', '0.8')
+    assert [category for category, _ in bench.models.calls] == ['auto', 'auto']
+    shown: set[str] = set()
+    for marker in (m for a in bench.markers.messages for m in a.markers):
+        (shown.add if marker.action == Marker.ADD else shown.discard)(marker.ns)
+    assert shown == {'stapler', 'stapler/axis'}
+
+
+def test_topics_for_planners(bench: Bench) -> None:
+    bench.start()
+    stamp = bench.show({1: 1.2})
+    truth = laptop_estimate(1.2)
+    assert bench.at(bench.deviations, stamp).position[0] == pytest.approx(truth.joints[0].std)
+    pose = bench.at(bench.lid, stamp).pose
+    np.testing.assert_allclose(poses.matrix_from_pose(pose.pose),
+                               truth.parts[1].T_camera_part, atol=1e-6)
+    covariance = np.reshape(pose.covariance, (6, 6))
+    assert (np.linalg.eigvalsh(covariance) > 0).all()
+    axis = poses.matrix_from_pose(bench.at(bench.axis, stamp).pose)
+    base, joint = truth.parts[0].T_camera_part, truth.joints[0]
+    np.testing.assert_allclose(axis[:3, 0], base[:3, :3] @ joint.axis, atol=1e-6)
+    np.testing.assert_allclose(axis[:3, 3], base[:3, :3] @ joint.origin + base[:3, 3], atol=1e-6)
+    contact = poses.matrix_from_pose(bench.at(bench.contact, stamp).pose)
+    arm = np.linalg.inv(truth.parts[1].T_camera_part) @ contact[:, 3]
+    assert arm[0] > 0.15  # the far edge of the lid
+
+
+def test_the_service_answers_with_full_estimates(bench: Bench) -> None:
+    bench.start()
+    client = bench._estimate
+    assert client.wait_for_service(LIMIT)
+    for angle, good in ((1.0, True), (3.5, False)):
+        future = client.call_async(Trigger.Request())
+        time.sleep(0.5)  # no image is under way when the node begins to wait for one
+        end = time.monotonic() + LIMIT
+        while not future.done() and time.monotonic() < end:
+            last = bench.show({1: angle})
+            time.sleep(0.1)
+        if good:
+            bench.joint(last)
+        assert future.result().success is good
+        assert ('lid_joint 1.0000 rad' if good else 'too far') in future.result().message
+
+
+def test_the_service_answers_without_images_too(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All waiting calls get the same answer: after a timeout, or when the node is deactivated."""
+    monkeypatch.setattr(bench.node, 'scene_config', SceneConfig(estimate_timeout=0.5))
+    bench.start()
+    assert bench._estimate.wait_for_service(LIMIT)
+    waiting = [bench._estimate.call_async(Trigger.Request()) for _ in range(2)]
+    bench.wait(lambda: all(f.done() for f in waiting), 'answers')
+    assert {f.result().message for f in waiting} == {'no answer within 0.5 s'}
+    assert bench.change(Transition.TRANSITION_DEACTIVATE)
+    monkeypatch.setattr(bench.node, 'scene_config', SceneConfig(estimate_timeout=10 * LIMIT))
+    assert bench.change(Transition.TRANSITION_ACTIVATE)
+    future = bench._estimate.call_async(Trigger.Request())
+    time.sleep(0.5)
+    assert not future.done() and bench.change(Transition.TRANSITION_DEACTIVATE)
+    bench.wait(future.done, 'answer')
+    assert 'deactivated' in future.result().message and not future.result().success
+    assert bench.call(bench._estimate, Trigger.Request()).message == 'the node is not active'
+
+
+@pytest.mark.parametrize('executor_of', [SingleThreadedExecutor, make_executor])
+def test_services_may_answer_later_in_either_executor(bench: Bench, executor_of: Callable) -> None:
+    node, executor = Node('late'), executor_of()
+
+    def ask(response: Trigger.Response, send: Callable[[], None]) -> None:
+        response.message = 'late'
+        threading.Timer(0.3, send).start()
+
+    service = endpoints.late_service(node, Trigger, '/late', ask)
+    client = bench.recorder.node.create_client(Trigger, '/late')
+    executor.add_node(node)
+    closing = threading.Event()
+    thread = threading.Thread(target=spin, args=(executor, lambda: not closing.is_set()))
+    thread.start()
+    try:
+        assert bench.call(client, Trigger.Request()).message == 'late'
+        # The service is destroyed before this answer is sent.
+        client.call_async(Trigger.Request())
+        time.sleep(0.1)
+        node.destroy_service(service)
+        time.sleep(0.4)
+        assert thread.is_alive()
+    finally:
+        closing.set()
+        thread.join(LIMIT)
+        executor.shutdown()
+        node.destroy_node()
+
+
+def test_a_ghost_is_shown_at_commanded_positions(bench: Bench) -> None:
+    bench.start()
+    bench.joint(bench.show({1: 1.0}))
+    bench.wait(lambda: bench.markers.messages, 'markers')
+    bench.wait(bench.command.get_subscription_count, 'subscription')
+
+    def ghosts(action: int) -> list[Marker]:
+        return [m for a in bench.markers.messages for m in a.markers
+                if m.ns == 'laptop/ghost' and m.action == action]
+
+    for bad in (JointState(name=['handle'], position=[1.0]),
+                JointState(name=['lid_joint'], position=[9.0]),
+                JointState(name=['lid_joint'])):
+        bench.command.publish(bad)
+    bench.command.publish(JointState(name=['lid_joint'], position=[2.0]))
+    lid = bench.wait(lambda: next((m for m in ghosts(Marker.ADD) if m.id == 1), None), 'ghost')
+    assert lid.header.frame_id == 'laptop/base' and lid.color.a < 0.5 and lid.points
+    T = laptop_estimate(2.0)
+    expected = np.linalg.inv(T.parts[0].T_camera_part) @ T.parts[1].T_camera_part
+    np.testing.assert_allclose(poses.matrix_from_pose(lid.pose), expected, atol=1e-6)
+    bench.joint(bench.show({1: 1.05}))
+    assert not ghosts(Marker.DELETE)
+    bench.command.publish(JointState())
+    bench.wait(lambda: len(ghosts(Marker.DELETE)) == 2, 'deletion')
+
+
+def test_two_nodes_share_one_camera(bench: Bench) -> None:
+    """Each has its own names; deactivating one does not affect the other."""
+    bench.start()
+    listen = bench.recorder.listen
+    joints, markers, diagnostics = (listen(kind, f'/second/{topic}') for kind, topic in (
+        (JointState, 'joint_states'), (MarkerArray, 'markers'), (DiagnosticArray, 'diagnostics')))
+    second = perception.PerceptionNode(cli_args=[
+        '--ros-args', '-r', '__ns:=/second', '-p', 'object_name:=second', '-p', 'autostart:=true',
+        *(x for topic in ('depth/image_rect', 'depth/camera_info', 'mask')
+          for x in ('-r', f'{topic}:=/{topic}'))])
+
+    def frames(stamp: tuple[int, int]) -> list[str]:
+        return sorted(t.child_frame_id for m in bench.tf.messages for t in m.transforms
+                      if stamp_key(t) == stamp)
+
+    try:
+        second.autostart()
+        bench.executor.add_node(second)
+        bench.wait(lambda: all(p.get_subscription_count() == 2 for p in (
+            bench.depth, bench.info, bench.mask)), 'both nodes')
+        bench.info.publish(camera_info.info_from_intrinsics(CAMERA, bench.header()))
+        time.sleep(0.1)
+        stamp = bench.show({1: 1.0})
+        for heard in (bench.joints[''], joints):
+            bench.at(heard, stamp)
+        both = ['laptop/base', 'laptop/lid', 'second/base', 'second/lid']
+        bench.wait(lambda: frames(stamp) == both, 'the frames of both')
+        for heard, name in ((bench.markers, 'laptop'), (markers, 'second')):
+            array = bench.wait(lambda h=heard: h.messages, 'markers')[0]
+            assert {m.ns for m in array.markers} == {name, f'{name}/axis'}
+        for heard, name in ((bench.diagnostics, 'perception: laptop'),
+                            (diagnostics, 'second/perception: second')):
+            bench.wait(lambda h=heard: h.messages, 'diagnostics')
+            assert {s.name for m in heard.messages for s in m.status} == {name}
+
+        assert bench.change(Transition.TRANSITION_DEACTIVATE)
+        answered = len(bench.joints[''].entries)
+        for angle in (1.1, 1.2):
+            stamp = bench.show({1: angle})
+            assert bench.at(joints, stamp).velocity, 'not tracked any more'
+        bench.wait(lambda: frames(stamp), 'TF')
+        assert frames(stamp) == both[2:] and len(bench.joints[''].entries) == answered
+        assert not any(m.action == Marker.DELETE for a in markers.messages for m in a.markers)
+    finally:
+        bench.executor.remove_node(second)
+        second.close()
+        second.destroy_node()
+
+
+def test_a_moving_camera_has_objects_in_the_fixed_frame(bench: Bench) -> None:
+    bench.start(fixed_frame='map')
+    bench.show({1: 1.0})
+    status, _ = bench.status(lambda v, s: v['state'] == 'no_estimate', 'complaint')
+    assert 'in fixed_frame map is not known' in status.message
+    T = np.eye(4)
+    T[:3, 3] = 1.0, 2.0, 3.0
+    for _ in range(3):
+        for later in (-0.5, 1.0):
+            header = bench.header(later)
+            header.frame_id = 'map'
+            bench.broadcast.publish(TFMessage(transforms=[
+                poses.transform_from_matrix(T, header, 'camera')]))
+        time.sleep(0.2)
+    stamp = bench.show({1: 1.0})
+    bench.joint(stamp)
+    sent = bench.wait(lambda: next((m.transforms for m in bench.tf.messages
+                                    if m.transforms[0].child_frame_id == 'laptop/base'), None),
+                      'TF')
+    assert sent[0].header.frame_id == 'map' and stamp_key(sent[0]) == stamp
+    np.testing.assert_allclose(poses.matrix_from_transform(sent[0]),
+                               T @ laptop_estimate(1.0).parts[0].T_camera_part, atol=1e-6)
+
+
+def test_frames_with_unusable_stamps_are_refused_and_counted(bench: Bench) -> None:
+    bench.start(max_age=5.0)
+    good = bench.header()
+    bench.joint(bench.show({1: 1.0}, good))
+    for header in (good, bench.header(-0.5), bench.header(3.0), bench.header(-20.0)):
+        bench.show({1: 1.0}, header)
+    _, values = bench.status(lambda v, s: all(int(v[f'frames_{k}']) for k in (
+        'repeated', 'out_of_order', 'future', 'stale')), 'counts')
+    bench.joint(bench.show({1: 1.0}))
+    assert len(bench.joints[''].entries) == 2
+
+
+def test_simulated_time(bench: Bench) -> None:
+    clock = bench.recorder.node.create_publisher(Clock, '/clock', 1)
+    bench.node.set_parameters([Parameter('use_sim_time', value=True)])
+    try:
+        bench.start(max_age=5.0)
+        bench.wait(clock.get_subscription_count, 'clock')
+        now = Clock()
+        now.clock.sec = 100
+        end = time.monotonic() + LIMIT
+        while bench.node.get_clock().now().nanoseconds == 0 and time.monotonic() < end:
+            clock.publish(now)
+            time.sleep(0.05)
+        header = Header(frame_id='camera')
+        for header.stamp.sec in (102, 90, 99):
+            stamp = bench.show({1: 1.0}, header)
+        bench.joint(stamp)
+        _, values = bench.status(lambda v, s: 'age_ms' in v, 'estimate')
+        assert float(values['age_ms']) == pytest.approx(1000.0)
+        assert {stamp_key(m) for m in bench.joints[''].messages} == {stamp}
+    finally:
+        bench.node.set_parameters([Parameter('use_sim_time', value=False)])
+
+

@@ -1,0 +1,163 @@
+"""The points on each object of a frame: masks, ids, ranges, and why there are none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scene_bench import CAMERA
+
+from kinediff3d_core.geometry.camera import Intrinsics, backproject
+from kinediff3d_core.objects.estimate import NoEstimate
+from kinediff3d_core.observation.cloud import ObjectCloud
+from kinediff3d_ros.scene import object_clouds
+from kinediff3d_ros.scene.frames import DepthArrays, Frame, FrameHeader
+from kinediff3d_ros.scene.object_clouds import FrameClouds, find_object_clouds
+from kinediff3d_ros.scene.parameters import PerceptionParameters
+
+HEADER = FrameHeader(1_000_000_000, 'camera')
+
+
+def find(arrays: object, listed: tuple[int, ...] = (), stride: int = 1,
+         **parameters: object) -> FrameClouds:
+    return find_object_clouds(Frame(HEADER, lambda: arrays), PerceptionParameters(**parameters),
+                              listed, stride)
+
+
+def images(ids: np.ndarray | None = None) -> DepthArrays:
+    """Left half 1 m away, right half 2 m."""
+    depth = np.ones((48, 64), np.float32)
+    depth[:, 32:] = 2.0
+    return DepthArrays(depth, CAMERA, ids)
+
+
+def halves(left: int, right: int) -> np.ndarray:
+    ids = np.full((48, 64), left, np.uint16)
+    ids[:, 32:] = right
+    return ids
+
+
+def test_a_mask_selects_the_points_of_the_object() -> None:
+    found = find(images(halves(0, 3)))
+    assert set(found.clouds) == {0}
+    arrays = images(halves(0, 3))
+    np.testing.assert_array_equal(found.clouds[0].points, backproject(
+        arrays.depth, CAMERA, arrays.instances == 3))
+    assert set(found.seconds) == {'convert', 'segment'}
+    assert all(0 <= s < 60 for s in found.seconds.values())
+
+
+@pytest.mark.parametrize(('mask_id', 'depth'), [(3, 1.0), (7, 2.0)])
+def test_mask_id_selects_one_of_several_objects(mask_id: int, depth: float) -> None:
+    cloud = find(images(halves(3, 7)), mask_id=mask_id).clouds[0]
+    assert len(cloud) == 48 * 32 and (cloud.points[:, 2] == depth).all()
+
+
+def test_without_a_mask_id_every_pixel_that_is_not_zero_counts() -> None:
+    assert len(find(images(halves(3, 7))).clouds[0]) == 48 * 64
+
+
+def test_each_id_is_an_object_or_only_those_that_are_listed() -> None:
+    each = find(images(halves(3, 7)), instances='each')
+    assert {i: len(c) for i, c in each.clouds.items()} == {3: 48 * 32, 7: 48 * 32}
+    assert (each.clouds[7].points[:, 2] == 2.0).all()
+    assert set(find(images(halves(0, 7)), instances='each').clouds) == {7}
+    assert set(find(images(halves(3, 7)), (7, 9), instances='listed').clouds) == {7}
+
+
+def test_one_object_without_points_does_not_hide_the_others() -> None:
+    arrays = images(halves(3, 7))
+    arrays.depth[:, :32] = 0
+    clouds = find(arrays, instances='each').clouds
+    assert isinstance(clouds[3], NoEstimate) and len(clouds[7]) == 48 * 32
+
+
+def test_several_objects_need_a_mask() -> None:
+    with pytest.raises(ValueError, match='need a mask'):
+        find(images(), instances='each')
+
+
+@pytest.mark.parametrize(('ids', 'parameters', 'reason'), [
+    (halves(0, 0), {}, 'the mask is empty'),
+    (halves(1, 1), {'mask_id': 7}, 'the mask has no pixel of id 7'),
+    (halves(1, 1), {'max_depth': 0.5}, 'beyond max_depth'),
+    (halves(0, 1), {'max_depth': 1.5}, 'only 0 valid points'),
+    (halves(1, 0), {'min_points': 48 * 32 + 1}, 'need 1537 .parameter min_points.'),
+])
+def test_reasons_for_no_points(ids: np.ndarray, parameters: dict, reason: str) -> None:
+    cloud = find(images(ids), **parameters).clouds[0]
+    assert isinstance(cloud, NoEstimate)
+    with pytest.raises(NoEstimate, match=reason):
+        raise cloud
+
+
+def test_limits_of_depth_and_count_are_inclusive() -> None:
+    cloud = find(images(halves(1, 1)), max_depth=1.0, min_points=48 * 32).clouds[0]
+    assert len(cloud) == 48 * 32 and (cloud.points[:, 2] == 1.0).all()
+
+
+def test_depth_without_a_measurement_gives_no_points() -> None:
+    arrays = DepthArrays(np.zeros((48, 64), np.float32), CAMERA, halves(1, 1))
+    with pytest.raises(NoEstimate, match='holds no measurement'):
+        raise find(arrays).clouds[0]
+
+
+@pytest.mark.parametrize(('arrays', 'reason'), [
+    (DepthArrays(np.ones((24, 32), np.float32), CAMERA), r'\(32, 24\).*\(64, 48\)'),
+    (DepthArrays(np.ones((48, 64), np.float32), CAMERA, np.ones((24, 32), np.uint16)),
+     r'mask is \(32, 24\)'),
+])
+def test_images_of_different_sizes_are_refused(arrays: DepthArrays, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        find(arrays)
+
+
+def test_a_frame_without_a_frame_id_is_refused_before_it_is_converted() -> None:
+    frame = Frame(FrameHeader(1, ''), lambda: pytest.fail('converted'))
+    with pytest.raises(ValueError, match='no frame_id'):
+        find_object_clouds(frame, PerceptionParameters())
+
+
+def test_the_stride_of_the_segmentation_keeps_points_in_place(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every third pixel: the same points as those of the full image."""
+    seen = []
+
+    def everything(depth: np.ndarray, intrinsics: Intrinsics) -> np.ndarray:
+        seen.append((depth.copy(), intrinsics))
+        return depth > 0
+
+    monkeypatch.setattr(object_clouds, 'segment_object', everything)
+    arrays = DepthArrays(np.random.default_rng(0).uniform(1, 2, (48, 64)).astype(np.float32),
+                         CAMERA)
+    all_points = backproject(arrays.depth, CAMERA).reshape(48, 64, 3)
+    full = find(arrays).clouds[0]
+    assert seen[0][1] == CAMERA and len(full) == 48 * 64
+    some = find(arrays, stride=3).clouds[0]
+    assert seen[1][1] == Intrinsics(20.0, 20.0, 10.5, 23.5 / 3, 22, 16)
+    np.testing.assert_allclose(some.points, all_points[::3, ::3].reshape(-1, 3), rtol=1e-6)
+    # Pixels beyond max_depth are none for the segmentation.
+    limited = find(arrays, max_depth=1.5).clouds[0]
+    assert 0 < seen[2][0].max() <= 1.5 and len(limited) == (arrays.depth <= 1.5).sum()
+
+
+def cube(near: float) -> np.ndarray:
+    """Points 0.2 m wide on the front of a cube."""
+    x, y = np.meshgrid(np.linspace(-0.1, 0.1, 30), np.linspace(-0.1, 0.1, 30))
+    return np.stack([x, y, np.full_like(x, near)], axis=-1).reshape(-1, 3).astype(np.float32)
+
+
+def test_a_cloud_is_the_object_or_is_segmented(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_clouds, 'object_in_cloud', lambda points: ObjectCloud(points[:900]))
+    whole = np.concatenate([cube(1.0), cube(2.0)])
+    assert len(find(whole).clouds[0]) == 1800
+    assert len(find(whole, segment_points=True).clouds[0]) == 900
+
+
+def test_points_beyond_max_depth_are_ignored() -> None:
+    both = np.concatenate([cube(1.0), cube(2.0)])
+    assert len(find(both, max_depth=1.0).clouds[0]) == 900
+    assert len(find(both).clouds[0]) == 1800
+    with pytest.raises(NoEstimate, match='no finite point within max_depth'):
+        raise find(both, max_depth=0.5).clouds[0]
+    with pytest.raises(NoEstimate, match='no finite point'):
+        raise find(np.zeros((0, 3), np.float32)).clouds[0]

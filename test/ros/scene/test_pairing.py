@@ -1,0 +1,90 @@
+"""Pairing by stamps: what is paired, and what is thrown away."""
+
+from __future__ import annotations
+
+from kinediff3d_ros.scene.pairing import StampPairing
+
+
+def test_pairs_are_by_nearest_stamp_in_either_order() -> None:
+    pairing: StampPairing[str, str] = StampPairing(slop=10)
+    assert pairing.add_first(100, 'a') is None
+    assert pairing.add_second(104, 'A') == ('a', 'A')
+    assert pairing.add_second(200, 'B') is None
+    assert pairing.add_first(195, 'b') == ('b', 'B')
+    assert pairing.unpaired == 0
+
+
+def test_a_first_message_gets_the_nearest_of_several() -> None:
+    pairing: StampPairing[str, str] = StampPairing(slop=10)
+    for stamp, name in ((92, 'early'), (97, 'near'), (108, 'late')):
+        assert pairing.add_second(stamp, name) is None
+    assert pairing.add_first(100, 'a') == ('a', 'near')
+    # Up to the paired one all are discarded; later ones may still be paired.
+    assert pairing.add_first(101, 'b') == ('b', 'late')
+    assert pairing.add_first(102, 'c') is None
+
+
+def test_a_stamp_is_paired_once() -> None:
+    pairing: StampPairing[str, str] = StampPairing(slop=10)
+    pairing.add_first(100, 'a')
+    assert pairing.add_second(100, 'A') == ('a', 'A')
+    assert pairing.add_second(100, 'A') is None
+    assert pairing.add_first(104, 'b') == ('b', 'A')
+    assert pairing.unpaired == 0
+
+
+def test_the_slop_is_inclusive() -> None:
+    for gap, paired in ((10, True), (11, False)):
+        for sign in (-1, 1):
+            pairing: StampPairing[str, str] = StampPairing(slop=10)
+            pairing.add_first(100, 'a')
+            assert (pairing.add_second(100 + sign * gap, 'A') is not None) == paired
+
+
+def test_without_slop_equal_stamps_are_paired() -> None:
+    pairing: StampPairing[str, str] = StampPairing(slop=0)
+    pairing.add_first(100, 'a')
+    assert pairing.add_second(101, 'B') is None
+    assert pairing.add_second(100, 'A') == ('a', 'A')
+
+
+def test_a_missing_second_message_does_not_delay_later_pairs() -> None:
+    pairing: StampPairing[str, str] = StampPairing(slop=10)
+    assert pairing.add_first(100, 'a') is None
+    assert pairing.add_first(200, 'b') is None
+    assert pairing.add_second(201, 'B') == ('b', 'B')
+    assert pairing.unpaired == 1
+    assert pairing.add_second(101, 'A') is None
+
+
+def test_every_older_first_message_of_a_pair_is_counted_as_unpaired() -> None:
+    pairing: StampPairing[int, int] = StampPairing(slop=1)
+    for stamp in (100, 200, 300, 400, 500):
+        pairing.add_first(stamp, stamp)
+    assert pairing.add_second(400, 4) == (400, 4) and pairing.unpaired == 3
+    # The newer one still waits for its own.
+    assert pairing.add_second(500, 5) == (500, 5) and pairing.unpaired == 3
+
+
+def test_waiting_messages_are_bounded() -> None:
+    pairing: StampPairing[int, int] = StampPairing(slop=1, depth=4)
+    for i in range(100):
+        pairing.add_first(10 * i, i)
+        pairing.add_second(10 * i + 5, i)
+    assert pairing.unpaired == 96
+    # The last four of each kind are left.
+    assert pairing.add_first(955, -1) is None and pairing.unpaired == 97
+    assert pairing.add_first(965, -2) == (-2, 96) and pairing.unpaired == 99
+
+
+def test_the_default_depth_is_ten_messages() -> None:
+    pairing: StampPairing[int, int] = StampPairing(slop=0)
+    for i in range(11):
+        pairing.add_second(i, i)
+    assert pairing.add_first(0, 0) is None and pairing.add_first(1, 1) == (1, 1)
+    pairing = StampPairing(slop=0)
+    for i in range(10):
+        pairing.add_first(i, i)
+    assert pairing.unpaired == 0
+    pairing.add_first(10, 10)
+    assert pairing.unpaired == 1
