@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
-from PIL import Image, ImageSequence  # noqa: E402
+from PIL import Image, ImageDraw, ImageSequence  # noqa: E402
 
 from kinediff3d_core.cli import main  # noqa: E402
 from kinediff3d_ros.tools.screen_capture import CaptureOptions, ScreenCapture  # noqa: E402
@@ -73,6 +73,14 @@ def test_a_gif_loops_for_ever_with_the_time_between_pictures(tmp_path: Path) -> 
     assert [duration for duration, _ in frames] == [50, 50, 50]
     for (_, colour), expected in zip(frames, COLOURS, strict=True):
         np.testing.assert_allclose(colour, expected, atol=12)  # of the palette
+
+
+def test_labels_have_the_time_and_the_joint_positions(tmp_path: Path, monkeypatch) -> None:
+    labels = []
+    monkeypatch.setattr(ImageDraw.ImageDraw, 'text', lambda self, xy, text, **_:
+                        labels.append(text))
+    capture(tmp_path / 'strip.png', every=0.6, frames=2)
+    assert labels == ['1 s, lid_joint 12.3°', '1 s, lid_joint 12.3°']
 
 
 def test_pictures_far_apart_make_a_time_lapse(tmp_path: Path) -> None:
