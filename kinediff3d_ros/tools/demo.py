@@ -113,7 +113,7 @@ def _run(options: DemoOptions) -> None:
                         recording.samples())
     summary.update(first_image_s=round(timing.first_image - start, 1),
                    first_answer_s=round(timing.first_answer - start, 1),
-                   **_memory_growth(timing.resident_mib))
+                   **memory_growth(timing.resident_mib))
     (options.out / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
     if not summary['estimates']:
         raise DemoError(f'no estimate came; last state: {status.get("message", "unknown")} '
@@ -168,7 +168,7 @@ def _wait(recorder: Recorder, processes: Sequence[NodeProcess], text: str,
     """Wait for a condition; whether it came true within ``START_LIMIT``."""
     with _progress(text, START_LIMIT, '{desc}: {elapsed}') as bar:
         def check() -> object:
-            _require_running(processes)
+            require_running(processes)
             bar.refresh()
             return condition()
 
@@ -186,7 +186,7 @@ def _sample_memory(recording: DemoRecording, seconds: float, processes: Sequence
                    '{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s{postfix}') as bar:
         begin = time.monotonic()
         while (passed := time.monotonic() - begin) < seconds:
-            _require_running(processes)
+            require_running(processes)
             bar.n = passed
             bar.set_postfix_str(f'{len(recording.joints.entries)} estimates')
             resident_mib.append(processes[-1].resident_mib() or np.nan)
@@ -196,7 +196,7 @@ def _sample_memory(recording: DemoRecording, seconds: float, processes: Sequence
     return resident_mib
 
 
-def _memory_growth(resident_mib: list[float]) -> dict[str, dict[str, float]]:
+def memory_growth(resident_mib: list[float]) -> dict[str, dict[str, float]]:
     """Medians of the second and of the last tenth; nothing where the system reports none."""
     tenth = len(resident_mib) // 10
     early, late = (float(np.median(resident_mib[i * tenth:(i + 1) * tenth] or [np.nan]))
@@ -213,7 +213,7 @@ def _progress(text: str, seconds: float, bar_format: str) -> tqdm:
     return tqdm(total=seconds, desc=text, bar_format=bar_format, disable=None)
 
 
-def _require_running(processes: Sequence[NodeProcess]) -> None:
+def require_running(processes: Sequence[NodeProcess]) -> None:
     """Raise DemoError with the last line of a process that has ended."""
     for process in processes:
         if process.exit_status is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +58,19 @@ def test_images_before_the_first_camera_info_are_used(views: list, tmp_path: Pat
     with open_bag(path) as content:
         frames = list(FrameReader(choose_topics(content, Topics())).read(content))
     assert [f.recorded - 100_000_000_000 for f in frames] == [bags.PERIOD * i for i in range(4)]
+
+
+def test_an_image_keeps_the_calibration_that_it_came_with(views: list, tmp_path: Path) -> None:
+    entries = bags.recorded_messages(views[:1], (bags.DEPTH, bags.INFO, bags.MASK))
+    (_, _, depth), (_, _, info), (_, _, mask) = entries
+    other = deepcopy(info)
+    other.width, other.height = 640, 480
+    order = ((bags.INFO, info), (bags.DEPTH, depth), (bags.INFO, other), (bags.MASK, mask))
+    path = bags.write_bag(tmp_path / 'two', 'mcap', [
+        (topic, i, message) for i, (topic, message) in enumerate(order)])
+    with open_bag(path) as content:
+        frame, = FrameReader(choose_topics(content, Topics())).read(content)
+    assert frame.cloud is not None and frame.recorded == 1
 
 
 def test_clouds_are_used_where_there_is_no_depth(views: list, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -128,3 +129,35 @@ def test_logs_have_the_output_of_both_nodes(run: Run) -> None:
     assert 'publishing a laptop' in logs['camera_sim.log']
     assert 'Traceback' not in ''.join(logs.values())
     assert not (run.out / 'description').exists()
+
+
+def test_unusable_arguments_are_refused_before_anything_runs(tmp_path: Path, capsys) -> None:
+    from kinediff3d_ros.tools.demo import run_demo
+
+    (tmp_path / 'file').touch()
+    for arguments, reason in ((('teapot', 1.0, True, tmp_path), 'unknown category'),
+                              (('laptop', 1.0, True, tmp_path / 'file'), 'Not a directory'),
+                              (('laptop', 1.0, True, tmp_path, 90.0), '--rate')):
+        assert run_demo(*arguments) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1 and lines[0].startswith('kinediff3d demo: ') and reason in lines[0]
+    assert not (tmp_path / 'logs').exists()
+
+
+def test_a_node_that_ends_stops_the_demo_with_its_last_line() -> None:
+    from kinediff3d_ros.tools.demo import DemoError, require_running
+
+    running = SimpleNamespace(exit_status=None)
+    ended = SimpleNamespace(exit_status=2, log=Path('logs/perception.log'), output=lambda: (
+        '[INFO] [1.25] [perception]: loading\n[FATAL] [1.5] [left.perception]: no weights\n'))
+    require_running([running])
+    with pytest.raises(DemoError, match='^perception ended: no weights$'):
+        require_running([running, ended])
+
+
+def test_memory_growth_compares_the_second_and_the_last_tenth() -> None:
+    from kinediff3d_ros.tools.demo import memory_growth
+
+    samples = [500.0, 500.0, 100.0, 101.0, *[0.0] * 14, 200.0, 203.0]
+    assert memory_growth(samples) == {'resident_mib': {'early': 100.5, 'late': 201.5}}
+    assert memory_growth([float('nan')] * 20) == memory_growth([1.0] * 5) == {}
