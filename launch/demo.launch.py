@@ -53,7 +53,7 @@ def generate_launch_description() -> LaunchDescription:
             'table', default_value='false', description='Put the object on a table.'),
         DeclareLaunchArgument(
             'mask', default_value='true',
-            description='Publish the mask; without it the object is found by itself.'),
+            description='Publish the mask; without it the object is segmented.'),
         DeclareLaunchArgument('device', default_value='', description='auto, cpu or cuda.'),
         DeclareLaunchArgument(
             'log_level', default_value='info', description='debug, info, warn, error or fatal.'),

@@ -36,7 +36,7 @@ CAMERAS = {
     },
 }
 """What a driver publishes: a namespace, topics in it, and the frame of its depth images. The
-file of the same name in config/ says how to start the driver and has the parameters."""
+file of the same name in config/ has the parameters and describes how to start the driver."""
 
 TOPICS = {
     'depth_topic': ('depth/image_rect', 'Rectified depth image, 16UC1 (mm) or 32FC1 (m)'),
@@ -44,22 +44,22 @@ TOPICS = {
     'mask_topic': ('mask', "Mask of the object (mono8, mono16), with the depth image's stamps"),
     'points_topic': ('points', 'Point cloud, for input:=points'),
 }
-"""Arguments that name a topic: the node's own name of it, and what it is."""
+"""Arguments that name a topic: the node's own name of it, and its description."""
 
 OVERRIDES = {
     'category': 'Category of the object',
     'preset': 'fast or paper',
     'device': 'auto, cpu, cuda or cuda:N',
     'object_name': 'Prefix of the TF frames',
-    'instances': 'one, each (id in the mask an object) or listed (those in objects)',
+    'instances': 'one, each (every id in the mask is an object) or listed (the ids in objects)',
     'objects': 'Categories of mask ids, as "1:laptop, 4:box"',
     'input': 'depth or points',
     'mask_mode': 'auto, required or ignored',
     'tracking': 'true, or false: a full estimate for every frame',
     'autostart': 'true, or false: a lifecycle manager configures and activates the node',
-    'fixed_frame': 'For a moving camera: a frame that stands still; RViz takes it, too',
+    'fixed_frame': 'For a moving camera: a frame that does not move; also used by RViz',
 }
-"""Arguments that replace the value in params_file when they are given, and what they are."""
+"""Arguments that replace the value in params_file when they are given, and their descriptions."""
 
 BOOLEAN = ('tracking', 'autostart')
 
@@ -91,7 +91,7 @@ def arguments() -> list[DeclareLaunchArgument]:
 
 
 def topics(context: LaunchContext) -> dict[str, str]:
-    """Topic by argument: as given, or the camera type's in the camera's namespace."""
+    """Topic by argument: as given, or that of the camera type in the camera's namespace."""
     known = CAMERAS[LaunchConfiguration('camera_type').perform(context)]
     camera = LaunchConfiguration('camera').perform(context) or known['camera']
     return {name: LaunchConfiguration(name).perform(context) or camera.rstrip('/') + known[name]
@@ -99,7 +99,7 @@ def topics(context: LaunchContext) -> dict[str, str]:
 
 
 def perception(context: LaunchContext) -> list[Node]:
-    """The nodes; arguments that are given go on top of the parameter file."""
+    """The nodes; arguments that are given override the parameter file."""
     share = FindPackageShare('kinediff3d_ros')
     camera_type = LaunchConfiguration('camera_type').perform(context)
     overrides = {}

@@ -17,7 +17,7 @@ class NodeConfig:
     delays the joint states. Chosen."""
 
     input_timeout: float = 2.0
-    """Time without a usable frame after which the diagnostics say what is missing, s. Chosen."""
+    """Time without a usable frame after which diagnostics report what is missing, s. Chosen."""
 
     transform_timeout: float = 0.2
     """Time that a frame waits for the transform of a moving camera, s. Chosen."""

@@ -26,7 +26,7 @@ class InputStatus:
 
 
 def check_input(scene: Scene, host: SceneHost, status: InputStatus) -> None:
-    """Withdraw estimates that the input does not support any more; say what is missing.
+    """Withdraw estimates when the input stops or is unusable; log what is missing.
 
     Called regularly.
     """

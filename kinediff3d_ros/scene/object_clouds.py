@@ -43,7 +43,7 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
         ValueError: the input cannot be used; the message says why.
     """
     if not frame.header.frame_id:
-        raise ValueError('the input has no frame_id: nothing says which camera it belongs to')
+        raise ValueError('the input has no frame_id, so its camera frame is unknown')
     begin = time.perf_counter()
     arrays = frame.convert()
     if isinstance(arrays, DepthArrays):
@@ -76,7 +76,7 @@ def _each_instance(arrays: DepthArrays, parameters: PerceptionParameters,
 
 
 def _or_reason(find: Callable[[], ObjectCloud]) -> ObjectCloud | NoEstimate:
-    """The cloud, or why there is none: one object must not hide the others."""
+    """Return the cloud, or the reason why there is none: other objects may have one."""
     try:
         return find()
     except NoEstimate as reason:

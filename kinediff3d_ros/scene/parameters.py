@@ -1,6 +1,6 @@
 """Every parameter of every node: type, default, range, unit and description, in one place.
 
-A node's parameters are a frozen dataclass. Each field carries what its ROS descriptor says.
+A node's parameters are a frozen dataclass. Each field carries the content of its ROS descriptor.
 ``kinediff3d_ros.nodes.parameters`` declares them on a node and reads their values.
 """
 
@@ -22,7 +22,7 @@ MAX_MASK_ID = 65535
 
 @dataclass(frozen=True)
 class Spec:
-    """What the descriptor of one parameter says.
+    """Content of the descriptor of one parameter.
 
     Attributes:
         description: one sentence.
@@ -98,7 +98,7 @@ class PerceptionParameters:
         unit='s', lower=0.0, upper=3600.0, live=True)
     fixed_frame: str = parameter(
         '', 'Frame that does not move, for a camera that does: the parent of the part frames, by '
-        'the camera\'s transform at the image\'s stamp. Empty: the camera stands still.')
+        'the camera\'s transform at the image\'s stamp. Empty: the camera does not move.')
     sync_slop: float = parameter(
         0.02, 'Largest difference between the stamps of a depth image and its mask.',
         unit='s', lower=0.0, upper=1.0)
@@ -147,7 +147,7 @@ class PerceptionParameters:
         'it only when the object appears.', unit='s', lower=0.0, upper=3600.0, live=True)
 
     def check(self) -> None:
-        """Check what ranges and choices of single parameters do not say.
+        """Check that the values fit together, beyond the ranges and choices of single parameters.
 
         Raises:
             ValueError: values that do not fit together; the message names a parameter.

@@ -66,7 +66,7 @@ class Scene:
         self._requests.expire()
 
     def withdraw_all(self, state: str, message: str) -> None:
-        """Withdraw what is shown of all objects, and say why."""
+        """Withdraw what is shown of all objects; the state and the message give the reason."""
         self._objects.withdraw_all(state, message)
 
     def withdraw_absent(self) -> None:

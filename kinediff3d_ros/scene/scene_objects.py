@@ -73,7 +73,7 @@ class SceneObjects:
         self.withdraw(one, 'no_estimate', f'no estimate: {reason}')
 
     def withdraw(self, one: SceneObject, state: str, message: str) -> None:
-        """Withdraw what is shown of an object, and say why."""
+        """Withdraw what is shown of an object; the state and the message give the reason."""
         with self.lock:
             if self._closed:
                 return
@@ -83,7 +83,7 @@ class SceneObjects:
             self._host.report()
 
     def withdraw_all(self, state: str, message: str) -> None:
-        """Withdraw what is shown of all objects, and say why."""
+        """Withdraw what is shown of all objects; the state and the message give the reason."""
         with self.lock:
             if not self._closed:
                 for one in self._host.objects.values():

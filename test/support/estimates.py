@@ -43,3 +43,33 @@ def laptop_estimate(position=1.75):
     mode = Mode(0.9, T, np.array([position]), 0.001)
     return ArticulatedEstimate('laptop', (base, lid), (joint,), np.eye(6) * 1e-4, 0.001, 0.9,
                                (mode,), np.linspace(-1, 1, 8), points, {'pose': 0.02})
+
+
+def box(lower, upper, cuts=1):
+    """A closed box between two corners, its triangles subdivided."""
+    tm = trimesh.creation.box(bounds=[lower, upper])
+    for _ in range(cuts):
+        tm = tm.subdivide()
+    return Mesh(np.asarray(tm.vertices), np.asarray(tm.faces))
+
+
+def random_pose(seed):
+    rng = np.random.default_rng(seed)
+    Q, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    T = np.eye(4)
+    T[:3, :3] = Q * np.sign(np.linalg.det(Q))
+    T[:3, 3] = rng.normal(size=3)
+    return T
+
+
+def boxes_estimate(probability=1.0):
+    """Two boxes in unrelated poses, with one joint of a given probability."""
+    base, lid = random_pose(1), random_pose(2)
+    return ArticulatedEstimate(
+        'laptop',
+        (PartEstimate('base', base, box((-0.1, -0.15, -0.01), (0.1, 0.15, 0.01))),
+         PartEstimate('lid', lid, box((0, -0.15, 0), (0.2, 0.15, 0.01)))),
+        (JointEstimate('lid_joint', 'revolute', 'base', 'lid', np.array([-0.1, 0.0, 0.01]),
+                       np.array([0.0, -1.0, 0.0]), 1.2, 0.0, 3.1, 0.01, probability),),
+        np.eye(6), 0.001, 0.9, (Mode(1.0, base, np.array([1.2]), 0.001),), np.zeros(4),
+        np.zeros((10, 3)))

@@ -1,4 +1,4 @@
-"""Cameras and nodes that are killed and come back, as processes over DDS; tracking between."""
+"""Cameras and nodes that are killed and restarted, as processes over DDS, with tracking."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ START = 240.0
 
 INPUTS = ('depth/image_rect', 'depth/camera_info', 'mask')
 TOLERANCE = 25.0
-"""Degrees; one poor full estimate must not fail what is about faults. See test_tracking.py."""
+"""Degrees; one poor full estimate must not fail a test of faults. See test_tracking.py."""
 
 
 class Graph:
@@ -109,11 +109,11 @@ def test_a_moving_joint_is_tracked(graph: Graph) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_a_camera_that_is_killed_and_another_in_its_place(graph: Graph) -> None:
-    """Its successor has another resolution: the calibration changes while the node runs."""
+def test_a_camera_that_is_killed_is_replaced_by_another(graph: Graph) -> None:
+    """The new one has another resolution: the calibration changes while the node runs."""
     os.kill(graph.camera.pid, signal.SIGKILL)
     graph.camera.wait(10.0)
-    graph.wait(lambda: graph.value('state') == 'stale', 'word of the silence')
+    graph.wait(lambda: graph.value('state') == 'stale', 'a report of the silence')
     assert any(m.action == Marker.DELETE for a in graph.markers.messages for m in a.markers)
     graph.forget()
     graph.camera = graph.start_camera(2)

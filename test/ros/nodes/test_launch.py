@@ -22,7 +22,7 @@ from rclpy.node import Node  # noqa: E402
 
 import launch  # noqa: E402
 from kinediff3d_ros.nodes import parameters
-from kinediff3d_ros.nodes.parameters import CameraSimParameters, PerceptionParameters
+from kinediff3d_ros.scene.parameters import CameraSimParameters, PerceptionParameters, fields
 
 ROOT = Path(__file__).parents[3]
 EXECUTABLES = {'kinediff3d_ros': ('perception_node', 'camera_sim_node'), 'rviz2': ('rviz2',)}
@@ -83,7 +83,7 @@ def started(calls: Calls, executable: str) -> tuple[Node, PerceptionParameters]:
     """A node with that command line, and its parameters as it reads them."""
     command = calls[executable]
     files = [command[i + 1] for i, word in enumerate(command) if word == '--params-file']
-    table = parameters.fields(PARAMETERS[executable])
+    table = fields(PARAMETERS[executable])
     for file in files:
         for section in yaml.safe_load(Path(file).read_text()).values():
             assert set(section['ros__parameters']) <= set(table) | NOT_OURS, file

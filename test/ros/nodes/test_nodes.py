@@ -1,4 +1,4 @@
-"""The real nodes as processes, over real DDS: what comes out, and what bad input does to them.
+"""The real nodes as processes, over real DDS: their output, and how they react to bad input.
 
 Every wait has a deadline. One simulated camera films a table and ends; one perception node serves
 all tests, configured anew for some. Each bad input is followed by a good one, which has to be
@@ -38,7 +38,7 @@ from kinediff3d_core.geometry.camera import Intrinsics, backproject
 from kinediff3d_core.simulation.camera import SimulatedCamera, SimulatedFrame, SimulatedScene
 from kinediff3d_ros.messages import camera_info, clouds, images, poses
 from kinediff3d_ros.nodes import perception
-from kinediff3d_ros.nodes.outputs import POINTS_SHOWN
+from kinediff3d_ros.nodes.config import NodeConfig
 from kinediff3d_ros.tools.processes import NodeProcess, private_graph, reliable_subscriptions
 from kinediff3d_ros.tools.recorder import Recorder, TopicLog, stamp_key
 
@@ -59,7 +59,7 @@ INPUTS = ('depth/image_rect', 'depth/camera_info', 'mask', 'points')
 
 
 class Bench:
-    """The perception node, with publishers of its inputs and ears at its outputs."""
+    """The perception node, with publishers of its inputs and subscriptions to its outputs."""
 
     def __init__(self, recorder: Recorder, process: NodeProcess) -> None:
         self.recorder, self.process = recorder, process
@@ -69,12 +69,12 @@ class Bench:
         self.info = recorder.node.create_publisher(
             CameraInfo, self.topic['depth/camera_info'], 5)
         self.points = recorder.node.create_publisher(PointCloud2, self.topic['points'], 5)
-        hear = recorder.listen
-        self.joints = hear(JointState, '/bench/joint_states')
-        self.tf = hear(TFMessage, '/bench/tf')
-        self.markers = hear(MarkerArray, '/bench/markers')
-        self.used = hear(PointCloud2, '/bench/points_used')
-        self.diagnostics = hear(DiagnosticArray, '/bench/diagnostics')
+        listen = recorder.listen
+        self.joints = listen(JointState, '/bench/joint_states')
+        self.tf = listen(TFMessage, '/bench/tf')
+        self.markers = listen(MarkerArray, '/bench/markers')
+        self.used = listen(PointCloud2, '/bench/points_used')
+        self.diagnostics = listen(DiagnosticArray, '/bench/diagnostics')
 
     def wait(self, condition, what: str, timeout: float = ANSWER):
         try:
@@ -84,13 +84,13 @@ class Bench:
                                  ) from None
 
     def ready(self, *publishers: Publisher) -> Bench:
-        """Wait until the node listens to these and is heard."""
+        """Wait until the node subscribes to these and its diagnostics arrive."""
         self.wait(lambda: self.diagnostics.entries and all(
             p.get_subscription_count() for p in publishers), 'perception node', START)
         return self
 
     def call(self, kind: type, service: str, request: object):
-        """What a service of the node answers."""
+        """The response of a service of the node."""
         client = self.recorder.node.create_client(kind, f'/bench/perception/{service}')
         assert client.wait_for_service(ANSWER)
         future = client.call_async(request)
@@ -99,7 +99,7 @@ class Bench:
         return future.result()
 
     def set(self, **values: object) -> tuple[bool, str]:
-        """Set parameters; whether all took effect, and why not."""
+        """Set parameters; return whether all took effect, and why not."""
         results = self.call(SetParameters, 'set_parameters', SetParameters.Request(
             parameters=[Parameter(k, value=v).to_parameter_msg() for k, v in values.items()],
         )).results
@@ -107,7 +107,7 @@ class Bench:
             r.reason for r in results)))
 
     def configure(self, **values: object) -> None:
-        """Take the node down to where every parameter may be changed, and up again."""
+        """Unconfigure the node, change parameters, and activate it again."""
         def change(*transitions: int) -> None:
             for number in transitions:
                 assert self.call(ChangeState, 'change_state', ChangeState.Request(
@@ -124,7 +124,7 @@ class Bench:
 
     def show(self, frame: SimulatedFrame, encoding: str = '16UC1', info: CameraInfo | None = None,
              depth: Image | None = None, mask: Image | None = None) -> tuple[int, int]:
-        """Publish a frame, or a spoiled version of it; its stamp."""
+        """Publish a frame, or a spoiled version of it; return its stamp."""
         header = self.header()
         if info is None:
             info = camera_info.info_from_intrinsics(INTRINSICS, header)
@@ -140,9 +140,9 @@ class Bench:
 
     def publish(self, info: CameraInfo, depth: Image, mask: Image | None = None,
                 ) -> tuple[int, int]:
-        """Publish what belongs together; its stamp."""
+        """Publish the messages of one frame; return its stamp."""
         self.info.publish(info)
-        # The calibration comes on a topic of its own: let it arrive first.
+        # The calibration has a topic of its own: let it arrive first.
         time.sleep(0.1)
         if self.mask is not None and mask is not None:
             self.mask.publish(mask)
@@ -162,7 +162,7 @@ class Bench:
                                        if stamp_key(m.markers[0]) == stamp), None), 'markers')
 
     def new_viewer(self) -> TopicLog[MarkerArray]:
-        """Somebody who comes late to the markers; the node has found out."""
+        """A late subscriber to the markers, once the node has discovered it."""
         heard = self.recorder.listen(MarkerArray, '/bench/markers')
         time.sleep(0.5)
         return heard
@@ -172,7 +172,7 @@ class Bench:
                                       None), 'points used')
 
     def deleted_markers(self, after: float) -> list[Marker]:
-        """What was deleted at once, after a time (s since the epoch)."""
+        """The first array of deletions after a time (s since the epoch)."""
         return self.wait(lambda: next(
             (m.markers for t, m in list(self.markers.entries)
              if t > after and all(x.action == Marker.DELETE for x in m.markers)), None),
@@ -239,7 +239,7 @@ def bench(recorder: Recorder, processes: dict) -> Bench:
     return bench.ready(bench.depth, bench.info)
 
 
-# --- what goes wrong at the start ----------------------------------------------------------------
+# --- errors at the start -------------------------------------------------------------------------
 
 @pytest.mark.parametrize(('values', 'says'), [
     ({'category': 'teapot'}, "unknown category 'teapot'; known: "),
@@ -271,7 +271,7 @@ def test_unusable_configuration_ends_with_one_line(domain: int, values: dict, sa
 
 @pytest.fixture(scope='module')
 def film(recorder: Recorder, processes: dict) -> list[SimpleNamespace]:
-    """Two joint states, as the simulated camera says them on all its topics."""
+    """Two joint states, with the messages of all topics of the simulated camera."""
     heard = {name: recorder.listen(kind, f'/sim/{topic}') for name, kind, topic in (
         ('depth', Image, 'depth/image_rect'), ('info', CameraInfo, 'depth/camera_info'),
         ('mask', Image, 'mask'), ('joints', JointState, 'truth/joint_states'),
@@ -289,7 +289,7 @@ def film(recorder: Recorder, processes: dict) -> list[SimpleNamespace]:
     return recorder.wait_for(shots, START, 'film')
 
 
-def test_simulated_camera_says_the_truth_with_one_stamp(film: list, processes: dict) -> None:
+def test_simulated_camera_publishes_the_truth_with_one_stamp(film: list, processes: dict) -> None:
     assert processes['camera'].stop() == 0
     for shot in film:
         messages = (shot.depth, shot.info, shot.mask, shot.joints, shot.pose)
@@ -300,49 +300,49 @@ def test_simulated_camera_says_the_truth_with_one_stamp(film: list, processes: d
         assert shot.depth.encoding == '32FC1' and pixels.shape == mask.shape == (480, 640)
         points = backproject(pixels, camera_info.intrinsics_from_info(shot.info), mask)
         T = poses.matrix_from_pose(shot.pose.pose)
-        # The object is where the pose says: within its own size of the base.
+        # The object is at the published pose: within its own size of the base.
         assert np.linalg.norm(points.mean(axis=0) - T[:3, 3]) < 0.3
 
 
-def test_simulated_camera_shows_the_first_state_while_it_renders_the_others(
+def test_simulated_camera_publishes_the_first_state_while_it_renders_the_others(
         recorder: Recorder, tmp_path: Path) -> None:
-    """Hundreds of states are minutes of work; it does not wait for them, nor at its end. A new
-    rate does not wait for the end of the old one's period."""
-    told = recorder.listen(JointState, '/early/truth/joint_states')
+    """Hundreds of states take minutes to render. Neither the first image nor the end of the node
+    waits for them. A new rate does not wait for the end of the old period."""
+    heard = recorder.listen(JointState, '/early/truth/joint_states')
     with NodeProcess('camera_sim', tmp_path / 'camera.log', namespace='early', parameters={
             'category': 'drawer', 'states': 360, 'rate': 0.1}) as camera:
         client = recorder.node.create_client(SetParameters, '/early/camera_sim/set_parameters')
         assert client.wait_for_service(START)
         client.call_async(SetParameters.Request(
             parameters=[Parameter('rate', value=5.0).to_parameter_msg()]))
-        recorder.wait_for(lambda: len(told.messages) >= 5, 5.0, 'first images')
-        assert len({tuple(m.position) for m in told.messages}) == 1
+        recorder.wait_for(lambda: len(heard.messages) >= 5, 5.0, 'first images')
+        assert len({tuple(m.position) for m in heard.messages}) == 1
         assert camera.stop(timeout=10.0) == 0
         assert 'rendered 360 of 360' not in camera.output()
 
 
-# --- the way it should be ------------------------------------------------------------------------
+# --- good input ----------------------------------------------------------------------------------
 
-def test_missing_camera_info_is_named_and_waited_for(bench: Bench, frames: list) -> None:
-    """Before anyone has sent a camera_info: depth alone is no reason to die, nor to be silent."""
+def test_missing_camera_info_is_reported_and_waited_for(bench: Bench, frames: list) -> None:
+    """Depth images before the first camera_info."""
     def complaint() -> DiagnosticStatus | None:
         bench.depth.publish(images.image_from_pixels(
             frames[1].depth.astype(np.float32), '32FC1', bench.header()))
         return next((m.status[0] for m in bench.diagnostics.messages
                      if 'no camera_info' in m.status[0].message), None)
 
-    status = bench.wait(complaint, 'word of it')
+    status = bench.wait(complaint, 'a report')
     assert bench.topic['depth/camera_info'] in status.message
     assert status.level == DiagnosticStatus.WARN
     assert 'there is no camera_info' in bench.process.output()
     assert not bench.joints.entries
-    # Longer than sync_slop: the next frame's mask is not one for the last of these images.
+    # Longer than sync_slop, so that the next mask does not match the last of these images.
     time.sleep(0.2)
 
 
 def test_estimate_is_near_the_truth_and_everything_has_its_stamp(
         bench: Bench, frames: list) -> None:
-    """Both encodings; each frame gets a full estimate of the one and is tracked in the other."""
+    """In both encodings: a full estimate of one, tracking of the other."""
     errors = []
     for i, frame in enumerate(frames[1:]):
         for encoding in ('16UC1', '32FC1')[::(-1) ** i]:
@@ -350,10 +350,10 @@ def test_estimate_is_near_the_truth_and_everything_has_its_stamp(
             assert list(state.name) == ['lid_joint'] and state.header.frame_id == CAMERA
             errors.append(abs(np.degrees(state.position[0] - frame.positions[0])))
     assert max(errors) < JOINT_TOLERANCE, errors
-    # Markers follow their frames and are sent again when somebody new wants to see them.
+    # Markers move with their frames and are sent again to a new subscriber.
     late = bench.new_viewer()
     stamp = bench.show(frame, encoding)
-    bench.wait(lambda: late.messages, 'markers for who came late')
+    bench.wait(lambda: late.messages, 'markers for the late subscriber')
 
     transforms = bench.transforms(stamp)
     assert [t.child_frame_id for t in transforms] == ['bench/laptop/base', 'bench/laptop/lid']
@@ -373,14 +373,15 @@ def test_estimate_is_near_the_truth_and_everything_has_its_stamp(
     points = clouds.points_from_cloud(used)
     assert used.header.frame_id == CAMERA
     measured = np.count_nonzero(frame.depth[frame.mask])
-    assert len(points) == -(-measured // -(-measured // POINTS_SHOWN)) <= POINTS_SHOWN < measured
+    most = NodeConfig().max_points
+    assert len(points) == -(-measured // -(-measured // most)) <= most < measured
 
     status = values(bench.status('estimate'))
     assert float(status['residual_m']) < 0.02 and 0 < float(status['confidence']) <= 1
     assert {'convert_ms', 'segment_ms', 'frame_ms', 'age_ms', 'frames_dropped'} <= set(status)
 
 
-def test_late_joiner_gets_the_description_with_its_meshes(bench: Bench, frames: list) -> None:
+def test_late_subscriber_gets_the_description_with_its_meshes(bench: Bench, frames: list) -> None:
     bench.joint_state(bench.show(frames[2]))
     late = bench.recorder.listen(String, '/bench/robot_description', QoSProfile(
         depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
@@ -394,8 +395,8 @@ def test_late_joiner_gets_the_description_with_its_meshes(bench: Bench, frames: 
     assert all(Path(f.removeprefix('file://')).stat().st_size > 0 for f in files)
 
 
-def test_without_a_stamp_twice_and_no_older_one(bench: Bench, frames: list) -> None:
-    """The same image again, or one from before, must not bring a second transform."""
+def test_repeated_and_older_stamps_give_no_transform(bench: Bench, frames: list) -> None:
+    """Each stamp is published at most once."""
     stamp = bench.show(frames[2])
     bench.joint_state(stamp)
     begin = time.time()
@@ -413,9 +414,8 @@ def test_without_a_stamp_twice_and_no_older_one(bench: Bench, frames: list) -> N
     assert len(stamps) == len(set(stamps))
 
 
-def test_a_flood_is_answered_with_the_newest(bench: Bench, frames: list) -> None:
-    """200 frames a second, more than any tracker: some are dropped and counted, the last one is
-    answered."""
+def test_too_many_frames_are_dropped_but_the_newest(bench: Bench, frames: list) -> None:
+    """At 200 frames per second some are dropped and counted; the last one is answered."""
     bench.joint_state(bench.show(frames[1]))
     before, begin, sent = len(bench.joints.entries), time.time(), 30
     mask = images.image_from_pixels(frames[1].mask.astype(np.uint8), 'mono8', Header())
@@ -431,7 +431,7 @@ def test_a_flood_is_answered_with_the_newest(bench: Bench, frames: list) -> None
                            for t, m in list(bench.diagnostics.entries)), 'a dropped frame')
 
 
-# --- bad input: one clear word, no pose, and life goes on ----------------------------------------
+# --- bad input: one clear message, no pose, and the node continues -------------------------------
 
 def wrong_encoding(frame: SimulatedFrame) -> dict:
     return {'depth': Image(height=480, width=640, encoding='rgb8', step=1920,
@@ -482,16 +482,16 @@ def truncated(frame: SimulatedFrame) -> dict:
     (wrong_encoding, 'bad_input', "depth image has encoding 'rgb8'"),
     (all_zero, 'no_estimate', 'holds no measurement'),
     (all_nan, 'no_estimate', 'holds no measurement'),
-    (other_size, 'bad_input', '640 x 480 pixels but camera_info says 320 x 240 pixels'),
+    (other_size, 'bad_input', '(640, 480) but camera info says (320, 240)'),
     (uncalibrated, 'bad_input', 'no calibration'),
     (empty_mask, 'no_estimate', 'the mask is empty'),
-    (small_mask, 'bad_input', 'mask is 320 x 240 pixels'),
+    (small_mask, 'bad_input', 'mask is (320, 240)'),
     (speck, 'no_estimate', 'valid points on the object; need 100'),
     (truncated, 'bad_input', 'holds 999 bytes'),
 ])
-def test_bad_input_is_said_and_survived(bench: Bench, frames: list, spoil, state: str,
+def test_bad_input_is_reported_and_survived(bench: Bench, frames: list, spoil, state: str,
                                         says: str) -> None:
-    # Without meshes a frame is answered sooner; what is shown then is the axis.
+    # Without meshes a frame is answered sooner; the axis is the only marker then.
     assert bench.set(publish_meshes=False)[0]
     bench.joint_state(bench.show(frames[1]))
     begin = time.time()
@@ -513,7 +513,7 @@ def test_bad_input_is_said_and_survived(bench: Bench, frames: list, spoil, state
     assert bench.process.exit_status is None
 
 
-def test_a_camera_that_stops_is_noticed(bench: Bench, frames: list) -> None:
+def test_a_camera_that_stops_is_reported(bench: Bench, frames: list) -> None:
     assert bench.set(publish_meshes=True)[0]
     bench.joint_state(bench.show(frames[1]))
     begin = time.time()
@@ -545,11 +545,11 @@ def test_live_parameters_take_effect_and_others_are_refused(bench: Bench, frames
     assert bench.set(mask_id=0)[0]
 
 
-# --- nobody publishes a mask ---------------------------------------------------------------------
+# --- without a mask ------------------------------------------------------------------------------
 
 @pytest.fixture(scope='module')
 def desk(bench: Bench) -> Bench:
-    """What the camera sees on a table; nothing in between, and nobody publishes a mask."""
+    """The node with default names, without a publisher of the mask."""
     bench.recorder.node.destroy_publisher(bench.mask)
     bench.mask = None
     bench.configure(object_name='')
@@ -557,7 +557,7 @@ def desk(bench: Bench) -> Bench:
 
 
 def surface(tilt: float) -> np.ndarray:
-    """Noisy depth (H, W), m, of nothing but a plane."""
+    """Noisy depth (H, W), m, of a plane alone."""
     v = (np.arange(480)[:, None] - INTRINSICS.cy) / INTRINSICS.fy
     depth = np.cos(tilt) / (np.cos(tilt) - v * np.sin(tilt)) * np.ones((1, 640))
     noise = np.random.default_rng(0).normal(0, 0.0005 + 0.0015 * depth ** 2)
@@ -566,12 +566,12 @@ def surface(tilt: float) -> np.ndarray:
 
 def test_object_on_a_table_is_found_without_a_mask(desk: Bench, film: list) -> None:
     assert desk.recorder.node.count_publishers(desk.topic['mask']) == 0
-    # Two joint states, so that a constant would not do.
+    # Two joint states, so that a constant cannot pass.
     for shot in film:
-        desk.new_viewer()  # for whom markers are sent again
+        desk.new_viewer()  # so that markers are sent again
         stamp = desk.publish(shot.info, shot.depth)
-        said = desk.joint_state(stamp)
-        assert abs(np.degrees(said.position[0] - shot.joints.position[0])) < JOINT_TOLERANCE
+        state = desk.joint_state(stamp)
+        assert abs(np.degrees(state.position[0] - shot.joints.position[0])) < JOINT_TOLERANCE
         transforms, markers = desk.transforms(stamp), desk.shown_markers(stamp)
         assert [t.child_frame_id for t in transforms] == ['laptop/base', 'laptop/lid']
         assert {stamp_key(m) for m in (*transforms, *markers, desk.points_of(stamp))} == {stamp}
@@ -588,9 +588,9 @@ def test_object_on_a_table_is_found_without_a_mask(desk: Bench, film: list) -> N
     (surface(0.0), 'stands out of the support plane'),
     (np.zeros((480, 640), np.float32), 'holds no measurement'),
 ], ids=['empty table', 'wall', 'nothing'])
-def test_without_mask_and_object_no_pose_goes_out(desk: Bench, frames: list, depth: np.ndarray,
-                                                  says: str) -> None:
-    """An object in front of nothing needs no support plane; then it is taken away."""
+def test_without_a_mask_and_an_object_no_pose_is_published(
+        desk: Bench, frames: list, depth: np.ndarray, says: str) -> None:
+    """An object in front of nothing needs no support plane; then the object is removed."""
     assert desk.set(publish_meshes=False)[0]
     answer = desk.joint_state(desk.show(frames[2]))
     assert abs(np.degrees(answer.position[0] - frames[2].positions[0])) < JOINT_TOLERANCE
@@ -607,7 +607,7 @@ def test_without_mask_and_object_no_pose_goes_out(desk: Bench, frames: list, dep
 
 # --- a cloud instead of images -------------------------------------------------------------------
 
-def test_points_in_place_of_depth(desk: Bench, frames: list) -> None:
+def test_points_instead_of_depth(desk: Bench, frames: list) -> None:
     desk.configure(input='points', publish_tf='base')
     desk.ready(desk.points)
     frame = frames[2]

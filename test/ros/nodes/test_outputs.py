@@ -277,18 +277,19 @@ def test_under_a_fixed_frame_poses_are_transformed_and_the_joints_keep_the_camer
 def test_a_ghost_stays_until_a_command_without_names(bench: Bench) -> None:
     bench.command('lid_joint', positions=(2.0,))
     assert bench.warnings == ['joint_command came while laptop is not estimated']
-    bench.publish(laptop_estimate(1.0), True)
+    estimate = laptop_estimate(1.0)
+    bench.publish(estimate, True)
     bench.sent()
     bench.command('lid_joint', positions=(9.0,))
     assert len(bench.warnings) == 2 and bench.sent() == []
     bench.command('lid_joint', positions=(2.0,))
     assert bench.sent() == [added(*GHOST)]
-    bench.publish(laptop_estimate(1.0), True)
+    bench.publish(estimate, True)
     assert bench.sent() == [added(AXIS, *GHOST)]
     bench.command()
     assert bench.sent()[-1] == deleted(*GHOST)
     bench.now += 10.0
-    bench.publish(laptop_estimate(1.0), True)
+    bench.publish(estimate, True)
     assert bench.sent() == [added(AXIS, *MESHES)]
 
 
