@@ -51,7 +51,7 @@ class TopicLog(Generic[MessageT]):
 
 
 class Recorder:
-    """A node on a thread of its own that logs the topics it is told to.
+    """A node on a thread of its own that logs topics.
 
     Args:
         domain: ROS domain to join.

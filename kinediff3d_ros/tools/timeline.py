@@ -76,5 +76,5 @@ def _draw_milliseconds(ax: Any, results: list[ReplayResult], start: float) -> No
     ax.plot([r.frame.seconds - start for r in results], [r.milliseconds for r in results], '.',
             color='0.4', ms=4)
     ax.set_yscale('log')
-    ax.set_ylabel('time a frame, ms', fontsize=8)
+    ax.set_ylabel('time per frame, ms', fontsize=8)
     ax.set_xlabel('s', fontsize=8)
