@@ -114,7 +114,7 @@ def _draw_joints(recording: DemoRecording, path: Path) -> None:
     rows = np.flatnonzero(np.isfinite(estimated).any(0) | np.isfinite(truth).any(0))
     figure = Figure(figsize=(10, 2.2 + 1.8 * len(rows)), layout='constrained')
     FigureCanvasAgg(figure)
-    plots = figure.subplots(len(rows), squeeze=False)[:, 0]
+    plots = figure.subplots(len(rows), squeeze=False, sharex=True)[:, 0]
     first = min([stamps[0], *times[:1]])
     for i, axes in zip(rows, plots, strict=True):
         joint = recording.category.joints[i]
