@@ -93,6 +93,16 @@ def test_damaged_bags(bag: Path, tmp_path: Path, damage: str, refusal) -> None:
     assert 'spoilt' in refusal(spoilt)
 
 
+@pytest.mark.parametrize(('module', 'expected'), [
+    ('rosbags.rosbag2.reader', ValueError), ('lz4.frame', ValueError), ('own.code', LookupError)])
+def test_only_errors_of_the_bag_library_mean_a_damaged_bag(bag, module, expected) -> None:
+    names = {'__name__': module}
+    exec('def fail(): raise LookupError("at byte 3")', names)
+    with pytest.raises(expected, match='at byte 3'):
+        with open_bag(bag):
+            names['fail']()
+
+
 def test_files_that_are_no_bag(tmp_path: Path, refusal) -> None:
     assert 'does not exist' in refusal(tmp_path / 'none')
     (tmp_path / 'old.bag').write_bytes(b'#ROSBAG V2.0\n' + bytes(100))
