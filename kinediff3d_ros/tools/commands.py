@@ -1,7 +1,7 @@
 """The commands of ``kinediff3d`` that need ROS: ``demo``, ``replay`` and ``view``.
 
-``kinediff3d_core.cli`` finds them by the entry-point group ``kinediff3d.commands``. What needs
-rclpy is imported when a command runs, so that ``--help`` works without it.
+``kinediff3d_core.cli`` finds them by the entry-point group ``kinediff3d.commands``. Modules that
+need rclpy are imported when a command runs: ``--help`` works without ROS.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from kinediff3d_core.cli.arguments import (
 STORAGES = ('mcap', 'sqlite3')
 
 
-def _tool(module: str) -> Any:
-    """A module of the ROS 2 side.
+def _import_tool(module: str) -> Any:
+    """A module of ``kinediff3d_ros.tools``.
 
     Raises:
-        ValueError: it cannot be imported; the message says what to do.
+        ValueError: ROS 2 cannot be imported; the message says what to do.
     """
     try:
         return import_module(f'kinediff3d_ros.tools.{module}')
     except ImportError as error:
-        raise ValueError(f'this command needs the ROS 2 side, which cannot be imported ({error}); '
-                         'source a ROS 2 workspace or run "make venv"') from error
+        raise ValueError(f'this command needs ROS 2, which cannot be imported ({error}); source a '
+                         'ROS 2 workspace, or run "make venv" or "make demo"') from error
 
 
 def add_demo(commands: Any) -> None:
@@ -43,19 +43,19 @@ def add_demo(commands: Any) -> None:
         '  kinediff3d demo --category laptop --seconds 60')
     command.add_argument('--category', default='laptop', metavar='C', help='default: laptop')
     command.add_argument('--seconds', type=number(float, above=0), default=30.0, metavar='S',
-                         help='how long the camera runs (default 30)')
+                         help='for how long estimates are recorded (default 30)')
     command.add_argument('--rate', type=number(float, above=0), default=5.0, metavar='HZ',
-                         help='frames a second of the camera (default 5)')
-    command.add_argument('--headless', action='store_true', help='no RViz: pictures and JSON only')
+                         help='images per second of the camera (default 5)')
+    command.add_argument('--headless', action='store_true', help='do not print how to start RViz')
     command.add_argument('--out', type=Path, default=Path('demo_output'), metavar='DIR',
                          help='folder for summary.json, pictures, mesh and URDF '
                               '(default demo_output)')
 
 
 def _demo(options: argparse.Namespace) -> int:
-    module = _tool('demo')
-    return int(module.run_demo(options.category, options.seconds, options.headless, options.out,
-                               options.rate) or DONE)
+    tools = _import_tool('demo')
+    return int(tools.run_demo(options.category, options.seconds, options.headless, options.out,
+                              options.rate))
 
 
 def add_replay(commands: Any) -> None:
@@ -76,13 +76,13 @@ def add_replay(commands: Any) -> None:
         command.add_argument(f'--{name}-topic', default='', metavar='T',
                              help=f'{what}; default: found by type and name')
     command.add_argument('--mask-id', type=number(int, at_least=0), default=0, metavar='N',
-                         help='value of the object in the mask (default: every one but 0)')
+                         help='value of the object in the mask (default: any value except 0)')
     command.add_argument('--segment', action='store_true',
-                         help='clouds are of the whole scene: find the object in them')
+                         help='clouds show the whole scene: find the object in them')
     command.add_argument('--no-tracking', action='store_true',
-                         help='a full estimate for every frame')
+                         help='make a full estimate for every frame')
     command.add_argument('--every', type=number(int, at_least=1), default=1, metavar='N',
-                         help='take every N-th frame (default 1)')
+                         help='use every N-th frame (default 1)')
     command.add_argument('--limit', type=number(int, at_least=1), default=None, metavar='N',
                          help='stop after N frames')
     command.add_argument('--write-bag', choices=STORAGES, default='', metavar='STORAGE',
@@ -98,29 +98,28 @@ def _replay(options: argparse.Namespace) -> int:
     get_category(options.category)
     if not options.bag.exists():
         raise ValueError(f'bag {options.bag} does not exist')
-    module = _tool('replay')
-    wanted = module.Topics(options.depth_topic, options.camera_info_topic, options.mask_topic,
-                           options.points_topic, options.truth_topic)
-    with module.open_bag(options.bag) as reader:
-        module.choose_topics(reader, wanted)  # before the networks are loaded
+    tools = _import_tool('replay')
+    topics = tools.Topics(options.depth_topic, options.camera_info_topic, options.mask_topic,
+                          options.points_topic, options.truth_topic)
+    with tools.open_bag(options.bag) as reader:
+        tools.choose_topics(reader, topics)  # an unusable bag ends the command at once
     from tqdm import tqdm
 
     from kinediff3d_core.inference.pipeline import Pipeline
 
     pipeline = Pipeline.load(options.category, preset=options.preset, device=options.device,
                              weights=options.weights)
+    settings = tools.ReplayOptions(
+        options.bag, options.out, topics, tracking=not options.no_tracking,
+        storage=options.write_bag, segment_points=options.segment, mask_id=options.mask_id,
+        every=options.every, limit=options.limit or 0, seed=options.seed)
     with tqdm(total=options.limit, unit='frame', disable=None) as bar:
-        records = module.replay(
-            options.bag, options.out, pipeline, wanted, tracking=not options.no_tracking,
-            mesh=bool(options.write_bag), output_bag=options.write_bag,
-            segment_points=options.segment, every=options.every, limit=options.limit or 0,
-            seed=options.seed, mask_id=options.mask_id,
-            progress=lambda _: bar.update())
-    counts = {kind: sum(r.kind == kind for r in records) for kind in ('full', 'tracked', 'none')}
-    print(f'{len(records)} frames: {counts["full"]} full estimates, {counts["tracked"]} tracked, '
+        results = tools.replay(pipeline, settings, lambda _: bar.update())
+    counts = {kind: sum(r.kind == kind for r in results) for kind in ('full', 'tracked', 'none')}
+    print(f'{len(results)} frames: {counts["full"]} full estimates, {counts["tracked"]} tracked, '
           f'{counts["none"]} without an estimate; wrote {options.out}/estimates.jsonl and '
           'timeline.png' + (' and the bag output' if options.write_bag else ''))
-    return DONE if counts['none'] < len(records) else NO_ANSWER
+    return DONE if counts['none'] < len(results) else NO_ANSWER
 
 
 def add_view(commands: Any) -> None:
@@ -131,30 +130,36 @@ def add_view(commands: Any) -> None:
         '  kinediff3d view --namespace /left --fixed-frame map --z-up --port 8081')
     command.add_argument('--host', default='127.0.0.1', metavar='H',
                          help='address to listen on (default 127.0.0.1: this machine only; '
-                              '0.0.0.0 lets everyone in, without a password)')
+                              '0.0.0.0 gives everyone on the network access, without a '
+                              'password)')
     command.add_argument('--port', type=number(int, at_least=1), default=8080, metavar='N',
                          help='default 8080')
     command.add_argument('--namespace', default='', metavar='NS',
-                         help='of the perception node (default: none)')
+                         help='namespace of the perception node (default: none)')
     command.add_argument('--fixed-frame', default='', metavar='F',
-                         help='everything is shown in this frame (default: the cloud\'s)')
+                         help='frame of the scene (default: the frame of the first cloud)')
     command.add_argument('--z-up', action='store_true',
-                         help='the fixed frame has z upward, as map or base_link; default: it is '
-                              'an optical frame, -y upward')
+                         help='the z axis of the fixed frame points upward, as in map or '
+                              'base_link; default: an optical frame, -y upward')
     command.add_argument('--seconds', type=number(float, above=0), metavar='S',
-                         help='end after so long (default: with Ctrl-C)')
+                         help='end after S seconds (default: with Ctrl-C)')
     command.add_argument('--strip', type=Path, metavar='F',
-                         help='write a PNG of what the first browser shows, pictures side by '
-                              'side, then end')
+                         help='take pictures of what the first browser shows, write them to F, '
+                              'then end: as an animation that loops for ever if F ends in .gif, '
+                              'otherwise side by side as a PNG')
     command.add_argument('--frames', type=number(int, at_least=1), default=5, metavar='N',
-                         help='pictures of the strip (default 5)')
+                         help='number of pictures in F (default 5)')
     command.add_argument('--every', type=number(float, above=0), default=2.0, metavar='S',
-                         help='time between them (default 2)')
+                         help='seconds from one picture to the next (default 2); an animation '
+                              'shows each for as long, at most for 0.15 s')
 
 
 def _view(options: argparse.Namespace) -> int:
-    module = _tool('view')
-    module.run_view(options.host, options.port, options.namespace, options.fixed_frame,
-                    options.z_up, options.seconds, options.strip, options.frames,
-                    options.every)
+    tools = _import_tool('view')
+    capture = None
+    if options.strip is not None:
+        capture = tools.CaptureOptions(options.strip, options.frames, options.every)
+    tools.run_view(tools.ViewOptions(
+        options.host, options.port, options.z_up, options.namespace, options.fixed_frame,
+        options.seconds, capture))
     return DONE

@@ -1,4 +1,4 @@
-"""The nodes as processes on a graph of their own, and a recorder that listens to it."""
+"""The nodes of this package as processes on a private ROS graph."""
 
 from __future__ import annotations
 
@@ -9,40 +9,30 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Generic, TypeVar
 
 import yaml
-from rclpy.context import Context
-from rclpy.node import Node
-from rclpy.qos import QoSProfile
-from rclpy.serialization import deserialize_message
-
-from kinediff3d_ros.nodes.running import make_executor
-
-MessageT = TypeVar('MessageT')
-AnswerT = TypeVar('AnswerT')
 
 LAST_DOMAIN = 101
-"""Above it, DDS ports run into those that Linux hands out by itself."""
+"""Highest domain whose UDP ports lie below Linux's ephemeral ports (ROS 2 documentation, "The
+ROS_DOMAIN_ID")."""
+
+FIRST_PORT, PORTS_PER_DOMAIN = 7410, 250
+"""The first participant of a domain listens on the UDP port ``FIRST_PORT + PORTS_PER_DOMAIN *
+domain`` (RTPS specification, section 9.6.1)."""
 
 
 def free_domain() -> int:
-    """A ROS domain that nobody on this machine seems to use.
-
-    A participant listens on the UDP port 7410 + 250 * domain; one that can be bound is free.
+    """A ROS domain that no process on this machine uses: its first participant's port is free.
 
     Raises:
-        RuntimeError: none is.
+        RuntimeError: all domains are in use.
     """
     for domain in random.sample(range(1, LAST_DOMAIN + 1), LAST_DOMAIN):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
-                probe.bind(('', 7410 + 250 * domain))
+                probe.bind(('', FIRST_PORT + PORTS_PER_DOMAIN * domain))
             except OSError:
                 continue
             return domain
@@ -50,17 +40,17 @@ def free_domain() -> int:
 
 
 def private_graph() -> int:
-    """Keep this process and its children to a free domain on this machine; the domain."""
+    """Bind this process and its children to a free domain on this machine; returns the domain."""
     domain = free_domain()
     os.environ['ROS_DOMAIN_ID'] = str(domain)
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     return domain
 
 
-def reliably(*topics: str) -> dict[str, object]:
+def reliable_subscriptions(*topics: str) -> dict[str, object]:
     """Parameters that make a node subscribe to topics reliably.
 
-    Best effort, the default for sensor data, loses images when both ends share a busy machine.
+    The default for sensor data is best effort, which loses images on a busy machine.
     """
     return {'qos_overrides': {t: {'subscription': {'reliability': 'reliable'}} for t in topics}}
 
@@ -70,9 +60,9 @@ class NodeProcess:
 
     Args:
         module: of ``kinediff3d_ros.nodes``: ``perception`` or ``camera_sim``.
-        log: file that takes what the node prints.
+        log: file for the output of the node.
         parameters: by name.
-        remaps: from topic to topic.
+        remaps: topic to topic.
         namespace: of the node.
     """
 
@@ -80,23 +70,20 @@ class NodeProcess:
                  remaps: Mapping[str, str] | None = None, namespace: str = '') -> None:
         self.log = log
         self._scratch = tempfile.TemporaryDirectory(prefix='kinediff3d-')
-        file = Path(self._scratch.name) / 'parameters.yaml'
-        file.write_text(yaml.safe_dump({'/**': {'ros__parameters': dict(parameters or {})}}))
+        arguments = [f'{old}:={new}' for old, new in (remaps or {}).items()]
+        if namespace:
+            arguments.append(f'__ns:=/{namespace.strip("/")}')
         command = [sys.executable, '-m', f'kinediff3d_ros.nodes.{module}', '--ros-args']
         if parameters:
+            file = Path(self._scratch.name) / 'parameters.yaml'
+            file.write_text(yaml.safe_dump({'/**': {'ros__parameters': dict(parameters)}}))
             command += ['--params-file', str(file)]
-        if namespace:
-            command += ['-r', f'__ns:=/{namespace.strip("/")}']
-        for old, new in (remaps or {}).items():
-            command += ['-r', f'{old}:={new}']
-        # Run from a checkout as well as installed.
-        path = [str(Path(__file__).parents[2]), os.environ.get('PYTHONPATH', '')]
-        environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(p for p in path if p),
-                       'PYTHONUNBUFFERED': '1'}
+        for argument in arguments:
+            command += ['-r', argument]
         with log.open('wb') as output:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                env=environment, start_new_session=True)
+                env=_environment(), start_new_session=True)
 
     def __enter__(self) -> NodeProcess:
         return self
@@ -110,11 +97,11 @@ class NodeProcess:
 
     @property
     def exit_status(self) -> int | None:
-        """None while it runs."""
+        """None while the process runs."""
         return self._process.poll()
 
     def resident_mib(self) -> float | None:
-        """Resident memory, MiB; None where the system does not tell."""
+        """Resident memory, MiB; None where the system does not report it."""
         try:
             text = Path(f'/proc/{self.pid}/status').read_text()
         except OSError:
@@ -131,7 +118,7 @@ class NodeProcess:
         return self._process.wait(timeout)
 
     def stop(self, number: int = signal.SIGINT, timeout: float = 15.0) -> int:
-        """Send the signal and wait, at last with SIGKILL; the exit status."""
+        """Send a signal, after ``timeout`` s SIGKILL; returns the exit status."""
         if self._process.poll() is None:
             self._process.send_signal(number)
             try:
@@ -143,91 +130,8 @@ class NodeProcess:
         return self._process.returncode
 
 
-class Heard(Generic[MessageT]):
-    """Messages of one topic with the times (s since the epoch) at which they came.
-
-    Args:
-        raw: what comes are bytes; ``messages`` are made of them when they are asked for.
-    """
-
-    def __init__(self, message_type: type[MessageT], keep: int | None, raw: bool) -> None:
-        self._type = message_type if raw else None
-        self.entries: deque[tuple[float, MessageT]] = deque(maxlen=keep)
-
-    @property
-    def messages(self) -> list[MessageT]:
-        return [message if self._type is None else deserialize_message(message, self._type)
-                for _, message in list(self.entries)]
-
-
-class Recorder:
-    """A node on a thread of its own that keeps what it hears.
-
-    Args:
-        domain: ROS domain to join.
-    """
-
-    def __init__(self, domain: int, name: str = 'recorder') -> None:
-        self._context = Context()
-        self._context.init(domain_id=domain)
-        self.node = Node(name, context=self._context)
-        self._changed = threading.Condition()
-        self._closing = False
-        self._executor = make_executor(self._context)
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._spin, name='recorder', daemon=True)
-        self._thread.start()
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def listen(self, message_type: type[MessageT], topic: str, qos: QoSProfile | int = 10,
-               keep: int | None = None, raw: bool = False) -> Heard[MessageT]:
-        """Subscribe and keep the last ``keep`` messages, or all; ``raw`` keeps their bytes, which
-        takes less time while others need it."""
-        heard = Heard(message_type, keep, raw)
-
-        def add(message: MessageT) -> None:
-            with self._changed:
-                heard.entries.append((time.time(), message))
-                self._changed.notify_all()
-
-        self.node.create_subscription(message_type, topic, add, qos, raw=raw)
-        return heard
-
-    def wait_for(self, condition: Callable[[], AnswerT | None], timeout: float,
-                 what: str) -> AnswerT:
-        """The first true answer of ``condition``, asked whenever a message has come.
-
-        Raises:
-            TimeoutError: none within ``timeout`` s; the message says ``what`` was waited for.
-        """
-        end = time.monotonic() + timeout
-        with self._changed:
-            while True:
-                answer = condition()
-                if answer:
-                    return answer
-                left = end - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError(f'no {what} within {timeout:g} s')
-                self._changed.wait(min(left, 0.1))
-
-    def close(self) -> None:
-        self._closing = True
-        self._thread.join(10.0)
-        self._executor.shutdown()
-        self.node.destroy_node()
-        self._context.try_shutdown()
-
-    def _spin(self) -> None:
-        while not self._closing:
-            self._executor.spin_once(timeout_sec=0.2)
-
-
-def stamp_key(message: Any) -> tuple[int, int]:
-    """Stamp of a message's header as (s, ns)."""
-    return message.header.stamp.sec, message.header.stamp.nanosec
+def _environment() -> dict[str, str]:
+    """This process's environment, in which the package is found in a checkout, too."""
+    path = [str(Path(__file__).parents[2]), os.environ.get('PYTHONPATH', '')]
+    return {**os.environ, 'PYTHONPATH': os.pathsep.join(p for p in path if p),
+            'PYTHONUNBUFFERED': '1'}

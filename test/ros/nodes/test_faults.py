@@ -16,13 +16,12 @@ from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
-from kinediff3d_ros.tools.processes import (
+from kinediff3d_ros.tools.processes import (  # noqa: E402
     NodeProcess,
-    Recorder,
     private_graph,
-    reliably,
-    stamp_key,
+    reliable_subscriptions,
 )
+from kinediff3d_ros.tools.recorder import Recorder, stamp_key  # noqa: E402
 
 pytestmark = pytest.mark.ros
 
@@ -59,7 +58,7 @@ class Graph:
         return self._start(
             'perception', threads=1, lost_after=2.0,
             description_dir=str(self.folder / 'description'),
-            **reliably(*(f'/{topic}' for topic in INPUTS)))
+            **reliable_subscriptions(*(f'/{topic}' for topic in INPUTS)))
 
     def wait(self, condition, what: str):
         try:

@@ -39,14 +39,8 @@ from kinediff3d_core.simulation.camera import SimulatedCamera, SimulatedFrame, S
 from kinediff3d_ros.messages import camera_info, clouds, images, poses
 from kinediff3d_ros.nodes import perception
 from kinediff3d_ros.nodes.config import NodeConfig
-from kinediff3d_ros.tools.processes import (
-    Heard,
-    NodeProcess,
-    Recorder,
-    private_graph,
-    reliably,
-    stamp_key,
-)
+from kinediff3d_ros.tools.processes import NodeProcess, private_graph, reliable_subscriptions
+from kinediff3d_ros.tools.recorder import Recorder, TopicLog, stamp_key
 
 pytestmark = pytest.mark.ros
 
@@ -167,7 +161,7 @@ class Bench:
         return self.wait(lambda: next((m.markers for m in self.markers.messages
                                        if stamp_key(m.markers[0]) == stamp), None), 'markers')
 
-    def new_viewer(self) -> Heard[MarkerArray]:
+    def new_viewer(self) -> TopicLog[MarkerArray]:
         """A late subscriber to the markers, once the node has discovered it."""
         heard = self.recorder.listen(MarkerArray, '/bench/markers')
         time.sleep(0.5)
@@ -227,7 +221,7 @@ def processes(domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             remaps={'/tf': 'tf'}, parameters={
                 'threads': 1, 'lost_after': 20.0, 'object_name': 'bench/laptop',
                 'description_dir': str(folder / 'description'),
-                **reliably(*(f'/bench/{name}' for name in INPUTS))}),
+                **reliable_subscriptions(*(f'/bench/{name}' for name in INPUTS))}),
         'camera': NodeProcess(
             'camera_sim', folder / 'camera.log', namespace='sim', parameters={
                 'instance': 1, 'states': 3, 'rate': 2.0, 'sweep_period': 4.0, 'table': True,

@@ -38,7 +38,8 @@ from kinediff3d_ros.messages import camera_info, images, poses
 from kinediff3d_ros.nodes import endpoints, perception
 from kinediff3d_ros.nodes.running import make_executor, spin
 from kinediff3d_ros.scene.config import SceneConfig
-from kinediff3d_ros.tools.processes import Recorder, private_graph, stamp_key
+from kinediff3d_ros.tools.processes import private_graph
+from kinediff3d_ros.tools.recorder import Recorder, stamp_key
 
 pytestmark = pytest.mark.ros
 

@@ -1,4 +1,4 @@
-"""A short run of ``kinediff3d demo`` as a process: what it writes is what docs/ros.md says."""
+"""A short run of ``kinediff3d demo``: it writes the files that docs/ros.md lists."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ class Run:
     status: int
     out: Path
     printed: str
-    complained: str
+    errors: str
 
     @property
     def summary(self) -> dict:
@@ -47,23 +48,23 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, 'PYTHONPATH': path})
     try:
-        printed, complained = demo.communicate(timeout=LIMIT)
+        printed, errors = demo.communicate(timeout=LIMIT)
     except subprocess.TimeoutExpired:
-        # Not killed at once: it ends its nodes.
+        # SIGTERM, so that it ends its nodes.
         demo.terminate()
         raise
-    return Run(demo.returncode, out, printed, complained)
+    return Run(demo.returncode, out, printed, errors)
 
 
-def test_it_ends_well_and_says_a_few_lines(run: Run) -> None:
-    assert run.status == 0, run.complained
+def test_it_succeeds_and_prints_a_few_lines(run: Run) -> None:
+    assert run.status == 0, run.errors
     lines = run.printed.strip().splitlines()
     assert len(lines) < 10 and lines[0].startswith(f'{run.summary["estimates"]} estimates of ')
     assert lines[-1] == f'summary.json, pictures, meshes and URDF are in {run.out}'
-    # No terminal, so no bars: they would be a line for each time that they are drawn.
-    assert '\r' not in run.complained
-    assert run.complained.splitlines() == ['starting the nodes …', 'rendering the other states …',
-                                           'watching …']
+    # Without a terminal there are no bars: each update would be a line of its own.
+    assert '\r' not in run.errors
+    assert run.errors.splitlines() == ['starting the nodes …', 'rendering the joint states …',
+                                       'recording …']
 
 
 def test_summary(run: Run) -> None:
@@ -72,12 +73,12 @@ def test_summary(run: Run) -> None:
     assert s['command'] == f'kinediff3d demo --category laptop --seconds {SECONDS}'
     assert 1 <= s['compared'] <= s['estimates'] <= s['frames']
     known = s['estimates'] + s['no_estimates'] + s['dropped'] + s['unpaired']
-    # The last ones may still be in work.
+    # The node may still process the last ones.
     assert s['frames'] - 3 <= known <= s['frames']
     assert 1 <= s['full_estimates'] and 0 < s['first_image_s'] <= s['first_answer_s'] < LIMIT
     memory = s['resident_mib']
     assert 100 < memory['early'] < 2048 and 100 < memory['late'] < 2048
-    assert 0 <= s['rate_hz'] <= 6  # five a second are sent; some come late and some early
+    assert 0 <= s['rate_hz'] <= 6  # five a second are sent; some are early or late
     for name, limit in (('latency_ms', 1e3 * LIMIT), ('joint_error_deg', 12),
                         ('rotation_error_deg', 20), ('translation_error_m', 0.05)):
         assert 0 < s[name]['median'] <= s[name]['p95'], name
@@ -91,7 +92,7 @@ def test_pictures_show_something(run: Run) -> None:
         grey = np.asarray(Image.open(run.out / name).convert('L'))
         assert grey.shape[0] > 300 and grey.shape[1] > 600, name
         assert len(np.unique(grey)) > 50 and grey.std() > 5, name
-        # Something is drawn, and there is paper around it.
+        # Something is drawn on an empty background.
         assert 0.05 < (grey == grey[0, 0]).mean() < 0.99, name
 
 
@@ -104,7 +105,7 @@ def test_input_is_a_frame_for_infer(run: Run) -> None:
     intrinsics = read_camera_info(run.out / 'input/camera_info.yaml')
     assert depth.shape == mask.shape == (intrinsics.height, intrinsics.width) == (480, 640)
     assert 0.02 < mask.mean() < 0.5 and (depth[mask] > 0).mean() > 0.8
-    # On its table, not in front of nothing.
+    # The table is visible around the object.
     assert (depth > 0).mean() > 2 * mask.mean()
 
 
@@ -122,7 +123,7 @@ def test_description_loads_and_moves(run: Run) -> None:
     assert not np.allclose(before, robot.get_transform('lid', 'base'))
 
 
-def test_nodes_end_with_it_and_leave_their_words(run: Run) -> None:
+def test_logs_have_the_output_of_both_nodes(run: Run) -> None:
     logs = {p.name: p.read_text() for p in (run.out / 'logs').iterdir()}
     assert set(logs) == {'camera_sim.log', 'perception.log'}
     assert 'publishing a laptop' in logs['camera_sim.log']
@@ -130,37 +131,33 @@ def test_nodes_end_with_it_and_leave_their_words(run: Run) -> None:
     assert not (run.out / 'description').exists()
 
 
-def test_cabinets_have_the_drawers_that_they_have() -> None:
-    from sensor_msgs.msg import JointState
+def test_unusable_arguments_are_refused_before_anything_runs(tmp_path: Path, capsys) -> None:
+    from kinediff3d_ros.tools.demo import run_demo
 
-    from kinediff3d_core.objects.category import get_category
-    from kinediff3d_core.simulation.camera import SimulatedScene
-    from kinediff3d_ros.tools import demo
-
-    scenes = (SimulatedScene.sample('drawer', 0, i, demo.INTRINSICS, 2) for i in range(20))
-    scene = next(s for s in scenes if len(s.joints) == 2)
-    assert scene.joints == (0, 1)
-    assert len(scene.meshes(np.zeros(4), voxel=0.02)) == 3
-
-    listener = demo.Listener.__new__(demo.Listener)
-    listener.category = get_category('drawer')
-    told = listener._in_order(JointState(name=['drawer_2_joint', 'drawer_0_joint'],
-                                         position=[0.25, 0.5]))
-    np.testing.assert_equal(told, [0.5, np.nan, 0.25, np.nan])
+    (tmp_path / 'file').touch()
+    for arguments, reason in ((('teapot', 1.0, True, tmp_path), 'unknown category'),
+                              (('laptop', 1.0, True, tmp_path / 'file'), 'Not a directory'),
+                              (('laptop', 1.0, True, tmp_path, 90.0), '--rate')):
+        assert run_demo(*arguments) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1 and lines[0].startswith('kinediff3d demo: ') and reason in lines[0]
+    assert not (tmp_path / 'logs').exists()
 
 
-def test_errors_are_of_the_joints_that_both_have() -> None:
-    from kinediff3d_core.objects.category import get_category
-    from kinediff3d_ros.tools import demo
+def test_a_node_that_ends_stops_the_demo_with_its_last_line() -> None:
+    from kinediff3d_ros.tools.demo import DemoError, require_running
 
-    class Heard:
-        def samples(self) -> list[demo.Sample]:
-            return [demo.Sample(0.0, np.array([0.1, np.nan, 0.3, 0.4]),
-                                np.array([0.2, 0.2, 0.3, np.nan]), np.eye(4), np.eye(4), 0.1)]
+    running = SimpleNamespace(exit_status=None)
+    ended = SimpleNamespace(exit_status=2, log=Path('logs/perception.log'), output=lambda: (
+        '[INFO] [1.25] [perception]: loading\n[FATAL] [1.5] [left.perception]: no weights\n'))
+    require_running([running])
+    with pytest.raises(DemoError, match='^perception ended: no weights$'):
+        require_running([running, ended])
 
-        true_joints = joints = type('Nothing', (), {'messages': (), 'entries': ()})
 
-    summary = demo.summarise(Heard(), {}, 1.0, 1.0, get_category('drawer'), 5.0)
-    assert summary['joints_missed'] == summary['joints_invented'] == 1
-    assert summary['joint_error_m'] == {'median': 0.05, 'p95': 0.095}
-    assert 'joint_error_deg' not in summary
+def test_memory_growth_compares_the_second_and_the_last_tenth() -> None:
+    from kinediff3d_ros.tools.demo import memory_growth
+
+    samples = [500.0, 500.0, 100.0, 101.0, *[0.0] * 14, 200.0, 203.0]
+    assert memory_growth(samples) == {'resident_mib': {'early': 100.5, 'late': 201.5}}
+    assert memory_growth([float('nan')] * 20) == memory_growth([1.0] * 5) == {}

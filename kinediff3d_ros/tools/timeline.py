@@ -1,0 +1,80 @@
+"""The picture of a replayed recording: joint positions, residual and computing time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from sensor_msgs.msg import JointState
+
+from kinediff3d_ros.tools.joint_positions import DISPLAY_UNITS
+from kinediff3d_ros.tools.replay_frames import ReplayResult, seconds_of
+
+KIND_COLOURS = {'full': 'tab:orange', 'tracked': 'tab:blue'}
+
+
+def draw_timeline(results: list[ReplayResult], truth: list[JointState], out: Path, title: str,
+                  ) -> None:
+    """Write the picture as a PNG; a red line marks a frame without an estimate.
+
+    Args:
+        truth: recorded joint states, drawn beside the estimates.
+    """
+    start = results[0].frame.seconds
+    joint_types = {j.name: j.joint_type for r in results if r.estimate is not None
+                   for j in r.estimate.joints}
+    rows = len(joint_types) + 2
+    figure = Figure(figsize=(9, 1.2 + 1.8 * rows), dpi=100)
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
+    for ax, (name, joint_type) in zip(axes, joint_types.items(), strict=False):
+        _draw_joint(ax, name, joint_type, results, truth, start)
+    _draw_residual(axes[-2], results, start)
+    _draw_milliseconds(axes[-1], results, start)
+    for ax in axes:
+        ax.grid(alpha=0.3)
+        ax.tick_params(labelsize=7)
+        for result in results:
+            if result.kind == 'none':
+                ax.axvline(result.frame.seconds - start, color='tab:red', lw=0.6, alpha=0.4)
+    figure.suptitle(title, fontsize=10)
+    figure.tight_layout()
+    canvas.print_png(str(out))  # type: ignore[no-untyped-call]
+
+
+def _draw_joint(ax: Any, name: str, joint_type: str, results: list[ReplayResult],
+                truth: list[JointState], start: float) -> None:
+    """Positions of one joint with their standard deviations."""
+    unit, factor = DISPLAY_UNITS[joint_type]
+    recorded = [(seconds_of(m.header) - start, factor * q) for m in truth
+                for n, q in zip(m.name, m.position, strict=True) if n == name]
+    if recorded:
+        ax.plot(*zip(*recorded, strict=True), color='0.6', lw=1.2, label='recorded')
+    for kind, colour in KIND_COLOURS.items():
+        points = [(r.frame.seconds - start, factor * j.position, factor * j.std)
+                  for r in results if r.kind == kind and r.estimate is not None
+                  for j in r.estimate.joints if j.name == name]
+        if points:
+            times, positions, deviations = zip(*points, strict=True)
+            ax.errorbar(times, positions, deviations, fmt='.', color=colour, ms=4, lw=0.8,
+                        label=kind)
+    ax.set_ylabel(f'{name}, {unit}', fontsize=8)
+    ax.legend(fontsize=7, loc='upper right')
+
+
+def _draw_residual(ax: Any, results: list[ReplayResult], start: float) -> None:
+    residuals = [(r.frame.seconds - start, 1e3 * r.estimate.residual) for r in results
+                 if r.estimate is not None]
+    if residuals:
+        ax.plot(*zip(*residuals, strict=True), '.-', color='tab:green', ms=4, lw=0.8)
+    ax.set_ylabel('residual, mm', fontsize=8)
+
+
+def _draw_milliseconds(ax: Any, results: list[ReplayResult], start: float) -> None:
+    ax.plot([r.frame.seconds - start for r in results], [r.milliseconds for r in results], '.',
+            color='0.4', ms=4)
+    ax.set_yscale('log')
+    ax.set_ylabel('time per frame, ms', fontsize=8)
+    ax.set_xlabel('s', fontsize=8)

@@ -1,0 +1,144 @@
+"""Frames from bags of both storages, and bags that cannot be used."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2')
+pytest.importorskip('rosbags.rosbag2', reason='needs rosbags')
+
+import bags  # noqa: E402
+from std_msgs.msg import String  # noqa: E402
+
+from kinediff3d_core.geometry.camera import backproject  # noqa: E402
+from kinediff3d_core.simulation.camera import SimulatedFrame  # noqa: E402
+from kinediff3d_ros.tools.bag_reader import (  # noqa: E402
+    DEFAULTS,
+    FrameReader,
+    Topics,
+    choose_topics,
+    open_bag,
+)
+
+
+def test_frames_are_those_of_the_recording(bag: Path, views: list[SimulatedFrame]) -> None:
+    for path in (bag, bags.bag_file(bag)):
+        with open_bag(path) as content:
+            topics = choose_topics(content, Topics())
+            assert topics == Topics(bags.DEPTH, bags.INFO, bags.MASK, '', bags.TRUTH)
+            reader = FrameReader(topics)
+            frames = list(reader.read(content))
+        assert [f.header.stamp.nanosec for f in frames] == [bags.PERIOD * i for i in range(4)]
+        for frame, view in zip(frames, views, strict=True):
+            depth = np.round(view.depth * 1000).astype(np.float32) * np.float32(0.001)
+            np.testing.assert_allclose(frame.cloud.points, backproject(
+                depth, bags.INTRINSICS, view.mask & (depth > 0)), atol=1e-6)
+            assert frame.header.frame_id == bags.CAMERA_FRAME and frame.seconds > 100 - 1e-6
+        assert [m.position[0] for m in reader.truth] == [float(v.positions[0]) for v in views]
+
+
+def test_a_frame_without_the_object_has_the_reason(bag: Path) -> None:
+    with open_bag(bag) as content:
+        reader = FrameReader(choose_topics(content, Topics()), replace(DEFAULTS, mask_id=2))
+        frame = next(reader.read(content))
+    assert frame.cloud is None and frame.reason == 'the mask has no pixel of id 2'
+
+
+def test_images_before_the_first_camera_info_are_used(views: list, tmp_path: Path) -> None:
+    """All pairs of image and mask are complete when the only camera_info comes, at the end."""
+    entries = bags.recorded_messages(views, (bags.DEPTH, bags.MASK))
+    info = bags.recorded_messages(views[:1], (bags.INFO,))[0]
+    entries.append((bags.INFO, 200_000_000_000, info[2]))
+    path = bags.write_bag(tmp_path / 'late', 'mcap', entries)
+    with open_bag(path) as content:
+        frames = list(FrameReader(choose_topics(content, Topics())).read(content))
+    assert [f.recorded - 100_000_000_000 for f in frames] == [bags.PERIOD * i for i in range(4)]
+
+
+def test_an_image_keeps_the_calibration_that_it_came_with(views: list, tmp_path: Path) -> None:
+    entries = bags.recorded_messages(views[:1], (bags.DEPTH, bags.INFO, bags.MASK))
+    (_, _, depth), (_, _, info), (_, _, mask) = entries
+    other = deepcopy(info)
+    other.width, other.height = 640, 480
+    order = ((bags.INFO, info), (bags.DEPTH, depth), (bags.INFO, other), (bags.MASK, mask))
+    path = bags.write_bag(tmp_path / 'two', 'mcap', [
+        (topic, i, message) for i, (topic, message) in enumerate(order)])
+    with open_bag(path) as content:
+        frame, = FrameReader(choose_topics(content, Topics())).read(content)
+    assert frame.cloud is not None and frame.recorded == 1
+
+
+def test_clouds_are_used_where_there_is_no_depth(views: list, tmp_path: Path) -> None:
+    path = bags.record(tmp_path / 'bag', 'mcap', views, bags.POINTS)
+    with open_bag(path) as content:
+        topics = choose_topics(content, Topics())
+        assert topics == Topics(points=bags.POINTS)
+        frames = list(FrameReader(topics).read(content))
+    assert [len(f.cloud) for f in frames] == [
+        len(backproject(v.depth, bags.INTRINSICS, v.mask)) for v in views]
+
+
+@pytest.mark.parametrize('damage', ['cut', 'noise'])
+def test_damaged_bags(bag: Path, tmp_path: Path, damage: str, refusal) -> None:
+    whole = bags.bag_file(bag)
+    content = whole.read_bytes()
+    spoilt = tmp_path / f'spoilt{whole.suffix}'
+    spoilt.write_bytes(content[:len(content) // 3] if damage == 'cut' else
+                       np.random.default_rng(0).bytes(5000))
+    assert 'spoilt' in refusal(spoilt)
+
+
+@pytest.mark.parametrize(('module', 'expected'), [
+    ('rosbags.rosbag2.reader', ValueError), ('lz4.frame', ValueError), ('own.code', LookupError)])
+def test_only_errors_of_the_bag_library_mean_a_damaged_bag(bag, module, expected) -> None:
+    names = {'__name__': module}
+    exec('def fail(): raise LookupError("at byte 3")', names)
+    with pytest.raises(expected, match='at byte 3'):
+        with open_bag(bag):
+            names['fail']()
+
+
+def test_files_that_are_no_bag(tmp_path: Path, refusal) -> None:
+    assert 'does not exist' in refusal(tmp_path / 'none')
+    (tmp_path / 'old.bag').write_bytes(b'#ROSBAG V2.0\n' + bytes(100))
+    assert 'not a readable ROS 2 bag' in refusal(tmp_path / 'old.bag')
+    (tmp_path / 'empty').mkdir()
+    assert 'empty' in refusal(tmp_path / 'empty')
+    (tmp_path / 'empty.mcap').write_bytes(b'')
+    assert 'not a readable ROS 2 bag' in refusal(tmp_path / 'empty.mcap')
+
+
+def test_bags_without_the_needed_topics(views: list, tmp_path: Path, refusal) -> None:
+    chatter = [('/chatter', 1, String(data='hello'))]
+    foreign = bags.write_bag(tmp_path / 'foreign', 'mcap', chatter)
+    assert 'one depth image, it has none' in refusal(foreign)
+    blind = bags.record(tmp_path / 'blind', 'sqlite3', views[:1], bags.DEPTH)
+    assert 'one camera_info, it has none' in refusal(blind)
+    assert f'no topic /other; it has {bags.DEPTH}' in refusal(blind, '--depth-topic', '/other')
+    assert 'not sensor_msgs/msg/PointCloud2' in refusal(blind, '--points-topic', bags.DEPTH)
+    two = bags.recorded_messages(views[:1], (bags.DEPTH, bags.INFO))
+    two.append(('/left/depth', 5, two[0][2]))
+    assert '--depth-topic' in refusal(bags.write_bag(tmp_path / 'two', 'mcap', two))
+    assert 'unknown category' in refusal(blind, '--category', 'chair')
+
+
+@pytest.fixture
+def refusal(capsys):
+    """The one line that ``kinediff3d replay`` prints about a bag that cannot be used."""
+    from kinediff3d_core.cli import main
+
+    def refusal(path: Path, *arguments: str) -> str:
+        out = path.parent / 'never'
+        status = main.main(['replay', str(path), '--category', 'laptop', '--out', str(out),
+                            *arguments])
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert status == 2 and len(lines) == 1, lines
+        assert not out.exists()
+        return lines[0].removeprefix('kinediff3d: error: ')
+
+    return refusal

@@ -1,0 +1,82 @@
+"""Bags with the messages of a simulated camera, for tests of what reads recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from rclpy.serialization import serialize_message
+from rosbags import rosbag2
+from rosbags.typesys import Stores, get_typestore
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Header
+
+from kinediff3d_core.geometry.camera import Intrinsics, backproject
+from kinediff3d_core.simulation.camera import SimulatedCamera, SimulatedFrame, SimulatedScene
+from kinediff3d_ros.messages import camera_info, clouds, images
+
+INTRINSICS = Intrinsics(300.0, 300.0, 159.5, 119.5, 320, 240)
+CAMERA_FRAME = 'camera_optical'
+DEPTH, INFO, MASK = '/cam/depth/image_rect', '/cam/depth/camera_info', '/cam/mask'
+POINTS, TRUTH = '/cam/points', '/cam/truth/joint_states'
+STORAGES = ('mcap', 'sqlite3')
+PERIOD = 100_000_000
+"""Time between two frames, ns."""
+
+Entry = tuple[str, int, object]
+"""Topic, time of recording in ns, message."""
+
+
+def laptop_views() -> list[SimulatedFrame]:
+    """Four views of a laptop while it opens."""
+    scene = SimulatedScene.sample('laptop', 0, 0, INTRINSICS, states=24)
+    camera = SimulatedCamera(replace(scene, positions=scene.positions[9:13]))
+    return [camera.state(i) for i in range(4)]
+
+
+def recorded_messages(views: Sequence[SimulatedFrame], topics: Sequence[str]) -> list[Entry]:
+    """The messages of a camera; the first camera_info comes after the first image."""
+    entries: list[Entry] = []
+    for i, view in enumerate(views):
+        header = Header(stamp=Time(sec=100, nanosec=PERIOD * i), frame_id=CAMERA_FRAME)
+        millimetres = np.round(view.depth * 1000).astype(np.uint16)
+        messages = {
+            DEPTH: images.image_from_pixels(millimetres, '16UC1', header),
+            INFO: camera_info.info_from_intrinsics(INTRINSICS, header),
+            MASK: images.image_from_pixels(view.mask.astype(np.uint8), 'mono8', header),
+            POINTS: clouds.cloud_from_points(
+                backproject(view.depth, INTRINSICS, view.mask), header),
+            TRUTH: JointState(header=header, name=['lid_joint'],
+                              position=[float(view.positions[0])]),
+        }
+        recorded = 100_000_000_000 + PERIOD * i
+        entries += [(topic, recorded + k, message)
+                    for k, (topic, message) in enumerate(messages.items()) if topic in topics]
+    return entries
+
+
+def write_bag(path: Path, storage: str, entries: Sequence[Entry]) -> Path:
+    """Write a bag and return its folder."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    connections: dict[str, object] = {}
+    with rosbag2.Writer(path, version=9,
+                        storage_plugin=rosbag2.StoragePlugin[storage.upper()]) as bag:
+        for topic, recorded, message in entries:
+            kind = f'{type(message).__module__.split(".")[0]}/msg/{type(message).__name__}'
+            if topic not in connections:
+                connections[topic] = bag.add_connection(topic, kind, typestore=store)
+            bag.write(connections[topic], recorded, serialize_message(message))
+    return path
+
+
+def record(path: Path, storage: str, views: Sequence[SimulatedFrame], *topics: str) -> Path:
+    """Write the bag of a camera that sees the views; returns its folder."""
+    return write_bag(path, storage, recorded_messages(views, topics))
+
+
+def bag_file(bag: Path) -> Path:
+    """The one file with a bag's messages."""
+    return next(p for p in bag.iterdir() if p.suffix in ('.mcap', '.db3'))
