@@ -2,5 +2,5 @@
 
 from kinediff3d_core.data.raycasting import load_libusb
 
-# Before anything asks for Open3D in its own way.
+# Before any module imports Open3D, so that it finds libusb.
 load_libusb()

@@ -198,9 +198,9 @@ def test_the_rules_see_relative_and_nested_imports(monkeypatch, tmp_path: Path) 
 
 
 def test_a_pipeline_starts_without_the_compiler_of_torch() -> None:
-    """Importing it doubles the time until the node is up; a dependency once did so unasked."""
+    """Importing it doubles the time until the node is up; a dependency once imported it."""
     program = ('import sys; from kinediff3d_core import Pipeline; Pipeline.load("laptop"); '
                'print("torch._dynamo" in sys.modules)')
-    told = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True,
+    result = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True,
                           check=True, cwd=ROOT)
-    assert told.stdout.split() == ['False'], told.stderr
+    assert result.stdout.split() == ['False'], result.stderr

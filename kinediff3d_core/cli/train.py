@@ -78,7 +78,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _categories(options: argparse.Namespace) -> list[str]:
-    """Names of the categories to train: that of --data, or as --category says."""
+    """Names of the categories to train: that of --data, or those of --category."""
     from kinediff3d_core.objects.category import CATEGORIES, get_category
     from kinediff3d_core.objects.category_file import FILE_NAME, add_category, read_category
 

@@ -107,7 +107,7 @@ def load_object(folder: Path | str, category: Category | None = None,
     """The object of one folder.
 
     Args:
-        category: of the object; None takes the one that the folder's name says, if it is known.
+        category: of the object; None uses the one in the folder's name, if it is known.
         placement: how the URDF's root frame, unit and joint zero become canonical.
 
     Raises:

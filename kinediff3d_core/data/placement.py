@@ -1,7 +1,7 @@
 """How third-party URDFs become canonical.
 
 A :class:`Placement` turns them, scales them to metres, and puts the zero of their joints at the
-closed state. :func:`match_joints` finds which of their joints is which of the category's.
+closed state. :func:`match_joints` matches their joints to those of the category.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Placement:
     zero_at_lower: bool = False
     """Joints are zero at their lower limits (in the category's sense) instead of as written."""
     fix_others: bool = False
-    """Joints that are like none of the category's are fixed at their zero."""
+    """Joints that match none of the category's are fixed at their zero."""
 
     @property
     def transform(self) -> Array:
-        """(4, 4), takes points of the root frame into the canonical axes."""
+        """(4, 4) from the root frame to the canonical axes."""
         T = np.eye(4)
         for angle, (i, j) in zip(self.rpy, ((1, 2), (2, 0), (0, 1)), strict=True):
             R = np.eye(4)
@@ -165,7 +165,7 @@ def by_place(place: Array, tolerance: float) -> list[int]:
 
 def _matches(joints: Sequence[Joint], wanted: Sequence[Joint], category: Category,
              named: dict[int, int], pick: list[int]) -> Iterator[list[int]]:
-    """All matches that begin with ``pick``, in which named joints are where they belong."""
+    """All matches that begin with ``pick``, in which named joints are matched by name."""
     i = len(pick)
     if i == len(wanted):
         yield pick
@@ -190,7 +190,7 @@ def _difference(have: Joint, want: Joint, pick: Sequence[int], category: Categor
                 f'{want.lower:.3g} to {want.upper:.3g}: the object is turned the wrong way round, '
                 'or its joint is zero elsewhere')
     if have.parent != (0 if want.parent == 0 else pick[want.parent - 1] + 1):
-        return f'joint {have.name!r} hangs on another part than {its}'
+        return f'joint {have.name!r} has another parent part than {its}'
     return ''
 
 

@@ -40,7 +40,7 @@ SIZE = 0.1
 
 
 def write_object(tensors: dict[str, Tensor], category: Category, path: Path) -> None:
-    """Write one object's tensors to a file, which appears only when it is whole."""
+    """Write one object's tensors to a file, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix('.partial')
     save_file({k: v.contiguous() for k, v in tensors.items()}, str(partial),

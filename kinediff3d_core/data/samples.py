@@ -1,4 +1,4 @@
-"""What one object or view is trained on, wherever it comes from: queries, rays, noisy clouds."""
+"""Training samples of any object or view: queries of the distance, rays, noisy clouds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IMAGE_MARGIN = 0.03
 
 @dataclass(frozen=True)
 class QueryDistribution:
-    """Where the signed distance is asked for. All values are chosen."""
+    """Points at which training evaluates the signed distance. All values are chosen."""
 
     near: float = 0.008
     """Standard deviation about surface points of the first half, canonical units."""
@@ -41,7 +41,7 @@ QUERIES = QueryDistribution()
 
 def query_points(surface: Tensor, box: Tensor, n: int, scale: float, generator: torch.Generator,
                  ) -> Tensor:
-    """Points (B, n, 3), m, at which training asks for the distance, as ``QUERIES`` says.
+    """Points (B, n, 3), m, at which training evaluates the distance, by ``QUERIES``.
 
     Args:
         surface: (B, S, 3) points of the part's surface, m.
@@ -51,9 +51,9 @@ def query_points(surface: Tensor, box: Tensor, n: int, scale: float, generator: 
     """
     B, device, c = len(surface), surface.device, QUERIES
     near = surface[:, torch.randint(surface.shape[1], (n,), generator=generator, device=device)]
-    deviation = torch.full((n, 1), c.near * scale, device=device)
-    deviation[n // 2:] = c.far * scale
-    x = near + deviation * torch.randn(B, n, 3, generator=generator, device=device)
+    std = torch.full((n, 1), c.near * scale, device=device)
+    std[n // 2:] = c.far * scale
+    x = near + std * torch.randn(B, n, 3, generator=generator, device=device)
     count = int(n * c.uniform_share)
     u = torch.rand(B, count, 3, generator=generator, device=device)
     size = box[:, 1] - box[:, 0]

@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 START_DISTANCE = 1e-4
 """Rays from a surface start this far from it, so that they do not meet it, m. Chosen."""
 DIRECTIONS = 96
-"""Directions in which a point is looked for a way out: about 20 degrees apart. Chosen."""
+"""Directions of the rays from a point to the outside: about 20 degrees apart. Chosen."""
 MAX_DRAWS = 20
 """Points that are drawn for each point that is wanted, at most. Chosen."""
 
@@ -68,8 +68,10 @@ def visible_surface(mesh: Mesh, count: int, rng: np.random.Generator,
 
 
 def _sphere_directions(n: int) -> Array:
-    """Unit vectors (n, 3), evenly spread over the sphere on a golden spiral, in a fixed random
-    order: the first few already point to all sides."""
+    """Unit vectors (n, 3), evenly over the sphere on a golden spiral, in a fixed random order.
+
+    Because of the order the first few already point to all sides.
+    """
     turn = np.arange(n)
     z = 1 - (2 * turn + 1) / n
     azimuth = turn * np.pi * (3 - np.sqrt(5))

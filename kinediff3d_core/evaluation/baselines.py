@@ -53,7 +53,7 @@ def regression(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int 
     The state is the one that the pose network regresses; the code is what the latent denoiser
     predicts from pure noise (t = 1), its conditional mean.
     """
-    generator, view = _look(pipeline, sample, seed)
+    generator, view = _prepare(pipeline, sample, seed)
     net, cloud = pipeline.pose, view.network_clouds[:1]
     centroid = cloud[0].mean(0)
     x = net.unwhiten(net.regress(net.encode(cloud - centroid)))
@@ -72,7 +72,7 @@ def score(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int = 0,
     network's energy; here it is the score model's own bound on the likelihood. The code comes
     from the latent denoiser at that average, without refinement.
     """
-    generator, view = _look(pipeline, sample, seed)
+    generator, view = _prepare(pipeline, sample, seed)
     preset, net, cloud = pipeline.preset, pipeline.pose, view.network_clouds[:1]
     centroid = cloud[0].mean(0)
     feature = net.encode(cloud - centroid)
@@ -98,7 +98,7 @@ def asdf(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int = 0,
     Args:
         iterations: steps of each of the two rounds.
     """
-    generator, view = _look(pipeline, sample, seed)
+    generator, view = _prepare(pipeline, sample, seed)
     net = pipeline.shape
     T = torch.from_numpy(sample.truth.T_camera_part[:1]).float().to(pipeline.device)
     T[:, :3, 3] /= pipeline.category.scale
@@ -201,7 +201,8 @@ def mean_state(states: State) -> State:
                  torch.nn.functional.normalize(states.axis.mean(0, keepdim=True), dim=-1))
 
 
-def _look(pipeline: Pipeline, sample: Sample, seed: int) -> tuple[torch.Generator, PreparedView]:
+def _prepare(pipeline: Pipeline, sample: Sample, seed: int,
+             ) -> tuple[torch.Generator, PreparedView]:
     generator = torch.Generator(pipeline.device).manual_seed(seed)
     return generator, pipeline.prepare_view(generator, depth=sample.depth,
                                             intrinsics=sample.intrinsics,

@@ -37,7 +37,7 @@ TRACKED = 8
 
 @dataclass(frozen=True)
 class BenchmarkConfig:
-    """What is timed."""
+    """Presets and views that are timed."""
 
     category: str
     """Of the procedural test views."""
@@ -156,10 +156,10 @@ def tracking(pipeline: Pipeline, seed: int = 0, frames: int = 300, objects: int 
              config: TrackingConfig = DEFAULT) -> dict[str, Any]:
     """Time the tracker on test objects whose joints open and close before the camera.
 
-    A sequence has 30 frames a second and goes once from one end to the other and back: joints of
-    every other object, the first among them, start fully open, those of the others closed. A
-    frame's time is that of its cloud and its fit. Full estimates, of lost objects, which are
-    counted, and full estimates beside the tracking, are not timed.
+    A sequence has 30 frames a second. Joints move once over their range and back: those of every
+    other object, the first among them, start fully open, the others closed. The time of a frame is
+    that of its cloud and its fit. Full estimates are not timed: neither those of lost objects,
+    which are counted, nor those beside the tracking.
 
     Returns:
         ``{'seconds': {'p50', 'p95', 'mean'}, 'frames_per_s', 'lost', 'objects',
@@ -173,7 +173,7 @@ def tracking(pipeline: Pipeline, seed: int = 0, frames: int = 300, objects: int 
         scene = SimulatedScene.sample(pipeline.category.name, seed, instance, TEST_CAMERA)
         sequence = SequenceTracker(pipeline, mesh=False, seed=seed, config=config)
         start = 0.5 if instance % 2 == 0 else 0.0
-        found, gone = _follow(sequence, SimulatedCamera(scene), start, frames, times)
+        found, gone = _track_sequence(sequence, SimulatedCamera(scene), start, frames, times)
         lost += gone
         errors += [float(np.median(found))] if found else []
     return {'seconds': _points(times), 'lost': lost, 'objects': objects,
@@ -181,7 +181,7 @@ def tracking(pipeline: Pipeline, seed: int = 0, frames: int = 300, objects: int 
             'joint_state_err': float(np.median(errors)) if errors else None}
 
 
-def _follow(sequence: SequenceTracker, camera: SimulatedCamera, start: float, frames: int,
+def _track_sequence(sequence: SequenceTracker, camera: SimulatedCamera, start: float, frames: int,
             times: list[float]) -> tuple[list[float], int]:
     """Joint errors (deg or m) of all frames, and how often the object was lost.
 

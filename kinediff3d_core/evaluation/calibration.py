@@ -121,7 +121,7 @@ def read_records(path: Path, category: str | None = None) -> dict[str, Array]:
     """Columns of the estimates (of one category, if named) that ``evaluate --records`` wrote.
 
     Raises:
-        ValueError: no such file, or not records with predicted deviations.
+        ValueError: no such file, or not records with predicted standard deviations.
     """
     wanted = ['confidence', *(x for pair in PAIRS.items() for x in (pair[0], pair[1][0]))]
     try:
@@ -194,7 +194,7 @@ def draw(columns: dict[str, Array], out: Path, title: str = '') -> Path:
 
 
 def report(options: argparse.Namespace) -> None:
-    """Print the table, draw the plot, and write the covariance scale where that is asked for."""
+    """Print the table, draw the plot, and write the covariance scale with --inflate."""
     columns = read_records(options.records, options.category)
     if options.inflate:
         if options.category is None:

@@ -243,7 +243,7 @@ def page(reports: Sequence[Report], notes: Sequence[str], command: str, samples:
         'Points are drawn uniformly by area over the parts that exist. Each part is sampled '
         'without the others. On meshes, only', 'surface that is visible from outside counts. '
         'Procedural parts are solid and have no inner walls. Points that lie', 'inside another '
-        'part are kept on both sides, because a mesh that is not watertight does not tell whether '
+        'part are kept on both sides, because a mesh that is not watertight does not show whether '
         'a point is', 'inside it.', '',
         'An object is *out of distribution* if it is farther from the family than every held-out '
         'member of the family.', '',

@@ -144,7 +144,7 @@ def position_text(joints: Iterable[tuple[str, float]]) -> str:
 
 
 def draw(options: argparse.Namespace) -> None:
-    """Draw what the options ask for and print the paths."""
+    """Draw the pictures of the options and print the paths."""
     if options.gallery:
         paths = [draw_gallery(options.out / 'gallery.png', trained_categories(), options.seed)]
     elif options.worst:

@@ -29,8 +29,8 @@ def angle_deg(R: Array) -> float:
 def line_distance(p: Array, u: Array, q: Array, v: Array) -> float:
     """Distance from the line through p along u to the line through q along v, unit directions.
 
-    Where lines less than ``PARALLEL_DEG`` apart come nearest says nothing about the joint. For
-    these it is the distance from p to the second line, which is never smaller.
+    The nearest points of almost parallel lines (less than ``PARALLEL_DEG``) do not depend on where
+    the joint is. For these it is the distance from p to the second line, which is never smaller.
     """
     normal = np.cross(u, v)
     sine = float(np.linalg.norm(normal))

@@ -69,7 +69,7 @@ def write_summaries(path: Path, summaries: Mapping[str, Summary]) -> None:
 
 
 def origin_path(summaries: Path) -> Path:
-    """Path of the file that says how a file of summaries was made."""
+    """Path of the file with the command and machine that made a file of summaries."""
     return summaries.with_name(f'{summaries.stem}.meta.json')
 
 

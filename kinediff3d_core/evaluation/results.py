@@ -76,7 +76,7 @@ level."""
 HEAD = """# Results
 
 After reading this page you know how accurate the estimates are, and how they compare with the
-paper and with the baselines. `python -m kinediff3d_core.evaluation.results` writes it from
+paper and with the baselines. `python -m kinediff3d_core.evaluation.results` writes the page from
 measurements of `kinediff3d evaluate`: do not edit it. [evaluation.md](evaluation.md) defines the
 metrics and the test views.
 

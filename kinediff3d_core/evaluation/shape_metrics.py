@@ -85,7 +85,7 @@ def generated_shape(meshes_in_base: Mapping[str, Mesh], estimate: ArticulatedEst
     """Meshes that were generated in the base frame at joint positions (J,) of the true object.
 
     Args:
-        estimate: its joints tell where the part frames are.
+        estimate: its joints give the part frames.
     """
     poses = _poses_at(estimate, truth, positions)
     return AssembledShape({name: Surface(transform_mesh(np.linalg.inv(poses[name]), mesh))
@@ -209,7 +209,7 @@ def generation_metrics(meshes_in_base: Mapping[str, Mesh], estimate: Articulated
 
     Args:
         meshes_in_base: by part, in the base frame at those positions.
-        estimate: its joints tell where the part frames are.
+        estimate: its joints give the part frames.
 
     Returns:
         cd_s, cd_m, cd_w and their ``_surface`` variants, as in :func:`shape_metrics`.

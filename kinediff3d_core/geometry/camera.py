@@ -30,7 +30,7 @@ class Intrinsics:
 
 def valid_depth(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | None = None,
                 ) -> np.ndarray:
-    """Mask (H, W) of the pixels with a measurement: finite, positive and, with a mask, on it.
+    """Mask (H, W) of the pixels with a measurement: finite and positive, inside a given mask.
 
     Raises:
         ValueError: sizes differ; the message names both.
@@ -51,7 +51,7 @@ def require_size(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | N
     """
     size = (intrinsics.height, intrinsics.width)
     if depth.shape != size:
-        raise ValueError(f'depth image is {depth.shape[::-1]} but camera info says {size[::-1]} '
+        raise ValueError(f'depth image is {depth.shape[::-1]} but camera info is for {size[::-1]} '
                          '(width, height); publish the matching camera_info')
     if mask is not None and mask.shape != size:
         raise ValueError(f'mask is {mask.shape[::-1]} but the depth image is {size[::-1]} '

@@ -20,7 +20,7 @@ JOINT_TYPES = ('revolute', 'prismatic')
 
 @dataclass(frozen=True)
 class Joint:
-    """One joint of a category, in URDF's words.
+    """One joint of a category, in the terms of URDF.
 
     Attributes:
         name: as published in ``joint_states``.

@@ -25,7 +25,7 @@ SMALL_ANGLE = 1e-6
 """Rotation angle below which the exponential map is taken to first order, rad. Chosen: the terms
 left out are below float32's resolution."""
 SMALL_SINE = 1e-9
-"""Least sine that the logarithm divides by. Chosen: only keeps 0 / 0 away."""
+"""Least sine that the logarithm divides by. Chosen: it only avoids 0 / 0."""
 
 
 CROSS = np.array([[0, 0, 0, 0, 0, -1, 0, 1, 0],
@@ -61,8 +61,8 @@ def rotation_angle(Ra: ArrayT, Rb: ArrayT) -> ArrayT:
 def rotation_from_vector(v: Tensor) -> Tensor:
     """Exponential map: rotations (..., 3, 3) about vectors (..., 3) by their lengths, rad.
 
-    The same values as roma's, in a third of its operations; of first order below
-    :data:`SMALL_ANGLE`.
+    It gives the same values as roma in a third of the operations. Below :data:`SMALL_ANGLE` it is
+    the first-order approximation.
     """
     angle = v.norm(dim=-1, keepdim=True)
     axis = v / angle.clamp_min(SMALL_ANGLE)
@@ -83,10 +83,10 @@ def _rotation_parts(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, .
 
 
 def vector_from_rotation(R: Tensor) -> Tensor:
-    """Logarithm: rotation vectors (..., 3), rad, of rotations (..., 3, 3) short of half a turn.
+    """Logarithm: vectors (..., 3), rad, of rotations (..., 3, 3) by less than half a turn.
 
-    A fifth of roma's operations. At exactly half a turn the axis is not defined by the
-    antisymmetric half of R; the result is then zero.
+    It needs a fifth of roma's operations. At exactly half a turn the antisymmetric half of R is
+    zero and does not define the axis; the result is then zero.
     """
     skew = cross_vector(R)
     sine = _length(skew)
@@ -169,7 +169,7 @@ def to_part_frames(points: Tensor, T_camera_part: Tensor) -> Tensor:
 def rotate_covariance(covariance: Array, R: Array) -> Array:
     """A pose covariance (6, 6) about the axes of another frame, R (3, 3) from old to new axes.
 
-    Translation comes first, then rotation; the point that rotations are about stays.
+    Translation comes first, then rotation. The centre of rotation does not change.
     """
     turn = np.kron(np.eye(2), R)
     return np.asarray(turn @ covariance @ turn.T)

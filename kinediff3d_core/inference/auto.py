@@ -20,7 +20,7 @@ from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.observation.cloud import ObjectCloud
 
 AUTO = 'auto'
-"""The category's name for which commands and nodes try all categories."""
+"""The category name for which commands and nodes try all categories."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class AutoConfig:
     finalists: int = 3
     """Categories that get the whole optimisation after one round for all. Chosen."""
     clip: float = 0.08
-    """Distances beyond this share of the cloud's extent count as this. Chosen."""
+    """Share of the cloud's extent at which distances are clipped. Chosen."""
     temperature: float = 0.003
     """Difference of misfits that makes a category's weight e times smaller. Chosen."""
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 LIMIT = 96
-"""Graphs that are kept, at most; the least recently used ones are dropped. Chosen."""
+"""Largest number of stored graphs; the least recently used ones are dropped. Chosen."""
 
 Result = TypeVar('Result')
 

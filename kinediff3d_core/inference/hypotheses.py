@@ -38,7 +38,7 @@ class RefinedHypotheses(Hypotheses):
     """H hypotheses after refinement.
 
     Attributes:
-        score: (H,) what they are ranked by, lower is better.
+        score: (H,) by which they are ranked; lower is better.
         residual: (H,) mean distance of the observed points to the surface, canonical.
         information: (H, 6 + J, 6 + J) of poses and joints.
     """

@@ -176,7 +176,7 @@ def _sparse_samples(sample: Sdf, grid: _Grid) -> tuple[Tensor, Tensor]:
 
 def _evaluate_centres(sample: Sdf, grid: _Grid, blocks: _Blocks, size: int) -> _Blocks:
     """Blocks of ``size`` cells with the distances at the centres of the active ones; those too far
-    from the surface are active no more."""
+    from the surface are no longer active."""
     active, value = blocks.active.clone(), blocks.value.clone()
     index = active.nonzero()
     distance = sample(grid.low + (blocks.first + index + 0.5) * size * grid.step)
@@ -278,7 +278,7 @@ def _double(grid: Tensor) -> Tensor:
 
 
 def _beside_sign_change(inside: Tensor) -> Tensor:
-    """Both ends of every grid edge whose ends differ."""
+    """Mask (X, Y, Z) of the samples at both ends of the grid edges with a sign change."""
     out = torch.zeros_like(inside)
     for axis in range(3):
         n = inside.shape[axis] - 1

@@ -24,7 +24,7 @@ from kinediff3d_core.objects.category import Category
 
 @dataclass(frozen=True)
 class CategoryModel:
-    """The three networks of one category, and what follows from them.
+    """The three networks of one category, and values that are derived from them.
 
     Attributes:
         category: its parts and joints.

@@ -84,8 +84,8 @@ def _refine_sdf(model: CategoryModel, preset: Preset, i: int, problem: Problem,
                 hypotheses: Hypotheses, samples: State) -> tuple[Hypotheses, Tensor]:
     """One round (i) of second-order refinement, and the information matrices.
 
-    In the last rounds the codes are refined with the poses, once the poses are near. The prior
-    holds what the cloud leaves open.
+    In the last rounds, when the poses are near, the codes are refined with them. The prior
+    constrains what the cloud does not determine.
     """
     run, config = model.graphs, _solver_of_round(preset, i)
     z, field, state = hypotheses.z, hypotheses.field, hypotheses.state

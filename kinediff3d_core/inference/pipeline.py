@@ -74,8 +74,8 @@ class Pipeline:
         """Estimate the object in one view.
 
         Args:
-            points: (N, 3) cloud of the object in the camera frame, m, alone or with what is
-                beside it; or give ``depth``.
+            points: (N, 3) cloud of the object in the camera frame, m, or an :class:`ObjectCloud`
+                with the points beside it. The alternative is ``depth``.
             depth: (H, W) z-depth, m, with ``intrinsics``; pixels without depth are 0 or NaN.
             mask: (H, W), true on the object; None removes the support plane and keeps the
                 largest cluster.
@@ -84,7 +84,7 @@ class Pipeline:
 
         Raises:
             ValueError: input of a wrong shape or kind; the message says what would be right.
-            NoEstimate: the view does not support an answer.
+            NoEstimate: the view does not determine an estimate.
         """
         model, preset, seconds = self.model, self.preset, dict[str, float]()
         generator = torch.Generator(self.device).manual_seed(seed)
@@ -118,7 +118,7 @@ class Pipeline:
                      points: np.ndarray | ObjectCloud | None = None,
                      depth: np.ndarray | None = None, intrinsics: Intrinsics | None = None,
                      mask: np.ndarray | None = None) -> PreparedView:
-        """What :meth:`infer` uses of its input; arguments and errors are the same."""
+        """The view as :meth:`infer` uses it; arguments and errors are the same."""
         return prepare_view(cloud_of(points, depth, intrinsics, mask), self.category.scale,
                             self.preset, generator)
 
@@ -184,7 +184,7 @@ def _available_device(name: str) -> torch.device:
     except RuntimeError as error:
         raise ValueError(f'unknown device {name!r}; use cpu, cuda or cuda:N') from error
     if device.type == 'cuda' and not torch.cuda.is_available():
-        raise ValueError(f'device {name!r} asked for, but torch sees no CUDA device; '
+        raise ValueError(f'device {name!r} is requested, but torch finds no CUDA device; '
                          'use device cpu')
     return device
 

@@ -1,4 +1,4 @@
-"""How much work an estimate is given, and the thresholds by which it is made.
+"""Presets: the amount of work for an estimate, and all thresholds of inference.
 
 A preset is one frozen value: an ablation is ``replace(preset, ...)``, for instance
 ``replace(preset, hypothesis=replace(preset.hypothesis, shrinkage=0.0))``. Lengths are canonical
@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """What the networks are given, and where their samplers start."""
+    """Input of the networks, and start of their samplers."""
 
     network_points: int = 512
-    """Points of a cloud that a network is given. As in training."""
+    """Points of a cloud that a network receives. As in training."""
     estimate_points: int = 4096
-    """Points of the observed cloud that an estimate carries along. Chosen."""
+    """Points of the observed cloud that an estimate stores. Chosen."""
     ddim_start: float = 0.3
     """Scale of the noise that DDIM starts from; 1 is the distribution of Z_T. Chosen: with less
     noise the codes are nearer to the mean. Not measured yet."""
@@ -29,7 +29,7 @@ class SamplingConfig:
 
 @dataclass(frozen=True)
 class HypothesisConfig:
-    """How hypotheses are clustered, ranked, selected, and held by the score model's samples."""
+    """Clustering, ranking and selection of hypotheses; prior of the score model's samples."""
 
     mode_rotation: float = 15.0
     """Hypotheses whose bases differ by more than this are two modes, deg. Chosen."""
@@ -56,7 +56,7 @@ class HypothesisConfig:
     """Difference of scores that makes a mode's weight e times smaller. Chosen."""
     prior_floor: tuple[float, float, float] = (0.02, 0.04, 0.02)
     """Least standard deviations of the sample prior: translation, rotation (rad), joint. Values
-    below ``MIN_PRIOR_STD`` count as that. Chosen. Not measured yet."""
+    below ``MIN_PRIOR_STD`` are raised to it. Chosen. Not measured yet."""
     shrinkage: float = 0.3
     """Share of the prior's covariance that is shrunk to its diagonal: two dozen samples hardly
     determine correlations. Chosen. Not measured yet."""
@@ -70,12 +70,12 @@ MIN_PRIOR_STD = 1e-4
 
 @dataclass(frozen=True)
 class FitScoreConfig:
-    """What the fit score, by which hypotheses are compared, counts."""
+    """Terms of the fit score, by which hypotheses are compared."""
 
     clip: float = 0.08
-    """Distances beyond this count as this: they say no more than 'far'. Chosen."""
+    """Distance at which the terms are clipped. Chosen."""
     surface_weight: float = 0.5
-    """Weight of surface outside of where it may be, beside the observed points' distance.
+    """Weight of surface where none may be, relative to the observed points' distance.
     Chosen."""
 
 
@@ -122,9 +122,9 @@ class ChamferConfig:
     """First-order refinement by the Chamfer distance (eq. 9)."""
 
     learning_rate: float = 0.01
-    """Adam's. Chosen."""
+    """Learning rate of Adam. Chosen."""
     clip: float = 0.16
-    """Distances beyond this do not pull. Chosen."""
+    """Distance at which the loss is clipped: larger ones have no gradient. Chosen."""
 
 
 @dataclass(frozen=True)
@@ -153,12 +153,12 @@ class UncertaintyConfig:
     correlated_points: float = 45.0
     """Shape errors are correlated over the cloud: this many points count as one. Chosen."""
     min_residual: float = 1e-4
-    """Added to the mean residual in square. Chosen."""
+    """Added in quadrature to the mean residual. Chosen."""
     min_information: float = 1e-3
     """Added to the diagonal of the information matrix, which may be singular. Chosen."""
     drawn_share: float = 0.1
-    """Share of the covariance of the score model's samples that an estimate's covariance takes
-    over. Chosen. Not measured yet."""
+    """Share of the covariance of the score model's samples that is added to an estimate's
+    covariance. Chosen. Not measured yet."""
 
 
 @dataclass(frozen=True)
@@ -189,14 +189,14 @@ class MeshConfig:
 
 @dataclass(frozen=True)
 class Preset:
-    """How much work an estimate is given; the nested values hold the thresholds."""
+    """The amount of work for an estimate; the nested values are the thresholds."""
 
     clouds: int = 4
-    """Choices of points that the score model is given: a point that one leaves out another may
-    have."""
+    """Random choices of points for the score model: a point that is missing in one may be in
+    another."""
     hypotheses: int = 24
-    """Samples of the score model for each choice of points. This number of all samples, and one
-    more, are decoded."""
+    """Samples of the score model for each choice of points. The number of samples that are
+    decoded is this number plus one."""
     sampler: str = 'fixed'
     """``fixed`` (log-spaced steps) or ``rk45`` (Dormand-Prince at 1e-5)."""
     sampler_steps: int = 14

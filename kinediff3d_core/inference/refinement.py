@@ -1,8 +1,8 @@
 """Joint-centric iterative optimisation (section 3.4, eq. 9): the solvers.
 
 :func:`refine_pose` and :func:`refine_pose_and_code` minimise the residuals of
-:mod:`kinediff3d_core.inference.residuals` by Levenberg-Marquardt; :func:`refine_chamfer` descends
-the Chamfer distance between the cloud and the surface that the camera can see, as the paper does.
+:mod:`kinediff3d_core.inference.residuals` by Levenberg-Marquardt. :func:`refine_chamfer` minimises
+the Chamfer distance between the cloud and the visible surface by gradient descent, as the paper.
 Canonical units throughout; H hypotheses are refined side by side.
 """
 
@@ -118,7 +118,7 @@ def refine_pose(problem: Problem, state: State, config: SolverConfig, prior: Pri
 
     Args:
         state: (H) where it starts.
-        prior: holds what the residuals leave open.
+        prior: constrains what the residuals do not determine.
 
     Returns:
         the refined hypotheses; the information matrix (H, 6 + J, 6 + J) there, for one point's
@@ -149,7 +149,7 @@ def refine_pose_and_code(problem: Problem, state: State, codes: Codes, config: S
 
 @dataclass(frozen=True)
 class _Unknowns:
-    """What the solver changes.
+    """The unknowns of the solver.
 
     Attributes:
         state: (H) poses and joints.
@@ -322,8 +322,8 @@ def refine_chamfer(problem: Problem, normals: Tensor, state: State, iterations: 
                    config: ChamferConfig = CHAMFER) -> State:
     """Pose and joints by gradient descent on eq. 9, with the shape held.
 
-    Of the surface samples only those that face the camera are pulled to the cloud; each observed
-    point is pulled to the nearest of them.
+    Only surface samples that face the camera are compared with the cloud, each with the nearest
+    observed point. Each observed point is compared with the nearest of these samples.
 
     Args:
         normals: (H, K, S, 3) of the problem's surface samples, in part frames.

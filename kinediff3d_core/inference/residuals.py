@@ -29,7 +29,7 @@ FIT_SCORE = FitScoreConfig()
 
 @dataclass(frozen=True)
 class Problem:
-    """What poses and joints are fitted to.
+    """The data to which poses and joints are fitted.
 
     Attributes:
         shape: gives the distances.
@@ -114,7 +114,7 @@ def observed_point_residual(distance: Tensor, points: Tensor, gradient: Tensor, 
                             ) -> PointResiduals:
     """Signed distance of the observed points to the object: zero where they lie on it (eq. 9).
 
-    The points stand still while the parts move, so the distance changes by minus its gradient
+    The points are fixed while the parts move, so the distance changes by minus its gradient
     times the motion of the part.
 
     Args:

@@ -69,9 +69,9 @@ def sample_codes(model: CategoryModel, preset: Preset, clouds: Tensor, state: St
 
     Args:
         clouds: (C, N, 3) choices of the view's points, canonical units.
-        exists: (1, K) log-odds of the parts, where that is decided. None takes the mean of the
-            hypotheses: more parts always explain a cloud a little better, so that each hypothesis
-            by itself, or the best one, would find too many.
+        exists: (1, K) log-odds of the parts, where that is decided. None uses the mean of the
+            hypotheses. More parts always explain a cloud a little better: a single hypothesis, or
+            the best one, would have too many.
     """
     if preset.latent_sampler == 'ancestral':
         z, field = _decode_samples(model.shape, model.latent, clouds, state, generator,

@@ -1,4 +1,4 @@
-"""What the solver needs of a shape: signed distances of the parts and their derivatives."""
+"""Interface of a shape for the solver: signed distances of the parts and their derivatives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One view, from what the caller gives to what the networks and the residuals use."""
+"""Preparation of one view: from the caller's input to the input of networks and residuals."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class PreparedView:
     """One view as inference uses it, canonical units, camera frame.
 
     Attributes:
-        network_clouds: (C, N, 3) choices of points that the networks are given.
-        observation: what residuals are measured on.
-        points: (P, 3) points that the estimate carries along.
+        network_clouds: (C, N, 3) random choices of points, the input of the networks.
+        observation: the data of the residuals.
+        points: (P, 3) points that the estimate stores.
     """
 
     network_clouds: Tensor

@@ -57,7 +57,7 @@ class CovarianceScale:
 
 
 def trained_categories(root: Path | None = None) -> list[str]:
-    """Categories with all three networks under ``root``; None looks at the shipped weights."""
+    """Categories with all three networks under ``root``; None means the shipped weights."""
     return [name for name in CATEGORIES
             if all(((root or SHIPPED) / name / f'{stage}.safetensors').is_file()
                    for stage in NETWORKS)]

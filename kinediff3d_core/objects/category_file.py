@@ -31,7 +31,7 @@ MAX_BYTES = 64 * 2**10
 MAX_PARTS = 16
 """Most parts. Chosen."""
 RESERVED = ('all', 'auto')
-"""Names that commands understand as something else."""
+"""Names that have another meaning in commands."""
 REQUIRED = ('name', 'parts', 'joints', 'scale')
 FIELDS = (*REQUIRED, 'test_range', 'train_range', 'azimuth', 'optional_parts')
 JOINT_FIELDS = ('part', 'parent', 'type', 'axis', 'limits')
@@ -177,5 +177,5 @@ def _pair(value: Any, what: str) -> tuple[float, float]:
         raise ValueError(f'{what} must be two numbers, got {value!r}')
     low, high = (_number(v, what, -100.0, 100.0) for v in value)
     if low >= high:
-        raise ValueError(f'{what} must rise, got {value!r}')
+        raise ValueError(f'{what} must increase, got {value!r}')
     return low, high

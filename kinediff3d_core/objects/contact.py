@@ -39,8 +39,8 @@ class ContactConfig:
     """Points on a part among which the contact is chosen, the same for the same mesh."""
     sides: Mapping[str, tuple[float, float, float]] = field(
         default_factory=lambda: {'scissors': (-1.0, 0.0, 0.0)})
-    """By category: the side, part frame, on which a part is held that reaches to both sides of
-    its pivot."""
+    """By category, the direction (part frame) in which the contact lies from the pivot, for parts
+    that extend to both sides of it."""
     sliders: tuple[str, ...] = ('cutter',)
     """Categories whose prismatic part is moved at what stands out beside the axis."""
 
@@ -243,7 +243,7 @@ def _far_end(surface: _Surface, axis: Array, side: tuple[float, float, float] | 
 
 def _handle(surface: _Surface, opening: Array, zone: Array, reach: float,
             config: ContactConfig) -> Array:
-    """Mask (N,) of the points on a handle of the face that looks along ``opening``.
+    """Mask (N,) of the points on a handle of the face whose normal is along ``opening``.
 
     Args:
         opening: (3,) unit direction to which the part opens.

@@ -48,7 +48,7 @@ class PartEstimate:
 
 @dataclass(frozen=True)
 class JointEstimate:
-    """One joint in URDF's words.
+    """One joint, in the terms of URDF.
 
     Attributes:
         name, joint_type: ``revolute`` or ``prismatic``.

@@ -18,8 +18,8 @@ DENSITY = 700.0
 """Density of a part's bounding box, kg/m^3. Chosen: that of wood. Simulators refuse links without
 a mass."""
 MIN_SIZE = 1e-4
-"""Least side of the box that the inertia is that of, m. Chosen: keeps a flat part's inertia from
-zero."""
+"""Least side of the box from which the inertia is computed, m. Chosen: the inertia of a flat part
+stays above zero."""
 MIN_MASS = 1e-3
 """Least mass of a part, kg. Chosen."""
 EFFORT = {'revolute': 10.0, 'prismatic': 50.0}

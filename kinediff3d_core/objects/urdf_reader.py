@@ -1,6 +1,6 @@
-"""URDF folders as others write them, read safely: one ``*.urdf`` and the meshes that it names.
+"""Safe reading of third-party URDF folders: one ``*.urdf`` and the meshes that it names.
 
-Limits on sizes, and nothing outside the folder is opened. Frames and units stay the URDF's.
+File sizes are limited, and no file outside the folder is opened. Frames and units stay the URDF's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What one view shows of an object: surface that was measured, and space that was seen to be free.
+"""What one view shows of an object: measured surface, and observed free space.
 
 Canonical units, camera frame. Tangent units are those of x/z and y/z: positions in the image of a
 camera of focal length one. The silhouette is the region of the image that the object covers.
@@ -49,8 +49,8 @@ class FreeSpaceConfig:
     layers: int = 10
     """Depths at which the space in front of the cloud is carved. Chosen."""
     least_depth: float = 0.05
-    """Depth that surface points count as at least, canonical units. Chosen: keeps the division
-    by z away from zero."""
+    """Least depth of surface points, canonical units; smaller depths are raised to it. Chosen: it
+    bounds the division by z."""
 
 
 CONFIG = FreeSpaceConfig()
@@ -162,10 +162,10 @@ def _silhouette(grid: _Grid, index: np.ndarray, config: FreeSpaceConfig) -> np.n
     Args:
         index: (P,) cells of the points, row by row.
     """
-    seen = np.zeros((grid.cells, grid.cells), dtype=bool)
-    seen.ravel()[index] = True
+    covered = np.zeros((grid.cells, grid.cells), dtype=bool)
+    covered.ravel()[index] = True
     pad = config.closing
-    closed = scipy.ndimage.binary_closing(np.pad(seen, pad), iterations=config.closing)
+    closed = scipy.ndimage.binary_closing(np.pad(covered, pad), iterations=config.closing)
     filled: np.ndarray = scipy.ndimage.binary_fill_holes(closed)[pad:-pad, pad:-pad]
     return filled
 
@@ -206,7 +206,7 @@ def _smallest(cells: int, at: np.ndarray, depth: np.ndarray) -> np.ndarray:
         at: (P,) their cells, row by row.
     """
     smallest = np.full(cells ** 2, np.inf)
-    # Of one type and in one piece it takes a tenth of the time.
+    # Contiguous arrays of one type are ten times faster.
     np.minimum.at(smallest, at, depth.astype(smallest.dtype))
     return smallest.reshape(cells, cells)
 
@@ -226,9 +226,9 @@ def _carve(nearest: np.ndarray, depths: np.ndarray) -> np.ndarray:
     return 2 * np.stack([scipy.ndimage.distance_transform_edt(coarse > d) for d in depths])
 
 
-def free_distance(seen: Observation, points: Tensor, config: FreeSpaceConfig = CONFIG,
+def free_distance(observation: Observation, points: Tensor, config: FreeSpaceConfig = CONFIG,
                   ) -> tuple[Tensor, Tensor]:
-    """Depth of surface points in space that was seen to be free of the object, and its gradient.
+    """Depth of surface points in observed free space, and its gradient.
 
     Space is free outside the silhouette, except at or behind a depth that was measured off the
     object: there the surface may be hidden. Space is also free in front of the object's measured
@@ -243,19 +243,20 @@ def free_distance(seen: Observation, points: Tensor, config: FreeSpaceConfig = C
     """
     z = points[..., 2].clamp_min(config.least_depth)
     tangent = points[..., :2] / z[..., None]
-    at = (tangent - seen.corner) / seen.cell
-    cells = seen.others.shape[0]
+    at = (tangent - observation.corner) / observation.cell
+    cells = observation.others.shape[0]
     x, y = at.clamp(0, cells - 1.001).add(0.5).long().unbind(-1)
     nearest = y * cells + x
-    hidden = z >= seen.others.take(nearest) - config.hidden
-    back = seen.nearest.take(nearest) - config.hidden - z
-    layer = torch.searchsorted(seen.depths, z + config.hidden).clamp_max(len(seen.depths) - 1)
+    hidden = z >= observation.others.take(nearest) - config.hidden
+    back = observation.nearest.take(nearest) - config.hidden - z
+    depths = observation.depths
+    layer = torch.searchsorted(depths, z + config.hidden).clamp_max(len(depths) - 1)
 
-    (outside, aside), (outward, sideways) = _bilinear(seen.maps, cells, at, layer)
+    (outside, aside), (outward, sideways) = _bilinear(observation.maps, cells, at, layer)
     outside, aside = outside * z * ~hidden, aside * z * (back > 0)
     before = torch.minimum(aside, back.clamp_min(0))
     further = before > outside
-    slope = torch.where(further[..., None], sideways / 2, outward) / seen.cell
+    slope = torch.where(further[..., None], sideways / 2, outward) / observation.cell
     distance = torch.where(further, before, outside)
     # A distance in tangent units times the depth: it also changes along the ray.
     along = distance / z - (slope * tangent).sum(-1)

@@ -86,7 +86,7 @@ def segment_object(depth: Array, intrinsics: Intrinsics,
         depth: (H, W) z-depth, m; zero or non-finite where the camera gives nothing.
 
     Raises:
-        ValueError: the image has another size than ``intrinsics`` says.
+        ValueError: the image does not have the size in ``intrinsics``.
         NoEstimate: nothing valid in the image, or nothing stands out.
     """
     size = depth.shape
@@ -126,7 +126,7 @@ def segment_cloud(points: Array, config: SegmentationConfig = CONFIG) -> Array:
     if len(p) < config.min_points:
         raise NoEstimate(f'{len(p)} finite points in front of the camera, at least '
                          f'{config.min_points} are needed')
-    # The image's own border is not known: the cloud's rectangle is taken for it.
+    # The border of the image is unknown: the cloud's rectangle replaces it.
     low, high = ray.min(0), ray.max(0)
     place = (ray - low) / np.maximum(high - low, 1e-6)
     border = (np.minimum(place, 1 - place) < config.cloud_edge).any(-1)
@@ -239,7 +239,7 @@ def _largest_plane(p: Array, rng: np.random.Generator, config: SegmentationConfi
         n = np.linalg.eigh((q - middle).T @ (q - middle))[1][:, 0]
         d = float(-n @ middle)
         on = np.abs(p @ n + d) < allowed
-    # 1.4826 makes a standard deviation of a normal distribution's median absolute deviation.
+    # 1.4826 median absolute deviations of a normal distribution are its standard deviation.
     sigma = 1.4826 * float(np.median(np.abs(p[on] @ n + d))) if on.any() else 0.0
     if d < 0:
         n, d = -n, -d
@@ -358,7 +358,7 @@ def _joined(label: Array, number: int, pixels: _Pixels, config: SegmentationConf
     links, count = np.unique(pair[0] * (number + 1) + pair[1], return_counts=True)
     links = links[count >= config.min_links]
     _, merged = _components(links // (number + 1), links % (number + 1), number + 1)
-    # The smallest label of each component; that of no cluster stays the last one.
+    # The smallest label of each component; the label of no cluster stays the last one.
     representative = np.full(number + 1, number)
     np.minimum.at(representative, merged, np.arange(number + 1))
     return np.asarray(representative[merged][label])

@@ -1,4 +1,4 @@
-"""What a depth camera and a segmenter make of an exact depth image."""
+"""Sensor model: errors of a depth camera and of a segmenter, added to an exact depth image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the camera stands: the test protocol of docs/evaluation.md, and a wider one to train."""
+"""Camera poses and joint states of views: the test protocol, and a wider one for training."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ About a tenth of the joints is at either limit, where people leave them. Chosen.
 
 
 class Articulated(Protocol):
-    """n objects of a category in whose views :func:`sample_views` is interested."""
+    """Interface of n objects of a category for :func:`sample_views`."""
 
     @property
     def category(self) -> Category: ...

@@ -98,7 +98,7 @@ class MotionConfig:
 
 @dataclass(frozen=True)
 class JointLimitConfig:
-    """What is learned of the lower limits of sliding joints.
+    """How the lower limits of sliding joints are learned.
 
     One view of an open drawer does not show well where the drawer is closed.
     """
@@ -136,7 +136,7 @@ class QualityConfig:
     max_prismatic: float = 0.4
     """Largest motion of a sliding joint between two frames. Chosen."""
     first_score_ratio: float = 2.0
-    """The first score counts as at most this many times the full estimate's residual. Chosen."""
+    """Upper bound of the first score, as a multiple of the full estimate's residual. Chosen."""
     growth_ratio: float = 2.2
     """See the class. Chosen."""
     growth_offset: float = 0.012

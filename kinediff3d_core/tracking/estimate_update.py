@@ -1,4 +1,4 @@
-"""From the tracked state to an estimate in metres: what changes from frame to frame."""
+"""Conversion of the tracked state to an estimate in metres."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate,
 
 @dataclass(frozen=True)
 class TrackedState:
-    """What tracking knows after a frame, canonical units, on the CPU.
+    """The tracked state after a frame, canonical units, on the CPU.
 
     Attributes:
         state: (1) pose and joints.

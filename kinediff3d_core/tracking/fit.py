@@ -74,20 +74,20 @@ class FrameFit:
         return self.grid.category
 
     def observe(self, cloud: ObjectCloud) -> Observation:
-        """What a cloud (m) says, canonical units."""
+        """The observation of a cloud (m), canonical units."""
         c = self._config.fit
         thinned = cloud.points[::max(1, len(cloud) // c.cloud_points)] / self._scale
         return observe(thinned, c.residual_points, self._generator, cloud.others / self._scale)
 
-    def refine(self, start: State, seen: Observation, iterations: int,
+    def refine(self, start: State, observation: Observation, iterations: int,
                prior: refinement.Prior) -> Fit:
         """Levenberg-Marquardt refinement of hypotheses under a Gaussian prior."""
         solver = replace(SOLVER, iterations=iterations, width=self._config.fit.robust_width)
-        state, *rest = self._run(_refine, self._problem(seen), start.to(self._device), solver,
-                                 prior.to(self._device))
+        state, *rest = self._run(_refine, self._problem(observation), start.to(self._device),
+                                 solver, prior.to(self._device))
         return Fit(state.to('cpu'), *(x.cpu() for x in rest))
 
-    def search_joints(self, state: State, seen: Observation) -> State:
+    def search_joints(self, state: State, observation: Observation) -> State:
         """Joint by joint, the position over its range that explains the frame best.
 
         Gradients do not find a joint that has moved far: a full estimate takes time, and joints
@@ -101,13 +101,13 @@ class FrameFit:
             q[1:, i] = torch.linspace(lower / unit, upper / unit, positions)
             T, origin, axis = (x.expand(len(q), *x.shape[1:]) for x in (
                 state.T_camera_base, state.origin, state.axis))
-            score, _ = self._run(residuals.fit_score, self._problem(seen),
+            score, _ = self._run(residuals.fit_score, self._problem(observation),
                                  State(T, q, origin, axis).to(self._device))
             state = replace(state, q=q[int(score.argmin())][None])
         return state
 
-    def _problem(self, seen: Observation) -> residuals.Problem:
-        return residuals.Problem(self.grid, self._field, seen, self.surface)
+    def _problem(self, observation: Observation) -> residuals.Problem:
+        return residuals.Problem(self.grid, self._field, observation, self.surface)
 
 
 def _refine(problem: residuals.Problem, start: State, solver: SolverConfig,

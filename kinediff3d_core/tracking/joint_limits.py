@@ -1,7 +1,7 @@
-"""Where sliding joints end: the lower limit of each is learned while an object is tracked.
+"""Lower limits of sliding joints, learned while an object is tracked.
 
-A sliding joint is closed at position 0. That a drawer closes further in than assumed therefore
-shifts its joint's origin inwards and its position up by as much; the part stays where it is.
+A sliding joint is closed at position 0. If a drawer closes further in than assumed, its joint's
+origin moves inwards and its position grows by the same amount. The part does not move.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kinediff3d_core.tracking.config import DEFAULT, JointLimitConfig
 def shift_origins(state: State, step: Tensor) -> State:
     """Move the origins of sliding joints back along their axes by a step (1, J), canonical units.
 
-    Their positions grow by as much, so that the parts stay where they are.
+    Their positions grow by the same amount, so that the parts do not move.
     """
     return replace(state, q=state.q + step,
                    origin=state.origin - step[..., None] * state.axis)
@@ -69,11 +69,11 @@ class JointLimits:
     def merge(self, state: State, other: JointLimits, other_state: State) -> State:
         """Average the limits with those of another full estimate, tracked to the same frame.
 
-        A single view is biased towards usual positions: a closed drawer counts as a little open,
-        and an open one as less open than it is.
+        A single view is biased towards usual positions: a closed drawer is estimated a little
+        open, and an open one less open than it is.
 
         Returns:
-            the state with the averaged origins; the parts stay where they are.
+            the state with the averaged origins; the parts do not move.
         """
         c = self._config
         if not c.merge:

@@ -14,11 +14,11 @@ from kinediff3d_core.tracking.config import DEFAULT, MotionConfig
 
 
 class MotionModel:
-    """Predicts the state of the next frame, and how certain that is.
+    """Predicts the state of the next frame, and the covariance of the prediction.
 
     While the base stands still two hypotheses are predicted: a moving base, then a still one.
-    Joints have less certain predictions than their base, because they move faster: a drawer that
-    opens looks much like a cabinet that comes nearer.
+    Predictions of joints have larger covariances than those of their base, because joints move
+    faster: a drawer that opens is similar to a cabinet that comes nearer.
 
     Args:
         joints: J.
@@ -65,7 +65,7 @@ class MotionModel:
         return refinement.Prior(predicted, precision)
 
     def select(self, scores: Tensor) -> int:
-        """Index of the hypothesis that holds, by the scores (H) of their fits.
+        """Index of the selected hypothesis, by the scores (H) of the fits.
 
         A still base is the simpler model: motion has to explain the frame clearly better.
         """
@@ -83,7 +83,7 @@ class MotionModel:
         self.base_moves &= bool(speed > c.still_speed) or bool(turn_rate > c.still_turn_rate)
 
     def change_camera(self, state: State, T_new_old: Tensor) -> State:
-        """The state in another camera frame, canonical units; the velocity turns along."""
+        """The state in another camera frame, canonical units; the velocity is rotated, too."""
         turned = self.velocity[:, :6].view(2, 3) @ T_new_old[:3, :3].T
         self.velocity = torch.cat([turned.view(1, 6), self.velocity[:, 6:]], dim=1)
         return replace(state, T_camera_base=T_new_old @ state.T_camera_base)

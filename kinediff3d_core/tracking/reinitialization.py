@@ -1,12 +1,11 @@
 """When a tracked object is uncertain or lost, when another full estimate is due, and whether that
 one replaces the track.
 
-Both :class:`~kinediff3d_core.tracking.sequence_tracker.SequenceTracker` and the ROS nodes decide
-by what stands here:
+The rules of :class:`~kinediff3d_core.tracking.sequence_tracker.SequenceTracker` and the ROS nodes:
 
 - A lost object (:class:`TrackingLost`) is initialized again by a full estimate.
-- An uncertain object, and one that is seen from another view than at its last full estimate, gets
-  a full estimate beside its track (:func:`reinitialization_due`).
+- An object that is uncertain, or whose view differs from that of its last full estimate, gets
+  another full estimate while it is tracked (:func:`reinitialization_due`).
 - In the next frame a tracker of the new estimate competes with the old one
   (:func:`select_tracker`).
 """
@@ -78,7 +77,7 @@ class TrackQuality:
             raise TrackingLost('the cloud is no longer explained: residual of '
                                f'{1e3 * self._scale * score:.1f} mm')
         self.uncertain = growth > c.uncertain_growth or score > c.uncertain_score
-        # Better views show what the shape can do.
+        # The best score shows how well the shape can explain a view.
         self._best_score = score if self._best_score is None else min(self._best_score, score)
 
     def _check_motion(self, motion: Tensor) -> None:
@@ -93,7 +92,7 @@ class TrackQuality:
 
 
 class ViewMonitor:
-    """Tells when an object is seen so differently that a full estimate may find more.
+    """Detects views that differ so much from the last one that a full estimate may be better.
 
     Args:
         joints: of the category.
@@ -110,7 +109,7 @@ class ViewMonitor:
                                          for i, j in enumerate(joints)])
 
     def mark(self, direction: Tensor, q: Tensor) -> None:
-        """Remember the view that a full estimate is made of.
+        """Store the view of a full estimate.
 
         Args:
             direction: (3,) unit vector from the base to the camera, in the base's frame.
@@ -132,8 +131,7 @@ T = TypeVar('T', bound='Track')
 
 
 class Track(Protocol):
-    """What the policy asks of a tracker; see :class:`~kinediff3d_core.tracking.tracker.Tracker`.
-    """
+    """Interface of :class:`~kinediff3d_core.tracking.tracker.Tracker` that the policy uses."""
 
     reinitialization_interval: float
 
@@ -143,7 +141,7 @@ class Track(Protocol):
 
     @property
     def view_changed(self) -> bool:
-        """Whether the object is seen otherwise than at the last full estimate."""
+        """Whether the view differs from that of the last full estimate."""
 
     @property
     def score(self) -> float:

@@ -17,9 +17,9 @@ from kinediff3d_core.tracking.config import DEFAULT, SdfGridConfig
 class SdfGrid:
     """A :class:`~kinediff3d_core.inference.shape.Shape` that interpolates stored distances.
 
-    A query takes a hundredth of the network's work. The distance to a part's box is computed; the
-    grid stores what the network adds to it. The grid is fine inside the box (a thin lid has as
-    many nodes across as along) and coarse in a margin around it.
+    A query needs a hundredth of the network's operations. The distance to a part's box is
+    computed; the grid stores what the network adds to it. The grid is fine inside the box (a
+    thin lid has as many nodes across as along) and coarse in a margin around it.
 
     Attributes:
         category: its sliding joints reach beyond their lower limits.

@@ -45,7 +45,7 @@ class TrackedFrame:
 
 
 class SequenceTracker:
-    """Tracks one object as the perception node does, but takes all the time it needs.
+    """Tracks one object as the perception node does, but processes every cloud, whatever it takes.
 
     :mod:`~kinediff3d_core.tracking.reinitialization` decides when full estimates are made beside
     tracking, and whether they replace it.

@@ -80,7 +80,7 @@ class Tracker:
         """The estimate of the next frame.
 
         Args:
-            cloud: (N, 3) points on the object, camera frame, m, alone or with what is beside it.
+            cloud: (N, 3) points on the object, camera frame, m, or an :class:`ObjectCloud`.
             seconds: when the frame was taken, on the clock of the other frames.
             T_fixed_camera: (4, 4) pose of the camera in a fixed frame; None if it stands still.
 
@@ -104,11 +104,12 @@ class Tracker:
         if len(points) < MIN_POINTS:
             raise TrackingLost(f'{len(points)} of {len(cloud)} points on the object are valid, '
                                f'at least {MIN_POINTS} are needed')
-        seen = self._fit.observe(ObjectCloud(points, cloud.others))
+        observation = self._fit.observe(ObjectCloud(points, cloud.others))
         before = self._in_camera_frame(T_fixed_camera)
         searched = not self._quality.started or gap > self._config.joint_search.max_gap
-        start = self._fit.search_joints(before, seen) if searched else self._predict(before, gap)
-        fit = self._fit_frame(start, seen, gap, searched)
+        start = self._fit.search_joints(before, observation) if searched \
+            else self._predict(before, gap)
+        fit = self._fit_frame(start, observation, gap, searched)
         score, residual = float(fit.score), float(fit.residual)
         covariance = refinement.residual_covariance(fit.information[0], fit.residual[0])
         state = self._limits.apply(fit.state, covariance)
@@ -116,13 +117,13 @@ class Tracker:
         self._motion.update(before, state, gap)
         self._state, self.seconds, self.score = state, seconds, score
         self._T_fixed_camera = T_fixed_camera
-        tracked = TrackedState(state, self._motion.velocity, covariance, seen.centroid.cpu(),
-                               residual)
+        tracked = TrackedState(state, self._motion.velocity, covariance,
+                               observation.centroid.cpu(), residual)
         self.estimate = self._update.with_state(self.estimate, tracked, points)
         return self.estimate
 
     def _in_camera_frame(self, T_fixed_camera: np.ndarray | None) -> State:
-        """The last state in the frame of the camera's present pose; the velocity turns along."""
+        """The last state in the frame of the present camera; the velocity is rotated, too."""
         if T_fixed_camera is None or self._T_fixed_camera is None:
             return self._state
         T_new_old = torch.from_numpy(np.linalg.inv(T_fixed_camera) @ self._T_fixed_camera).to(
@@ -133,24 +134,25 @@ class Tracker:
     def _predict(self, before: State, gap: float) -> State:
         return refinement.limit_joints(self._fit.grid, self._motion.predict(before, gap))
 
-    def _fit_frame(self, start: State, seen: Observation, gap: float, searched: bool) -> Fit:
+    def _fit_frame(self, start: State, observation: Observation, gap: float, searched: bool,
+                   ) -> Fit:
         """The best of the fits that start from hypotheses (1 or 2)."""
         c, search = self._config.fit, self._config.joint_search
         prior = self._motion.prior(start, gap)
-        fits = self._fit.refine(start, seen, c.search_iterations if searched else c.iterations,
-                                prior)
+        iterations = c.search_iterations if searched else c.iterations
+        fits = self._fit.refine(start, observation, iterations, prior)
         best = self._motion.select(fits.score)
         fit = fits[best:best + 1]
-        # How well the base's pose is observed does not depend on whether the base stands still.
+        # The information on the base's pose must not depend on the motion model.
         moving = prior[:1]
-        fit = replace(fit, information=fit.information + len(seen.points)
+        fit = replace(fit, information=fit.information + len(observation.points)
                       * SOLVER.point_variance
                       * (moving.precision - prior.precision[best:best + 1]))
         self._frames += 1
         growth = self._quality.growth(float(fit.score))
         if not searched and (growth > search.always_growth or growth > search.min_growth
                              and self._frames % search.every == 0):
-            found = self._fit.refine(self._fit.search_joints(start[:1], seen), seen,
+            found = self._fit.refine(self._fit.search_joints(start[:1], observation), observation,
                                      c.search_iterations, moving)
             if found.score < fit.score:
                 self._motion.base_moves = True
@@ -181,7 +183,7 @@ class Tracker:
         return self._view.changed(*self._viewpoint())
 
     def mark_view(self) -> None:
-        """Remember this view as one that has got a full estimate, or is about to."""
+        """Store this view: it has a full estimate, or will have one."""
         self._view.mark(*self._viewpoint())
 
     def _viewpoint(self) -> tuple[Tensor, Tensor]:

@@ -54,7 +54,7 @@ class TrainingConfig:
     lr: float | None = None
     """Peak learning rate."""
     seed: int = 0
-    """Of the initial weights and of the data."""
+    """Seed of the initial weights and of the data."""
     device: str = 'cpu'
     """A device of torch. Under torchrun, ``cuda`` is the GPU of the process's local rank."""
     data: Path | None = None
@@ -83,7 +83,7 @@ class LoopConfig:
     """Constants of the training loop, the same for all stages. All are chosen."""
 
     weight_decay: float = 1e-4
-    """Of AdamW."""
+    """Weight decay of AdamW."""
     gradient_norm: float = 1.0
     """Gradients are scaled down to this norm where they exceed it."""
     warm_up: int = 200

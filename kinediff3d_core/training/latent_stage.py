@@ -62,8 +62,8 @@ class LatentStage(nn.Module):
     """The latent denoiser and its loss: eq. 7's error of the code, and that of its geometry.
 
     Clouds are canonicalised with true, noisy and predicted states. Inference starts from
-    predicted ones. Without them in training the denoiser trusts joint positions far more than
-    the score model knows them.
+    predicted ones. Without them in training, the denoiser relies on joint positions more than
+    the score model's accuracy allows.
 
     Args:
         shape: the trained KA-VAE.
@@ -151,7 +151,7 @@ class LatentStage(nn.Module):
         """States (B) of which the first half is replaced by predicted ones.
 
         Joints that an object does not have are predicted in every row. A fixed place for them
-        would tell the denoiser how many joints there are.
+        would show the denoiser how many joints there are.
 
         Args:
             has_joint: (B, J) bool. cloud: (B, P, 3) camera frame.

@@ -58,7 +58,7 @@ class PoseStage(nn.Module):
         net = self.network
         self._measure_states(pool)
         cloud, x, mask = self.draw_states(pool, batch)
-        # Entries of joints that do not exist are at their mean: they teach nothing.
+        # Entries of joints that do not exist are at their mean, and have no loss.
         x0 = net.whiten(x) * mask
         with tf32_matmul():
             feature = net.encode(cloud)

@@ -1,7 +1,7 @@
 """Several processes that train one network, started by torchrun: they average their gradients.
 
 torchrun gives every process its rank in environment variables. Without them there is one process,
-and nothing here does anything.
+and averages and copies have no effect.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         return
     if device.type == 'cuda':
         if device.index is not None:
-            raise ValueError(f'device {device} with {size} processes: say cuda, then each process '
+            raise ValueError(f'device {device} with {size} processes: use cuda, then each process '
                              'uses its own GPU')
         device = torch.device('cuda', int(os.environ.get('LOCAL_RANK', '0')))
         torch.cuda.set_device(device)

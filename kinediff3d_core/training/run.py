@@ -130,7 +130,7 @@ def _trained_network(stage: str, job: Job) -> nn.Module | None:
 
 
 def _write_own_category(category: Category, path: Path, ranks: Ranks) -> None:
-    """Write a user's category beside its weights, which mean nothing without it."""
+    """Write a user's category beside its weights, which cannot be used without it."""
     if path.is_file() and read_category(path) != category:
         raise ValueError(f'{path} describes another {category.name!r} than the data: choose '
                          'another --out')

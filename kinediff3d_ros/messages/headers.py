@@ -6,7 +6,7 @@ from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
 NANOSECONDS = 1_000_000_000
-"""In a second."""
+"""Nanoseconds in a second."""
 
 
 def nanoseconds_from_time(stamp: Time) -> int:

@@ -91,7 +91,7 @@ def commanded_positions(estimate: ArticulatedEstimate, command: JointState) -> n
         joint = estimate.joints[joints[name]]
         lower, upper = joint.lower - LIMIT_TOLERANCE, joint.upper + LIMIT_TOLERANCE
         if not lower <= position <= upper:
-            raise ValueError(f'joint_command wants {name} at {position:g}; its limits are '
+            raise ValueError(f'joint_command sets {name} to {position:g}; its limits are '
                              f'{joint.lower:g} and {joint.upper:g}')
         q[joints[name]] = position
     return q

@@ -1,4 +1,4 @@
-"""Where a moving camera is."""
+"""Pose of a moving camera, from TF."""
 
 from __future__ import annotations
 

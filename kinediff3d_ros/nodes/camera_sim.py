@@ -23,7 +23,7 @@ from kinediff3d_ros.scene.parameters import CameraSimParameters
 
 
 class _Closed(Exception):
-    """The node ends before all joint states are rendered."""
+    """The node was closed before all joint states were rendered."""
 
 
 class CameraSimNode(Node):
@@ -89,7 +89,7 @@ class CameraSimNode(Node):
             pixels = np.round(frame.depth * 1000.0).astype(np.uint16)
         else:
             pixels = frame.depth.astype(np.float32)
-        # The image comes last: who receives it has what belongs to it.
+        # The image is published last: its subscribers have the other messages by then.
         self._info.publish(camera_info.info_from_intrinsics(self._intrinsics, header))
         if self._mask is not None:
             self._mask.publish(images.image_from_pixels(

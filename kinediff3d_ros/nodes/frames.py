@@ -1,4 +1,4 @@
-"""Frames of a scene from messages; the messages are converted when the scene asks for it."""
+"""Frames of a scene from messages; the scene's thread converts the messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the outputs of all objects of a node share."""
+"""Node, publishers and parameters that the outputs of all objects share."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class PerceptionNode(LifecycleNode):
     def close(self) -> None:
         """Withdraw what is shown and end the threads, which may finish their frame."""
         if not self._deactivate():
-            # torch must not be torn down under a thread that is inside it.
+            # torch must not be unloaded while a thread is inside it.
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(0)
@@ -191,7 +191,7 @@ def _make() -> PerceptionNode:
 
 def main(args: list[str] | None = None) -> int:
     """Entry point of ``perception_node``."""
-    memory.settle_heap()
+    memory.configure_heap()
     return run_node(_make, args)
 
 

@@ -1,4 +1,4 @@
-"""The perception node as its scene sees it: objects, camera pose, logs, diagnostics."""
+"""Services of the perception node for its scene: objects, camera pose, logs, diagnostics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One input frame as plain data: a stamp, a frame's name, and what converts the rest to arrays."""
+"""One input frame as plain data: stamp, frame name, and a function that converts it to arrays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from kinediff3d_core.geometry.camera import Intrinsics
 
 NANOSECONDS = 1_000_000_000
-"""In a second."""
+"""Nanoseconds in a second."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Full estimates of objects, on a thread of their own, of the newest view of each object."""
+"""Full estimates of the newest view of each object, on a separate thread."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class FullEstimator:
     """Makes full estimates and starts trackers from them.
 
     Args:
-        track: tracks an object through a view, for views of objects that are tracked by the time
-            of their turn.
+        track: tracks an object through a view; called for an object that an earlier job has
+            already estimated.
     """
 
     def __init__(self, models: Models, host: SceneHost, objects: SceneObjects,
@@ -85,7 +85,7 @@ class FullEstimator:
             return True
 
     def _estimate(self, obj: SceneObject, view: ObjectView) -> None:
-        """Make a full estimate of a view, answer who asked for it, and publish it."""
+        """Make a full estimate of a view, answer its request, and publish it."""
         request, obj.request = obj.request, None
         mesh = self._meshes_wanted(obj)
         try:

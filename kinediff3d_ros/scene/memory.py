@@ -15,7 +15,7 @@ threshold makes tracking slower, which works with blocks of about 1 MiB. Chosen.
 _libc = ctypes.CDLL(None)
 
 
-def settle_heap() -> None:
+def configure_heap() -> None:
     """Use one heap for all threads, and keep large blocks out of it. Call it before threads start.
 
     By default glibc has one heap per thread: memory that tracking frees is then not available to

@@ -107,7 +107,7 @@ def _masked_points(arrays: DepthArrays, mask: np.ndarray, parameters: Perception
 
 def _segmented_points(arrays: DepthArrays, parameters: PerceptionParameters, stride: int,
                       ) -> ObjectCloud:
-    """Points of the object that stands on a support, or in front of nothing."""
+    """Points of the object that segmentation finds."""
     measured = _measured(arrays.depth, parameters)
     depth = np.where(measured, arrays.depth, np.float32(0))[::stride, ::stride]
     i = arrays.intrinsics

@@ -1,4 +1,4 @@
-"""What a scene asks of the topics of one object."""
+"""Interface through which a scene publishes one object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The objects in front of the camera: each frame is tracked, or left to a full estimate.
+"""The objects in front of the camera: tracked in each frame, or estimated in full.
 
 Two threads. The tracking thread takes the newest frame and tracks the known objects through it.
 Objects that are new, lost or uncertain go to the estimating thread, which takes the newest view of
@@ -131,7 +131,7 @@ class Scene:
         self._objects.withdraw_absent()
 
     def _is_skipped(self, begin: float, tracked: bool) -> bool:
-        """Whether a frame only takes time from the first full estimates."""
+        """Whether a frame is skipped, so that the first full estimates are not slowed down."""
         return (self._host.parameters.tracking and self._estimator.busy and not tracked
                 and not self._requests.waiting
                 and begin - self._last_processed < self._config.initial_frame_period)
@@ -146,7 +146,7 @@ class Scene:
             request.expect(set())
 
     def _track_or_estimate(self, obj: SceneObject, view: ObjectView) -> None:
-        """Track the object through this frame, or leave it to the other thread."""
+        """Track the object through this frame, or queue a full estimate."""
         with obj.tracking_lock:
             tracker, start = obj.tracker, time.perf_counter()
             if tracker is None or not self._may_track(tracker):
@@ -190,7 +190,7 @@ class Scene:
 
     def _select_tracker(self, obj: SceneObject, tracker: Tracker, view: ObjectView,
                         ) -> ArticulatedEstimate:
-        """Track the object; a newer full estimate takes over if it explains the frame better."""
+        """Track the object; a newer full estimate replaces the track if its fit is better."""
         candidate = None
         if obj.candidate is not None and view.seconds > obj.candidate.seconds:
             candidate, obj.candidate = obj.candidate, None

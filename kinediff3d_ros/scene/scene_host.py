@@ -1,4 +1,4 @@
-"""What a scene asks of the program around it."""
+"""Interface of the program that runs a scene."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class SceneObject:
         tracker: tracks it. candidate: a tracker from a newer full estimate, which replaces it if
             it explains the next frame better.
         tracking_lock: held while its trackers work.
-        request: who asked for its next full estimate.
+        request: the service call that waits for its next full estimate.
         last_full_estimate: time of the last full estimate. last_seen: time of the last frame that
             shows it. Both monotonic, s.
         published: stamp of the last published estimate, s.

@@ -104,7 +104,7 @@ class SceneObjects:
                                   f'{obj.name} has not been in the mask for {absent:.1f} s')
 
     def reset_clock(self) -> None:
-        """Forget the past after a jump back in time: later stamps are compared with none of it."""
+        """Discard all stored times after a clock reset: they are after the new stamps."""
         with self.lock:
             self.epoch += 1
             for obj in self._host.objects.values():
@@ -116,7 +116,7 @@ class SceneObjects:
         self._host.health.count('frames_dropped')
 
     def on_error(self, error: Exception) -> None:
-        """Report an exception in one of the scene's threads, which goes on with the next frame."""
+        """Report an exception in a thread of the scene; the thread continues."""
         self._host.health.count('errors')
         self.withdraw_all('error', f'frame failed: {first_line(error)}')
 
@@ -124,7 +124,7 @@ class SceneObjects:
         """Withdraw all objects; nothing is published or logged after it."""
         with self.lock:
             self._closed = True
-            self.epoch += 1  # So that a full estimate in work starts no tracker.
+            self.epoch += 1  # A full estimate that is still running then starts no tracker.
             for obj in self._host.objects.values():
                 obj.drop_trackers()
                 obj.clear()

@@ -1,4 +1,4 @@
-"""The demo: the real nodes on a simulated camera, and a record of how accurate they are."""
+"""The demo: runs the nodes on a simulated camera and measures their accuracy."""
 
 from __future__ import annotations
 

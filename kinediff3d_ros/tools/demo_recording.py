@@ -52,15 +52,16 @@ class DemoRecording:
 
     def __init__(self, recorder: Recorder, category: Category) -> None:
         self.category = category
-        self.depth = recorder.listen(Image, '/camera/depth/image_rect', keep=FRAMES_HELD, raw=True)
-        self.mask = recorder.listen(Image, '/camera/mask', keep=FRAMES_HELD, raw=True)
-        self.true_joints = recorder.listen(JointState, '/camera/truth/joint_states', 100)
-        self.true_pose = recorder.listen(PoseStamped, '/camera/truth/pose', 100)
-        self.joints = recorder.listen(JointState, '/joint_states', 100)
-        self.tf = recorder.listen(TFMessage, '/tf', 100)
-        self.points = recorder.listen(PointCloud2, '/points_used', keep=FRAMES_HELD, raw=True)
-        self.markers = recorder.listen(MarkerArray, '/markers', keep=MARKERS_HELD, raw=True)
-        self.diagnostics = recorder.listen(DiagnosticArray, '/diagnostics')
+        self.depth = recorder.subscribe(Image, '/camera/depth/image_rect', keep=FRAMES_HELD,
+                                        raw=True)
+        self.mask = recorder.subscribe(Image, '/camera/mask', keep=FRAMES_HELD, raw=True)
+        self.true_joints = recorder.subscribe(JointState, '/camera/truth/joint_states', 100)
+        self.true_pose = recorder.subscribe(PoseStamped, '/camera/truth/pose', 100)
+        self.joints = recorder.subscribe(JointState, '/joint_states', 100)
+        self.tf = recorder.subscribe(TFMessage, '/tf', 100)
+        self.points = recorder.subscribe(PointCloud2, '/points_used', keep=FRAMES_HELD, raw=True)
+        self.markers = recorder.subscribe(MarkerArray, '/markers', keep=MARKERS_HELD, raw=True)
+        self.diagnostics = recorder.subscribe(DiagnosticArray, '/diagnostics')
 
     def status(self) -> dict[str, str]:
         """Values and ``message`` of the newest diagnostics; empty before the first."""

@@ -74,7 +74,7 @@ class Recorder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def listen(self, message_type: type[MessageT], topic: str, qos: QoSProfile | int = 10,
+    def subscribe(self, message_type: type[MessageT], topic: str, qos: QoSProfile | int = 10,
                keep: int | None = None, raw: bool = False) -> TopicLog[MessageT]:
         """The log of a topic from now on.
 

@@ -1,4 +1,4 @@
-"""One frame of a recording, and what the pipeline makes of it."""
+"""One frame of a recording, and its result."""
 
 from __future__ import annotations
 

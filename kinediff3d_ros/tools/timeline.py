@@ -57,8 +57,8 @@ def _draw_joint(ax: Any, name: str, joint_type: str, results: list[ReplayResult]
                   for r in results if r.kind == kind and r.estimate is not None
                   for j in r.estimate.joints if j.name == name]
         if points:
-            times, positions, deviations = zip(*points, strict=True)
-            ax.errorbar(times, positions, deviations, fmt='.', color=colour, ms=4, lw=0.8,
+            times, positions, stds = zip(*points, strict=True)
+            ax.errorbar(times, positions, stds, fmt='.', color=colour, ms=4, lw=0.8,
                         label=kind)
     ax.set_ylabel(f'{name}, {unit}', fontsize=8)
     ax.legend(fontsize=7, loc='upper right')

@@ -1,4 +1,4 @@
-"""What of a mesh can be seen from outside."""
+"""The surface of a mesh that is visible from outside."""
 
 import numpy as np
 import pytest

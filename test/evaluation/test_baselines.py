@@ -19,7 +19,7 @@ def pipeline():
 
 @pytest.fixture(scope='module')
 def sample():
-    """A held-out laptop, seen well."""
+    """A held-out laptop in a clear view."""
     return procedural_samples('laptop', seed=5, shapes=False)(0)
 
 
@@ -77,7 +77,7 @@ def test_mean_state_is_the_middle():
     torch.testing.assert_close(mean.axis.norm(), torch.tensor(1.0))
 
 
-def test_energy_ranks_what_the_score_model_believes_in(pipeline, sample):
+def test_energy_is_lower_for_states_that_the_score_model_prefers(pipeline, sample):
     generator = torch.Generator().manual_seed(0)
     few = pipeline.prepare_view(generator, depth=sample.depth, intrinsics=sample.intrinsics,
                         mask=sample.mask).network_clouds[0]

@@ -89,16 +89,16 @@ def test_the_covariance_scale_reaches_estimates_and_tracking(tmp_path):
     shutil.copytree(SHIPPED / 'laptop', tmp_path / 'laptop')
     sample = procedural_samples('laptop', shapes=False)(0)
     cloud = backproject(sample.depth, sample.intrinsics, sample.mask)
-    spreads = []
+    stds = []
     for text in ('{}', '{"translation": 3.0, "rotation": 2.0, "joint": 4.0}'):
         (tmp_path / 'laptop' / 'covariance_scale.json').write_text(text)
         pipeline = Pipeline.load('laptop', weights=tmp_path)
         estimate = pipeline.infer(points=cloud, mesh=False)
         tracked = Tracker(pipeline, estimate, 0.0).track(cloud, 0.1)
-        spreads.append([[np.sqrt(np.trace(e.covariance[:3, :3])),
+        stds.append([[np.sqrt(np.trace(e.covariance[:3, :3])),
                          np.sqrt(np.trace(e.covariance[3:, 3:])), e.joints[0].std]
                         for e in (estimate, tracked)])
-    assert np.allclose(np.divide(spreads[1], spreads[0]), [3.0, 2.0, 4.0], rtol=1e-4)
+    assert np.allclose(np.divide(stds[1], stds[0]), [3.0, 2.0, 4.0], rtol=1e-4)
 
 
 def _records(path, n):

@@ -7,7 +7,7 @@ from kinediff3d_core.networks.checkpoints import NETWORKS, save_network
 from kinediff3d_core.objects.category import get_category
 
 
-def test_card_tells_what_is_in_the_weights_and_in_the_results(tmp_path, capsys):
+def test_a_card_has_the_notes_of_the_weights_and_the_results(tmp_path, capsys):
     for stage, (network, _) in NETWORKS.items():
         save_network(network(get_category('cutter')), stage, 'cutter',
                      tmp_path / 'weights' / 'cutter' / f'{stage}.safetensors',

@@ -1,4 +1,4 @@
-"""Pictures for the README: drawn, and of what they say they are."""
+"""Pictures for the README: they are written and show what their captions name."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def test_the_page_has_the_numbers(folder, capsys):
 
 
 
-def test_peers_on_fewer_views_stand_beside_ours_on_the_same(folder):
+def test_baselines_on_fewer_views_are_listed_beside_ours_on_the_same_views(folder):
     write_summaries(folder / 'peer_score.json', {'laptop': {
         'rot_err_deg': stats(9.0, n=2), 'failure_rate': stats(0.0, n=2)}})
     write_records(folder / 'procedural.jsonl', [

@@ -1,4 +1,4 @@
-"""Truths that are equally true."""
+"""Equally true readings of an object."""
 
 from dataclasses import replace
 
@@ -51,11 +51,11 @@ def test_swapping_twice_changes_nothing(truth):
 
 
 def test_the_nearest_truth_counts_and_other_categories_have_one(truth):
-    class Says:
+    class FixedEstimate:
         pass
 
     for made in (truth, swapped(truth)):
-        estimate = Says()
+        estimate = FixedEstimate()
         estimate.parts = [type('Part', (), {'name': n, 'T_camera_part': T}) for n, T in
                           zip(made.part_names, made.T_camera_part, strict=True)]
         estimate.joints = ()

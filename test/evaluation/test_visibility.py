@@ -42,7 +42,7 @@ def test_a_laptop_shows_about_half():
     assert with_mesh.visibility == pytest.approx(sample.visibility, abs=0.08)
 
 
-def test_summaries_tell_thirds_by_visibility():
+def test_summaries_have_thirds_by_visibility():
     records = [Record(i, str(i), {'rot_err_deg': float(i)}, '', 0.1 * (i + 1))
                for i in range(6)]
     records.append(Record(6, 'silent', None, 'why', 0.05))

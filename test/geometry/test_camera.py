@@ -40,7 +40,7 @@ def test_a_mask_takes_its_valid_pixels():
 @pytest.mark.parametrize('shape', [(16, 10), (9, 16)])
 def test_backprojection_names_a_size_mismatch(shape):
     camera = Intrinsics(50, 50, 8, 5, 16, 10)
-    with pytest.raises(ValueError, match=r'depth image is .* camera info says \(16, 10\)'):
+    with pytest.raises(ValueError, match=r'depth image is .* camera info is for \(16, 10\)'):
         backproject(np.ones(shape, np.float32), camera)
     with pytest.raises(ValueError, match=r'mask is .* depth image is \(16, 10\)'):
         backproject(np.ones((10, 16), np.float32), camera, np.ones(shape, bool))

@@ -142,7 +142,7 @@ def test_a_cloud_gives_the_estimate_of_its_depth_image(pipeline, views, estimate
     assert e.parts[0].mesh is None
 
 
-def test_views_that_support_no_answer_raise_no_estimate(pipeline):
+def test_views_that_do_not_determine_an_estimate_raise_no_estimate(pipeline):
     rng = np.random.default_rng(0)
     with pytest.raises(NoEstimate, match='40 points on the object'):
         pipeline.infer(rng.normal(0, 0.05, (40, 3)) + [0, 0, 1])
@@ -161,7 +161,7 @@ def test_wrong_input_is_named_in_the_error(pipeline, views):
         pipeline.infer()
     with pytest.raises(ValueError, match='needs intrinsics'):
         pipeline.infer(depth=depth[0])
-    with pytest.raises(ValueError, match='camera info says'):
+    with pytest.raises(ValueError, match='camera info is for'):
         pipeline.infer(depth=depth[0], intrinsics=Intrinsics(600, 600, 160, 120, 320, 240),
                        mask=mask[0])
     with pytest.raises(ValueError, match="unknown category 'lptop'; known: box, "):

@@ -51,7 +51,7 @@ def test_heuristics_can_be_switched_off(pipeline_and_view, change):
 
 
 def numbers(estimate):
-    """What an estimate says, without the times of its stages."""
+    """The numbers of an estimate, without the times of its stages."""
     return {k: v for k, v in estimate.to_dict().items() if k != 'seconds'}
 
 

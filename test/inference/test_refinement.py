@@ -50,7 +50,7 @@ def test_motion_inverts_move(pipeline):
     torch.testing.assert_close(found, step, atol=1e-5, rtol=1e-4)
 
 
-def test_a_prior_holds_what_the_points_leave_open(pipeline):
+def test_a_prior_constrains_what_the_points_do_not_determine(pipeline):
     """A cloud of the base's upper face alone: it may slide, and the lid may be anywhere."""
     net, g = pipeline.shape, torch.Generator().manual_seed(0)
     truth = some_state(net, 1)
@@ -121,7 +121,7 @@ SPHERES = SphereShape()
 
 
 def sphere_problem(z=None, n=400):
-    """A camera that sees all around two spheres, the base's of a code (1, 3)."""
+    """Points all around two spheres, the base's of a code (1, 3)."""
     g = torch.Generator().manual_seed(0)
     state, field = sphere_state(), sphere_field()
     seen_field = field if z is None else SPHERES.with_layout(field, z, state.q)

@@ -36,7 +36,7 @@ def pipeline():
 
 
 def test_motion_jacobian_agrees_with_finite_differences(pipeline):
-    """d distance / d (rho, phi, q) of points that stand still, at a random pose."""
+    """d distance / d (rho, phi, q) of fixed points, at a random pose."""
     net = pipeline.shape
     state = some_state(net, 1)
     field = net.decode(torch.zeros(1, net.config.latent), state.q)
@@ -64,7 +64,7 @@ def test_motion_jacobian_agrees_with_finite_differences(pipeline):
 
 
 def test_layout_jacobian_agrees_with_finite_differences(pipeline):
-    """d distance / d (box centres, log half sizes, pivots) of points that stand still."""
+    """d distance / d (box centres, log half sizes, pivots) of fixed points."""
     net = pipeline.shape
     state = some_state(net, 1)
     field = net.decode(torch.zeros(1, net.config.latent), state.q)
@@ -173,7 +173,7 @@ def test_jacobian_of_the_surface_residual():
 
 
 def test_layout_jacobian_of_a_residual_follows_the_code():
-    """A code that shifts the base's sphere changes the distances as the layout Jacobian says."""
+    """A code that shifts the base's sphere changes the distances by the layout Jacobian."""
     points, state = sphere_points(), sphere_state(1, torch.float64)
     poses = part_poses(SPHERES, state)
 

@@ -1,4 +1,4 @@
-"""Calibration files as cameras and people write them, and the rules of CameraInfo."""
+"""Calibration files of several sources, and the rules of CameraInfo."""
 
 import json
 from dataclasses import astuple

@@ -1,4 +1,4 @@
-"""Point clouds as sensors and people write them, and as they break."""
+"""Point clouds of all kinds, and damaged ones."""
 
 import numpy as np
 import pytest

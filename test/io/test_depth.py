@@ -1,4 +1,4 @@
-"""Depth images as cameras and people write them, and as they break."""
+"""Depth images of all kinds, and damaged ones."""
 
 import numpy as np
 import pytest

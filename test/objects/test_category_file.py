@@ -1,4 +1,4 @@
-"""A user's own category: what a file may say, and what is refused."""
+"""A user's own category: valid files, and files that are refused."""
 
 import math
 
@@ -80,12 +80,12 @@ def test_every_category_comes_back(tmp_path, name):
     ('joints.1.parent', 'tray', 'one of base, lid'), ('joints.0.type', 'screw', 'known: revolute'),
     ('joints.0.axis', [0, 1], 'three numbers'), ('joints.0.axis', [0, 0, 0], 'no direction'),
     ('joints.0.axis', [0, 1e-7, 0], 'no direction'), ('joints.0.axis.0', 'x', 'axis must be'),
-    ('joints.0.axis.0', 1001, '-1000 to 1000'), ('joints.0.limits', [1, 1], 'must rise'),
-    ('joints.0.limits', [2, 1], 'must rise'), ('joints.0.limits', [1], 'two numbers'),
+    ('joints.0.axis.0', 1001, '-1000 to 1000'), ('joints.0.limits', [1, 1], 'must increase'),
+    ('joints.0.limits', [2, 1], 'must increase'), ('joints.0.limits', [1], 'two numbers'),
     ('joints.0.limits', [0, 101], '-100 to 100'), ('scale', 0.0009, '0.001 to 100'),
     ('scale', 100.1, '0.001 to 100'), ('scale', float('nan'), '0.001 to 100'),
     ('scale', True, '0.001 to 100'), ('azimuth', 0.04, '0.05 to 3.2'),
-    ('azimuth', 3.3, '0.05 to 3.2'), ('test_range', [1, 0], 'must rise'),
+    ('azimuth', 3.3, '0.05 to 3.2'), ('test_range', [1, 0], 'must increase'),
     ('optional_parts', 'no', 'true or false')])
 def test_what_is_wrong_is_named_in_one_line(tmp_path, field, value, match):
     path = written(tmp_path, with_field(field, value))

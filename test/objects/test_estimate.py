@@ -1,4 +1,4 @@
-"""What an estimate says of its object: poses at other joint positions, JSON, meshes that move."""
+"""Content of an estimate: poses at other joint positions, JSON, meshes that move."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""URDF folders as others write them: which file counts, what is refused, link frames."""
+"""Third-party URDF folders: which file is read, what is refused, link frames."""
 
 import os
 

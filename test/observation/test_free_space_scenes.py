@@ -26,8 +26,11 @@ def test_free_space_gradient_agrees_with_finite_differences():
 
 
 def test_occluded_space_is_not_free():
-    """Something stands before the space at the right of a plate: there the plate may go on, but
-    not before it, and not where nothing was measured."""
+    """An occluder hides the space at the right of a plate.
+
+    The plate may extend behind the occluder, but not in front of it, and not where nothing was
+    measured.
+    """
     g = torch.Generator().manual_seed(0)
     x = torch.rand(9000, 3, generator=g) * torch.tensor([0.4, 0.4, 0.0])
     plate, screen = x + torch.tensor([-0.4, -0.2, 2.0]), x + torch.tensor([0.01, -0.2, 1.9])
@@ -49,8 +52,11 @@ def test_occluded_space_is_not_free():
 
 
 def test_surface_in_front_of_the_measured_depth_is_in_free_space():
-    """A step: a near plate on the left, a far one on the right. Before the far one nothing may be:
-    the way out is back to it, or aside to the near one."""
+    """A step: a near plate on the left, a far one on the right.
+
+    Space in front of the far one is free. Its depth is the way back to it, or aside to the near
+    one.
+    """
     g = torch.Generator().manual_seed(0)
     x = torch.rand(9000, 3, generator=g) * torch.tensor([0.4, 0.4, 0.0])
     near, far = x + torch.tensor([-0.4, -0.2, 1.6]), x + torch.tensor([0.0, -0.2, 2.0])

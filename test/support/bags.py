@@ -1,4 +1,4 @@
-"""Bags with the messages of a simulated camera, for tests of what reads recordings."""
+"""Bags with the messages of a simulated camera, for tests of the readers of recordings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hand-made estimate of a laptop, for tests of what is done with estimates."""
+"""A hand-made estimate of a laptop, for tests of functions of estimates."""
 
 import math
 

@@ -45,7 +45,7 @@ class Publication:
 
 
 class RecordingPublisher:
-    """An ``ObjectPublisher`` that keeps what it is given."""
+    """An ``ObjectPublisher`` that records its calls."""
 
     def __init__(self, name: str, category: str, changed: threading.Condition) -> None:
         self.name, self.category, self._changed = name, category, changed
@@ -70,7 +70,7 @@ class RecordingPublisher:
 
 
 class PlainHost:
-    """A ``SceneHost`` that keeps what it is given.
+    """A ``SceneHost`` that records its calls.
 
     Attributes:
         pose: of the camera; an exception is raised.

@@ -1,4 +1,4 @@
-"""Hand-made poses and joints of laptops, for tests of what is done with hypotheses."""
+"""Hand-made poses and joints of laptops, for tests of functions of hypotheses."""
 
 import roma
 import torch

@@ -1,4 +1,4 @@
-"""What changes of an estimate while its object is tracked."""
+"""Changes of an estimate while its object is tracked."""
 
 from __future__ import annotations
 

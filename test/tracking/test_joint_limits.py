@@ -1,4 +1,4 @@
-"""Lower limits of sliding joints: what frames teach, and what full estimates are averaged to."""
+"""Lower limits of sliding joints: learning from frames, and the mean over full estimates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ X = (1.0, 0.0, 0.0)
 JOINTS = (Joint('top', 'prismatic', 0, 1, X, 0.1, 0.6), Joint('door', 'revolute', 0, 2, X, 0, 3),
           Joint('low', 'prismatic', 0, 3, X, 0.1, 0.6), Joint('gone', 'prismatic', 0, 4, X, 0, 1))
 UNITS = torch.tensor([0.5, 1.0, 0.5, 0.5])
-"""Sliding joints end at 0.2 canonical units; the last one is not on the object."""
+"""Sliding joints have a lower limit of 0.2 canonical units; the last one is not on the object."""
 CERTAIN, UNCERTAIN = torch.eye(10) * 1e-4, torch.eye(10) * 0.02
 
 
@@ -32,7 +32,7 @@ def limits_of(state, **config) -> JointLimits:
     return JointLimits(JOINTS, UNITS, [0, 1, 2], state, JointLimitConfig(**config))
 
 
-def ends_of(state) -> list[float]:
+def places_of(state) -> list[float]:
     """Places of the parts along x, which no change of limits moves."""
     return (state.q + state.origin[..., 0])[0].tolist()
 
@@ -67,7 +67,7 @@ def merge_twice(**config):
         other = state_of([0.46, 0.0, 0.4, 0.9])
         before = mean
         mean = limits.merge(mean, limits_of(other), other)
-        assert ends_of(mean) == pytest.approx(ends_of(before))
+        assert places_of(mean) == pytest.approx(places_of(before))
         assert mean.q[0, 1:].tolist() == pytest.approx([0.0, 0.4, 0.5])
         found.append(float(mean.q[0, 0]))
     return found

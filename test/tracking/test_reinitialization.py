@@ -1,4 +1,4 @@
-"""The policy: when an object is uncertain or lost, when it is estimated again, what wins."""
+"""The policy: uncertain and lost objects, re-initialization, and which track is kept."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_a_full_estimate_wins_if_it_explains_the_frame_better_by_5_percent(score
     assert winner.reinitialization_interval == (8.0 if wins else 16.0)
 
 
-def test_without_a_candidate_the_tracker_goes_on():
+def test_without_a_candidate_the_tracker_continues():
     tracker = FakeTracker(1.0)
     assert select_tracker(tracker, None, np.zeros((0, 3)), 1.0) == (tracker, 1.0)
     assert tracker.reinitialization_interval == 2.0

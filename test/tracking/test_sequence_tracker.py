@@ -1,4 +1,4 @@
-"""A sequence of clouds: when full estimates are made, and what a frame's result says."""
+"""A sequence of clouds: when full estimates are made, and the result of each frame."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_an_object_seen_from_another_view_is_estimated_again(pipeline):
 
 
 class FakePipeline:
-    """Numbers its full estimates; makes none where the message says why."""
+    """Numbers its full estimates; raises ``refusal`` where one is set."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[bool, int]] = []
@@ -57,7 +57,7 @@ class FakePipeline:
 
 
 class FakeTracker:
-    """Tracks without error; what it says of itself is set by the test."""
+    """Tracks without error; the test sets its state."""
 
     lost = uncertain = view_changed = False
     reinitialization_interval = 2.0
@@ -89,7 +89,7 @@ def fake(monkeypatch):
                            trackers=FakeTracker.made)
 
 
-def test_a_sequence_starts_with_a_full_estimate_and_goes_on_tracking(fake):
+def test_a_sequence_starts_with_a_full_estimate_and_continues_with_tracking(fake):
     assert fake.sequence.update(CLOUD, 0.0) == TrackedFrame('full', 'full 1')
     for i in range(1, 9):
         assert fake.sequence.update(CLOUD, float(i)) == TrackedFrame(

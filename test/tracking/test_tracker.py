@@ -37,7 +37,7 @@ from kinediff3d_core.tracking.tracker import Tracker
 def test_no_drift_over_a_minute_of_moving_object_and_joint(pipeline, camera, estimate):
     """Sixty seconds, three sweeps of the lid, the whole object swaying: errors stay as they were.
 
-    How large they are is the full estimate's doing, which tracking holds to.
+    Their size is that of the full estimate's error, which tracking keeps.
     """
     tracker = Tracker(pipeline, estimate, 0.0)
     about = cloud_of(camera, START).mean(0)
@@ -99,14 +99,14 @@ def test_another_object_in_its_place_loses_the_object(pipeline, camera, estimate
         tracker.track(ball.astype(np.float32), 0.2)
 
 
-@pytest.mark.parametrize(('cloud', 'seconds', 'says'), [
+@pytest.mark.parametrize(('cloud', 'seconds', 'message'), [
     (np.zeros((20, 3), np.float32), 0.2, '20 points'),
     (np.ones((500, 3), np.float32), 0.1, '0.00 s between')])
 def test_frames_without_information_lose_the_object(pipeline, camera, estimate, cloud,
-                                                        seconds, says):
+                                                        seconds, message):
     tracker = Tracker(pipeline, estimate, 0.0)
     tracker.track(cloud_of(camera, START), 0.1)
-    with pytest.raises(TrackingLost, match=says):
+    with pytest.raises(TrackingLost, match=message):
         tracker.track(cloud, seconds)
 
 

@@ -125,5 +125,5 @@ def test_one_process_needs_no_launcher():
 
 def test_two_processes_on_one_gpu_are_refused(monkeypatch):
     monkeypatch.setenv('WORLD_SIZE', '2')
-    with pytest.raises(ValueError, match='say cuda'), joined(torch.device('cuda', 1)):
+    with pytest.raises(ValueError, match='use cuda'), joined(torch.device('cuda', 1)):
         pass

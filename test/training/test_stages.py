@@ -1,4 +1,4 @@
-"""What the stages are trained on."""
+"""Inputs and losses of the training stages."""
 
 import torch
 

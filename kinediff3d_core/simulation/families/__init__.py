@@ -1,6 +1,6 @@
 """Procedural families: what objects of a category look like, drawn from a seed.
 
-A family says only which slabs a part is made of and how their sizes vary. Distances and surfaces
+A family defines only the slabs of each part and how their sizes vary. Distances and surfaces
 follow from :mod:`kinediff3d_core.simulation.solids`, depth images from
 :mod:`kinediff3d_core.simulation.render`.
 

@@ -161,7 +161,7 @@ def _cut_side(b: Builder, size: HandleSize, side: int, mouth: Tensor, most: Tens
 
 
 def _cut_top(b: Builder, size: HandleSize, mouth: Tensor, thick: Tensor) -> Tensor:
-    """Cut the upper side so that it falls towards the mouth, and tell for which (n,) bool.
+    """Cut the upper side so that it falls towards the mouth; returns for which (n,) bool.
 
     Draws where it begins, 40 to 85 % of the length, and how much of the room it takes.
     """
@@ -217,7 +217,7 @@ def _cut_channel(b: Builder, rare: Draws, handle: Handle) -> Channel:
 
 
 def _cut_slot(b: Builder, rare: Draws, handle: Handle, channel: Channel) -> SliderSlot:
-    """The slot that the slider looks through, on the top or on the +y edge.
+    """The slot for the slider, on the top or on the +y edge.
 
     Draws its width as a share of the handle's and, of stout cutters, how far beside the middle it
     is; the wall and the blade's carrier limit that.

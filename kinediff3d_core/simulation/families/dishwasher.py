@@ -176,7 +176,7 @@ def _add_shell(b: Builder, size: ApplianceSize, front: Front) -> Shell:
 
 
 def _add_below_the_door(b: Builder, size: ApplianceSize, front: Front) -> Tensor:
-    """What is below the door, and feet; tell where it is flush with the door, (n,) bool.
+    """What is below the door, and feet; returns where it is flush with the door, (n,) bool.
 
     It stands back for the door to swing, or the hinge is at the door's face and a plinth or the
     front of a drawer is flush with the door. Draws the recess, 20 to 90 mm, and the feet's height,
@@ -226,7 +226,7 @@ def _add_control_panel(b: Builder, size: ApplianceSize, front: Front, shell: She
 
 
 def _add_top(b: Builder, size: ApplianceSize, front: Front) -> Tensor:
-    """A worktop, a hob of two plates, and an upright at the rear; tell where there is a worktop.
+    """A worktop, a hob of two plates, an upright at the rear; returns where a worktop is.
 
     Draws the worktop's thickness, 5 to 40 mm, its overhang, up to 30 mm, and the plates' radius.
     """

@@ -38,10 +38,10 @@ class Graph:
 
     def __init__(self, recorder: Recorder, folder: Path) -> None:
         self.recorder, self.folder, self.started = recorder, folder, []
-        self.joints = recorder.listen(JointState, '/joint_states', 50)
-        self.truth = recorder.listen(JointState, '/truth/joint_states', 50)
-        self.markers = recorder.listen(MarkerArray, '/markers', 50)
-        self.diagnostics = recorder.listen(DiagnosticArray, '/diagnostics', 50)
+        self.joints = recorder.subscribe(JointState, '/joint_states', 50)
+        self.truth = recorder.subscribe(JointState, '/truth/joint_states', 50)
+        self.markers = recorder.subscribe(MarkerArray, '/markers', 50)
+        self.diagnostics = recorder.subscribe(DiagnosticArray, '/diagnostics', 50)
         self.camera, self.perception = self.start_camera(1), self.start_perception()
 
     def _start(self, module: str, **parameters: object) -> NodeProcess:
@@ -68,8 +68,8 @@ class Graph:
             raise AssertionError(f'{error}; the nodes said:\n{said}') from None
 
     def forget(self) -> None:
-        for heard in (self.joints, self.truth, self.markers, self.diagnostics):
-            heard.entries.clear()
+        for log in (self.joints, self.truth, self.markers, self.diagnostics):
+            log.entries.clear()
 
     def errors(self) -> list[float]:
         """Degrees between estimates and truth of the same stamps."""

@@ -1,8 +1,8 @@
 """The real nodes as processes, over real DDS: their output, and how they react to bad input.
 
-Every wait has a deadline. One simulated camera films a table and ends; one perception node serves
-all tests, configured anew for some. Each bad input is followed by a good one, which has to be
-answered.
+Every wait has a deadline. One simulated camera shows an object on a table and ends. One perception
+node serves all tests and is configured anew for some. Each bad input is followed by a good one,
+which must be answered.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ class Bench:
         self.info = recorder.node.create_publisher(
             CameraInfo, self.topic['depth/camera_info'], 5)
         self.points = recorder.node.create_publisher(PointCloud2, self.topic['points'], 5)
-        listen = recorder.listen
-        self.joints = listen(JointState, '/bench/joint_states')
-        self.tf = listen(TFMessage, '/bench/tf')
-        self.markers = listen(MarkerArray, '/bench/markers')
-        self.used = listen(PointCloud2, '/bench/points_used')
-        self.diagnostics = listen(DiagnosticArray, '/bench/diagnostics')
+        subscribe = recorder.subscribe
+        self.joints = subscribe(JointState, '/bench/joint_states')
+        self.tf = subscribe(TFMessage, '/bench/tf')
+        self.markers = subscribe(MarkerArray, '/bench/markers')
+        self.used = subscribe(PointCloud2, '/bench/points_used')
+        self.diagnostics = subscribe(DiagnosticArray, '/bench/diagnostics')
 
     def wait(self, condition, what: str, timeout: float = ANSWER):
         try:
@@ -163,9 +163,9 @@ class Bench:
 
     def new_viewer(self) -> TopicLog[MarkerArray]:
         """A late subscriber to the markers, once the node has discovered it."""
-        heard = self.recorder.listen(MarkerArray, '/bench/markers')
+        received = self.recorder.subscribe(MarkerArray, '/bench/markers')
         time.sleep(0.5)
-        return heard
+        return received
 
     def points_of(self, stamp: tuple[int, int]) -> PointCloud2:
         return self.wait(lambda: next((m for m in self.used.messages if stamp_key(m) == stamp),
@@ -178,14 +178,14 @@ class Bench:
              if t > after and all(x.action == Marker.DELETE for x in m.markers)), None),
             'deleted markers')
 
-    def status(self, state: str, says: str = '', timeout: float = ANSWER,
+    def status(self, state: str, text: str = '', timeout: float = ANSWER,
                after: float = 0.0) -> DiagnosticStatus:
         """The first status in a state, with that text, after a time (s since the epoch)."""
         def find() -> DiagnosticStatus | None:
             return next((m.status[0] for t, m in list(self.diagnostics.entries)
                          if t > after and values(m.status[0])['state'] == state
-                         and says in m.status[0].message), None)
-        return self.wait(find, f'state {state} with {says!r}', timeout)
+                         and text in m.status[0].message), None)
+        return self.wait(find, f'state {state} with {text!r}', timeout)
 
 
 def values(status: DiagnosticStatus) -> dict[str, str]:
@@ -241,7 +241,7 @@ def bench(recorder: Recorder, processes: dict) -> Bench:
 
 # --- errors at the start -------------------------------------------------------------------------
 
-@pytest.mark.parametrize(('values', 'says'), [
+@pytest.mark.parametrize(('values', 'text'), [
     ({'category': 'teapot'}, "unknown category 'teapot'; known: "),
     ({'max_depth': -1.0}, 'max_depth'),
     ({'mask_mode': 'sometimes'},
@@ -250,7 +250,7 @@ def bench(recorder: Recorder, processes: dict) -> Bench:
     ({'qos_overrides': {'/markers': {'publisher': {'reliability': 'never'}}}}, '`never`'),
     ({'qos_overrides': {'/mask': {'subscription': {'depth': 'deep'}}}}, '/mask'),
 ], ids=['category', 'range', 'choice', 'weights', 'output', 'input'])
-def test_unusable_configuration_ends_with_one_line(domain: int, values: dict, says: str,
+def test_unusable_configuration_ends_with_one_line(domain: int, values: dict, text: str,
                                                    tmp_path: Path, capfd) -> None:
     """In this process, which has loaded torch already."""
     handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -263,7 +263,7 @@ def test_unusable_configuration_ends_with_one_line(domain: int, values: dict, sa
             signal.signal(number, handler)
     printed = ''.join(capfd.readouterr())
     fatal = [line for line in printed.splitlines() if '[FATAL]' in line]
-    assert len(fatal) == 1 and says in fatal[0]
+    assert len(fatal) == 1 and text in fatal[0]
     assert 'Traceback' not in printed
 
 
@@ -272,14 +272,14 @@ def test_unusable_configuration_ends_with_one_line(domain: int, values: dict, sa
 @pytest.fixture(scope='module')
 def film(recorder: Recorder, processes: dict) -> list[SimpleNamespace]:
     """Two joint states, with the messages of all topics of the simulated camera."""
-    heard = {name: recorder.listen(kind, f'/sim/{topic}') for name, kind, topic in (
+    topics = {name: recorder.subscribe(kind, f'/sim/{topic}') for name, kind, topic in (
         ('depth', Image, 'depth/image_rect'), ('info', CameraInfo, 'depth/camera_info'),
         ('mask', Image, 'mask'), ('joints', JointState, 'truth/joint_states'),
         ('pose', PoseStamped, 'truth/pose'))}
 
     def shots() -> list[SimpleNamespace] | None:
         """The first shot of every joint state, once there are two."""
-        by_stamp = {name: {stamp_key(m): m for m in h.messages} for name, h in heard.items()}
+        by_stamp = {name: {stamp_key(m): m for m in h.messages} for name, h in topics.items()}
         complete = sorted(set.intersection(*map(set, by_stamp.values())))
         found = {tuple(by_stamp['joints'][t].position): SimpleNamespace(
             stamp=t, **{name: messages[t] for name, messages in by_stamp.items()})
@@ -308,15 +308,15 @@ def test_simulated_camera_publishes_the_first_state_while_it_renders_the_others(
         recorder: Recorder, tmp_path: Path) -> None:
     """Hundreds of states take minutes to render. Neither the first image nor the end of the node
     waits for them. A new rate does not wait for the end of the old period."""
-    heard = recorder.listen(JointState, '/early/truth/joint_states')
+    received = recorder.subscribe(JointState, '/early/truth/joint_states')
     with NodeProcess('camera_sim', tmp_path / 'camera.log', namespace='early', parameters={
             'category': 'drawer', 'states': 360, 'rate': 0.1}) as camera:
         client = recorder.node.create_client(SetParameters, '/early/camera_sim/set_parameters')
         assert client.wait_for_service(START)
         client.call_async(SetParameters.Request(
             parameters=[Parameter('rate', value=5.0).to_parameter_msg()]))
-        recorder.wait_for(lambda: len(heard.messages) >= 5, 5.0, 'first images')
-        assert len({tuple(m.position) for m in heard.messages}) == 1
+        recorder.wait_for(lambda: len(received.messages) >= 5, 5.0, 'first images')
+        assert len({tuple(m.position) for m in received.messages}) == 1
         assert camera.stop(timeout=10.0) == 0
         assert 'rendered 360 of 360' not in camera.output()
 
@@ -383,7 +383,7 @@ def test_estimate_is_near_the_truth_and_everything_has_its_stamp(
 
 def test_late_subscriber_gets_the_description_with_its_meshes(bench: Bench, frames: list) -> None:
     bench.joint_state(bench.show(frames[2]))
-    late = bench.recorder.listen(String, '/bench/robot_description', QoSProfile(
+    late = bench.recorder.subscribe(String, '/bench/robot_description', QoSProfile(
         depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
     text = bench.wait(lambda: late.messages and late.messages[-1].data, 'robot_description')
     robot = ElementTree.fromstring(text)
@@ -478,11 +478,11 @@ def truncated(frame: SimulatedFrame) -> dict:
     return {'depth': Image(height=480, width=640, encoding='16UC1', step=1280, data=bytes(999))}
 
 
-@pytest.mark.parametrize(('spoil', 'state', 'says'), [
+@pytest.mark.parametrize(('spoil', 'state', 'text'), [
     (wrong_encoding, 'bad_input', "depth image has encoding 'rgb8'"),
     (all_zero, 'no_estimate', 'holds no measurement'),
     (all_nan, 'no_estimate', 'holds no measurement'),
-    (other_size, 'bad_input', '(640, 480) but camera info says (320, 240)'),
+    (other_size, 'bad_input', '(640, 480) but camera info is for (320, 240)'),
     (uncalibrated, 'bad_input', 'no calibration'),
     (empty_mask, 'no_estimate', 'the mask is empty'),
     (small_mask, 'bad_input', 'mask is (320, 240)'),
@@ -490,17 +490,17 @@ def truncated(frame: SimulatedFrame) -> dict:
     (truncated, 'bad_input', 'holds 999 bytes'),
 ])
 def test_bad_input_is_reported_and_survived(bench: Bench, frames: list, spoil, state: str,
-                                        says: str) -> None:
+                                        text: str) -> None:
     # Without meshes a frame is answered sooner; the axis is the only marker then.
     assert bench.set(publish_meshes=False)[0]
     bench.joint_state(bench.show(frames[1]))
     begin = time.time()
     stamp = bench.show(frames[1], **spoil(frames[1]))
-    status = bench.status(state, says, after=begin)
+    status = bench.status(state, text, after=begin)
     assert status.level != DiagnosticStatus.OK
     assert 'residual_m' not in values(status)
     assert {(m.ns, m.id) for m in bench.deleted_markers(begin)} == {('bench/laptop/axis', 0)}
-    lines = [x for x in bench.process.output().splitlines() if says in x]
+    lines = [x for x in bench.process.output().splitlines() if text in x]
     assert 1 <= len(lines) <= 2 and re.match(r'\[(WARN|ERROR)\]', lines[-1])
 
     again = bench.show(frames[1])
@@ -583,25 +583,25 @@ def test_object_on_a_table_is_found_without_a_mask(desk: Bench, film: list) -> N
         assert np.linalg.norm(gap) < 0.05
 
 
-@pytest.mark.parametrize(('depth', 'says'), [
+@pytest.mark.parametrize(('depth', 'text'), [
     (surface(np.radians(60)), 'stands out of the support plane'),
     (surface(0.0), 'stands out of the support plane'),
     (np.zeros((480, 640), np.float32), 'holds no measurement'),
 ], ids=['empty table', 'wall', 'nothing'])
 def test_without_a_mask_and_an_object_no_pose_is_published(
-        desk: Bench, frames: list, depth: np.ndarray, says: str) -> None:
+        desk: Bench, frames: list, depth: np.ndarray, text: str) -> None:
     """An object in front of nothing needs no support plane; then the object is removed."""
     assert desk.set(publish_meshes=False)[0]
     answer = desk.joint_state(desk.show(frames[2]))
     assert abs(np.degrees(answer.position[0] - frames[2].positions[0])) < JOINT_TOLERANCE
     begin = time.time()
     stamp = desk.show(frames[2], depth=images.image_from_pixels(depth, '32FC1', Header()))
-    status = desk.status('no_estimate', says, after=begin)
+    status = desk.status('no_estimate', text, after=begin)
     assert status.level == DiagnosticStatus.WARN and 'residual_m' not in values(status)
     assert ('laptop/axis', 0) in {(m.ns, m.id) for m in desk.deleted_markers(begin)}
     desk.joint_state(desk.show(frames[2]))
-    for heard in (desk.joints, desk.used):
-        assert stamp not in {stamp_key(m) for m in heard.messages}
+    for received in (desk.joints, desk.used):
+        assert stamp not in {stamp_key(m) for m in received.messages}
     assert stamp not in {stamp_key(m.transforms[0]) for m in desk.tf.messages}
 
 

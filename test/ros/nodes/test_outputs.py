@@ -136,7 +136,7 @@ def test_markers_are_sent_for_a_new_shape_a_new_viewer_and_now_and_then(bench: B
     bench.markers.subscribers = 2
     bench.publish(estimate)
     assert bench.sent() == [everything]
-    bench.markers.subscribers = 1  # one that leaves is no reason, nor is it that another comes
+    bench.markers.subscribers = 1  # a viewer that leaves does not need the markers
     bench.publish(estimate)
     assert bench.sent() == []
     bench.now += 4.9

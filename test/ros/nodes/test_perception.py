@@ -1,7 +1,7 @@
 """The perception node in this process, over real DDS, with models that answer at once.
 
-These tests check the wiring: topics, services, parameters and transitions. What a scene decides is
-tested without DDS in test/ros/scene.
+These tests check topics, services, parameters and transitions. The decisions of a scene are tested
+without DDS in test/ros/scene.
 """
 
 from __future__ import annotations
@@ -58,15 +58,16 @@ class Bench:
         self.mask = create(Image, '/mask', 10)
         self.command = create(JointState, '/joint_command', 10)
         self.broadcast = create(TFMessage, '/tf', 10)
-        listen = recorder.listen
-        self.tf, self.markers = listen(TFMessage, '/tf', 100), listen(MarkerArray, '/markers', 100)
-        self.joints = {k: listen(JointState, f'/{k}joint_states', 100)
+        subscribe = recorder.subscribe
+        self.tf = subscribe(TFMessage, '/tf', 100)
+        self.markers = subscribe(MarkerArray, '/markers', 100)
+        self.joints = {k: subscribe(JointState, f'/{k}joint_states', 100)
                        for k in ('', 'laptop_1/', 'box_4/')}
-        self.deviations = listen(JointState, '/joint_states_stddev')
-        self.lid = listen(PoseWithCovarianceStamped, '/pose/lid')
-        self.axis = listen(PoseStamped, '/axis/lid_joint')
-        self.contact = listen(PoseStamped, '/interaction/lid')
-        self.diagnostics = listen(DiagnosticArray, '/diagnostics', 100)
+        self.standard_deviations = subscribe(JointState, '/joint_states_stddev')
+        self.lid = subscribe(PoseWithCovarianceStamped, '/pose/lid')
+        self.axis = subscribe(PoseStamped, '/axis/lid_joint')
+        self.contact = subscribe(PoseStamped, '/interaction/lid')
+        self.diagnostics = subscribe(DiagnosticArray, '/diagnostics', 100)
         self._change = recorder.node.create_client(ChangeState, '/perception/change_state')
         self._estimate = recorder.node.create_client(Trigger, '/estimate')
 
@@ -129,8 +130,8 @@ class Bench:
         return self.wait(lambda: next((a for a in self.markers.messages
                                        if stamp_key(a.markers[0]) == stamp), None), 'markers')
 
-    def at(self, heard, stamp: tuple[int, int]):
-        return self.wait(lambda: next((m for m in heard.messages if stamp_key(m) == stamp), None),
+    def at(self, log, stamp: tuple[int, int]):
+        return self.wait(lambda: next((m for m in log.messages if stamp_key(m) == stamp), None),
                          'message with that stamp')
 
 
@@ -181,9 +182,9 @@ def bench(graph: Bench) -> Iterator[Bench]:
     """Unconfigured and with its defaults before and after."""
     graph.models.reset()
     graph.node.set_parameters([Parameter(k, value=v) for k, v in DEFAULTS.items()])
-    for heard in (graph.tf, graph.markers, *graph.joints.values(), graph.diagnostics,
+    for log in (graph.tf, graph.markers, *graph.joints.values(), graph.diagnostics,
                   graph.contact):
-        heard.entries.clear()
+        log.entries.clear()
     yield graph
     for state, transition in (('active', Transition.TRANSITION_DEACTIVATE),
                               ('inactive', Transition.TRANSITION_CLEANUP)):
@@ -209,11 +210,11 @@ def test_lifecycle_transitions(bench: Bench) -> None:
     bench.wait(lambda: bench.markers.messages and all(
         m.action == Marker.DELETE for m in bench.markers.messages[-1].markers), 'deletion')
     bench.status(lambda v, s: v['state'] == 'inactive', 'inactive')
-    heard = len(bench.joints[''].entries)
+    before = len(bench.joints[''].entries)
     bench.show({1: 1.0})
     assert change(Transition.TRANSITION_ACTIVATE)
     bench.wait(bench.depth.get_subscription_count, 'subscription')
-    assert len(bench.joints[''].entries) == heard
+    assert len(bench.joints[''].entries) == before
     bench.info.publish(camera_info.info_from_intrinsics(CAMERA, bench.header()))
     time.sleep(0.2)
     bench.joint(bench.show({1: 1.0}))
@@ -322,7 +323,8 @@ def test_topics_for_planners(bench: Bench) -> None:
     bench.start()
     stamp = bench.show({1: 1.2})
     truth = laptop_estimate(1.2)
-    assert bench.at(bench.deviations, stamp).position[0] == pytest.approx(truth.joints[0].std)
+    deviations = bench.at(bench.standard_deviations, stamp).position
+    assert deviations[0] == pytest.approx(truth.joints[0].std)
     pose = bench.at(bench.lid, stamp).pose
     np.testing.assert_allclose(poses.matrix_from_pose(pose.pose),
                                truth.parts[1].T_camera_part, atol=1e-6)
@@ -432,8 +434,8 @@ def test_a_ghost_is_shown_at_commanded_positions(bench: Bench) -> None:
 def test_two_nodes_share_one_camera(bench: Bench) -> None:
     """Each has its own names; deactivating one does not affect the other."""
     bench.start()
-    listen = bench.recorder.listen
-    joints, markers, diagnostics = (listen(kind, f'/second/{topic}') for kind, topic in (
+    subscribe = bench.recorder.subscribe
+    joints, markers, diagnostics = (subscribe(kind, f'/second/{topic}') for kind, topic in (
         (JointState, 'joint_states'), (MarkerArray, 'markers'), (DiagnosticArray, 'diagnostics')))
     second = perception.PerceptionNode(cli_args=[
         '--ros-args', '-r', '__ns:=/second', '-p', 'object_name:=second', '-p', 'autostart:=true',
@@ -452,17 +454,17 @@ def test_two_nodes_share_one_camera(bench: Bench) -> None:
         bench.info.publish(camera_info.info_from_intrinsics(CAMERA, bench.header()))
         time.sleep(0.1)
         stamp = bench.show({1: 1.0})
-        for heard in (bench.joints[''], joints):
-            bench.at(heard, stamp)
+        for log in (bench.joints[''], joints):
+            bench.at(log, stamp)
         both = ['laptop/base', 'laptop/lid', 'second/base', 'second/lid']
         bench.wait(lambda: frames(stamp) == both, 'the frames of both')
-        for heard, name in ((bench.markers, 'laptop'), (markers, 'second')):
-            array = bench.wait(lambda h=heard: h.messages, 'markers')[0]
+        for log, name in ((bench.markers, 'laptop'), (markers, 'second')):
+            array = bench.wait(lambda h=log: h.messages, 'markers')[0]
             assert {m.ns for m in array.markers} == {name, f'{name}/axis'}
-        for heard, name in ((bench.diagnostics, 'perception: laptop'),
+        for log, name in ((bench.diagnostics, 'perception: laptop'),
                             (diagnostics, 'second/perception: second')):
-            bench.wait(lambda h=heard: h.messages, 'diagnostics')
-            assert {s.name for m in heard.messages for s in m.status} == {name}
+            bench.wait(lambda h=log: h.messages, 'diagnostics')
+            assert {s.name for m in log.messages for s in m.status} == {name}
 
         assert bench.change(Transition.TRANSITION_DEACTIVATE)
         answered = len(bench.joints[''].entries)

@@ -1,4 +1,4 @@
-"""Requests for full estimates: who completes them, what they answer, when they expire."""
+"""Requests for full estimates: completion, answers and expiry."""
 
 from __future__ import annotations
 

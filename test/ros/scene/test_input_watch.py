@@ -10,7 +10,7 @@ from kinediff3d_ros.scene.parameters import PerceptionParameters
 
 
 class Recorder:
-    """Host and scene that keep what they are asked for."""
+    """Host and scene that record their calls."""
 
     def __init__(self, state: str) -> None:
         self.health = Health(state, 'before')

@@ -1,4 +1,4 @@
-"""Pairing by stamps: what is paired, and what is thrown away."""
+"""Pairing by stamps: which messages are paired, and which are discarded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a scene decides about each frame: track, estimate anew, withdraw; without ROS."""
+"""Decisions of a scene about each frame: track, estimate anew, withdraw; without ROS."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def test_moved_joint_limits_change_the_published_shape_once() -> None:
         assert [bench.see(angle).shape_changed for angle in (1.1, 1.2)] == [True, False]
 
 
-def test_another_view_is_estimated_beside_tracking_and_takes_over() -> None:
+def test_another_view_is_estimated_beside_tracking_and_replaces_the_track() -> None:
     with SceneBench() as bench:
         bench.models.reinitialization_interval = 0.0
         for angle in (1.0, 1.4, 1.8):
             bench.see(angle)
         bench.wait_for(lambda: bench.host.objects[0].candidate)
-        # It takes over in a later frame, and does not cause a third full estimate.
+        # It replaces the track in a later frame, and does not cause a third full estimate.
         after = [bench.see(angle) for angle in (1.9, 2.0)]
         assert [p.velocity for p in after] == [0.25, 0.25]
         assert [p.shape_changed for p in after] == [True, False]
@@ -86,7 +86,7 @@ def test_an_uncertain_object_is_estimated_anew_after_the_interval() -> None:
         bench.wait_for(lambda: len(bench.models.calls) == 2)
 
 
-def test_estimate_period_asks_for_full_estimates_of_a_tracked_object() -> None:
+def test_estimate_period_causes_full_estimates_of_a_tracked_object() -> None:
     with SceneBench() as bench:
         bench.see(1.0)
         bench.host.objects[0].last_full_estimate -= 5.0
@@ -98,7 +98,7 @@ def test_estimate_period_asks_for_full_estimates_of_a_tracked_object() -> None:
         bench.wait_for(lambda: len(bench.models.calls) == 2)
 
 
-def test_a_candidate_does_not_take_over_in_its_own_frame() -> None:
+def test_a_candidate_does_not_replace_the_track_in_its_own_frame() -> None:
     with SceneBench() as bench:
         bench.models.reinitialization_interval = 0.0
         for angle in (1.0, 1.4, 1.8):
@@ -493,7 +493,7 @@ def test_requests_expire() -> None:
 
 
 def test_nothing_is_published_after_the_end() -> None:
-    """Also not by a full estimate that is in work then, and no tracker is left of it."""
+    """A full estimate that is still running publishes nothing and starts no tracker."""
     with SceneBench() as bench:
         bench.see(1.0)
         one = bench.host.objects[0]

@@ -62,7 +62,7 @@ def recorded_laptop() -> DemoRecording:
             logs['/points_used'].append(clouds.cloud_from_points(estimate.points, head))
         if second > 2:
             logs['/markers'].append(markers.markers(estimate, head.stamp, 'laptop', 6000))
-    recorder = SimpleNamespace(listen=lambda kind, topic, *_, **__: Log(logs[topic]))
+    recorder = SimpleNamespace(subscribe=lambda kind, topic, *_, **__: Log(logs[topic]))
     return DemoRecording(recorder, get_category('laptop'))
 
 

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.ros
 def test_logs_hold_the_last_messages_with_their_arrival(monkeypatch) -> None:
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     with Recorder(free_domain()) as recorder:
-        everything = recorder.listen(String, 'chatter', 20)
-        last = recorder.listen(String, 'chatter', 20, keep=2, raw=True)
+        everything = recorder.subscribe(String, 'chatter', 20)
+        last = recorder.subscribe(String, 'chatter', 20, keep=2, raw=True)
         publisher = recorder.node.create_publisher(String, 'chatter', 20)
         recorder.wait_for(lambda: publisher.get_subscription_count() == 2, 30.0, 'subscriptions')
         begin = time.time()
