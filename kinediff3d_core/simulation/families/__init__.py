@@ -16,7 +16,9 @@ from collections.abc import Callable
 
 import torch
 
+from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.simulation.families.box import box
+from kinediff3d_core.simulation.families.builder import Builder
 from kinediff3d_core.simulation.families.cutter import cutter
 from kinediff3d_core.simulation.families.dishwasher import dishwasher
 from kinediff3d_core.simulation.families.drawer import drawer
@@ -30,7 +32,7 @@ TEST_SEED_OFFSET = 1_000_003
 """Seeds from this number on are for tests; training uses the ones below. Chosen, larger than any
 number of training seeds."""
 
-FAMILIES: dict[str, Callable[[int, torch.Generator, torch.device | str], Instances]] = {
+FAMILIES: dict[str, Callable[[Builder], Instances]] = {
     'box': box,
     'cutter': cutter,
     'dishwasher': dishwasher,
@@ -58,7 +60,7 @@ def sample_instances(category: str, n: int, generator: torch.Generator,
     if category not in FAMILIES:
         raise ValueError(f'no procedural family for category {category!r}; known: '
                          f'{", ".join(sorted(FAMILIES))}')
-    return FAMILIES[category](n, generator, device)
+    return FAMILIES[category](Builder(get_category(category), n, generator, device))
 
 
 def held_out_generator(seed: int, device: torch.device | str = 'cpu') -> torch.Generator:

@@ -13,15 +13,14 @@ from math import radians
 import torch
 from torch import Tensor
 
-from kinediff3d_core.objects.category import get_category
-from kinediff3d_core.simulation.families.builder import Builder, Slab, ordered
+from kinediff3d_core.simulation.families.builder import Builder, Slab, Wide, ordered
 from kinediff3d_core.simulation.solids import Instances
 
 BODY, LID = 0, 1
 
 
 @dataclass(frozen=True)
-class BoxSize:
+class BoxSize(Wide):
     """Outer sizes of the body, and the thickness of walls and floor; m, each (n,)."""
 
     width: Tensor
@@ -31,10 +30,6 @@ class BoxSize:
     floor: Tensor
 
     @property
-    def half_width(self) -> Tensor:
-        return self.width / 2
-
-    @property
     def side(self) -> Tensor:
         """The smaller of width and depth: other sizes scale with it."""
         return torch.minimum(self.width, self.depth)
@@ -42,22 +37,25 @@ class BoxSize:
 
 @dataclass(frozen=True)
 class LidKind:
-    """Which kind of lid each instance has: exactly one of the first five (n,) is true."""
+    """Which kind of lid each instance has: exactly one of the first five (n,) is true.
+
+    Attributes:
+        plate: a plate on the walls.
+        rim: a plate with a rim around the walls.
+        inset: a plate between the walls.
+        hollow: a hollow lid as wide as the body.
+        vault: a vaulted lid.
+        slope: (n,) angle by which an inset lid and the walls fall towards the front, rad.
+        sunk: (n,) how far an inset lid lies below the walls' upper edges, m.
+    """
 
     plate: Tensor
-    """A plate on the walls."""
     rim: Tensor
-    """A plate with a rim around the walls."""
     inset: Tensor
-    """A plate between the walls."""
     hollow: Tensor
-    """A hollow lid as wide as the body."""
     vault: Tensor
-    """A vaulted lid."""
     slope: Tensor
-    """(n,) angle by which an inset lid and the walls fall towards the front, rad."""
     sunk: Tensor
-    """(n,) how far an inset lid lies below the walls' upper edges, m."""
 
     @property
     def boxy(self) -> Tensor:
@@ -76,7 +74,11 @@ class RoundCorners:
 
 @dataclass(frozen=True)
 class Box:
-    """What all parts of a box depend on; lengths in m, each (n,)."""
+    """What all parts of a box depend on; lengths in m, each (n,).
+
+    Attributes:
+        thickness: of the lid's plate.
+    """
 
     size: BoxSize
     kind: LidKind
@@ -84,7 +86,6 @@ class Box:
     hinge_x: Tensor
     hinge_z: Tensor
     thickness: Tensor
-    """Of the lid's plate."""
 
     @property
     def front(self) -> Tensor:
@@ -94,35 +95,41 @@ class Box:
 
 @dataclass(frozen=True)
 class SheetLid:
-    """The plate of a lid in the frame of the hinge; m, each (n,)."""
+    """The plate of a lid in the frame of the hinge; m, each (n,).
+
+    Attributes:
+        gap: between lid and body.
+        overhang: how far the plate stands out over the walls.
+        reach: from the hinge to the plate's front edge.
+        low: z of the plate's underside.
+    """
 
     gap: Tensor
-    """Between lid and body."""
     overhang: Tensor
-    """How far the plate stands out over the walls."""
     reach: Tensor
-    """From the hinge to the plate's front edge."""
     half_width: Tensor
     low: Tensor
-    """z of the plate's underside."""
 
 
 @dataclass(frozen=True)
 class WalledLid:
-    """A lid with walls or with a rim, in the frame of the hinge; m, each (n,)."""
+    """A lid with walls or with a rim, in the frame of the hinge; m, each (n,).
+
+    Attributes:
+        edge: rounding of the upper edges.
+        low: z of the walls' lower edges.
+        out: how far the walls stand out over the body's.
+        bow: radius of a vault.
+        block: bool; cut from a block, because its corners or edges are round.
+    """
 
     height: Tensor
     wall: Tensor
     edge: Tensor
-    """Rounding of the upper edges."""
     low: Tensor
-    """z of the walls' lower edges."""
     out: Tensor
-    """How far the walls stand out over the body's."""
     bow: Tensor
-    """Radius of a vault."""
     block: Tensor
-    """Bool: cut from a block, because its corners or edges are round."""
 
     @property
     def upright(self) -> Tensor:
@@ -138,9 +145,8 @@ class Cavity:
     ceiling: Tensor
 
 
-def box(n: int, generator: torch.Generator, device: torch.device | str) -> Instances:
-    """n boxes, metres."""
-    b = Builder(n, generator, device)
+def box(b: Builder) -> Instances:
+    """Boxes, metres."""
     size = _draw_size(b)
     kind = _draw_lid_kind(b, size)
     corners = _add_body(b, size, kind)
@@ -157,10 +163,9 @@ def box(n: int, generator: torch.Generator, device: torch.device | str) -> Insta
     _add_lid_lip(b, item, sheet)
     lowest = _add_latch(b, item, sheet, lid)
 
-    origin = torch.stack([item.hinge_x, b.zeros(), item.hinge_z], dim=-1)[:, None]
     upper = b.uniform(radians(100), radians(180))
     upper = torch.where(kind.boxy, b.uniform(radians(100), radians(130)), upper)
-    built = b.build(get_category('box'), origin, upper[:, None], middle=(1,))
+    built = b.build(upper[:, None], b.pivot(item.hinge_x, item.hinge_z), middle=(1,))
     # A vault is the upper half of a block: the lid's box ends where the lower half was cut away.
     built.bounds[:, LID, 0, 2] = torch.where(kind.vault, lowest, built.bounds[:, LID, 0, 2])
     return built

@@ -69,11 +69,27 @@ def ordered(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     return ends.amin(0), ends.amax(0)
 
 
-class Builder(Draws):
-    """Draws the random numbers of n instances and collects their slabs."""
+class Wide:
+    """A dataclass of sizes with a width."""
 
-    def __init__(self, n: int, generator: torch.Generator, device: torch.device | str) -> None:
+    width: Tensor
+
+    @property
+    def half_width(self) -> Tensor:
+        return self.width / 2
+
+
+class Builder(Draws):
+    """Draws the random numbers of n instances of a category and collects their slabs.
+
+    Attributes:
+        rare: draws the numbers of features that only some instances have.
+    """
+
+    def __init__(self, category: Category, n: int, generator: torch.Generator,
+                 device: torch.device | str) -> None:
         super().__init__(n, generator, device)
+        self.category, self.rare = category, self.side_stream()
         self._slots: list[Slot] = []
         self._rows: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]] = []
 
@@ -107,7 +123,11 @@ class Builder(Draws):
         self._slots.append(Slot(part, cut, slab.axis, rotated))
         self._rows.append((centre, half, corner, edge, rotation, present))
 
-    def build(self, category: Category, origin: Tensor, upper: Tensor,
+    def pivot(self, x: Tensor, z: Tensor) -> Tensor:
+        """Origin (n, 1, 3) of the only joint, at (x, 0, z), m."""
+        return torch.stack([x, self.zeros(), z], dim=-1)[:, None]
+
+    def build(self, upper: Tensor, origin: Tensor | None = None,
               middle: tuple[int, ...] = ()) -> Instances:
         """Instances with the base's frame moved to the centre of the base's box.
 
@@ -115,11 +135,14 @@ class Builder(Draws):
         have no meaning.
 
         Args:
-            origin: (n, K-1, 3) pivots, m; those on the base move with it.
             upper: (n, K-1) upper limits, rad or m; the lower ones are the category's.
+            origin: (n, K-1, 3) pivots, m, by default zero; those on the base move with it.
             middle: coordinates in which a pivot is free (along the axis of a revolute joint, all
                 of a prismatic one). There it moves to the middle of the part's box.
         """
+        category = self.category
+        if origin is None:
+            origin = torch.zeros(self.n, len(category.joints), 3, device=self.device)
         centre, half, corner, edge, rotation, present = (
             torch.stack(list(column), dim=1) for column in zip(*self._rows, strict=True))
         extrusion = torch.tensor([s.axis for s in self._slots], device=self.device)

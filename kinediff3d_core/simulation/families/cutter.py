@@ -14,9 +14,7 @@ from math import radians
 import torch
 from torch import Tensor
 
-from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.simulation.families.builder import Builder, Slab, half_space, ordered
-from kinediff3d_core.simulation.families.draws import Draws
 from kinediff3d_core.simulation.solids import Instances
 
 HANDLE, BLADE = 0, 1
@@ -24,89 +22,98 @@ HANDLE, BLADE = 0, 1
 
 @dataclass(frozen=True)
 class HandleSize:
-    """Sizes of the handle; m, each (n,)."""
+    """Sizes of the handle; m, each (n,).
+
+    Attributes:
+        stout: bool; short, wide handles of trapezoid blades.
+    """
 
     length: Tensor
     half_y: Tensor
     half_z: Tensor
     stout: Tensor
-    """Bool: short, wide handles of trapezoid blades."""
 
 
 @dataclass(frozen=True)
 class Handle:
-    """What of the handle the blade and its channel depend on; m, each (n,)."""
+    """What of the handle the blade and its channel depend on; m, each (n,).
+
+    Attributes:
+        start: x from which on the blade may lie: after the bend of a bent handle.
+        mouth: x of the front end.
+        sloping: bool; the upper side falls towards the mouth.
+        tapers: of the +y and the -y side: x where it begins to draw in, and by how much a metre.
+    """
 
     size: HandleSize
     start: Tensor
-    """x from which on the blade may lie: after the bend of a bent handle."""
     mouth: Tensor
-    """x of the front end."""
     corner: Tensor
     edge: Tensor
     bent: Tensor
     sloping: Tensor
-    """Bool: the upper side falls towards the mouth."""
     blade_half_y: Tensor
     blade_thickness: Tensor
     tapers: tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]
-    """Of the +y and the -y side: x where it begins to draw in, and by how much a metre."""
 
 
 @dataclass(frozen=True)
 class Channel:
-    """Where blade, carrier and slider move in the handle; m, each (n,)."""
+    """Where blade, carrier and slider move in the handle; m, each (n,).
+
+    Attributes:
+        slider: length of the slider.
+        thumb: x of the slider's rear end at q = 0.
+        carried: bool; the blade has a carrier that is thicker than itself.
+    """
 
     rear: Tensor
     tip: Tensor
     travel: Tensor
     slider: Tensor
-    """Length of the slider."""
     thumb: Tensor
-    """x of the slider's rear end at q = 0."""
     slot_end: Tensor
     carried: Tensor
-    """Bool: the blade has a carrier that is thicker than itself."""
     carrier_half_z: Tensor
 
 
 @dataclass(frozen=True)
 class SliderSlot:
-    """Opening in the handle for the slider; m, each (n,)."""
+    """Opening in the handle for the slider; m, each (n,).
+
+    Attributes:
+        offset: y of the middle of a slot on the top.
+    """
 
     on_top: Tensor
     on_edge: Tensor
     half_y: Tensor
     offset: Tensor
-    """y of the middle of a slot on the top."""
     half_z: Tensor
 
 
-def cutter(n: int, generator: torch.Generator, device: torch.device | str) -> Instances:
-    """n cutters, metres."""
-    b = Builder(n, generator, device)
-    rare = b.side_stream()
-    size = _draw_size(b, rare)
+def cutter(b: Builder) -> Instances:
+    """Cutters, metres."""
+    size = _draw_size(b)
     handle = _add_handle(b, size)
     _add_handle_rear(b, handle)
-    channel = _cut_channel(b, rare, handle)
-    slot = _cut_slot(b, rare, handle, channel)
+    channel = _cut_channel(b, handle)
+    slot = _cut_slot(b, handle, channel)
     bulge = _add_grips(b, handle, slot)
     _add_blade(b, handle, channel)
     _add_slider(b, handle, channel, slot, bulge)
-    return b.build(get_category('cutter'), torch.zeros(n, 1, 3, device=device),
-                   channel.travel[:, None], middle=(0, 1, 2))
+    return b.build(channel.travel[:, None], middle=(0, 1, 2))
 
 
-def _draw_size(b: Builder, rare: Draws) -> HandleSize:
+def _draw_size(b: Builder) -> HandleSize:
     """Draws the length, 95 to 185 mm, and width and thickness as shares of it."""
     length = b.log_uniform(0.095, 0.185)
     half_y = (length * b.uniform(0.045, 0.14)).clamp(0.006, 0.023)
     half_z = (half_y * b.uniform(0.35, 0.95)).clamp(0.003, 0.014)
-    stout = rare.chance(0.15)
-    length = torch.where(stout, rare.uniform(0.14, 0.185), length)
-    half_y = torch.where(stout, rare.uniform(0.015, 0.023), half_y)
-    half_z = torch.where(stout, half_y * rare.uniform(0.5, 0.75), half_z).clamp_max(0.014)
+    stout = b.rare.chance(0.15)
+    length = torch.where(stout, b.rare.uniform(0.14, 0.185), length)
+    half_y = torch.where(stout, b.rare.uniform(0.015, 0.023), half_y)
+    half_z = torch.where(stout, half_y * b.rare.uniform(0.5, 0.75), half_z).clamp_max(0.014)
     return HandleSize(length, half_y, half_z, stout)
 
 
@@ -187,7 +194,7 @@ def _add_handle_rear(b: Builder, handle: Handle) -> None:
           ~handle.bent & b.chance(0.3))
 
 
-def _cut_channel(b: Builder, rare: Draws, handle: Handle) -> Channel:
+def _cut_channel(b: Builder, handle: Handle) -> Channel:
     """The hollow that blade and carrier move in.
 
     Draws the tip's place at q = 0 (-6 to 8 mm from the mouth), the blade's length as a share of
@@ -197,26 +204,26 @@ def _cut_channel(b: Builder, rare: Draws, handle: Handle) -> Channel:
     stout, length = size.stout, size.length
     tip = mouth + b.uniform(-0.006, 0.008)
     blade = (mouth - start) * b.uniform(0.6, 0.92)
-    blade = torch.where(stout, mouth * rare.uniform(0.75, 0.93), blade)
+    blade = torch.where(stout, mouth * b.rare.uniform(0.75, 0.93), blade)
     slider = length * b.uniform(0.06, 0.17)
     rear = tip - blade
     last = length - 0.006 - slider  # the furthest place of the slider
     travel = torch.minimum(b.uniform(0.03, 0.08), torch.minimum(0.85 * blade, last - rear))
     travel = travel.clamp_min(0.025)
     first = torch.minimum(rear, last - travel)
-    thumb = first + b.uniform(0.0, 1.0) * (last - travel - first) * ~(stout & rare.chance(0.7))
+    thumb = first + b.uniform(0.0, 1.0) * (last - travel - first) * ~(stout & b.rare.chance(0.7))
     slot_end = thumb + slider + travel
-    slot_end = slot_end + rare.uniform(0.0, 1.0) * (length - 0.006 - slot_end) * stout
+    slot_end = slot_end + b.rare.uniform(0.0, 1.0) * (length - 0.006 - slot_end) * stout
     y, z = handle.blade_half_y + 0.0004, handle.blade_thickness / 2 + 0.0004
     b.cut(HANDLE, Slab((rear - 0.003, -y, -z), (b.zeros() + 1, y, z)))
-    carried = (b.chance(0.5) | stout & rare.chance(0.5)) & ~handle.sloping
+    carried = (b.chance(0.5) | stout & b.rare.chance(0.5)) & ~handle.sloping
     carrier_z = size.half_z * b.uniform(0.3, 0.65)
     b.cut(HANDLE, Slab((rear - 0.003, -y, -carrier_z - 0.0005),
                        (rear + slider + travel + 0.002, y, carrier_z + 0.0005)), carried)
     return Channel(rear, tip, travel, slider, thumb, slot_end, carried, carrier_z)
 
 
-def _cut_slot(b: Builder, rare: Draws, handle: Handle, channel: Channel) -> SliderSlot:
+def _cut_slot(b: Builder, handle: Handle, channel: Channel) -> SliderSlot:
     """The slot for the slider, on the top or on the +y edge.
 
     Draws its width as a share of the handle's and, of stout cutters, how far beside the middle it
@@ -227,14 +234,14 @@ def _cut_slot(b: Builder, rare: Draws, handle: Handle, channel: Channel) -> Slid
     place = b.uniform(0.0, 1.0) * torch.where(stout, 0.72, 1.0)
     on_top, on_edge = place < 0.72, (place >= 0.72) & (place < 0.94)
     half = torch.minimum(size.half_y, zero + 0.01) * b.uniform(0.15, 0.5)
-    half = torch.where(stout, size.half_y * rare.uniform(0.2, 0.36), half)
+    half = torch.where(stout, size.half_y * b.rare.uniform(0.2, 0.36), half)
     left_wall, right_wall = (size.half_y - fall * (end - x).clamp_min(0)
                              for x, fall in handle.tapers)
-    left = rare.chance(0.7)
+    left = b.rare.chance(0.7)
     off = torch.minimum(torch.where(left, left_wall, right_wall) - half - 0.002,
                         handle.blade_half_y).clamp_min(0)
-    off = off * rare.uniform(0.3, 1.0) * torch.where(left, 1.0, -1.0) * stout
-    under = torch.where(stout & rare.chance(0.7), -1.0, 0.0)  # right through the handle
+    off = off * b.rare.uniform(0.3, 1.0) * torch.where(left, 1.0, -1.0) * stout
+    under = torch.where(stout & b.rare.chance(0.7), -1.0, 0.0)  # right through the handle
     half_z = size.half_z * b.uniform(0.2, 0.5)
     b.cut(HANDLE, Slab((thumb - 0.001, off - half, under), (end + 0.001, off + half, zero + 1),
                        0.8 * half), on_top)

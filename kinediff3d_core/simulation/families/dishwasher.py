@@ -13,98 +13,108 @@ from math import radians
 import torch
 from torch import Tensor
 
-from kinediff3d_core.objects.category import get_category
-from kinediff3d_core.simulation.families.builder import Builder, Slab
+from kinediff3d_core.simulation.families.builder import Builder, Slab, Wide
 from kinediff3d_core.simulation.solids import Instances
 
 BODY, DOOR = 0, 1
 
 
 @dataclass(frozen=True)
-class ApplianceSize:
-    """Outer sizes of the body, m, and what it is, bool; each (n,)."""
+class ApplianceSize(Wide):
+    """Outer sizes of the body, m, and what it is, bool; each (n,).
+
+    Attributes:
+        small: table-top appliances.
+    """
 
     oven: Tensor
     small: Tensor
-    """Table-top appliances."""
     width: Tensor
     height: Tensor
     depth: Tensor
 
-    @property
-    def half_width(self) -> Tensor:
-        return self.width / 2
-
 
 @dataclass(frozen=True)
 class Front:
-    """How the front is divided, and where the hinge is; m, each (n,)."""
+    """How the front is divided, and where the hinge is; m, each (n,).
+
+    Attributes:
+        thickness: of the door.
+        low: z of the hinge.
+        kick: bool; there is something below the door.
+        panel: bool; a control panel over the door.
+        behind: how much of the door's thickness is behind the hinge.
+        before: how much of it is before the hinge.
+        under: how far the door reaches below the hinge.
+        gap: between the door and what is around it.
+    """
 
     thickness: Tensor
-    """Of the door."""
     low: Tensor
-    """z of the hinge."""
     kick: Tensor
-    """Bool: there is something below the door."""
     panel: Tensor
-    """Bool: a control panel over the door."""
     panel_height: Tensor
     behind: Tensor
-    """How much of the door's thickness is behind the hinge."""
     before: Tensor
-    """How much of it is before the hinge."""
     under: Tensor
-    """How far the door reaches below the hinge."""
     gap: Tensor
-    """Between the door and what is around it."""
 
 
 @dataclass(frozen=True)
 class Shell:
-    """The walls around the inside; m, each (n,)."""
+    """The walls around the inside; m, each (n,).
+
+    Attributes:
+        side: thickness of the side walls.
+        rear: thickness of the rear wall.
+        floor: z of the floor's upper side.
+        ceiling: z of the ceiling's underside.
+        edge: rounding of the edges.
+    """
 
     side: Tensor
-    """Thickness of the side walls."""
     rear: Tensor
-    """Thickness of the rear wall."""
     floor: Tensor
-    """z of the floor's upper side."""
     ceiling: Tensor
-    """z of the ceiling's underside."""
     edge: Tensor
-    """Rounding of the edges."""
 
 
 @dataclass(frozen=True)
 class Appliance:
-    """What all parts depend on."""
+    """What all parts depend on.
+
+    Attributes:
+        flush: (n,) bool: what is below the door is flush with it, and the hinge is at the door's
+            face.
+        worktop: (n,) bool.
+    """
 
     size: ApplianceSize
     front: Front
     shell: Shell
     flush: Tensor
-    """(n,) bool: what is below the door is flush with it, and the hinge is at the door's face."""
     worktop: Tensor
-    """(n,) bool."""
 
 
 @dataclass(frozen=True)
 class Door:
-    """The door's slab in the frame of the hinge; m, each (n,)."""
+    """The door's slab in the frame of the hinge; m, each (n,).
+
+    Attributes:
+        back: x of the inner side.
+        face: x of the outer side.
+        pocket: bool; a pocket at the upper edge to reach in, instead of a handle.
+    """
 
     length: Tensor
     half_width: Tensor
     back: Tensor
-    """x of the inner side."""
     face: Tensor
-    """x of the outer side."""
     pocket: Tensor
-    """Bool: a pocket at the upper edge to reach in, instead of a handle."""
 
 
-def dishwasher(n: int, generator: torch.Generator, device: torch.device | str) -> Instances:
-    """n dishwashers and ovens, metres."""
-    b = Builder(n, generator, device)
+def dishwasher(b: Builder) -> Instances:
+    """Dishwashers and ovens, metres."""
     size = _draw_size(b)
     front = _draw_front(b, size)
     shell = _add_shell(b, size, front)
@@ -116,9 +126,8 @@ def dishwasher(n: int, generator: torch.Generator, device: torch.device | str) -
     _add_liner(b, item, door)
     face = _add_strip(b, item, door)
     _add_handle(b, item, door, face)
-    origin = torch.stack([front.behind, b.zeros(), front.low], dim=-1)[:, None]
-    return b.build(get_category('dishwasher'), origin,
-                   b.uniform(radians(80), radians(100))[:, None], middle=(1,))
+    upper = b.uniform(radians(80), radians(100))
+    return b.build(upper[:, None], b.pivot(front.behind, front.low), middle=(1,))
 
 
 def _draw_size(b: Builder) -> ApplianceSize:

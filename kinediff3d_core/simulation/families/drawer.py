@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.simulation.families.builder import Builder, Slab
 from kinediff3d_core.simulation.families.drawer_case import CASE, Case, add_case, draw_case
 from kinediff3d_core.simulation.families.drawer_front import (
@@ -36,53 +35,60 @@ class Area:
 
 @dataclass(frozen=True)
 class FrontPlan:
-    """How the front is divided; m, each (n,)."""
+    """How the front is divided; m, each (n,).
+
+    Attributes:
+        clear: from the border of a cell to the edge of its front.
+        bar: width of the bars between drawers, 0 where there are none.
+        post: width of what stands at either side of the drawers.
+    """
 
     whole: Area
     drawers: Area
     clear: Tensor
-    """From the border of a cell to the edge of its front."""
     bar: Tensor
-    """Width of the bars between drawers, 0 where there are none."""
     post: Tensor
-    """Width of what stands at either side of the drawers."""
 
 
 @dataclass(frozen=True)
 class Dividers:
-    """The rows of drawers, and the dividers between them; m."""
+    """The rows of drawers, and the dividers between them; m.
+
+    Attributes:
+        borders: (n, 5) z of the rows' borders: over row 0, under row 0, under row 1, ...
+        half: (n,) half the thickness of a divider.
+    """
 
     borders: Tensor
-    """(n, 5) z of the rows' borders: over row 0, under row 0, under row 1, ..."""
     half: Tensor
-    """(n,) half the thickness of a divider."""
 
 
 @dataclass(frozen=True)
 class DrawerKind:
-    """What all drawers of a piece have in common; m, each (n,)."""
+    """What all drawers of a piece have in common; m, each (n,).
+
+    Attributes:
+        tray_rear: x of the tray's rear end.
+        wall: thickness of the tray's walls.
+        slide: room on either side of the tray.
+        lift: room below the tray.
+        height: height of the tray as a share of the room.
+        front_edge: rounding of the front's edges.
+    """
 
     tray_rear: Tensor
-    """x of the tray's rear end."""
     wall: Tensor
-    """Thickness of the tray's walls."""
     slide: Tensor
-    """Room on either side of the tray."""
     lift: Tensor
-    """Room below the tray."""
     height: Tensor
-    """Height of the tray as a share of the room."""
     front_edge: Tensor
-    """Rounding of the front's edges."""
     handle: Handle
 
 
-def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> Instances:
-    """n pieces of furniture with drawers, metres."""
-    b = Builder(n, generator, device)
-    rare = b.side_stream()
-    case = draw_case(b, rare)
-    post = add_case(b, rare, case)
+def drawer(b: Builder) -> Instances:
+    """Furniture with drawers, metres."""
+    case = draw_case(b)
+    post = add_case(b, case)
     plan = _draw_front_plan(b, case, post)
     _add_fillings(b, case, plan)
     dividers = _add_dividers(b, case, plan)
@@ -90,8 +96,7 @@ def drawer(n: int, generator: torch.Generator, device: torch.device | str) -> In
     for number in range(DRAWERS):
         _add_drawer(b, number, case, plan, dividers, kind)
     travel = ((case.fronts.x0 - kind.tray_rear) * b.uniform(0.5, 0.95)).clamp_min(0.05)
-    return b.build(get_category('drawer'), torch.zeros(n, DRAWERS, 3, device=device),
-                   travel[:, None].expand(n, DRAWERS), middle=(0, 1, 2))
+    return b.build(travel[:, None].expand(-1, DRAWERS), middle=(0, 1, 2))
 
 
 def _draw_front_plan(b: Builder, case: Case, post: Tensor) -> FrontPlan:

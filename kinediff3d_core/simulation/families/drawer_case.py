@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from kinediff3d_core.simulation.families.builder import Builder, Slab
+from kinediff3d_core.simulation.families.builder import Builder, Slab, Wide
 from kinediff3d_core.simulation.families.drawer_layout import Layout, layout_of
-from kinediff3d_core.simulation.families.draws import Draws
 
 CASE = 0
 MAX_HEIGHT = 1.1
@@ -23,64 +22,70 @@ MAX_TOTAL_HEIGHT = 1.45
 
 
 @dataclass(frozen=True)
-class Furniture:
-    """What a piece is, bool, and the outer sizes of its case, m; each (n,)."""
+class Furniture(Wide):
+    """What a piece is, bool, and the outer sizes of its case, m; each (n,).
+
+    Attributes:
+        table: the case hangs under a table's top.
+        desk: the case stands at one end of a desk's top.
+        small: made smaller as a whole, like a jewellery chest.
+        writing: a wide writing table with a box along the rear of its top, often open to the
+            front.
+        tall: one drawer as high as the cabinet.
+        scale: 1, or less where ``small``.
+    """
 
     layout: Layout
     table: Tensor
-    """The case hangs under a table's top."""
     desk: Tensor
-    """The case stands at one end of a desk's top."""
     small: Tensor
-    """Made smaller as a whole, like a jewellery chest."""
     writing: Tensor
-    """A wide writing table with a box along the rear of its top, often open to the front."""
     tall: Tensor
-    """One drawer as high as the cabinet."""
     width: Tensor
     depth: Tensor
     height: Tensor
     scale: Tensor
-    """1, or less where ``small``."""
-
-    @property
-    def half_width(self) -> Tensor:
-        return self.width / 2
 
 
 @dataclass(frozen=True)
 class Region:
-    """Where in the front the drawers are: in all of it, at the top, the bottom, or to one side."""
+    """Where in the front the drawers are: in all of it, at the top, the bottom, or to one side.
+
+    Attributes:
+        partial_height: (n,) bool: not in the whole height.
+        above: (n,) bool: over the part of the front without drawers.
+        rest: (n,) height of that part, m.
+        partial_width: (n,) bool: not in the whole width.
+        share: (n,) share of the width that the drawers take where ``partial_width``.
+        place: (n,) 0 at the -y side, 0.5 in the middle, 1 at the +y side.
+    """
 
     partial_height: Tensor
-    """(n,) bool: not in the whole height."""
     above: Tensor
-    """(n,) bool: over the part of the front without drawers."""
     rest: Tensor
-    """(n,) height of that part, m."""
     partial_width: Tensor
-    """(n,) bool: not in the whole width."""
     share: Tensor
-    """(n,) share of the width that the drawers take where ``partial_width``."""
     place: Tensor
-    """(n,) 0 at the -y side, 0.5 in the middle, 1 at the +y side."""
 
 
 @dataclass(frozen=True)
 class Panels:
-    """Thicknesses of the case's panels, m, and which are missing, bool; each (n,)."""
+    """Thicknesses of the case's panels, m, and which are missing, bool; each (n,).
+
+    Attributes:
+        edge: rounding of the edges.
+        bare: no panel below the drawer.
+        hung: the drawer hangs under a table's top between two boards, without a case.
+    """
 
     side: Tensor
     top: Tensor
     rear: Tensor
     bottom: Tensor
     edge: Tensor
-    """Rounding of the edges."""
     open_top: Tensor
     bare: Tensor
-    """No panel below the drawer."""
     hung: Tensor
-    """The drawer hangs under a table's top between two boards, without a case."""
 
     @property
     def hang(self) -> Tensor:
@@ -90,13 +95,16 @@ class Panels:
 
 @dataclass(frozen=True)
 class Fronts:
-    """Where the drawers' fronts are in x; m, each (n,)."""
+    """Where the drawers' fronts are in x; m, each (n,).
+
+    Attributes:
+        overlay: bool; they lie before the case instead of inside it.
+        x1: x of the face.
+    """
 
     overlay: Tensor
-    """Bool: they lie before the case instead of inside it."""
     thickness: Tensor
     x1: Tensor
-    """x of the face."""
 
     @property
     def x0(self) -> Tensor:
@@ -142,12 +150,12 @@ class Case:
     panels: Panels
 
 
-def draw_case(b: Builder, rare: Draws) -> Case:
+def draw_case(b: Builder) -> Case:
     """Draws sizes and kind of a case; adds nothing."""
-    furniture = _draw_furniture(b, rare)
-    furniture, region = _draw_region(b, rare, furniture)
+    furniture = _draw_furniture(b)
+    furniture, region = _draw_region(b, furniture)
     side, top, rear, bottom = _draw_panels(b, furniture)
-    legs = _draw_legs(b, rare, furniture)
+    legs = _draw_legs(b, furniture)
     fronts = _draw_fronts(b, furniture)
     over_x, over_y = _draw_overhang(b, furniture, fronts)
     open_top = b.chance(0.12) & ~furniture.table & ~furniture.desk
@@ -159,7 +167,7 @@ def draw_case(b: Builder, rare: Draws) -> Case:
                 Panels(side, top, rear, bottom, edge, open_top, bare, hung))
 
 
-def add_case(b: Builder, rare: Draws, case: Case) -> Tensor:
+def add_case(b: Builder, case: Case) -> Tensor:
     """The case with its top, legs, shelf and what stands on it.
 
     Returns:
@@ -169,19 +177,19 @@ def add_case(b: Builder, rare: Draws, case: Case) -> Tensor:
     span = _add_top(b, case)
     legs, outside = _add_legs(b, case, span)
     _add_shelf_or_plinth(b, case, legs)
-    _add_rear_rail(b, rare, case, span)
+    _add_rear_rail(b, case, span)
     side = case.panels.side
     return torch.where(case.furniture.table, torch.maximum(side, case.legs.width + outside), side)
 
 
-def _draw_furniture(b: Builder, rare: Draws) -> Furniture:
+def _draw_furniture(b: Builder) -> Furniture:
     """Draws the kind of furniture, the layout, and the sizes of the case.
 
     The width is 0.28 to 1.4 m, the depth 0.28 to 0.92 m, a row 90 to 400 mm high. A writing table
     has mostly one drawer between two panels, or two.
     """
     which, kind = b.uniform(0.0, 1.0), b.uniform(0.0, 1.0)
-    writing = (kind < 0.34) & rare.chance(0.25)
+    writing = (kind < 0.34) & b.rare.chance(0.25)
     which, kind = torch.where(writing, 0.3 * which, which), torch.where(writing, 0.0, kind)
     layout = layout_of(which)
     rows, pairs = layout.rows, layout.pairs
@@ -193,8 +201,8 @@ def _draw_furniture(b: Builder, rare: Draws) -> Furniture:
     table, desk = table & (rows == 1), desk & ~pairs
     each = torch.where(table, each.clamp_max(0.2), each)
     height = torch.where(table, each, height.clamp_min(0.2))
-    width = torch.where(writing, rare.uniform(0.8, 1.4), width)
-    depth = torch.where(writing, rare.uniform(0.45, 0.7), depth)
+    width = torch.where(writing, b.rare.uniform(0.8, 1.4), width)
+    depth = torch.where(writing, b.rare.uniform(0.45, 0.7), depth)
     tall = b.chance(0.12) & (rows == 1) & ~table
     height = torch.where(tall, b.uniform(0.45, 0.85), height).clamp_max(MAX_HEIGHT)
     return Furniture(layout, table, desk, small, writing, tall, width, depth, height,
@@ -213,7 +221,7 @@ def _draw_plan(b: Builder, table: Tensor, desk: Tensor, pairs: Tensor) -> tuple[
     return width, depth
 
 
-def _draw_region(b: Builder, rare: Draws, f: Furniture) -> tuple[Furniture, Region]:
+def _draw_region(b: Builder, f: Furniture) -> tuple[Furniture, Region]:
     """Draws where in the front the drawers are, and the scale of small furniture.
 
     The height without drawers is 25 to 250 % of theirs and makes the case higher; the share of the
@@ -232,9 +240,9 @@ def _draw_region(b: Builder, rare: Draws, f: Furniture) -> tuple[Furniture, Regi
     partial_width = b.chance(0.35) & ~f.layout.pairs & ~f.desk & ~f.small & (width > 0.5)
     share = b.uniform(0.35, 0.8)
     place = torch.where(b.chance(0.5), 0.5, torch.where(b.chance(0.5), 0.0, 1.0))
-    middle = f.writing & rare.chance(0.7) & ~f.layout.pairs
-    place = torch.where(middle & rare.chance(0.7), 0.5, place)
-    share = torch.where(middle, rare.uniform(0.33, 0.6), share)
+    middle = f.writing & b.rare.chance(0.7) & ~f.layout.pairs
+    place = torch.where(middle & b.rare.chance(0.7), 0.5, place)
+    share = torch.where(middle, b.rare.uniform(0.33, 0.6), share)
     return (replace(f, width=width, depth=depth, height=height, scale=scale),
             Region(partial, above, rest, partial_width | middle, share, place))
 
@@ -246,10 +254,10 @@ def _draw_panels(b: Builder, f: Furniture) -> tuple[Tensor, Tensor, Tensor, Tens
     return side, top, side * b.uniform(0.3, 1.0), side * b.uniform(0.5, 1.2)
 
 
-def _draw_legs(b: Builder, rare: Draws, f: Furniture) -> Legs:
+def _draw_legs(b: Builder, f: Furniture) -> Legs:
     """Draws the height of tables and desks, 0.38 to 0.9 m, or of feet, and the legs' width, m."""
     total = torch.where(f.table, b.uniform(0.38, 0.9), b.uniform(0.62, 0.85))
-    total = torch.where(f.writing, rare.uniform(0.66, 0.82), total)
+    total = torch.where(f.writing, b.rare.uniform(0.66, 0.82), total)
     feet = torch.where(b.chance(0.55), b.uniform(0.01, 0.25) * f.height.clamp_max(0.8), 0.0)
     height = torch.where(f.table | f.desk, (total - f.height).clamp_min(0.02), feet)
     height = height * torch.where(f.small, 0.3, 1.0)
@@ -347,7 +355,7 @@ def _add_shelf_or_plinth(b: Builder, case: Case, legs: Tensor) -> None:
           shelf | (height > 0.012) & ~legs)
 
 
-def _add_rear_rail(b: Builder, rare: Draws, case: Case, span: TopSpan) -> None:
+def _add_rear_rail(b: Builder, case: Case, span: TopSpan) -> None:
     """A rear rail, a splash back or a hutch on the top; of writing tables a box, often open.
 
     Draws its depth, up to 0.25 m or 45 % of the depth, and its height, 20 to 450 mm.
@@ -356,9 +364,9 @@ def _add_rear_rail(b: Builder, rare: Draws, case: Case, span: TopSpan) -> None:
     rail = b.chance(0.12) | (f.table | f.desk) & b.chance(0.15)
     deep = torch.where(b.chance(0.6), p.side, b.uniform(0.1, 0.25))
     high = torch.where(b.chance(0.6), b.uniform(0.02, 0.12), b.uniform(0.1, 0.45)) * f.scale
-    deep = torch.where(f.writing, rare.uniform(0.18, 0.45) * f.depth,
+    deep = torch.where(f.writing, b.rare.uniform(0.18, 0.45) * f.depth,
                        torch.minimum(deep, 0.4 * f.depth))
-    high = torch.where(f.writing, rare.uniform(0.12, 0.45), high)
+    high = torch.where(f.writing, b.rare.uniform(0.12, 0.45), high)
     z = f.height + p.top
     high = torch.minimum(high, MAX_TOTAL_HEIGHT - case.legs.height - f.height - p.top)
     y0, y1 = span.y0 + 0.3 * case.top.over_y, span.y1 - 0.3 * case.top.over_y
@@ -366,4 +374,4 @@ def _add_rear_rail(b: Builder, rare: Draws, case: Case, span: TopSpan) -> None:
           (rail | f.writing) & ~p.open_top)
     b.cut(CASE, Slab((0.6 * p.side - f.depth, y0 + p.side, z),
                      (b.zeros(), y1 - p.side, z + high - p.side)),
-          f.writing & rare.chance(0.5))
+          f.writing & b.rare.chance(0.5))

@@ -9,6 +9,11 @@ from torch import Tensor
 
 from kinediff3d_core.simulation.families.builder import Builder, Slab
 
+KINDS = {'knob': (0.0, 0.28), 'bar': (0.28, 0.56), 'two knobs': (0.56, 0.68), 'lip': (0.68, 0.76),
+         'notch': (0.76, 0.86)}
+"""Range of :attr:`Handle.style` of each kind of handle; others have none. A lip is along the upper
+edge. A notch in the upper edge, half round or straight, goes right through the front."""
+
 
 @dataclass(frozen=True)
 class FrontPanel:
@@ -36,46 +41,32 @@ class FrontPanel:
 
 @dataclass(frozen=True)
 class Handle:
-    """The handle, the same on all drawers of a piece; each (n,)."""
+    """The handle, the same on all drawers of a piece; each (n,).
+
+    Attributes:
+        style: number in [0, 1) that selects the kind of handle (``KINDS``).
+        size: half height of a bar, radius of a knob, m.
+        length: of a bar, m.
+        reach: how far it stands out from the front, m.
+        place: its height on the front, as a share of the front's.
+        depth: depth of what is cut into the front, as a share of its thickness.
+        frame: width of the frame around a sunk panel, m.
+        framed: bool; a panel is sunk into the front.
+    """
 
     style: Tensor
-    """A number in [0, 1) that says which kind of handle it is."""
     size: Tensor
-    """Half height of a bar, radius of a knob, m."""
     length: Tensor
-    """Of a bar, m."""
     reach: Tensor
-    """How far it stands out from the front, m."""
     place: Tensor
-    """Its height on the front, as a share of the front's."""
     depth: Tensor
-    """Depth of what is cut into the front, as a share of its thickness."""
     frame: Tensor
-    """Width of the frame around a sunk panel, m."""
     framed: Tensor
-    """Bool: a panel is sunk into the front."""
 
-    @property
-    def knob(self) -> Tensor:
-        return self.style < 0.28
-
-    @property
-    def bar(self) -> Tensor:
-        return (self.style >= 0.28) & (self.style < 0.56)
-
-    @property
-    def two_knobs(self) -> Tensor:
-        return (self.style >= 0.56) & (self.style < 0.68)
-
-    @property
-    def lip(self) -> Tensor:
-        """A lip along the upper edge."""
-        return (self.style >= 0.68) & (self.style < 0.76)
-
-    @property
-    def notch(self) -> Tensor:
-        """A half round or straight notch in the upper edge, right through the front."""
-        return (self.style >= 0.76) & (self.style < 0.86)
+    def is_a(self, kind: str) -> Tensor:
+        """Whether (n,) the handle is of a kind of ``KINDS``."""
+        low, high = KINDS[kind]
+        return (self.style >= low) & (self.style < high)
 
 
 def draw_handle(b: Builder, scale: Tensor) -> Handle:
@@ -108,7 +99,7 @@ def add_front(b: Builder, part: int, front: FrontPanel, edge: Tensor, handle: Ha
 def _cut_panel_or_notch(b: Builder, part: int, front: FrontPanel, handle: Handle,
                         present: Tensor) -> None:
     """A sunk panel, or a notch in the upper edge."""
-    notch, x1, z1 = handle.notch, front.x1, front.z1
+    notch, x1, z1 = handle.is_a('notch'), front.x1, front.z1
     frame = torch.minimum(handle.frame, 0.3 * torch.minimum(front.width, front.height))
     deep = torch.minimum(0.03 + handle.size, 0.35 * front.height)
     half = torch.where(notch, torch.minimum(handle.length / 2 + 0.02, 0.3 * front.width),
@@ -123,7 +114,7 @@ def _cut_panel_or_notch(b: Builder, part: int, front: FrontPanel, handle: Handle
 
 def _add_handle(b: Builder, part: int, front: FrontPanel, handle: Handle, present: Tensor) -> None:
     """A knob, a bar, two knobs (a bar with its middle cut away), or a lip on the upper edge."""
-    knob, bar, two, lip = handle.knob, handle.bar, handle.two_knobs, handle.lip
+    knob, bar, two, lip = (handle.is_a(x) for x in ('knob', 'bar', 'two knobs', 'lip'))
     x1, middle = front.x1, front.middle
     size = torch.minimum(handle.size, 0.3 * front.height)
     half = torch.where(knob, size, torch.minimum(handle.length * 0.5, 0.46 * front.width))
@@ -134,7 +125,7 @@ def _add_handle(b: Builder, part: int, front: FrontPanel, handle: Handle, presen
     z = torch.minimum(z, front.z1 - flat)
     corner = torch.where(lip, 0.0, torch.where(handle.depth < 0.25, 0.2 * flat, flat))
     sunk = x1 - handle.depth * (x1 - front.x0)
-    root = torch.where(handle.framed & ~handle.notch, sunk, x1) - 0.001
+    root = torch.where(handle.framed & ~handle.is_a('notch'), sunk, x1) - 0.001
     b.add(part, Slab((root, middle - half, z - flat), (x1 + handle.reach, middle + half, z + flat),
                      corner, 0.15 * flat, axis=0), present & (knob | bar | two | lip))
     post = torch.where(two, 2 * flat, (0.1 * half).clamp_min(0.004))

@@ -17,22 +17,25 @@ LAYOUTS = (((1,), 6.0), ((2,), 2.0), ((1, 1), 4.0), ((1, 1, 1), 5.0), ((1, 1, 1,
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each instance has its drawers."""
+    """Where each instance has its drawers.
+
+    Attributes:
+        rows: (n,) number of rows.
+        pairs: (n,) bool: at least one row has two drawers.
+        row: (n, 4) row of each drawer, 0 at the top.
+        place: (n, 4) 0: as wide as the row; 1 and -1: its +y and -y half.
+        exists: (n, 4) bool.
+        first: (n,) first row with two drawers, 0 where there is none.
+        last: (n,) last row with two drawers, 0 where there is none.
+    """
 
     rows: Tensor
-    """(n,) number of rows."""
     pairs: Tensor
-    """(n,) bool: at least one row has two drawers."""
     row: Tensor
-    """(n, 4) row of each drawer, 0 at the top."""
     place: Tensor
-    """(n, 4) 0: as wide as the row; 1 and -1: its +y and -y half."""
     exists: Tensor
-    """(n, 4) bool."""
     first: Tensor
-    """(n,) first row with two drawers, 0 where there is none."""
     last: Tensor
-    """(n,) last row with two drawers, 0 where there is none."""
 
 
 def layout_of(share: Tensor) -> Layout:

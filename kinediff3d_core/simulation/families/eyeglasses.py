@@ -13,7 +13,6 @@ from math import radians
 import torch
 from torch import Tensor
 
-from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.simulation.families.builder import Builder, Slab, ordered
 from kinediff3d_core.simulation.solids import Instances
 
@@ -22,17 +21,20 @@ FRONT, LEFT_LEG, RIGHT_LEG = 0, 1, 2
 
 @dataclass(frozen=True)
 class LensSize:
-    """Width of the front, and one lens as a rounded rectangle in it; m, each (n,)."""
+    """Width of the front, and one lens as a rounded rectangle in it; m, each (n,).
+
+    Attributes:
+        gap: between the lenses.
+        ear: how far an end piece stands out beyond its lens.
+        corner: radius of the corners.
+    """
 
     width: Tensor
     gap: Tensor
-    """Between the lenses."""
     ear: Tensor
-    """How far an end piece stands out beyond its lens."""
     half_y: Tensor
     half_z: Tensor
     corner: Tensor
-    """Radius of the corners."""
 
     @property
     def small(self) -> Tensor:
@@ -46,38 +48,44 @@ class LensSize:
 
 @dataclass(frozen=True)
 class FrontKind:
-    """What kind of front it is, bool, and its thicknesses and angles; m and rad, each (n,)."""
+    """What kind of front it is, bool, and its thicknesses and angles; m and rad, each (n,).
+
+    Attributes:
+        rim: full and half rims.
+        glazed: there are lenses, not only empty rims.
+        wall: width of the rim.
+        depth: thickness of the rim.
+        lens: thickness of the lenses.
+        wrap: angle of each lens about z, towards the temple.
+        tilt: angle of the lenses about y.
+    """
 
     half_rim: Tensor
     rim: Tensor
-    """Full and half rims."""
     glazed: Tensor
-    """There are lenses, not only empty rims."""
     goggles: Tensor
     wall: Tensor
-    """Width of the rim."""
     depth: Tensor
-    """Thickness of the rim."""
     lens: Tensor
-    """Thickness of the lenses."""
     edge: Tensor
     wrap: Tensor
-    """Angle of each lens about z, towards the temple."""
     tilt: Tensor
-    """Angle of the lenses about y."""
 
 
 @dataclass(frozen=True)
 class SecondShape:
-    """A smaller rounded rectangle that is joined to each lens; m, each (n,)."""
+    """A smaller rounded rectangle that is joined to each lens; m, each (n,).
+
+    Attributes:
+        out: its middle in y, from the lens's, towards the temple.
+        up: its middle in z.
+    """
 
     present: Tensor
     half_y: Tensor
     half_z: Tensor
     out: Tensor
-    """Its middle in y, from the lens's, towards the temple."""
     up: Tensor
-    """Its middle in z."""
     corner: Tensor
 
 
@@ -92,13 +100,16 @@ class Front:
 
 @dataclass(frozen=True)
 class LensLayer:
-    """One of the slabs that follow the lenses' outline: rim, hole or glass; m, each (n,)."""
+    """One of the slabs that follow the lenses' outline: rim, hole or glass; m, each (n,).
+
+    Attributes:
+        inset: how far it keeps inside the outline.
+        shift: x of its middle.
+    """
 
     thickness: Tensor
     inset: Tensor | float
-    """How far it keeps inside the outline."""
     shift: Tensor
-    """x of its middle."""
     present: Tensor
     edge: Tensor | float
 
@@ -114,18 +125,21 @@ class NosePads:
 
 @dataclass(frozen=True)
 class EndPiece:
-    """The end pieces with the hinges, and a leg's section there; m, each (n,)."""
+    """The end pieces with the hinges, and a leg's section there; m, each (n,).
+
+    Attributes:
+        back: how far the hinge is behind the front.
+        height: of the leg at the hinge.
+        outer: how much of the leg's thickness is on the outer side of the pivot.
+    """
 
     back: Tensor
-    """How far the hinge is behind the front."""
     hinge_x: Tensor
     hinge_y: Tensor
     z: Tensor
     height: Tensor
-    """Of the leg at the hinge."""
     thickness: Tensor
     outer: Tensor
-    """How much of the leg's thickness is on the outer side of the pivot."""
 
     @property
     def leg_y(self) -> Tensor:
@@ -135,22 +149,24 @@ class EndPiece:
 
 @dataclass(frozen=True)
 class LegPiece:
-    """One of the three straight pieces of a leg; m and rad, each (n,)."""
+    """One of the three straight pieces of a leg; m and rad, each (n,).
+
+    Attributes:
+        rounding: of the section, as a share of its smaller half size.
+        dip: angle downwards.
+        lean: angle inwards.
+    """
 
     length: Tensor
     height: Tensor
     thickness: Tensor
     rounding: Tensor
-    """Of the section, as a share of its smaller half size."""
     dip: Tensor
-    """Angle downwards."""
     lean: Tensor
-    """Angle inwards."""
 
 
-def eyeglasses(n: int, generator: torch.Generator, device: torch.device | str) -> Instances:
-    """n pairs of eyeglasses, metres."""
-    b = Builder(n, generator, device)
+def eyeglasses(b: Builder) -> Instances:
+    """Eyeglasses, metres."""
     size = _draw_lens(b)
     front = Front(size, _draw_kind(b, size), _draw_second_shape(b, size))
     _add_rims_and_lenses(b, front)
@@ -162,7 +178,7 @@ def eyeglasses(n: int, generator: torch.Generator, device: torch.device | str) -
     upper = _upper_limit(b, front, pads, end, length, tip_y)
     origin = torch.stack([torch.stack([end.hinge_x, side * end.hinge_y, end.z], dim=-1)
                           for side in (1, -1)], dim=1)
-    return b.build(get_category('eyeglasses'), origin, upper[:, None].expand(-1, 2), middle=(2,))
+    return b.build(upper[:, None].expand(-1, 2), origin, middle=(2,))
 
 
 def _draw_lens(b: Builder) -> LensSize:

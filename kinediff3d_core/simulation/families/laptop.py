@@ -13,35 +13,33 @@ from math import radians
 import torch
 from torch import Tensor
 
-from kinediff3d_core.objects.category import get_category
-from kinediff3d_core.simulation.families.builder import Builder, Slab
-from kinediff3d_core.simulation.families.draws import Draws
+from kinediff3d_core.simulation.families.builder import Builder, Slab, Wide
 from kinediff3d_core.simulation.solids import Instances
 
 BASE, LID = 0, 1
 
 
 @dataclass(frozen=True)
-class LaptopSize:
-    """Sizes of base and lid, m, and what kind of laptop it is, bool; each (n,)."""
+class LaptopSize(Wide):
+    """Sizes of base and lid, m, and what kind of laptop it is, bool; each (n,).
+
+    Attributes:
+        thickness: of the base.
+        battery: bool; small and thick, with a battery behind the lid.
+        tablet: bool; the lid is a tablet on a keyboard board, which a tube along the rear edge
+            tilts.
+        tube: radius of a tablet's tube.
+        plate: thickness of a tablet's keyboard board, as a share of ``thickness``.
+    """
 
     width: Tensor
     depth: Tensor
     thickness: Tensor
-    """Of the base."""
     lid_thickness: Tensor
     battery: Tensor
-    """Bool: small and thick, with a battery behind the lid."""
     tablet: Tensor
-    """Bool: the lid is a tablet on a keyboard board, which a tube along the rear edge tilts."""
     tube: Tensor
-    """Radius of a tablet's tube."""
     plate: Tensor
-    """Thickness of a tablet's keyboard board, as a share of ``thickness``."""
-
-    @property
-    def half_width(self) -> Tensor:
-        return self.width / 2
 
     @property
     def front(self) -> Tensor:
@@ -51,13 +49,16 @@ class LaptopSize:
 
 @dataclass(frozen=True)
 class Base:
-    """What of the base the lid and the hinge depend on; m and rad, each (n,)."""
+    """What of the base the lid and the hinge depend on; m and rad, each (n,).
+
+    Attributes:
+        slope: angle by which the top falls towards the front, rad.
+    """
 
     size: LaptopSize
     corner: Tensor
     edge: Tensor
     slope: Tensor
-    """Angle by which the top falls towards the front, rad."""
     hinge_x: Tensor
 
 
@@ -72,45 +73,43 @@ class Well:
     present: Tensor
 
 
-def laptop(n: int, generator: torch.Generator, device: torch.device | str) -> Instances:
-    """n laptops, metres."""
-    b = Builder(n, generator, device)
-    rare = b.side_stream()
-    size = _draw_size(b, rare)
-    base = _add_base(b, rare, size)
+def laptop(b: Builder) -> Instances:
+    """Laptops, metres."""
+    size = _draw_size(b)
+    base = _add_base(b, size)
     well = _add_keyboard(b, base)
     _cut_touch_pad(b, base, well)
     _add_feet(b, size)
     _add_rear_hump(b, size)
-    hinge_z = _add_lid(b, rare, base)
+    hinge_z = _add_lid(b, base)
     _add_hinge(b, base, hinge_z)
-    origin = torch.stack([base.hinge_x, torch.zeros_like(base.hinge_x), hinge_z], dim=-1)[:, None]
-    return b.build(get_category('laptop'), origin, b.uniform(radians(131), radians(180))[:, None])
+    upper = b.uniform(radians(131), radians(180))
+    return b.build(upper[:, None], b.pivot(base.hinge_x, hinge_z))
 
 
-def _draw_size(b: Builder, rare: Draws) -> LaptopSize:
+def _draw_size(b: Builder) -> LaptopSize:
     """Draws width 0.25 to 0.42 m, the ratio of width to depth, and thicknesses, 3 to 36 mm.
 
     Palmtops and keyboards without a palm rest are wide. A tablet is thicker and longer than the
     board that it lies on.
     """
-    wide, tablet = rare.chance(0.12), rare.chance(0.08)
-    battery = wide & rare.chance(0.7) & ~tablet
+    wide, tablet = b.rare.chance(0.12), b.rare.chance(0.08)
+    battery = wide & b.rare.chance(0.7) & ~tablet
     width = b.uniform(0.25, 0.42)
-    width = torch.where(battery, rare.uniform(0.25, 0.34), width)
+    width = torch.where(battery, b.rare.uniform(0.25, 0.34), width)
     depth = width / b.uniform(1.12, 1.65)
     thick = b.log_uniform(0.007, 0.036)
-    thick = torch.where(battery, rare.uniform(0.016, 0.034), thick)
+    thick = torch.where(battery, b.rare.uniform(0.016, 0.034), thick)
     lid_thick = torch.minimum(b.log_uniform(0.003, 0.015), thick)
-    ratio = torch.where(tablet, rare.uniform(1.6, 2.4), rare.uniform(1.5, 1.9))
+    ratio = torch.where(tablet, b.rare.uniform(1.6, 2.4), b.rare.uniform(1.5, 1.9))
     depth = torch.where(wide | tablet, width / ratio, depth)
-    tube, plate = rare.uniform(0.007, 0.013), rare.uniform(0.25, 0.6)
+    tube, plate = b.rare.uniform(0.007, 0.013), b.rare.uniform(0.25, 0.6)
     thick = torch.where(tablet, 2 * tube, thick)
-    lid_thick = torch.where(tablet, rare.uniform(0.006, 0.014), lid_thick)
+    lid_thick = torch.where(tablet, b.rare.uniform(0.006, 0.014), lid_thick)
     return LaptopSize(width, depth, thick, lid_thick, battery, tablet, tube, plate)
 
 
-def _add_base(b: Builder, rare: Draws, size: LaptopSize) -> Base:
+def _add_base(b: Builder, size: LaptopSize) -> Base:
     """The body, its top falling towards the front in some.
 
     Draws the corners' radius, up to 20 mm, the slope, up to 4 degrees, and the hinge's distance
@@ -126,7 +125,7 @@ def _add_base(b: Builder, rare: Draws, size: LaptopSize) -> Base:
     slope = torch.where(tablet, torch.atan2((1 - size.plate) * thick, size.depth - size.tube),
                         slope)
     rear = b.uniform(0.0, 0.008) + b.uniform(0.0, 0.045) * b.chance(0.3)
-    rear = torch.where(size.battery, rare.uniform(0.08, 0.24) * size.depth, rear)
+    rear = torch.where(size.battery, b.rare.uniform(0.08, 0.24) * size.depth, rear)
     rear = torch.where(tablet, size.tube, rear)
     hinge_x = -front + rear
     # Cut with a half space through the hinge line.
@@ -185,7 +184,7 @@ def _add_rear_hump(b: Builder, size: LaptopSize) -> None:
           hump)
 
 
-def _add_lid(b: Builder, rare: Draws, base: Base) -> Tensor:
+def _add_lid(b: Builder, base: Base) -> Tensor:
     """A panel with a screen set in, tilted as the top is; with a raised middle in some.
 
     Draws the gap under it, up to 2 mm, the hinge's height, where it begins and ends, m, the
@@ -201,9 +200,9 @@ def _add_lid(b: Builder, rare: Draws, base: Base) -> Tensor:
     low = top - hinge_z + gap
     x0 = b.uniform(-0.01, 0.006) * b.chance(0.7)
     x0 = torch.maximum(x0, -size.front - base.hinge_x - 0.006)
-    x0 = torch.where(tablet, -size.tube * rare.uniform(0.3, 1.2), x0)
+    x0 = torch.where(tablet, -size.tube * b.rare.uniform(0.3, 1.2), x0)
     x1 = size.front - base.hinge_x + b.uniform(-0.015, 0.003)
-    x1 = x1 + rare.uniform(0.0, 0.25) * size.depth * tablet
+    x1 = x1 + b.rare.uniform(0.0, 0.25) * size.depth * tablet
     y = size.half_width * (1 - b.uniform(0.0, 0.05) * b.chance(0.5))
     b.add(LID, Slab((x0, -y, low), (x1, y, low + thick), base.corner, base.edge, pitch=slope))
     screen = b.chance(0.7)

@@ -14,80 +14,89 @@ from math import radians
 import torch
 from torch import Tensor
 
-from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.simulation.families.builder import Builder, Slab, half_space, ordered, stadium
 from kinediff3d_core.simulation.solids import Instances
 
 
 @dataclass(frozen=True)
 class Blades:
-    """Sizes that both blades share; m, each (n,)."""
+    """Sizes that both blades share; m, each (n,).
+
+    Attributes:
+        hand: 1 for right-handed scissors, -1 for left-handed ones, which are mirrored.
+        root: width at the pivot.
+        play: gap between the blades.
+        blunt: bool; with a round tip.
+        tip: width of the tip.
+        behind: how far the blade goes on behind the pivot.
+        belly: x where the back begins to fall to the tip.
+        bevel: angle of a cut-off tip, rad.
+    """
 
     hand: Tensor
-    """1 for right-handed scissors, -1 for left-handed ones, which are mirrored."""
     length: Tensor
     root: Tensor
-    """Width at the pivot."""
     thickness: Tensor
     play: Tensor
-    """Gap between the blades."""
     blunt: Tensor
-    """Bool: with a round tip."""
     tip: Tensor
-    """Width of the tip."""
     behind: Tensor
-    """How far the blade goes on behind the pivot."""
     belly: Tensor
-    """x where the back begins to fall to the tip."""
     bevel: Tensor
-    """Angle of a cut-off tip, rad."""
     bevelled: Tensor
 
 
 @dataclass(frozen=True)
 class Handles:
-    """Sizes that both handles share; m, each (n,)."""
+    """Sizes that both handles share; m, each (n,).
+
+    Attributes:
+        fit: factor of the loops' size.
+        wall: width of a loop's ring.
+        stacked: 1 where each loop lies on its own side of the cutting plane, 0 where both lie in
+            it.
+        bolster: bool; the shank is as thick at the pivot as the loop.
+        apart: gap between the loops in y.
+        skew: angle between the handles' axis and the blades', rad.
+        start: from the pivot to the loops.
+        roundness: radius of a loop's corners, as a share of its half width.
+        fillet: bool; a wide shank.
+        bigger: bool; the base half has the shorter loop.
+        equal: bool; both loops have the same length.
+        stretch: length of the shorter and of the longer loop, as a multiple of its width.
+        cap: height of the pivot's cap.
+    """
 
     fit: Tensor
-    """Factor of the loops' size."""
     wall: Tensor
-    """Width of a loop's ring."""
     half_thickness: Tensor
     edge: Tensor
     stacked: Tensor
-    """1 where each loop lies on its own side of the cutting plane, 0 where both lie in it."""
     bolster: Tensor
-    """Bool: the shank is as thick at the pivot as the loop."""
     apart: Tensor
-    """Gap between the loops in y."""
     skew: Tensor
-    """Angle between the handles' axis and the blades', rad."""
     start: Tensor
-    """From the pivot to the loops."""
     roundness: Tensor
-    """Radius of a loop's corners, as a share of its half width."""
     fillet: Tensor
-    """Bool: a wide shank."""
     bigger: Tensor
-    """Bool: the base half has the shorter loop."""
     equal: Tensor
-    """Bool: both loops have the same length."""
     stretch: tuple[Tensor, Tensor]
-    """Length of the shorter and of the longer loop, as a multiple of its width."""
     cap: Tensor
-    """Height of the pivot's cap."""
     cap_radius: Tensor
     capped: Tensor
 
 
 @dataclass(frozen=True)
 class Half:
-    """One of the two halves: its part, the side of its handle (1 is +y), and its z direction."""
+    """One of the two halves: its part, the side of its handle (1 is +y), and its z direction.
+
+    Attributes:
+        face: (n,) 1 if it lies above the cutting plane, else -1.
+    """
 
     part: int
     side: int
     face: Tensor
-    """(n,) 1 if it lies above the cutting plane, else -1."""
 
     def heights(self, near: Tensor, far: Tensor) -> tuple[Tensor, Tensor]:
         """Lower and upper z (n,) of what is between two distances from the cutting plane, m."""
@@ -96,18 +105,20 @@ class Half:
 
 @dataclass(frozen=True)
 class Loop:
-    """Where a handle's loop lies; m, each (n,)."""
+    """Where a handle's loop lies; m, each (n,).
+
+    Attributes:
+        z: middle of its thickness.
+    """
 
     centre: tuple[Tensor, Tensor]
     half: tuple[Tensor, Tensor]
     yaw: Tensor
     z: Tensor
-    """Middle of its thickness."""
 
 
-def scissors(n: int, generator: torch.Generator, device: torch.device | str) -> Instances:
-    """n pairs of scissors, metres."""
-    b = Builder(n, generator, device)
+def scissors(b: Builder) -> Instances:
+    """Scissors, metres."""
     blades = _draw_blades(b)
     handles = _draw_handles(b, blades)
     for part, side in ((0, 1), (1, -1)):
@@ -116,9 +127,7 @@ def scissors(n: int, generator: torch.Generator, device: torch.device | str) -> 
         loop = _add_loop(b, half, blades, handles)
         knee = _add_shank(b, half, blades, handles, loop)
         _add_pivot(b, half, blades, handles, loop, knee)
-    upper = b.uniform(radians(50), radians(100))[:, None]
-    origin = torch.zeros(n, 1, 3, device=device)
-    return b.build(get_category('scissors'), origin, upper, middle=(2,))
+    return b.build(b.uniform(radians(50), radians(100))[:, None], middle=(2,))
 
 
 def _draw_blades(b: Builder) -> Blades:

@@ -12,7 +12,6 @@ from math import radians
 import torch
 from torch import Tensor
 
-from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.simulation.families.builder import Builder, Slab, ordered
 from kinediff3d_core.simulation.solids import Instances
 
@@ -21,47 +20,53 @@ BASE, ARM = 0, 1
 
 @dataclass(frozen=True)
 class BaseSize:
-    """Sizes of the base plate; m, each (n,)."""
+    """Sizes of the base plate; m, each (n,).
+
+    Attributes:
+        scale: length without what a long reach adds: other sizes are shares of it.
+        plate: thickness of the plate.
+    """
 
     scale: Tensor
-    """Length without what a long reach adds: other sizes are shares of it."""
     length: Tensor
     half_y: Tensor
     plate: Tensor
-    """Thickness of the plate."""
 
 
 @dataclass(frozen=True)
 class ArmSize:
-    """Sizes of the arm in the frame of the hinge; m and rad, each (n,)."""
+    """Sizes of the arm in the frame of the hinge; m and rad, each (n,).
+
+    Attributes:
+        lift: height of the hinge over the plate.
+        under: how far the magazine's underside is below the hinge.
+        magazine: height of the magazine.
+        cover: height of the cover.
+        cover_low: z of the cover's underside.
+        cheeks: bool; two cheeks on the base hold the pin.
+        block: bool; a block on the base holds it.
+        turn: radius of the magazine's rear corner.
+        rear: how far the magazine goes behind the hinge.
+        cover_rear: how far the cover goes behind the hinge.
+        rest: angle of the magazine when the stapler is at rest, rad.
+        gape: angle of the cover over the magazine, rad.
+    """
 
     lift: Tensor
-    """Height of the hinge over the plate."""
     under: Tensor
-    """How far the magazine's underside is below the hinge."""
     hinge_x: Tensor
     half_y: Tensor
     magazine: Tensor
-    """Height of the magazine."""
     cover: Tensor
-    """Height of the cover."""
     cover_low: Tensor
-    """z of the cover's underside."""
     cheeks: Tensor
-    """Bool: two cheeks on the base hold the pin."""
     block: Tensor
-    """Bool: a block on the base holds it."""
     turn: Tensor
-    """Radius of the magazine's rear corner."""
     rear: Tensor
-    """How far the magazine goes behind the hinge."""
     cover_rear: Tensor
-    """How far the cover goes behind the hinge."""
     length: Tensor
     rest: Tensor
-    """Angle of the magazine when the stapler is at rest, rad."""
     gape: Tensor
-    """Angle of the cover over the magazine, rad."""
 
     @property
     def top(self) -> Tensor:
@@ -73,9 +78,8 @@ class ArmSize:
         return -(self.rest + self.gape)
 
 
-def stapler(n: int, generator: torch.Generator, device: torch.device | str) -> Instances:
-    """n staplers, metres."""
-    b = Builder(n, generator, device)
+def stapler(b: Builder) -> Instances:
+    """Staplers, metres."""
     base = _add_base(b)
     arm = _draw_arm(b, base)
     _add_anvil(b, base, arm)
@@ -86,8 +90,7 @@ def stapler(n: int, generator: torch.Generator, device: torch.device | str) -> I
     lever = _add_lever(b, base, arm)
     _add_pin(b, arm)
     upper = _upper_limit(b, arm, arm.top + 0.7 * lever)
-    origin = torch.stack([arm.hinge_x, b.zeros(), base.plate + arm.lift], dim=-1)[:, None]
-    return b.build(get_category('stapler'), origin, upper[:, None], middle=(1,))
+    return b.build(upper[:, None], b.pivot(arm.hinge_x, base.plate + arm.lift), middle=(1,))
 
 
 def _add_base(b: Builder) -> BaseSize:
