@@ -14,30 +14,58 @@ STAGES = ('shape', 'pose', 'latent')
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, as for every other bad input."""
+    """An argument parser with errors of one line and the options that several commands have."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(UNUSABLE, f'kinediff3d: error: {message} (see {self.prog} --help)\n')
 
+    def add_seed(self, purpose: str = 'of the random numbers') -> None:
+        """Add ``--seed``; ``purpose`` says what is drawn from it."""
+        self.add_argument('--seed', type=number(int, at_least=0), default=0,
+                          help=f'{purpose} (default 0)')
+
+    def add_view_arguments(self, count: int, views: str) -> None:
+        """Add the options of commands that score test views.
+
+        Args:
+            count: default number of views.
+            views: help text of ``--count``.
+        """
+        self.add_argument('--count', type=number(int, at_least=1), default=count, metavar='N',
+                          help=views)
+        self.add_seed('of the test views and the estimates')
+        self.add_argument('--no-mesh', action='store_true',
+                          help='skip meshes and Chamfer distances')
+
+    def add_device(self) -> None:
+        """Add ``--device``."""
+        self.add_argument('--device', default='cpu', help='cpu (default), cuda or cuda:N')
+
+    def add_model_arguments(self, preset: bool = True) -> None:
+        """Add the options that choose the networks and where they run."""
+        if preset:
+            self.add_argument('--preset', choices=PRESETS, default='fast',
+                              help='fast (default), or paper: the paper\'s samplers and '
+                                   'gradient descent')
+        self.add_device()
+        self.add_argument('--weights', type=Path, metavar='DIR',
+                          help='folder with the networks; default: the shipped ones')
+
 
 def add_command(commands: Any, name: str, run: Any, text: str, examples: str) -> Parser:
-    """Add a command with a help text and examples of its use; ``run`` returns its exit status."""
+    """Add a command.
+
+    Args:
+        run: function of the parsed options that returns the exit status.
+        text: what the command does, for the help.
+        examples: indented command lines.
+    """
     command: Parser = commands.add_parser(
         name, help=text, description=text[0].upper() + text[1:] + '.',
-        epilog='examples:\n' + examples, formatter_class=argparse.RawDescriptionHelpFormatter)
+        epilog='examples:\n' + examples.strip('\n'),
+        formatter_class=argparse.RawDescriptionHelpFormatter)
     command.set_defaults(run=run)
     return command
-
-
-def add_model_arguments(command: Parser, preset: bool = True) -> None:
-    """Add the options that choose the networks and where they run."""
-    if preset:
-        command.add_argument('--preset', choices=PRESETS, default='fast',
-                             help='fast (default), or paper: the paper\'s samplers and gradient '
-                                  'descent')
-    command.add_argument('--device', default='cpu', help='cpu (default), cuda or cuda:N')
-    command.add_argument('--weights', type=Path, metavar='DIR',
-                         help='folder with the networks; default: the shipped ones')
 
 
 def number(kind: type, at_least: float | None = None, above: float | None = None) -> Any:

@@ -7,26 +7,24 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kinediff3d_core.cli.arguments import DONE, PRESETS, add_command, add_model_arguments, number
+from kinediff3d_core.cli.arguments import DONE, PRESETS, add_command
+
+EXAMPLES = '''
+  kinediff3d benchmark --category laptop --json benchmark.json
+  kinediff3d benchmark --presets fast --count 50 --device cuda
+'''
 
 
 def add_parser(commands: Any) -> None:
-    command = add_command(
-        commands, 'benchmark', _benchmark,
-        'measure time and accuracy of both presets on the same test views',
-        '  kinediff3d benchmark --category laptop --json benchmark.json\n'
-        '  kinediff3d benchmark --presets fast --count 50 --device cuda')
+    command = add_command(commands, 'benchmark', _benchmark,
+                          'measure time and accuracy of both presets on the same test views',
+                          EXAMPLES)
     command.add_argument('--category', default='laptop', metavar='C', help='default: laptop')
     command.add_argument('--presets', nargs='+', choices=PRESETS, default=list(PRESETS),
                          help='default: all')
-    command.add_argument('--count', type=number(int, at_least=1), default=5, metavar='N',
-                         help='views (default 5; the paper preset is slow on a CPU)')
-    command.add_argument('--seed', type=number(int, at_least=0), default=0,
-                         help='of the test views and the estimates (default 0)')
-    command.add_argument('--no-mesh', action='store_true',
-                         help='skip meshes and Chamfer distances')
+    command.add_view_arguments(5, 'views (default 5; the paper preset is slow on a CPU)')
     command.add_argument('--json', type=Path, metavar='F', help='write the result here')
-    add_model_arguments(command, preset=False)
+    command.add_model_arguments(preset=False)
 
 
 def _benchmark(options: argparse.Namespace) -> int:

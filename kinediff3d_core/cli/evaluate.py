@@ -7,20 +7,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinediff3d_core.cli.arguments import DONE, PEERS, add_command, add_model_arguments, number
+from kinediff3d_core.cli.arguments import DONE, PEERS, add_command, number
 
 if TYPE_CHECKING:
     from kinediff3d_core.evaluation.records import Record
     from kinediff3d_core.evaluation.summary import Summary
 
+EXAMPLES = '''
+  kinediff3d evaluate --category laptop --count 200 --json laptop.json
+  kinediff3d evaluate --category laptop --objects ~/objects --count 64 --pictures worst
+  kinediff3d evaluate --category all --count 50 --preset paper --no-mesh
+  kinediff3d evaluate --category laptop --peer regression --json peer_regression.json
+'''
+
 
 def add_parser(commands: Any) -> None:
-    command = add_command(
-        commands, 'evaluate', _evaluate, 'measure errors of pose, joints and shape on test views',
-        '  kinediff3d evaluate --category laptop --count 200 --json laptop.json\n'
-        '  kinediff3d evaluate --category laptop --objects ~/objects --count 64 --pictures worst\n'
-        '  kinediff3d evaluate --category all --count 50 --preset paper --no-mesh\n'
-        '  kinediff3d evaluate --category laptop --peer regression --json peer_regression.json')
+    command = add_command(commands, 'evaluate', _evaluate,
+                          'measure errors of pose, joints and shape on test views', EXAMPLES)
     command.add_argument('--category', default='all', metavar='C',
                          help='a category, or all that have weights (default)')
     source = command.add_mutually_exclusive_group()
@@ -28,11 +31,8 @@ def add_parser(commands: Any) -> None:
                         help='held-out procedural objects (default), or a folder of URDF objects: '
                              'one folder an object, its category before the first "_"')
     source.add_argument('--objects', metavar='DIR', help='the same as --source DIR')
-    command.add_argument('--count', type=number(int, at_least=1), default=50, metavar='N',
-                         help='samples a category (default 50); of a folder, one object after the '
-                              'other')
-    command.add_argument('--seed', type=number(int, at_least=0), default=0,
-                         help='of the test views and the estimates (default 0)')
+    command.add_view_arguments(50, 'samples a category (default 50); of a folder, one object '
+                                    'after the other')
     command.add_argument('--rounds', type=number(int, at_least=1), metavar='N',
                          help='rounds of iterative optimisation (default: the preset\'s)')
     command.add_argument('--peer', choices=PEERS,
@@ -43,12 +43,10 @@ def add_parser(commands: Any) -> None:
                          help='write the summary here, and the command and machine beside it')
     command.add_argument('--records', type=Path, metavar='F',
                          help='write the metrics of every sample here, one JSON line each')
-    command.add_argument('--no-mesh', action='store_true',
-                         help='skip meshes and Chamfer distances')
     command.add_argument('--pictures', type=Path, metavar='DIR',
                          help='draw the three worst estimates beside the truth, and write their '
                               'depth images')
-    add_model_arguments(command)
+    command.add_model_arguments()
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from math import radians
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command, add_model_arguments, number
+from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command, number
 
 if TYPE_CHECKING:
     from kinediff3d_core.evaluation.samples import Sample
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from kinediff3d_core.inference.pipeline import Pipeline
     from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh
 
+EXAMPLES = '''
+  kinediff3d generate --estimate result --positions 30 --positions 90 --degrees --out states
+  kinediff3d generate --truth 0/7 --positions 1.2 --out states
+'''
+
 
 def add_parser(commands: Any) -> None:
-    command = add_command(
-        commands, 'generate', _generate,
-        'write an estimated object at other joint positions',
-        '  kinediff3d generate --estimate result --positions 30 --positions 90 --degrees '
-        '--out states\n'
-        '  kinediff3d generate --truth 0/7 --positions 1.2 --out states')
+    command = add_command(commands, 'generate', _generate,
+                          'write an estimated object at other joint positions', EXAMPLES)
     command.add_argument('--estimate', type=Path, metavar='F',
                          help='estimate.json of "infer", or its folder')
     command.add_argument('--positions', type=number(float), nargs='+', action='append',
@@ -41,7 +42,7 @@ def add_parser(commands: Any) -> None:
                               'is estimated first')
     command.add_argument('--category', default='laptop', metavar='C',
                          help='category of --truth without --estimate (default laptop)')
-    add_model_arguments(command)
+    command.add_model_arguments()
 
 
 def _generate(options: argparse.Namespace) -> int:

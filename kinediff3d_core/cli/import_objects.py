@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 SMALLEST, LARGEST = 0.3, 30.0
 """Bounds of the diagonal of a base part's box, canonical units: others are in a wrong unit."""
 
+EXAMPLES = '''
+  kinediff3d import objects --category-file toolbox.yaml --out data
+  kinediff3d import partnet/46123 partnet/46440 --category drawer --rpy 0 0 180 \
+--metres-per-unit 0.6 --zero lower --fix-others --out data
+'''
+
 
 def add_parser(commands: Any) -> None:
-    command = add_command(
-        commands, 'import', _import,
-        'turn objects (URDF and meshes) into samples to train from',
-        '  kinediff3d import objects --category-file toolbox.yaml --out data\n'
-        '  kinediff3d import partnet/46123 partnet/46440 --category drawer --rpy 0 0 180 '
-        '--metres-per-unit 0.6 --zero lower --fix-others --out data')
+    command = add_command(commands, 'import', _import,
+                          'turn objects (URDF and meshes) into samples to train from', EXAMPLES)
     command.add_argument('objects', type=Path, nargs='+', metavar='DIR',
                          help='folder of an object (one *.urdf and its meshes), or of many; if '
                               'some are named <category>_<id>, only these are imported')
@@ -51,8 +53,7 @@ def add_parser(commands: Any) -> None:
                          help='noisy views of each sample (default 32)')
     command.add_argument('--skip-bad', action='store_true',
                          help='report objects that cannot be imported and continue')
-    command.add_argument('--seed', type=number(int, at_least=0), default=0,
-                         help='of the variants and views (default 0)')
+    command.add_seed('of the variants and views')
 
 
 def _import(options: argparse.Namespace) -> int:

@@ -8,20 +8,23 @@ from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command, add_model_arguments, number
+from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command, number
 
 if TYPE_CHECKING:
     from kinediff3d_core.objects.estimate import ArticulatedEstimate
 
+EXAMPLES = '''
+  kinediff3d infer --depth depth.png --camera-info camera_info.yaml --mask mask.png --category \
+laptop --out result
+  kinediff3d infer --depth depth.npy --fx 600 --fy 600 --cx 320 --cy 240 --category laptop --out \
+result
+  kinediff3d infer --points cloud.ply --category laptop --out result
+'''
+
 
 def add_parser(commands: Any) -> None:
-    command = add_command(
-        commands, 'infer', _infer, 'estimate the object in one depth image or cloud',
-        '  kinediff3d infer --depth depth.png --camera-info camera_info.yaml --mask mask.png '
-        '--category laptop --out result\n'
-        '  kinediff3d infer --depth depth.npy --fx 600 --fy 600 --cx 320 --cy 240 '
-        '--category laptop --out result\n'
-        '  kinediff3d infer --points cloud.ply --category laptop --out result')
+    command = add_command(commands, 'infer', _infer,
+                          'estimate the object in one depth image or cloud', EXAMPLES)
     command.add_argument('--depth', type=Path, metavar='F',
                          help='16-bit PNG or TIFF (mm), 32-bit TIFF or .npy (m)')
     command.add_argument('--points', type=Path, metavar='F',
@@ -42,9 +45,8 @@ def add_parser(commands: Any) -> None:
                          help='category of the object; auto tries every category that has weights')
     command.add_argument('--out', type=Path, required=True, metavar='DIR',
                          help='folder for estimate.json, object.urdf, meshes/ and preview.png')
-    command.add_argument('--seed', type=number(int, at_least=0), default=0,
-                         help='of the random numbers (default 0)')
-    add_model_arguments(command)
+    command.add_seed()
+    command.add_model_arguments()
 
 
 def _infer(options: argparse.Namespace) -> int:

@@ -9,15 +9,18 @@ from typing import Any
 
 from kinediff3d_core.cli.arguments import DONE, STAGES, add_command, number
 
+EXAMPLES = '''
+  kinediff3d train all --category laptop --out runs --seconds 1200
+  kinediff3d train pose --category laptop --out runs --resume --device cuda
+  kinediff3d train all --data data --out runs
+  torchrun --nproc-per-node 2 -m kinediff3d_core.cli train all --category laptop
+'''
+
 
 def add_parser(commands: Any) -> None:
-    command = add_command(
-        commands, 'train', _train,
-        'train the networks of a category on procedural objects or on your own',
-        '  kinediff3d train all --category laptop --out runs --seconds 1200\n'
-        '  kinediff3d train pose --category laptop --out runs --resume --device cuda\n'
-        '  kinediff3d train all --data data --out runs\n'
-        '  torchrun --nproc-per-node 2 -m kinediff3d_core.cli train all --category laptop')
+    command = add_command(commands, 'train', _train,
+                          'train the networks of a category on procedural objects or on your own',
+                          EXAMPLES)
     command.add_argument('stage', choices=(*STAGES, 'all'),
                          help='shape (KA-VAE), pose (score model), latent (diffusion, needs '
                               'shape)')
@@ -42,9 +45,8 @@ def add_parser(commands: Any) -> None:
     command.add_argument('--lr', type=number(float, above=0), metavar='R',
                          help='peak learning rate (default: the stage\'s own; a lower one stays '
                               'nearer to the weights of --start)')
-    command.add_argument('--seed', type=number(int, at_least=0), default=0,
-                         help='of the initial weights and the data (default 0)')
-    command.add_argument('--device', default='cpu', help='cpu (default), cuda or cuda:N')
+    command.add_seed('of the initial weights and the data')
+    command.add_device()
     command.add_argument('--out', type=Path, default=Path('runs'), metavar='DIR',
                          help='weights go to DIR/<category> (default runs)')
     command.add_argument('--start', metavar='DIR',

@@ -21,7 +21,7 @@ from kinediff3d_core.networks.kavae import (
 from kinediff3d_core.objects.category import Category
 from kinediff3d_core.simulation.views import joint_range
 from kinediff3d_core.training.matmul_precision import tf32_matmul
-from kinediff3d_core.training.pool import Pool
+from kinediff3d_core.training.pool import Pool, ShapeSamples
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,12 @@ class ShapeLossConfig:
 
 
 @dataclass(frozen=True)
-class Shapes:
-    """Samples of a batch of instances (:class:`kinediff3d_core.training.pool.ShapeSamples`)."""
+class Shapes(ShapeSamples):
+    """Samples of a batch of instances.
 
-    surface: Tensor
-    query: Tensor
-    distance: Tensor
-    centre: Tensor
-    half: Tensor
-    origin: Tensor
+    Attributes: exists (B, K), which parts each instance has.
+    """
+
     exists: Tensor
 
 

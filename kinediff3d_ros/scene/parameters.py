@@ -40,6 +40,10 @@ class Spec:
     live: bool = False
 
 
+TIME: dict[str, Any] = {'unit': 's', 'lower': 0.0, 'upper': 3600.0, 'live': True}
+"""Rest of the ``Spec`` of most times: up to an hour, may be changed at any time."""
+
+
 def parameter(default: Any, description: str, **spec: Any) -> Any:
     """A dataclass field that is a ROS parameter; ``spec`` as in ``Spec``."""
     return dataclasses.field(default=default, metadata={'spec': Spec(description, **spec)})
@@ -92,10 +96,10 @@ class PerceptionParameters:
         'False takes the whole cloud as the object.', live=True)
     max_age: float = parameter(
         0.0, 'Frames older than this by the node\'s clock are refused and counted; 0 takes any.',
-        unit='s', lower=0.0, upper=3600.0, live=True)
+        **TIME)
     max_future: float = parameter(
         0.5, 'Frames stamped further ahead of the node\'s clock are refused and counted.',
-        unit='s', lower=0.0, upper=3600.0, live=True)
+        **TIME)
     fixed_frame: str = parameter(
         '', 'Frame that does not move, for a camera that does: the parent of the part frames, by '
         'the camera\'s transform at the image\'s stamp. Empty: the camera does not move.')
@@ -117,7 +121,7 @@ class PerceptionParameters:
     estimate_period: float = parameter(
         0.0, 'Time between full estimates of an object that is tracked; 0 makes them only when '
         'it is new, lost, or its residual has grown.',
-        unit='s', lower=0.0, upper=3600.0, live=True)
+        **TIME)
     lost_after: float = parameter(
         2.0, 'Time without input, or without its id in the mask, after which an object counts as '
         'lost and its markers are deleted.',
@@ -135,7 +139,7 @@ class PerceptionParameters:
     mesh_period: float = parameter(
         5.0, 'Time between new meshes of an object that is not tracked; between them the last '
         'meshes move with the parts. 0 extracts meshes for every full estimate.',
-        unit='s', lower=0.0, upper=3600.0, live=True)
+        **TIME)
     marker_triangles: int = parameter(
         6000, 'Part meshes with more triangles are simplified for the markers only.',
         lower=100, upper=1_000_000, live=True)
@@ -144,7 +148,7 @@ class PerceptionParameters:
         '(~/.ros/kinediff3d).')
     description_period: float = parameter(
         10.0, 'Time between updates of robot_description, which come with new meshes; 0 publishes '
-        'it only when the object appears.', unit='s', lower=0.0, upper=3600.0, live=True)
+        'it only when the object appears.', **TIME)
 
     def check(self) -> None:
         """Check that the values fit together, beyond the ranges and choices of single parameters.

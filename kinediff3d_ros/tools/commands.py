@@ -11,15 +11,23 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from kinediff3d_core.cli.arguments import (
-    DONE,
-    NO_ANSWER,
-    add_command,
-    add_model_arguments,
-    number,
-)
+from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command, number
 
 STORAGES = ('mcap', 'sqlite3')
+
+DEMO_EXAMPLES = '''
+  kinediff3d demo --headless --out demo_output
+  kinediff3d demo --category laptop --seconds 60
+'''
+REPLAY_EXAMPLES = '''
+  kinediff3d replay recording --category laptop --out replayed
+  kinediff3d replay recording.mcap --category drawer --out replayed --write-bag mcap \
+--depth-topic /camera/depth/image_rect_raw
+'''
+VIEW_EXAMPLES = '''
+  kinediff3d view
+  kinediff3d view --namespace /left --fixed-frame map --z-up --port 8081
+'''
 
 
 def _import_tool(module: str) -> Any:
@@ -36,11 +44,10 @@ def _import_tool(module: str) -> Any:
 
 
 def add_demo(commands: Any) -> None:
-    command = add_command(
-        commands, 'demo', _demo,
-        'run the ROS 2 nodes on a simulated depth camera that watches a moving joint',
-        '  kinediff3d demo --headless --out demo_output\n'
-        '  kinediff3d demo --category laptop --seconds 60')
+    command = add_command(commands, 'demo', _demo,
+                          'run the ROS 2 nodes on a simulated depth camera that '
+                          'watches a moving joint',
+                          DEMO_EXAMPLES)
     command.add_argument('--category', default='laptop', metavar='C', help='default: laptop')
     command.add_argument('--seconds', type=number(float, above=0), default=30.0, metavar='S',
                          help='for how long estimates are recorded (default 30)')
@@ -59,12 +66,9 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def add_replay(commands: Any) -> None:
-    command = add_command(
-        commands, 'replay', _replay,
-        'run the pipeline over a recording (rosbag2, MCAP or sqlite3)',
-        '  kinediff3d replay recording --category laptop --out replayed\n'
-        '  kinediff3d replay recording.mcap --category drawer --out replayed --write-bag mcap '
-        '--depth-topic /camera/depth/image_rect_raw')
+    command = add_command(commands, 'replay', _replay,
+                          'run the pipeline over a recording (rosbag2, MCAP or sqlite3)',
+                          REPLAY_EXAMPLES)
     command.add_argument('bag', type=Path, metavar='BAG',
                          help='folder of a bag, or one .mcap or .db3 file')
     command.add_argument('--category', required=True, metavar='C')
@@ -88,8 +92,8 @@ def add_replay(commands: Any) -> None:
     command.add_argument('--write-bag', choices=STORAGES, default='', metavar='STORAGE',
                          help='also write the bag DIR/output with /tf, joint_states and markers: '
                               'mcap or sqlite3')
-    command.add_argument('--seed', type=number(int, at_least=0), default=0)
-    add_model_arguments(command)
+    command.add_seed('of the samplers')
+    command.add_model_arguments()
 
 
 def _replay(options: argparse.Namespace) -> int:
@@ -123,11 +127,9 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def add_view(commands: Any) -> None:
-    command = add_command(
-        commands, 'view', _view,
-        'show the live scene of a running perception node in a browser',
-        '  kinediff3d view\n'
-        '  kinediff3d view --namespace /left --fixed-frame map --z-up --port 8081')
+    command = add_command(commands, 'view', _view,
+                          'show the live scene of a running perception node in a browser',
+                          VIEW_EXAMPLES)
     command.add_argument('--host', default='127.0.0.1', metavar='H',
                          help='address to listen on (default 127.0.0.1: this machine only; '
                               '0.0.0.0 gives everyone on the network access, without a '

@@ -55,7 +55,7 @@ def test_joints_that_match_in_no_or_several_ways_are_refused(tmp_path):
         match_joints([joint('a', lower=-2.0, upper=0.0)], links[:2], place, LAPTOP)
     with pytest.raises(ValueError, match='do not fit'):
         match_joints([joint('a'), joint('b', 'prismatic', child=2)], links, place, two)
-    with pytest.raises(ValueError, match='another part'):
+    with pytest.raises(ValueError, match='another parent part'):
         match_joints([joint('lid_joint'), joint('flap_joint', parent=1, child=2)], links, place,
                      two)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from kinediff3d_core import Intrinsics, Pipeline
+from kinediff3d_core import Intrinsics
 from kinediff3d_core.geometry.camera import backproject
 from kinediff3d_core.geometry.rigid import rotation_angle
 from kinediff3d_core.observation.cloud import ObjectCloud
@@ -15,11 +15,6 @@ from kinediff3d_core.tracking.tracker import Tracker, TrackingLost
 
 CAMERA = Intrinsics(300.0, 300.0, 159.5, 119.5, 320, 240)
 FRAMES = 4
-
-
-@pytest.fixture(scope='module')
-def pipeline():
-    return Pipeline.load('laptop')
 
 
 @pytest.fixture(scope='module')
