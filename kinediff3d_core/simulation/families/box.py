@@ -19,6 +19,32 @@ from kinediff3d_core.simulation.solids import Instances
 BODY, LID = 0, 1
 
 
+def box(b: Builder) -> Instances:
+    """Boxes, metres."""
+    size = _draw_size(b)
+    kind = _draw_lid_kind(b, size)
+    corners = _add_body(b, size, kind)
+    item = _add_hinge(b, size, kind, corners)
+    _add_plinth(b, item)
+    _add_feet(b, item)
+    _add_partition(b, item)
+    _add_body_grips(b, item)
+    sheet = _add_sheet_lid(b, item)
+    lid = _add_walled_lid(b, item, sheet)
+    cavity = _cut_lid_cavity(b, item, sheet, lid)
+    _add_lid_plates(b, item, sheet, lid, cavity)
+    _add_lid_top(b, item, sheet, lid)
+    _add_lid_lip(b, item, sheet)
+    lowest = _add_latch(b, item, sheet, lid)
+
+    upper = b.uniform(radians(100), radians(180))
+    upper = torch.where(kind.boxy, b.uniform(radians(100), radians(130)), upper)
+    built = b.build(upper[:, None], b.pivot(item.hinge_x, item.hinge_z), middle=(1,))
+    # A vault is the upper half of a block: the lid's box ends where the lower half was cut away.
+    built.bounds[:, LID, 0, 2] = torch.where(kind.vault, lowest, built.bounds[:, LID, 0, 2])
+    return built
+
+
 @dataclass(frozen=True)
 class BoxSize(Wide):
     """Outer sizes of the body, and the thickness of walls and floor; m, each (n,)."""
@@ -143,32 +169,6 @@ class Cavity:
 
     front: Tensor
     ceiling: Tensor
-
-
-def box(b: Builder) -> Instances:
-    """Boxes, metres."""
-    size = _draw_size(b)
-    kind = _draw_lid_kind(b, size)
-    corners = _add_body(b, size, kind)
-    item = _add_hinge(b, size, kind, corners)
-    _add_plinth(b, item)
-    _add_feet(b, item)
-    _add_partition(b, item)
-    _add_body_grips(b, item)
-    sheet = _add_sheet_lid(b, item)
-    lid = _add_walled_lid(b, item, sheet)
-    cavity = _cut_lid_cavity(b, item, sheet, lid)
-    _add_lid_plates(b, item, sheet, lid, cavity)
-    _add_lid_top(b, item, sheet, lid)
-    _add_lid_lip(b, item, sheet)
-    lowest = _add_latch(b, item, sheet, lid)
-
-    upper = b.uniform(radians(100), radians(180))
-    upper = torch.where(kind.boxy, b.uniform(radians(100), radians(130)), upper)
-    built = b.build(upper[:, None], b.pivot(item.hinge_x, item.hinge_z), middle=(1,))
-    # A vault is the upper half of a block: the lid's box ends where the lower half was cut away.
-    built.bounds[:, LID, 0, 2] = torch.where(kind.vault, lowest, built.bounds[:, LID, 0, 2])
-    return built
 
 
 def _draw_size(b: Builder) -> BoxSize:

@@ -20,6 +20,19 @@ from kinediff3d_core.simulation.solids import Instances
 HANDLE, BLADE = 0, 1
 
 
+def cutter(b: Builder) -> Instances:
+    """Cutters, metres."""
+    size = _draw_size(b)
+    handle = _add_handle(b, size)
+    _add_handle_rear(b, handle)
+    channel = _cut_channel(b, handle)
+    slot = _cut_slot(b, handle, channel)
+    bulge = _add_grips(b, handle, slot)
+    _add_blade(b, handle, channel)
+    _add_slider(b, handle, channel, slot, bulge)
+    return b.build(channel.travel[:, None], middle=(0, 1, 2))
+
+
 @dataclass(frozen=True)
 class HandleSize:
     """Sizes of the handle; m, each (n,).
@@ -90,19 +103,6 @@ class SliderSlot:
     half_y: Tensor
     offset: Tensor
     half_z: Tensor
-
-
-def cutter(b: Builder) -> Instances:
-    """Cutters, metres."""
-    size = _draw_size(b)
-    handle = _add_handle(b, size)
-    _add_handle_rear(b, handle)
-    channel = _cut_channel(b, handle)
-    slot = _cut_slot(b, handle, channel)
-    bulge = _add_grips(b, handle, slot)
-    _add_blade(b, handle, channel)
-    _add_slider(b, handle, channel, slot, bulge)
-    return b.build(channel.travel[:, None], middle=(0, 1, 2))
 
 
 def _draw_size(b: Builder) -> HandleSize:

@@ -19,6 +19,23 @@ from kinediff3d_core.simulation.solids import Instances
 BODY, DOOR = 0, 1
 
 
+def dishwasher(b: Builder) -> Instances:
+    """Dishwashers and ovens, metres."""
+    size = _draw_size(b)
+    front = _draw_front(b, size)
+    shell = _add_shell(b, size, front)
+    flush = _add_below_the_door(b, size, front)
+    _add_control_panel(b, size, front, shell)
+    item = Appliance(size, front, shell, flush, _add_top(b, size, front))
+    _add_interior(b, size, shell)
+    door = _add_door(b, item)
+    _add_liner(b, item, door)
+    face = _add_strip(b, item, door)
+    _add_handle(b, item, door, face)
+    upper = b.uniform(radians(80), radians(100))
+    return b.build(upper[:, None], b.pivot(front.behind, front.low), middle=(1,))
+
+
 @dataclass(frozen=True)
 class ApplianceSize(Wide):
     """Outer sizes of the body, m, and what it is, bool; each (n,).
@@ -111,23 +128,6 @@ class Door:
     back: Tensor
     face: Tensor
     pocket: Tensor
-
-
-def dishwasher(b: Builder) -> Instances:
-    """Dishwashers and ovens, metres."""
-    size = _draw_size(b)
-    front = _draw_front(b, size)
-    shell = _add_shell(b, size, front)
-    flush = _add_below_the_door(b, size, front)
-    _add_control_panel(b, size, front, shell)
-    item = Appliance(size, front, shell, flush, _add_top(b, size, front))
-    _add_interior(b, size, shell)
-    door = _add_door(b, item)
-    _add_liner(b, item, door)
-    face = _add_strip(b, item, door)
-    _add_handle(b, item, door, face)
-    upper = b.uniform(radians(80), radians(100))
-    return b.build(upper[:, None], b.pivot(front.behind, front.low), middle=(1,))
 
 
 def _draw_size(b: Builder) -> ApplianceSize:

@@ -23,6 +23,20 @@ from kinediff3d_core.simulation.families.drawer_layout import DRAWERS
 from kinediff3d_core.simulation.solids import Instances
 
 
+def drawer(b: Builder) -> Instances:
+    """Furniture with drawers, metres."""
+    case = draw_case(b)
+    post = add_case(b, case)
+    plan = _draw_front_plan(b, case, post)
+    _add_fillings(b, case, plan)
+    dividers = _add_dividers(b, case, plan)
+    kind = _draw_drawer_kind(b, case)
+    for number in range(DRAWERS):
+        _add_drawer(b, number, case, plan, dividers, kind)
+    travel = ((case.fronts.x0 - kind.tray_rear) * b.uniform(0.5, 0.95)).clamp_min(0.05)
+    return b.build(travel[:, None].expand(-1, DRAWERS), middle=(0, 1, 2))
+
+
 @dataclass(frozen=True)
 class Area:
     """A rectangle in the front; m, each (n,)."""
@@ -83,20 +97,6 @@ class DrawerKind:
     height: Tensor
     front_edge: Tensor
     handle: Handle
-
-
-def drawer(b: Builder) -> Instances:
-    """Furniture with drawers, metres."""
-    case = draw_case(b)
-    post = add_case(b, case)
-    plan = _draw_front_plan(b, case, post)
-    _add_fillings(b, case, plan)
-    dividers = _add_dividers(b, case, plan)
-    kind = _draw_drawer_kind(b, case)
-    for number in range(DRAWERS):
-        _add_drawer(b, number, case, plan, dividers, kind)
-    travel = ((case.fronts.x0 - kind.tray_rear) * b.uniform(0.5, 0.95)).clamp_min(0.05)
-    return b.build(travel[:, None].expand(-1, DRAWERS), middle=(0, 1, 2))
 
 
 def _draw_front_plan(b: Builder, case: Case, post: Tensor) -> FrontPlan:

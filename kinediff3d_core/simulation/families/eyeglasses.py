@@ -19,6 +19,22 @@ from kinediff3d_core.simulation.solids import Instances
 FRONT, LEFT_LEG, RIGHT_LEG = 0, 1, 2
 
 
+def eyeglasses(b: Builder) -> Instances:
+    """Eyeglasses, metres."""
+    size = _draw_lens(b)
+    front = Front(size, _draw_kind(b, size), _draw_second_shape(b, size))
+    _add_rims_and_lenses(b, front)
+    _add_bridge(b, front)
+    pads = _add_nose_pads(b, front)
+    end = _add_end_pieces(b, front)
+    length, pieces = _draw_legs(b, size, end)
+    tip_y = _add_legs(b, end, pieces)
+    upper = _upper_limit(b, front, pads, end, length, tip_y)
+    origin = torch.stack([torch.stack([end.hinge_x, side * end.hinge_y, end.z], dim=-1)
+                          for side in (1, -1)], dim=1)
+    return b.build(upper[:, None].expand(-1, 2), origin, middle=(2,))
+
+
 @dataclass(frozen=True)
 class LensSize:
     """Width of the front, and one lens as a rounded rectangle in it; m, each (n,).
@@ -163,22 +179,6 @@ class LegPiece:
     rounding: Tensor
     dip: Tensor
     lean: Tensor
-
-
-def eyeglasses(b: Builder) -> Instances:
-    """Eyeglasses, metres."""
-    size = _draw_lens(b)
-    front = Front(size, _draw_kind(b, size), _draw_second_shape(b, size))
-    _add_rims_and_lenses(b, front)
-    _add_bridge(b, front)
-    pads = _add_nose_pads(b, front)
-    end = _add_end_pieces(b, front)
-    length, pieces = _draw_legs(b, size, end)
-    tip_y = _add_legs(b, end, pieces)
-    upper = _upper_limit(b, front, pads, end, length, tip_y)
-    origin = torch.stack([torch.stack([end.hinge_x, side * end.hinge_y, end.z], dim=-1)
-                          for side in (1, -1)], dim=1)
-    return b.build(upper[:, None].expand(-1, 2), origin, middle=(2,))
 
 
 def _draw_lens(b: Builder) -> LensSize:

@@ -19,6 +19,20 @@ from kinediff3d_core.simulation.solids import Instances
 BASE, LID = 0, 1
 
 
+def laptop(b: Builder) -> Instances:
+    """Laptops, metres."""
+    size = _draw_size(b)
+    base = _add_base(b, size)
+    well = _add_keyboard(b, base)
+    _cut_touch_pad(b, base, well)
+    _add_feet(b, size)
+    _add_rear_hump(b, size)
+    hinge_z = _add_lid(b, base)
+    _add_hinge(b, base, hinge_z)
+    upper = b.uniform(radians(131), radians(180))
+    return b.build(upper[:, None], b.pivot(base.hinge_x, hinge_z))
+
+
 @dataclass(frozen=True)
 class LaptopSize(Wide):
     """Sizes of base and lid, m, and what kind of laptop it is, bool; each (n,).
@@ -71,20 +85,6 @@ class Well:
     half_width: Tensor
     depth: Tensor
     present: Tensor
-
-
-def laptop(b: Builder) -> Instances:
-    """Laptops, metres."""
-    size = _draw_size(b)
-    base = _add_base(b, size)
-    well = _add_keyboard(b, base)
-    _cut_touch_pad(b, base, well)
-    _add_feet(b, size)
-    _add_rear_hump(b, size)
-    hinge_z = _add_lid(b, base)
-    _add_hinge(b, base, hinge_z)
-    upper = b.uniform(radians(131), radians(180))
-    return b.build(upper[:, None], b.pivot(base.hinge_x, hinge_z))
 
 
 def _draw_size(b: Builder) -> LaptopSize:

@@ -18,6 +18,19 @@ from kinediff3d_core.simulation.families.builder import Builder, Slab, half_spac
 from kinediff3d_core.simulation.solids import Instances
 
 
+def scissors(b: Builder) -> Instances:
+    """Scissors, metres."""
+    blades = _draw_blades(b)
+    handles = _draw_handles(b, blades)
+    for part, side in ((0, 1), (1, -1)):
+        half = Half(part, side, -side * blades.hand)
+        _add_blade(b, half, blades)
+        loop = _add_loop(b, half, blades, handles)
+        knee = _add_shank(b, half, blades, handles, loop)
+        _add_pivot(b, half, blades, handles, loop, knee)
+    return b.build(b.uniform(radians(50), radians(100))[:, None], middle=(2,))
+
+
 @dataclass(frozen=True)
 class Blades:
     """Sizes that both blades share; m, each (n,).
@@ -115,19 +128,6 @@ class Loop:
     half: tuple[Tensor, Tensor]
     yaw: Tensor
     z: Tensor
-
-
-def scissors(b: Builder) -> Instances:
-    """Scissors, metres."""
-    blades = _draw_blades(b)
-    handles = _draw_handles(b, blades)
-    for part, side in ((0, 1), (1, -1)):
-        half = Half(part, side, -side * blades.hand)
-        _add_blade(b, half, blades)
-        loop = _add_loop(b, half, blades, handles)
-        knee = _add_shank(b, half, blades, handles, loop)
-        _add_pivot(b, half, blades, handles, loop, knee)
-    return b.build(b.uniform(radians(50), radians(100))[:, None], middle=(2,))
 
 
 def _draw_blades(b: Builder) -> Blades:

@@ -18,6 +18,21 @@ from kinediff3d_core.simulation.solids import Instances
 BASE, ARM = 0, 1
 
 
+def stapler(b: Builder) -> Instances:
+    """Staplers, metres."""
+    base = _add_base(b)
+    arm = _draw_arm(b, base)
+    _add_anvil(b, base, arm)
+    _add_hinge(b, base, arm)
+    _add_magazine_and_cover(b, arm)
+    _cut_cover_slopes(b, arm)
+    _add_nose(b, base, arm)
+    lever = _add_lever(b, base, arm)
+    _add_pin(b, arm)
+    upper = _upper_limit(b, arm, arm.top + 0.7 * lever)
+    return b.build(upper[:, None], b.pivot(arm.hinge_x, base.plate + arm.lift), middle=(1,))
+
+
 @dataclass(frozen=True)
 class BaseSize:
     """Sizes of the base plate; m, each (n,).
@@ -76,21 +91,6 @@ class ArmSize:
     @property
     def cover_pitch(self) -> Tensor:
         return -(self.rest + self.gape)
-
-
-def stapler(b: Builder) -> Instances:
-    """Staplers, metres."""
-    base = _add_base(b)
-    arm = _draw_arm(b, base)
-    _add_anvil(b, base, arm)
-    _add_hinge(b, base, arm)
-    _add_magazine_and_cover(b, arm)
-    _cut_cover_slopes(b, arm)
-    _add_nose(b, base, arm)
-    lever = _add_lever(b, base, arm)
-    _add_pin(b, arm)
-    upper = _upper_limit(b, arm, arm.top + 0.7 * lever)
-    return b.build(upper[:, None], b.pivot(arm.hinge_x, base.plate + arm.lift), middle=(1,))
 
 
 def _add_base(b: Builder) -> BaseSize:
