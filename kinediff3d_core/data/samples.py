@@ -22,26 +22,27 @@ IMAGE_MARGIN = 0.03
 
 @dataclass(frozen=True)
 class QueryDistribution:
-    """Points at which training evaluates the signed distance. All values are chosen."""
+    """Points at which training evaluates the signed distance. All values are chosen.
+
+    Attributes:
+        near: standard deviation about surface points of the first half, canonical units.
+        far: standard deviation about surface points of the second half, canonical units.
+        uniform_share: share of the queries, the last of the second half, that are uniform in a
+            wider box.
+        box_margin: margin of the wider box on each side, as a share of the part's box.
+        margin: added to that margin, canonical units.
+    """
 
     near: float = 0.008
-    """Standard deviation about surface points of the first half, canonical units."""
     far: float = 0.048
-    """Standard deviation about surface points of the second half, canonical units."""
     uniform_share: float = 0.15
-    """Share of the queries, the last of the second half, that are uniform in a wider box."""
     box_margin: float = 0.15
-    """Margin of the wider box on each side, as a share of the part's box."""
     margin: float = 0.04
-    """What is added to that margin, canonical units."""
-
-
-QUERIES = QueryDistribution()
 
 
 def query_points(surface: Tensor, box: Tensor, n: int, scale: float, generator: torch.Generator,
-                 ) -> Tensor:
-    """Points (B, n, 3), m, at which training evaluates the distance, by ``QUERIES``.
+                 config: QueryDistribution = QueryDistribution()) -> Tensor:
+    """Points (B, n, 3), m, at which training evaluates the signed distance.
 
     Args:
         surface: (B, S, 3) points of the part's surface, m.
@@ -49,7 +50,7 @@ def query_points(surface: Tensor, box: Tensor, n: int, scale: float, generator: 
         scale: of the category, metres a canonical unit.
         generator: on the points' device.
     """
-    B, device, c = len(surface), surface.device, QUERIES
+    B, device, c = len(surface), surface.device, config
     near = surface[:, torch.randint(surface.shape[1], (n,), generator=generator, device=device)]
     std = torch.full((n, 1), c.near * scale, device=device)
     std[n // 2:] = c.far * scale

@@ -35,22 +35,6 @@ BOX_REACH = 1.2
 
 
 @dataclass(frozen=True)
-class KAVAEConfig:
-    """Sizes of the KA-VAE."""
-
-    latent: int = 64
-    """D_z, length of Z and of alpha."""
-    width: int = 256
-    """Width of the MLPs Theta_enc and Theta_dec."""
-    plane_channels: int = 16
-    """Features a texel of the planes carries."""
-    plane_size: int = 32
-    """Texels along a plane's side: 4 times a power of two."""
-    sdf_width: int = 64
-    """Width of the SDF network of Omega."""
-
-
-@dataclass(frozen=True)
 class Field:
     """F_kg prepared for queries by Omega, of B objects.
 
@@ -73,6 +57,25 @@ class Field:
 
     def __getitem__(self, index: slice | Tensor) -> Field:
         return Field(*(getattr(self, f.name)[index] for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class KAVAEConfig:
+    """Sizes of the KA-VAE. All are chosen.
+
+    Attributes:
+        latent: D_z, length of Z and of alpha.
+        width: width of the MLPs Theta_enc and Theta_dec.
+        plane_channels: features a texel of the planes carries.
+        plane_size: texels along a plane's side: 4 times a power of two.
+        sdf_width: width of the SDF network of Omega.
+    """
+
+    latent: int = 64
+    width: int = 256
+    plane_channels: int = 16
+    plane_size: int = 32
+    sdf_width: int = 64
 
 
 class PlaneDecoder(nn.Module):

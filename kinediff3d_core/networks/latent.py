@@ -14,20 +14,23 @@ from kinediff3d_core.objects.category import Category
 
 @dataclass(frozen=True)
 class LatentConfig:
-    """Sizes of the latent denoiser."""
+    """Sizes of the latent denoiser. All are chosen.
+
+    Attributes:
+        latent: D_z, as in the KA-VAE.
+        latent_tokens: query tokens that Z is split into.
+        width: width of all tokens.
+        tokens: condition tokens per cloud.
+        layers: self-attention layers of the condition encoder.
+        blocks: cross- and self-attention blocks of the denoiser.
+    """
 
     latent: int = 64
-    """D_z, as in the KA-VAE."""
     latent_tokens: int = 8
-    """Query tokens that Z is split into."""
     width: int = 128
-    """Width of all tokens."""
     tokens: int = 48
-    """Condition tokens per cloud."""
     layers: int = 2
-    """Self-attention layers of the condition encoder."""
     blocks: int = 4
-    """Cross- and self-attention blocks of the denoiser."""
 
 
 class LatentDenoiser(Whitened):

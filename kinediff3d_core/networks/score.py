@@ -20,24 +20,6 @@ from kinediff3d_core.objects.category import Category
 
 
 @dataclass(frozen=True)
-class ScoreConfig:
-    """Sizes of the score model."""
-
-    width: int = 128
-    """Width of the tokens."""
-    tokens: int = 48
-    """Tokens per cloud."""
-    layers: int = 3
-    """Self-attention layers of the encoder."""
-    hidden: int = 384
-    """Width of the denoiser."""
-    blocks: int = 3
-    """Residual blocks of the denoiser."""
-    sigma_data: float = 1.0
-    """Standard deviation of the whitened state."""
-
-
-@dataclass(frozen=True)
 class State:
     """A batch of pose and joint hypotheses, canonical units, camera frame.
 
@@ -71,6 +53,27 @@ def unpack_state(x: Tensor, centroid: Tensor) -> State:
     T = make_transform(rotation_from_6d(x[..., :6]), x[..., 6:9] + centroid)
     axis = nn.functional.normalize(joints[..., 4:7], dim=-1)
     return State(T, joints[..., 0], joints[..., 1:4], axis)
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """Sizes of the score model. All are chosen.
+
+    Attributes:
+        width: width of the tokens.
+        tokens: tokens per cloud.
+        layers: self-attention layers of the encoder.
+        hidden: width of the denoiser.
+        blocks: residual blocks of the denoiser.
+        sigma_data: standard deviation of the whitened state.
+    """
+
+    width: int = 128
+    tokens: int = 48
+    layers: int = 3
+    hidden: int = 384
+    blocks: int = 3
+    sigma_data: float = 1.0
 
 
 class ScoreModel(Whitened):

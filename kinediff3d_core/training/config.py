@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+CLOUD_POINTS = 512
+"""Points of a cloud that the score model and the latent denoiser receive. Chosen."""
+
 
 @dataclass(frozen=True)
 class StageConfig:

@@ -18,6 +18,7 @@ from kinediff3d_core.networks.kavae import KAVAE
 from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import ScoreModel, State, unpack_state
 from kinediff3d_core.objects.category import Category
+from kinediff3d_core.training.config import CLOUD_POINTS
 from kinediff3d_core.training.matmul_precision import tf32_matmul
 from kinediff3d_core.training.pool import Pool
 from kinediff3d_core.training.shape_stage import over_rows
@@ -29,21 +30,32 @@ NEEDED = ('origin', 'axis', 'exists', 'z', 'points', 'T', 'q', 'valid')
 
 
 @dataclass(frozen=True)
+class StateNoise:
+    """Noise of states: standard deviations at level 1. All are chosen.
+
+    Attributes:
+        levels: largest level. Levels are uniform from 0 to this; a third of the views has none.
+        rotation: of the base's rotation vector, rad.
+        translation: of the base's translation, canonical units.
+        position: of joint positions, rad or canonical units.
+        pivot: of the pivots, canonical units.
+    """
+
+    levels: float = 2.0
+    rotation: float = 0.04
+    translation: float = 0.02
+    position: float = 0.04
+    pivot: float = 0.012
+
+
+@dataclass(frozen=True)
 class LatentLossConfig:
     """Noise of the states, and weights of the loss. Lengths are canonical units."""
 
-    points: int = 512
-    """Points of a cloud. Chosen."""
-    noise_levels: float = 2.0
-    """States have noise of level 0 to this, uniform; a third of the views has none."""
-    rotation_noise: float = 0.04
-    """Standard deviation a level of the base's rotation vector, rad. Chosen."""
-    translation_noise: float = 0.02
-    """Standard deviation a level of the base's translation. Chosen."""
-    position_noise: float = 0.04
-    """Standard deviation a level of joint positions, rad or canonical units. Chosen."""
-    pivot_noise: float = 0.012
-    """Standard deviation a level of the pivots. Chosen."""
+    points: int = CLOUD_POINTS
+    """Points of a cloud."""
+    noise: StateNoise = StateNoise()
+    """Noise of the states with which clouds are canonicalised."""
     sampler_steps: int = 14
     """Steps in which the score model samples predicted states. Chosen."""
     draws: int = 4
@@ -132,18 +144,18 @@ class LatentStage(nn.Module):
 
     def _with_noise(self, state: State, g: torch.Generator) -> State:
         """States (B) with noise: a third of them exact, the rest up to the largest level."""
-        c, (batch, joints) = self.config, state.q.shape
+        c, (batch, joints) = self.config.noise, state.q.shape
 
         def noise(*shape: int) -> Tensor:
             return torch.randn(batch, *shape, generator=g, device=g.device)
 
         level = torch.rand(batch, generator=g, device=g.device)
-        level = (level * (c.noise_levels + 1) - 1).clamp_min(0)
-        turn = make_transform(roma.rotvec_to_rotmat(c.rotation_noise * level[:, None] * noise(3)),
-                              c.translation_noise * level[:, None] * noise(3))
+        level = (level * (c.levels + 1) - 1).clamp_min(0)
+        turn = make_transform(roma.rotvec_to_rotmat(c.rotation * level[:, None] * noise(3)),
+                              c.translation * level[:, None] * noise(3))
         return State(state.T_camera_base @ turn,
-                     state.q + c.position_noise * level[:, None] * noise(joints),
-                     state.origin + c.pivot_noise * level[:, None, None] * noise(joints, 3),
+                     state.q + c.position * level[:, None] * noise(joints),
+                     state.origin + c.pivot * level[:, None, None] * noise(joints, 3),
                      state.axis)
 
     def _half_predicted(self, pose: ScoreModel, state: State, has_joint: Tensor, cloud: Tensor,

@@ -12,6 +12,7 @@ from kinediff3d_core.diffusion.ve_sde import DELTA, dsm_loss
 from kinediff3d_core.geometry.rigid import rotation_angle, rotation_from_6d
 from kinediff3d_core.networks.score import ScoreModel, State, pack_state
 from kinediff3d_core.objects.category import Category
+from kinediff3d_core.training.config import CLOUD_POINTS
 from kinediff3d_core.training.matmul_precision import tf32_matmul
 from kinediff3d_core.training.pool import Pool
 
@@ -20,8 +21,8 @@ from kinediff3d_core.training.pool import Pool
 class PoseLossConfig:
     """Sizes and constants of the loss."""
 
-    points: int = 512
-    """Points of a cloud. Chosen."""
+    points: int = CLOUD_POINTS
+    """Points of a cloud."""
     draws: int = 16
     """Noise levels drawn for each view: the encoder, which costs most, runs once for all."""
     measured_views: int = 4096

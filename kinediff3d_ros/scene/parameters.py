@@ -98,8 +98,7 @@ class PerceptionParameters:
         0.0, 'Frames older than this by the node\'s clock are refused and counted; 0 takes any.',
         **TIME)
     max_future: float = parameter(
-        0.5, 'Frames stamped further ahead of the node\'s clock are refused and counted.',
-        **TIME)
+        0.5, 'Frames stamped further ahead of the node\'s clock are refused and counted.', **TIME)
     fixed_frame: str = parameter(
         '', 'Frame that does not move, for a camera that does: the parent of the part frames, by '
         'the camera\'s transform at the image\'s stamp. Empty: the camera does not move.')
@@ -119,8 +118,7 @@ class PerceptionParameters:
         True, 'Track an object from frame to frame after its full estimate; otherwise every frame '
         'gets a full estimate.', live=True)
     estimate_period: float = parameter(
-        0.0, 'Time between full estimates of an object that is tracked; 0 makes them only when '
-        'it is new, lost, or its residual has grown.',
+        0.0, 'Time between full estimates of a tracked object; 0 makes them only when needed.',
         **TIME)
     lost_after: float = parameter(
         2.0, 'Time without input, or without its id in the mask, after which an object counts as '

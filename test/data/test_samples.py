@@ -5,7 +5,7 @@ import torch
 
 from kinediff3d_core.data.samples import (
     MIN_CLOUD,
-    QUERIES,
+    QueryDistribution,
     noisy_clouds,
     query_points,
     view_rays,
@@ -15,12 +15,13 @@ from kinediff3d_core.data.samples import (
 def test_half_of_the_queries_are_near_the_surface_and_some_all_over_the_box():
     surface = torch.zeros(2, 50, 3)
     box = torch.tensor([[-0.1, -0.2, -0.3], [0.1, 0.2, 0.3]]).expand(2, 2, 3)
-    x = query_points(surface, box, 4000, 0.5, torch.Generator().manual_seed(0))
+    config = QueryDistribution()
+    x = query_points(surface, box, 4000, 0.5, torch.Generator().manual_seed(0), config)
     assert x.shape == (2, 4000, 3)
     near, far, wide = x[:, :2000], x[:, 2000:3400], x[:, 3400:]
-    assert near.std().item() == pytest.approx(QUERIES.near * 0.5, rel=0.05)
-    assert far.std().item() == pytest.approx(QUERIES.far * 0.5, rel=0.05)
-    limit = torch.tensor([0.1, 0.2, 0.3]) * (1 + 2 * QUERIES.box_margin) + QUERIES.margin * 0.5
+    assert near.std().item() == pytest.approx(config.near * 0.5, rel=0.05)
+    assert far.std().item() == pytest.approx(config.far * 0.5, rel=0.05)
+    limit = torch.tensor([0.1, 0.2, 0.3]) * (1 + 2 * config.box_margin) + config.margin * 0.5
     assert (wide.abs() <= limit).all()
     assert (wide.abs().amax((0, 1)) > 0.98 * limit).all()
     assert wide.mean((0, 1)).abs().max() < 0.02

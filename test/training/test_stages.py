@@ -6,7 +6,7 @@ from kinediff3d_core.geometry.rigid import rotation_angle
 from kinediff3d_core.networks.checkpoints import load_network
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.objects.category import get_category
-from kinediff3d_core.training.latent_stage import LatentLossConfig, LatentStage
+from kinediff3d_core.training.latent_stage import LatentStage, StateNoise
 from kinediff3d_core.training.pool import Pool, PoolConfig
 from kinediff3d_core.training.shape_stage import ShapeStage, masked_mean, over_rows
 
@@ -34,10 +34,10 @@ def test_a_third_of_the_states_is_exact_and_the_rest_has_noise():
     exact = (noisy.q == 0).flatten()
     assert abs(float(exact.float().mean()) - 1 / 3) < 0.03
     assert torch.equal(noisy.T_camera_base[exact], state.T_camera_base[exact])
-    c = LatentLossConfig()
+    c = StateNoise()
     # A level uniform on 0 to 2 has the mean square 4 / 3.
-    for values, std in ((noisy.q, c.position_noise), (noisy.origin, c.pivot_noise),
-                        (noisy.T_camera_base[:, :3, 3], c.translation_noise)):
+    for values, std in ((noisy.q, c.position), (noisy.origin, c.pivot),
+                        (noisy.T_camera_base[:, :3, 3], c.translation)):
         measured = values[~exact].square().mean().sqrt()
         torch.testing.assert_close(measured, torch.tensor(std * (4 / 3) ** 0.5), rtol=0.08,
                                    atol=0)

@@ -163,14 +163,6 @@ class WalledLid:
         return self.height - self.bow
 
 
-@dataclass(frozen=True)
-class Cavity:
-    """The hollow of a walled lid; m, each (n,): thickness of what is before it, and its top."""
-
-    front: Tensor
-    ceiling: Tensor
-
-
 def _draw_size(b: Builder) -> BoxSize:
     """Draws the width, 0.1 to 0.75 m, depth and height as shares of it, and walls, 1 to 30 mm."""
     width = b.log_uniform(0.1, 0.75)
@@ -354,8 +346,13 @@ def _add_walled_lid(b: Builder, item: Box, sheet: SheetLid) -> WalledLid:
     return WalledLid(height, wall, edge, low, out, bow, block)
 
 
-def _cut_lid_cavity(b: Builder, item: Box, sheet: SheetLid, lid: WalledLid) -> Cavity:
-    """Hollows out a lid that is a block or a vault; draws nothing."""
+def _cut_lid_cavity(b: Builder, item: Box, sheet: SheetLid, lid: WalledLid,
+                    ) -> tuple[Tensor, Tensor]:
+    """Hollows out a lid that is a block or a vault; draws nothing.
+
+    Returns:
+        (n,) thickness of the wall in front of the cavity and (n,) z of its ceiling, m.
+    """
     size, kind, out = item.size, item.kind, lid.out
     front = torch.where(kind.vault, torch.maximum(0.12 * size.depth, lid.wall), lid.wall)
     ceiling = torch.where(kind.vault,
@@ -366,17 +363,17 @@ def _cut_lid_cavity(b: Builder, item: Box, sheet: SheetLid, lid: WalledLid) -> C
                      b.zeros() - 1),
                     (size.depth + out - front, size.half_width + out - lid.wall, ceiling),
                     corner), lid.block | kind.vault)
-    return Cavity(front, ceiling)
+    return front, ceiling
 
 
-def _add_lid_plates(b: Builder, item: Box, sheet: SheetLid, lid: WalledLid, cavity: Cavity,
-                    ) -> None:
+def _add_lid_plates(b: Builder, item: Box, sheet: SheetLid, lid: WalledLid,
+                    cavity: tuple[Tensor, Tensor]) -> None:
     """Ceiling and walls of a walled lid as plates, which may lie inside a block; draws nothing."""
     size, kind, corner, out = item.size, item.kind, item.corners.outer, lid.out
     y, depth, rim, vault = size.half_width, size.depth, kind.rim, kind.vault
-    ceiling = cavity.ceiling
+    front, ceiling = cavity
     free = torch.where(lid.block, (corner + out).clamp_min(0.001), 0.0)  # what the corners take
-    x = torch.where(vault, cavity.front, torch.where(lid.block, corner, 0.0))
+    x = torch.where(vault, front, torch.where(lid.block, corner, 0.0))
     b.add(LID, Slab((x, corner - y, ceiling),
                     (depth - x, y - corner,
                      torch.where(vault, ceiling + 0.3 * lid.wall, lid.height))), kind.boxy)
