@@ -17,6 +17,7 @@ import argparse
 import json
 import shlex
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,7 @@ def page(folder: Path, makers: Mapping[str, str]) -> str:
 
     def section(title: str, text: str, names: Sequence[str], table: str) -> None:
         found = [n for n in names if n in inputs]
-        body = [f'## {title}', text]
+        body = [f'## {title}', _filled(text)]
         if found:
             body += [table, '\n'.join(_origin(folder, n, inputs[n]) for n in found)]
         body.append('\n'.join(f'- Not measured yet: `{n}.json`, by `{makers[n]}`'
@@ -177,14 +178,20 @@ def page(folder: Path, makers: Mapping[str, str]) -> str:
     auto = folder / 'auto.json'
     parts.append('\n\n'.join([
         '## Category recognition',
-        'The categories that `category: auto` chooses for held-out procedural objects (number of '
-        'views), the mean weight of its choice, and the mean weight of wrong choices.',
+        _filled('The categories that `category: auto` chooses for held-out procedural objects '
+                '(number of views), the mean weight of its choice, and the mean weight of wrong '
+                'choices.'),
         _confusion_table(auto) if auto.is_file() else '',
         ('- ' if auto.is_file() else '- Not measured yet: ')
         + f'`auto.json`, by `{makers["auto"]}`\n']))
     section('Third-party objects', 'Mesh objects that are not in the training data, in views of '
             'the same kind.', ['objects'], _both_tables(objects))
     return '\n'.join(parts)
+
+
+def _filled(text: str) -> str:
+    """A paragraph in lines of at most 120 columns."""
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def cell(summary: Mapping[str, Mapping[str, float]], metric: str) -> str:

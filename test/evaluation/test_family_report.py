@@ -17,12 +17,11 @@ from kinediff3d_core.simulation.families.builder import Builder, Slab
 
 def trays(n, seed=0):
     """Open trays, 0.2 x 0.1 x 0.06 m with walls and floor of 5 mm, and a plate as lid."""
-    b = Builder(n, torch.Generator().manual_seed(seed), 'cpu')
+    b = Builder(get_category('box'), n, torch.Generator().manual_seed(seed), 'cpu')
     b.add(0, Slab((-0.1, -0.05, 0.0), (0.1, 0.05, 0.06)))
     b.cut(0, Slab((-0.095, -0.045, 0.005), (0.095, 0.045, 3.0)))
     b.add(1, Slab((0.0, -0.05, 0.0), (0.2, 0.05, 0.01)))
-    origin = torch.tensor([[-0.1, 0.0, 0.06]]).expand(n, 1, 3)
-    return b.build(get_category('box'), origin, torch.full((n, 1), 2.0))
+    return b.build(torch.full((n, 1), 2.0), b.pivot(torch.full((n,), -0.1), torch.full((n,), 0.06)))
 
 
 def test_points_are_uniform_by_area_in_cavities_too():
@@ -42,10 +41,10 @@ def test_points_are_uniform_by_area_in_cavities_too():
 
 def test_points_are_uniform_on_round_edges():
     """A disc of radius 0.05 and height 0.02: its wall against its two faces."""
-    b = Builder(1, torch.Generator().manual_seed(0), 'cpu')
+    b = Builder(get_category('box'), 1, torch.Generator().manual_seed(0), 'cpu')
     b.add(0, Slab((-0.05, -0.05, 0.0), (0.05, 0.05, 0.02), corner=0.05))
     b.add(1, Slab((-1e-3, -1e-3, 0.5), (1e-3, 1e-3, 0.502)))
-    disc = b.build(get_category('box'), torch.zeros(1, 1, 3), torch.full((1, 1), 2.0))
+    disc = b.build(torch.full((1, 1), 2.0))
     p = F.surface_clouds(disc, 20_000, torch.Generator().manual_seed(0))[0]
     p = p[p[:, 2] < 0.1]
     wall = p[:, 2].abs() < 0.01 - 1e-5
