@@ -15,17 +15,17 @@ RESULTS_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
-# Twice quiet: errors only. The lines that say what is going on are ours.
+# -qq prints errors only; the recipes print what they do.
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
-# Python compiles what it imports; compiling every file of every package takes minutes.
+# Python compiles a module when it is imported. Compiling all files of all packages takes minutes.
 INSTALL := $(PIP) install --no-compile
 
-# Versions, also for what pip builds in environments of its own.
+# Versions, also for packages that pip builds in separate environments.
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 
-# .venv has its own ROS 2 packages: keep out those of a sourced ROS 2, and the mark that the
-# ROS wheels of another environment leave behind.
+# .venv has its own ROS 2 packages. Variables of a sourced ROS 2, and the one that the ROS wheels
+# of another environment set, must not reach it.
 unexport PYTHONPATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 ifdef ROS_DISTRO
@@ -37,7 +37,7 @@ endif
 demo: venv
 	$(BIN)/kinediff3d demo --headless --out demo_output
 
-# Messages check the types of their fields in the tests: a wrong one is garbage on the wire.
+# In tests, messages check the types of their fields: a wrong type is serialized as garbage.
 test: lint
 	ROS_PYTHON_CHECK_FIELDS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 
@@ -45,7 +45,7 @@ lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# What is in the folder is not measured again: stop and go on as you like.
+# Results that exist are not measured again, so a run can be stopped and continued.
 results: venv
 	mkdir -p $(RESULTS)
 	$(BIN)/python -m kinediff3d_core.evaluation.results --from $(RESULTS) --missing \
@@ -67,7 +67,7 @@ $(STAMPS)/torch: constraints.txt | $(STAMPS)/created
 	@$(INSTALL) torch
 	@touch $@
 
-# Beside PyTorch's download: generating the one message package that has no wheel.
+# Runs during the download of PyTorch: builds the one message package that has no wheel.
 $(STAMPS)/tf2_msgs: constraints.txt $(wildcard pip_ros/tf2_msgs/* pip_ros/tf2_msgs/msg/*) \
 		| $(STAMPS)/created
 	@echo '== 3/5 Building tf2_msgs'

@@ -40,7 +40,7 @@ setup(
     ],
     extras_require={
         'bags': ['rosbags'],
-        # What Open3D needs of the system, where libusb-1.0-0 is not installed.
+        # libusb for Open3D, where the system package libusb-1.0-0 is not installed.
         'libusb': ['libusb-package'],
         'view': ['viser'],
         'test': ['mypy', 'pytest', 'pytest-timeout', 'ruff', 'types-PyYAML', 'types-tqdm'],

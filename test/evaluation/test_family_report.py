@@ -21,7 +21,8 @@ def trays(n, seed=0):
     b.add(0, Slab((-0.1, -0.05, 0.0), (0.1, 0.05, 0.06)))
     b.cut(0, Slab((-0.095, -0.045, 0.005), (0.095, 0.045, 3.0)))
     b.add(1, Slab((0.0, -0.05, 0.0), (0.2, 0.05, 0.01)))
-    return b.build(torch.full((n, 1), 2.0), b.pivot(torch.full((n,), -0.1), torch.full((n,), 0.06)))
+    x, z = torch.full((n,), -0.1), torch.full((n,), 0.06)
+    return b.build(torch.full((n, 1), 2.0), b.pivot(x, z))
 
 
 def test_points_are_uniform_by_area_in_cavities_too():
