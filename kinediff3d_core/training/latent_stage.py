@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import roma
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from kinediff3d_core.diffusion.ddpm import diffuse
 from kinediff3d_core.diffusion.ve_sde import sample_fixed
 from kinediff3d_core.geometry.kinematics import forward_kinematics
-from kinediff3d_core.geometry.rigid import make_transform, to_part_frames
+from kinediff3d_core.geometry.rigid import to_part_frames
 from kinediff3d_core.inference.refinement import limit_joints
 from kinediff3d_core.networks.kavae import KAVAE
 from kinediff3d_core.networks.latent import LatentDenoiser
@@ -22,30 +21,12 @@ from kinediff3d_core.training.config import CLOUD_POINTS
 from kinediff3d_core.training.matmul_precision import tf32_matmul
 from kinediff3d_core.training.pool import Pool
 from kinediff3d_core.training.shape_stage import over_rows
+from kinediff3d_core.training.state_noise import StateNoise, add_noise
 
 ENCODED = ('surface', 'centre', 'half', 'origin', 'exists')
 """Samples of an instance that the encoder is given."""
 NEEDED = ('origin', 'axis', 'exists', 'z', 'points', 'T', 'q', 'valid')
 """Samples of an instance that this stage keeps."""
-
-
-@dataclass(frozen=True)
-class StateNoise:
-    """Noise of states: standard deviations at level 1. All are chosen.
-
-    Attributes:
-        levels: largest level. Levels are uniform from 0 to this; a third of the views has none.
-        rotation: of the base's rotation vector, rad.
-        translation: of the base's translation, canonical units.
-        position: of joint positions, rad or canonical units.
-        pivot: of the pivots, canonical units.
-    """
-
-    levels: float = 2.0
-    rotation: float = 0.04
-    translation: float = 0.02
-    position: float = 0.04
-    pivot: float = 0.012
 
 
 @dataclass(frozen=True)
@@ -122,7 +103,7 @@ class LatentStage(nn.Module):
             q = torch.where(has_joint, q, over_rows(q, has_joint))
             origin = torch.where(has_joint[..., None], origin,
                                  over_rows(origin, has_joint[..., None]))
-        state = self._with_noise(State(T, q, origin, axis), g)
+        state = add_noise(State(T, q, origin, axis), self.config.noise, g)
         if self.pose[0] is not None:
             state = self._half_predicted(self.pose[0], state, has_joint, cloud, g)
         poses = forward_kinematics(self.category.joints, state.T_camera_base, state.q,
@@ -141,22 +122,6 @@ class LatentStage(nn.Module):
             # One scale for all: dimensions that the KL has emptied must not weigh like others.
             net.std.fill_((z - z.mean(0)).square().mean().sqrt())
         self.ready = True
-
-    def _with_noise(self, state: State, g: torch.Generator) -> State:
-        """States (B) with noise: a third of them exact, the rest up to the largest level."""
-        c, (batch, joints) = self.config.noise, state.q.shape
-
-        def noise(*shape: int) -> Tensor:
-            return torch.randn(batch, *shape, generator=g, device=g.device)
-
-        level = torch.rand(batch, generator=g, device=g.device)
-        level = (level * (c.levels + 1) - 1).clamp_min(0)
-        turn = make_transform(roma.rotvec_to_rotmat(c.rotation * level[:, None] * noise(3)),
-                              c.translation * level[:, None] * noise(3))
-        return State(state.T_camera_base @ turn,
-                     state.q + c.position * level[:, None] * noise(joints),
-                     state.origin + c.pivot * level[:, None, None] * noise(joints, 3),
-                     state.axis)
 
     def _half_predicted(self, pose: ScoreModel, state: State, has_joint: Tensor, cloud: Tensor,
                         g: torch.Generator) -> State:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from instant_models import LIMIT, InstantModels
@@ -21,8 +22,7 @@ CAMERA = Intrinsics(60.0, 60.0, 31.5, 23.5, 64, 48)
 SECOND = 1_000_000_000
 
 
-@dataclass(frozen=True)
-class Publication:
+class Publication(NamedTuple):
     """One call of ``ObjectPublisher.publish``."""
 
     estimate: ArticulatedEstimate

@@ -4,9 +4,8 @@ import torch
 
 from kinediff3d_core.geometry.rigid import rotation_angle
 from kinediff3d_core.networks.checkpoints import load_network
-from kinediff3d_core.networks.score import State
 from kinediff3d_core.objects.category import get_category
-from kinediff3d_core.training.latent_stage import LatentStage, StateNoise
+from kinediff3d_core.training.latent_stage import LatentStage
 from kinediff3d_core.training.pool import Pool, PoolConfig
 from kinediff3d_core.training.shape_stage import ShapeStage, masked_mean, over_rows
 
@@ -23,25 +22,6 @@ def test_predicted_states_are_those_that_inference_starts_from():
     for half in (slice(0, None, 2), slice(1, None, 2)):  # regressed, sampled
         assert torch.rad2deg(angle[half].median()) < 8
         assert torch.rad2deg((state.q - q)[half].abs().median()) < 8
-
-
-def test_a_third_of_the_states_is_exact_and_the_rest_has_noise():
-    n = 3000
-    stage = LatentStage(LAPTOP, load_network('shape', 'laptop'))
-    state = State(torch.eye(4).repeat(n, 1, 1), torch.zeros(n, 1), torch.zeros(n, 1, 3),
-                  torch.tensor([0.0, -1, 0]).expand(n, 1, 3))
-    noisy = stage._with_noise(state, torch.Generator().manual_seed(0))
-    exact = (noisy.q == 0).flatten()
-    assert abs(float(exact.float().mean()) - 1 / 3) < 0.03
-    assert torch.equal(noisy.T_camera_base[exact], state.T_camera_base[exact])
-    c = StateNoise()
-    # A level uniform on 0 to 2 has the mean square 4 / 3.
-    for values, std in ((noisy.q, c.position), (noisy.origin, c.pivot),
-                        (noisy.T_camera_base[:, :3, 3], c.translation)):
-        measured = values[~exact].square().mean().sqrt()
-        torch.testing.assert_close(measured, torch.tensor(std * (4 / 3) ** 0.5), rtol=0.08,
-                                   atol=0)
-    assert torch.equal(noisy.axis, state.axis)
 
 
 def test_masked_means():
