@@ -57,7 +57,7 @@ class LensSize:
         return torch.minimum(self.half_y, self.half_z)
 
     def inset_at(self, z: Tensor) -> Tensor:
-        """How far (n,) the rounded outline is inside its rectangle at a height z (n,), m."""
+        """How far (n,) the rounded contour is inside its rectangle at a height z (n,), m."""
         over = (z.abs() - (self.half_z - self.corner)).clamp_min(0)
         return self.corner - (self.corner.square() - over.square()).clamp_min(0).sqrt()
 
@@ -116,10 +116,10 @@ class Front:
 
 @dataclass(frozen=True)
 class LensLayer:
-    """One of the slabs that follow the lenses' outline: rim, hole or glass; m, each (n,).
+    """One of the slabs that follow the lenses' contour: rim, hole or glass; m, each (n,).
 
     Attributes:
-        inset: how far it keeps inside the outline.
+        inset: how far it keeps inside the contour.
         shift: x of its middle.
     """
 
@@ -248,7 +248,7 @@ def _add_rims_and_lenses(b: Builder, front: Front) -> None:
 
 
 def _put_lens_layer(b: Builder, front: Front, layer: LensLayer, cut: bool) -> None:
-    """Four slabs along the outline of both lenses: on either side the lens, then its second shape;
+    """Four slabs along the contour of both lenses: on either side the lens, then its second shape;
     draws nothing."""
     size, second, inset = front.size, front.second, layer.inset
     middle, put = size.gap / 2 + size.half_y, b.cut if cut else b.add
