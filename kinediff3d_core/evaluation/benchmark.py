@@ -170,40 +170,57 @@ def tracking(pipeline: Pipeline, seed: int = 0, frames: int = 300, objects: int 
     errors: list[float] = []
     lost = 0
     for instance in range(objects):
-        scene = SimulatedScene.sample(pipeline.category.name, seed, instance, TEST_CAMERA)
-        sequence = SequenceTracker(pipeline, mesh=False, seed=seed, config=config)
-        start = 0.5 if instance % 2 == 0 else 0.0
-        found, gone = _track_sequence(sequence, SimulatedCamera(scene), start, frames, times)
-        lost += gone
-        errors += [float(np.median(found))] if found else []
+        tracked = track_object(pipeline, instance, seed, frames, config)
+        times += tracked.seconds
+        lost += tracked.lost
+        errors += [float(np.median(tracked.errors))] if tracked.errors else []
     return {'seconds': _points(times), 'lost': lost, 'objects': objects,
             'frames_per_s': float(1 / np.median(times)) if times else None,
             'joint_state_err': float(np.median(errors)) if errors else None}
 
 
-def _track_sequence(sequence: SequenceTracker, camera: SimulatedCamera, start: float, frames: int,
-            times: list[float]) -> tuple[list[float], int]:
-    """Joint errors (deg or m) of all frames, and how often the object was lost.
+@dataclass(frozen=True)
+class TrackedSequence:
+    """One object tracked through a sequence.
+
+    Attributes:
+        errors: joint errors of all frames and joints, deg or m.
+        seconds: wall time of each tracked frame beside which no full estimate was made.
+        lost: number of times the object was lost.
+    """
+
+    errors: list[float]
+    seconds: list[float]
+    lost: int
+
+
+def track_object(pipeline: Pipeline, instance: int, seed: int = 0, frames: int = 300,
+                 config: TrackingConfig = DEFAULT) -> TrackedSequence:
+    """Track one test object through a sequence as :func:`tracking` describes it.
 
     Args:
-        start: phase of the camera's period, 0 where joints are closed, 0.5 where open.
+        instance: number of the object; the joints of even ones start fully open.
     """
-    category = camera.scene.instances.category
-    joints = {category.joints[k].name: k for k in camera.scene.joints}
+    scene = SimulatedScene.sample(pipeline.category.name, seed, instance, TEST_CAMERA)
+    camera = SimulatedCamera(scene)
+    sequence = SequenceTracker(pipeline, mesh=False, seed=seed, config=config)
+    joints = {pipeline.category.joints[k].name: k for k in scene.joints}
+    start = 0.5 if instance % 2 == 0 else 0.0
     errors: list[float] = []
+    seconds: list[float] = []
     lost = 0
     for i in range(frames):
         frame = camera.frame(start + i / frames)
         started = time.perf_counter()
         found = sequence.update(object_cloud(frame.depth, TEST_CAMERA, frame.mask), i / 30)
         if found.kind == 'tracked' and not found.reason:
-            times.append(time.perf_counter() - started)
+            seconds.append(time.perf_counter() - started)
         lost += found.reason.startswith(TRACKING_LOST)
         errors += [abs(j.position - frame.positions[joints[j.name]])
                    * (180 / math.pi if j.joint_type == 'revolute' else 1.0)
                    for j in (found.estimate.joints if found.estimate else ())
                    if j.name in joints]
-    return errors, lost
+    return TrackedSequence(errors, seconds, lost)
 
 
 def _points(seconds: Sequence[float]) -> dict[str, float]:

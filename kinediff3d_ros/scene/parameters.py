@@ -118,8 +118,7 @@ class PerceptionParameters:
         True, 'Track an object from frame to frame after its full estimate; otherwise every frame '
         'gets a full estimate.', live=True)
     estimate_period: float = parameter(
-        0.0, 'Time between full estimates of a tracked object; 0 makes them only when needed.',
-        **TIME)
+        0.0, 'Time between full estimates of a tracked object; 0: only when needed.', **TIME)
     lost_after: float = parameter(
         2.0, 'Time without input, or without its id in the mask, after which an object counts as '
         'lost and its markers are deleted.',

@@ -1,0 +1,211 @@
+"""What each heuristic gives: the same views and sequences with it and without it.
+
+    python -m kinediff3d_core.evaluation.ablations --json docs/results/ablations.json
+
+Heuristics of a full estimate are measured on procedural test views of every category, those of
+tracking on cabinets whose drawers open and close. What the file already holds is not measured
+again, so that a stopped run can continue. The tables go into docs/method.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+from tqdm import tqdm
+
+from kinediff3d_core.evaluation.benchmark import track_object
+from kinediff3d_core.evaluation.evaluate import EvaluationConfig, score
+from kinediff3d_core.evaluation.markdown import markdown_table
+from kinediff3d_core.evaluation.program import Parser, run
+from kinediff3d_core.evaluation.samples import procedural_samples
+from kinediff3d_core.evaluation.summary import failed
+from kinediff3d_core.inference.pipeline import Pipeline
+from kinediff3d_core.inference.presets import Preset
+from kinediff3d_core.io.files import write_text
+from kinediff3d_core.networks.checkpoints import trained_categories
+from kinediff3d_core.objects.category import get_category
+from kinediff3d_core.tracking.config import DEFAULT, TrackingConfig
+
+INFERENCE: dict[str, Callable[[Preset], Preset]] = {
+    'as shipped': lambda p: p,
+    'DDIM starts from all of the noise': lambda p: replace(
+        p, sampling=replace(p.sampling, ddim_start=1.0)),
+    'ranking without the share of samples': lambda p: replace(
+        p, hypothesis=replace(p.hypothesis, score_temperature=0.0)),
+    'prior without a floor': lambda p: replace(
+        p, hypothesis=replace(p.hypothesis, prior_floor=(0.0, 0.0, 0.0))),
+    'prior without shrinkage': lambda p: replace(
+        p, hypothesis=replace(p.hypothesis, shrinkage=0.0)),
+    'covariance without the samples': lambda p: replace(
+        p, uncertainty=replace(p.uncertainty, drawn_share=0.0)),
+}
+"""Presets in which one heuristic of a full estimate is off, by what is missing."""
+
+TRACKING: dict[str, TrackingConfig] = {
+    'as shipped': DEFAULT,
+    'joint limits are not merged': replace(
+        DEFAULT, joint_limits=replace(DEFAULT.joint_limits, merge=False)),
+    'limits merged without weights': replace(
+        DEFAULT, joint_limits=replace(DEFAULT.joint_limits, merge_weighted=False)),
+    'limits merged without a bound': replace(
+        DEFAULT, joint_limits=replace(DEFAULT.joint_limits, merge_bounded=False)),
+    'uncertain by growth alone': replace(
+        DEFAULT, quality=replace(DEFAULT.quality, uncertain_score=math.inf)),
+    'uncertain by score alone': replace(
+        DEFAULT, quality=replace(DEFAULT.quality, uncertain_growth=math.inf)),
+    'lost by growth alone': replace(
+        DEFAULT, quality=replace(DEFAULT.quality, lost_score=math.inf)),
+    'lost by score alone': replace(
+        DEFAULT, quality=replace(DEFAULT.quality, lost_growth=math.inf)),
+}
+"""Tracking configurations in which one heuristic is off."""
+
+FRAMES = 300
+"""Frames of a tracked sequence: ten seconds at 30 Hz. Chosen, as for ``benchmark``."""
+
+Records = list[dict[str, Any]]
+"""One dictionary a view or cabinet; figures that do not apply are missing."""
+
+
+def measure_views(change: Callable[[Preset], Preset], views: int, seed: int,
+                  progress: Callable[[], object]) -> Records:
+    """Errors of full estimates, without meshes, of the first views of every category.
+
+    Args:
+        change: makes the preset from the default one.
+        views: of each category.
+    """
+    records: Records = []
+    config = EvaluationConfig(views, seed)
+    for name in trained_categories():
+        loaded = Pipeline.load(name)
+        pipeline = Pipeline(loaded.model, change(loaded.preset))
+        samples = procedural_samples(name, seed, shapes=False)
+        for i in range(views):
+            record, _ = score(pipeline, samples(i), config)
+            records.append({'category': name, **(record.metrics or {})})
+            progress()
+    return records
+
+
+def measure_tracking(config: TrackingConfig, cabinets: int, seed: int,
+                     progress: Callable[[], object]) -> Records:
+    """Joint errors (m) and lost tracks of cabinets, every other one closed at first."""
+    pipeline = Pipeline.load('drawer')
+    records: Records = []
+    for instance in range(cabinets):
+        tracked = track_object(pipeline, instance, seed, FRAMES, config)
+        records.append({'median': float(np.median(tracked.errors)),
+                        'mean': float(np.mean(tracked.errors)),
+                        'p95': float(np.percentile(tracked.errors, 95)), 'lost': tracked.lost,
+                        'seconds': float(np.median(tracked.seconds))})
+        progress()
+    return records
+
+
+def inference_table(results: Mapping[str, Records]) -> str:
+    """Errors by variant, and the paired change of the mean rotation error with its standard error.
+
+    The last column is the rank correlation of a joint's standard deviation and its error, mean
+    over the categories: how well the uncertainty tells good estimates from bad ones.
+    """
+    shipped = results['as shipped']
+    head = ['variant', 'rot [°], mean', 'median', 'change of the mean', 'revolute joints [°]',
+            'prismatic joints [mm]', 'failures', 'rank correlation']
+    rows = []
+    for name, records in results.items():
+        rotation = np.array([r.get('rot_err_deg', np.nan) for r in records])
+        before = np.array([r.get('rot_err_deg', np.nan) for r in shipped])
+        change = (rotation - before)[np.isfinite(rotation - before)]
+        error = change.std() / max(len(change), 1) ** 0.5
+        rows.append([
+            name, f'{np.nanmean(rotation):.2f}', f'{np.nanmedian(rotation):.2f}',
+            f'{change.mean():+.2f} ± {error:.2f}' if name != 'as shipped' else '–',
+            f'{_joint_error(records, "revolute"):.2f}',
+            f'{1000 * _joint_error(records, "prismatic"):.1f}',
+            f'{sum(failed(r if "rot_err_deg" in r else None) for r in records)} of {len(records)}',
+            f'{_rank_correlation(records):.2f}'])
+    return markdown_table(head, rows)
+
+
+def tracking_table(results: Mapping[str, Records]) -> str:
+    """Joint errors of tracked cabinets by variant: means over cabinets, with standard errors."""
+    head = ['variant', 'joint error [cm], median', 'mean', '95th percentile', 'tracks lost',
+            'frame [ms]']
+    rows = []
+    for name, records in results.items():
+        cells = []
+        for key in ('median', 'mean', 'p95'):
+            values = 100 * np.array([r[key] for r in records])
+            cells.append(f'{values.mean():.2f} ± {values.std() / len(values) ** 0.5:.2f}')
+        rows.append([name, *cells, str(sum(r['lost'] for r in records)),
+                     f'{1000 * np.mean([r["seconds"] for r in records]):.1f}'])
+    return markdown_table(head, rows)
+
+
+def _joint_error(records: Records, joint_type: str) -> float:
+    """Mean joint state error over the views of categories with joints of that type, deg or m."""
+    return float(np.nanmean([
+        r.get('joint_state_err', np.nan) for r in records
+        if get_category(r['category']).joints[0].joint_type == joint_type]))
+
+
+def _rank_correlation(records: Records) -> float:
+    """Spearman correlation of joint standard deviation and error, mean over categories."""
+    found = []
+    for name in dict.fromkeys(r['category'] for r in records):
+        mine = [r for r in records if r['category'] == name and 'joint_state_err' in r]
+        if len(mine) > 2:
+            found.append(spearmanr([r['joint_state_std'] for r in mine],
+                                   [r['joint_state_err'] for r in mine]).statistic)
+    return float(np.nanmean(found)) if found else math.nan
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Measure what the file does not hold yet, write it after each variant, print the tables."""
+    results: dict[str, dict[str, Records]] = {'inference': {}, 'tracking': {}}
+    if options.json is not None and options.json.exists():
+        results = json.loads(options.json.read_text())
+    works: list[tuple[str, str, int, Callable[[Callable[[], object]], Records]]] = [
+        *(('inference', name, options.views * len(trained_categories()),
+           partial(measure_views, change, options.views, options.seed))
+          for name, change in INFERENCE.items()),
+        *(('tracking', name, options.cabinets,
+           partial(measure_tracking, config, options.cabinets, options.seed))
+          for name, config in TRACKING.items())]
+    for kind, name, count, work in works:
+        if kind not in options.kinds or name in results[kind]:
+            continue
+        with tqdm(total=count, desc=name, disable=None) as bar:
+            results[kind][name] = work(bar.update)
+        if options.json is not None:
+            write_text(options.json, json.dumps(results, indent=1) + '\n')
+    for kind, table in (('inference', inference_table), ('tracking', tracking_table)):
+        if results[kind]:
+            print(table(results[kind]), end='\n\n')
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; returns the exit status."""
+    parser = Parser('ablations', 'Errors with each heuristic switched off.')
+    parser.add_argument('--kinds', nargs='+', choices=('inference', 'tracking'),
+                        default=['inference', 'tracking'])
+    parser.add_argument('--views', type=int, default=13, help='views a category (default 13)')
+    parser.add_argument('--cabinets', type=int, default=8, help='tracked cabinets (default 8)')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--json', type=Path, metavar='F', help='results; continued if it exists')
+    return run(parser, measure, arguments)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
