@@ -152,11 +152,13 @@ def test_a_cutters_blade_without_a_slider_is_held_at_its_front():
     assert T[0, 3] > 0.048 and abs(T[1, 3]) < 0.003
 
 
-def test_slider_of_a_cutter():
-    blade = box_mesh((0.1, 0.012, 0.001))
-    knob = box_mesh((0.015, 0.006, 0.008), (-0.03, 0.0, 0.004))
+@pytest.mark.parametrize('middle', [(0.0, 0.0, 0.0), (0.2, 0.05, -0.03)])
+def test_slider_of_a_cutter(middle):
+    """Wherever the blade is: its axis need not go through its middle."""
+    blade = box_mesh((0.1, 0.012, 0.001), middle)
+    knob = box_mesh((0.015, 0.006, 0.008), np.add(middle, (-0.03, 0.0, 0.004)))
     T, normal = contact_on(joined(blade, knob), joint('prismatic', (1, 0, 0)), 'cutter', UP)
-    np.testing.assert_allclose(T[:3, 3], (-0.03, 0.0, 0.008), atol=0.006)
+    np.testing.assert_allclose(T[:3, 3] - middle, (-0.03, 0.0, 0.008), atol=0.006)
     assert T[2, 2] > 0.9 and T[0, 0] == pytest.approx(1.0)
 
 

@@ -65,6 +65,18 @@ def test_surface_beside_the_silhouette_is_as_far_as_its_border(view, direction, 
     assert float(outward) == pytest.approx(1.0, abs=0.1)
 
 
+@pytest.mark.parametrize('direction', [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1)])
+@pytest.mark.parametrize('z', [1.5, 2.0, 3.0])
+def test_beyond_the_grid_the_distance_is_that_at_its_border(view, direction, z):
+    """The last cell's centre is at tangent 0.18 less half a cell, 0.08 from the silhouette."""
+    cell = float(view.cell)
+    border, *beyond = (distance(view, (z * t * direction[0], z * t * direction[1], z))[0]
+                       for t in (0.18 - cell / 2, 0.181, 0.184, 0.19, 0.7))
+    aside = np.linalg.norm(direction) * (0.08 - cell / 2)
+    assert border == pytest.approx(aside * z, abs=cell * z)
+    assert beyond == pytest.approx([border] * 4, abs=0.01 * cell * z)
+
+
 @pytest.fixture(scope='module')
 def steps():
     """A large plate at z = 2 and a small one in front of it, whose tangent reaches to 0.025."""
@@ -96,6 +108,18 @@ def test_what_is_measured_off_the_object_hides_surface_behind_it():
     assert distance(view, (0.15 * 0.9, 0.0, 0.9))[0] > 0.03, 'in front of the occluder'
     assert distance(view, (0.15 * 0.985, 0.0, 0.985)) == [0], 'within 0.02 of it'
     assert torch.isfinite(view.others).sum() == 9, 'a window of three by three cells'
+
+
+@pytest.mark.parametrize('direction', [(1, 0), (-1, 0), (0, 1), (0, -1)])
+def test_points_off_the_object_count_in_the_grid_but_its_outermost_cells(view, direction):
+    cell = float(view.cell)
+
+    def number(inward):
+        along = 0.18 - inward * cell
+        others = np.array([[along * direction[0], along * direction[1], 1.0]], np.float32)
+        return int(torch.isfinite(seen(others=others).others).sum())
+
+    assert [number(inward) for inward in (1.5, 0.5, -0.5, -1.5)] == [9, 0, 0, 0]
 
 
 def test_invalid_points_off_the_object_are_left_out():

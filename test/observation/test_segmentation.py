@@ -170,6 +170,21 @@ def test_of_two_clusters_of_one_size_the_one_nearer_to_the_centre_is_the_object(
     assert mask[:, 160:].sum() == 900 and mask.sum() == 900
 
 
+def test_the_centre_of_a_cloud_is_that_of_its_rectangle():
+    """A square that is too small to be an object widens the rectangle to the right."""
+    depth = boxes((20, 0), (-100, 0))
+    depth[115:125, 280:290] = 1.0
+    points = backproject(depth, CAMERA)
+    np.testing.assert_array_equal(segment_cloud(points), abs(points[:, 0] - 20 / 300) < 0.06)
+    np.testing.assert_array_equal(segment_cloud(points * [-1, 1, 1]),
+                                  abs(points[:, 0] - 20 / 300) < 0.06)
+
+
+def test_the_size_of_an_object_does_not_depend_on_its_place():
+    for place in ((0, 0), (-100, -70), (100, 70)):
+        assert segment_object(boxes(place, z=2.0), CAMERA).sum() >= 899
+
+
 def test_clusters_that_touch_in_the_image_are_one_object_up_to_a_depth_jump():
     def size(jump):
         depth = np.zeros((240, 320), np.float32)
@@ -177,6 +192,43 @@ def test_clusters_that_touch_in_the_image_are_one_object_up_to_a_depth_jump():
         return segment_object(depth, CAMERA).sum()
 
     assert size(0.24) > 2390 and size(0.26) <= 1200
+
+
+def test_clusters_are_joined_by_eight_pairs_of_neighbouring_pixels():
+    """The uppermost of the pairs has the first point of the image."""
+    def size(rows):
+        depth = np.zeros((240, 320), np.float32)
+        depth[101:140, 130:160] = depth[100, 159] = 1.0
+        depth[100:100 + rows, 160:200] = 1.2
+        return segment_object(depth, CAMERA).sum()
+
+    assert size(8) == 39 * 30 + 1 + 8 * 40
+    assert size(7) == 39 * 30 + 1
+
+
+def test_clusters_that_touch_no_other_stay_apart():
+    """Of three, from left to right, the second and the third touch."""
+    depth = boxes((-100, 0))
+    depth[100:140, 130:160], depth[100:140, 160:190] = 1.0, 1.2
+    mask = segment_object(depth, CAMERA)
+    assert not mask[:, :130].any() and (mask == (depth > 0))[:, 130:].mean() > 0.999
+
+
+def cells(counts):
+    """A cloud at 1 m, on cells of 2 cm: counts (H, W) points in each, at its middle."""
+    y, x = np.nonzero(counts)
+    middle = np.stack([0.02 * x + 0.01, 0.02 * y + 0.01, np.full(len(x), 1.01)], axis=-1)
+    return np.repeat(middle, counts[y, x], axis=0)
+
+
+def test_cells_of_a_sparse_cloud_need_two_points_and_of_a_dense_one_three():
+    """Dense is more than ten points a cell on average."""
+    counts = np.full((15, 15), 2)
+    counts[0] = 1
+    np.testing.assert_array_equal(segment_cloud(cells(counts)), cells(counts)[:, 1] > 0.02)
+    counts = np.full((15, 15), 16)
+    counts[0], counts[-1] = 2, 3
+    np.testing.assert_array_equal(segment_cloud(cells(counts)), cells(counts)[:, 1] > 0.02)
 
 
 def test_objects_that_are_too_large_are_none():
@@ -203,6 +255,18 @@ def test_a_support_surrounds_what_stands_on_it_with_a_margin(x, y, gap, support)
     block[v - 16:v + 17, u - 16:u + 17] = True
     depth[block] = 0.9
     np.testing.assert_array_equal(segment_object(depth, CAMERA), block if support else depth > 0)
+
+
+@pytest.mark.parametrize('x', [-1, 1])
+@pytest.mark.parametrize('y', [-1, 1])
+def test_a_support_surrounds_what_stands_in_any_quarter_of_it(x, y):
+    depth = np.zeros((240, 320), np.float32)
+    depth[95:145, 122:197] = 1.0
+    block = np.zeros_like(depth, bool)
+    block[112 + 11 * y:127 + 11 * y, 152 + 18 * x:167 + 18 * x] = True
+    depth[block] = 0.97
+    mask = segment_object(depth, CAMERA)
+    assert not mask[~block].any() and mask[block].mean() > 0.98
 
 
 def test_the_smallest_object_has_two_hundred_points():
