@@ -81,6 +81,33 @@ def test_handle_of_a_drawer(tall):
     assert abs(T[1 if tall else 2, 2]) > 0.99, 'a gripper closes across the bar'
 
 
+def test_a_drawer_beside_its_axis_is_held_at_the_middle_of_its_front():
+    mesh = box_mesh((0.4, 0.5, 0.15), (0.0, 0.8, -0.3))
+    T, normal = contact_on(mesh, joint('prismatic', (1, 0, 0)), 'drawer', UP)
+    np.testing.assert_allclose(T[:3, 3], (0.2, 0.8, -0.3), atol=0.01)
+    np.testing.assert_allclose(normal, (1, 0, 0), atol=1e-9)
+
+
+def test_a_sheet_without_a_front_is_held_at_its_foremost_edge():
+    corners = np.array([[-0.2, -0.1, 0], [0.2, -0.1, 0], [0.2, 0.1, 0], [-0.2, 0.1, 0]])
+    T, normal = contact_on(Mesh(corners, np.array([[0, 1, 2], [0, 2, 3]])),
+                           joint('prismatic', (1, 0, 0)), 'drawer', UP)
+    assert T[0, 3] > 0.193 and abs(T[1, 3]) < 0.01
+    np.testing.assert_allclose([normal, T[:3, 2]], [UP, UP], atol=1e-9)
+
+
+@pytest.mark.parametrize(('kind', 'axis'), [('revolute', (0, -1, 0)), ('prismatic', (1, 0, 0))])
+def test_the_contact_on_a_larger_part_is_the_scaled_one(kind, axis):
+    ball = trimesh.creation.icosphere(3, 0.2)
+    vertices = np.asarray(ball.vertices) * (1.0, 0.6, 0.3) + (0.2, 0.0, 0.0)
+    T, normal = contact_on(Mesh(vertices, ball.faces), joint(kind, axis), 'drawer', UP)
+    keeps_the_laws(Mesh(vertices, ball.faces), kind, axis, T, normal)
+    larger, same = contact_on(Mesh(10 * vertices, ball.faces), joint(kind, axis), 'drawer', UP)
+    np.testing.assert_allclose(same, normal, atol=1e-9)
+    np.testing.assert_allclose(larger[:3, :3], T[:3, :3], atol=1e-9)
+    np.testing.assert_allclose(larger[:3, 3], 10 * T[:3, 3], atol=1e-9)
+
+
 @pytest.mark.parametrize(('broad', 'sideways'), [(0.04, True), (0.05, False)])
 def test_a_gripper_closes_sideways_only_where_the_handle_is_clearly_thinner(broad, sideways):
     """A handle 60 mm tall: 0.7 of that is 42 mm."""
@@ -166,6 +193,12 @@ def test_scissors_are_held_at_the_finger_end():
     half = box_mesh((0.16, 0.01, 0.003), (0.02, 0.0, 0.0))
     T, _ = contact_on(half, joint('revolute', (0, 0, 1)), 'scissors', UP)
     assert T[0, 3] < -0.055
+
+
+def test_scissors_without_a_finger_end_are_held_at_the_tip():
+    half = box_mesh((0.08, 0.01, 0.003), (0.04, 0.0, 0.0))
+    T, _ = contact_on(half, joint('revolute', (0, 0, 1)), 'scissors', UP)
+    assert T[0, 3] > 0.075
 
 
 def test_contacts_move_with_the_part():
