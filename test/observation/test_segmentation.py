@@ -6,7 +6,12 @@ import torch
 
 from kinediff3d_core.geometry.camera import Intrinsics, backproject
 from kinediff3d_core.objects.estimate import NoEstimate
-from kinediff3d_core.observation.segmentation import object_in_cloud, segment_cloud, segment_object
+from kinediff3d_core.observation.segmentation import (
+    SegmentationConfig,
+    object_in_cloud,
+    segment_cloud,
+    segment_object,
+)
 from kinediff3d_core.simulation.families import held_out_generator, sample_instances
 from kinediff3d_core.simulation.render import pixel_rays, render_depth
 from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
@@ -164,10 +169,11 @@ def boxes(*offsets, z=1.0):
     return depth
 
 
-def test_of_two_clusters_of_one_size_the_one_nearer_to_the_centre_is_the_object():
-    depth = boxes((20, 0), (-100, 0))
-    mask = segment_object(depth, CAMERA)
-    assert mask[:, 160:].sum() == 900 and mask.sum() == 900
+@pytest.mark.parametrize(('near', 'far'), [((20, 0), (-100, 0)), ((-20, 0), (100, 0)),
+                                           ((0, 20), (0, -80)), ((0, -20), (0, 80))])
+def test_of_two_clusters_of_one_size_the_one_nearer_to_the_centre_is_the_object(near, far):
+    mask = segment_object(boxes(near, far), CAMERA)
+    np.testing.assert_array_equal(mask, boxes(near) > 0)
 
 
 def test_the_centre_of_a_cloud_is_that_of_its_rectangle():
@@ -267,6 +273,37 @@ def test_a_support_surrounds_what_stands_in_any_quarter_of_it(x, y):
     depth[block] = 0.97
     mask = segment_object(depth, CAMERA)
     assert not mask[~block].any() and mask[block].mean() > 0.98
+
+
+@pytest.mark.parametrize('x', [-1, 1])
+@pytest.mark.parametrize('y', [-1, 1])
+def test_a_support_reaches_three_corners_of_the_box_around_what_stands_on_it(x, y):
+    """The corners are 58 mm from the middle, so the panel's cut leaves out one of them."""
+    v, u = np.indices((240, 320))
+    panel = (abs(v - 119.5) < 60) & (abs(u - 159.5) < 90) & (x * (u - 159.5) + y * (v - 119.5)
+                                                             < 0.1 * 300)
+    block = (abs(v - 119.5) < 16) & (abs(u - 159.5) < 16)
+    mask = segment_object(np.where(block, 0.9, panel).astype(np.float32), CAMERA)
+    np.testing.assert_array_equal(mask, block)
+
+
+def test_an_object_may_be_as_large_as_the_limit():
+    points = backproject(boxes((0, 0)), CAMERA).astype(np.float32)
+    low, high = np.percentile(points, (2, 98), axis=0)
+    size = (high - low).max()
+    assert segment_cloud(points, SegmentationConfig(max_size=size)).all()
+    with pytest.raises(NoEstimate, match='no cluster'):
+        segment_cloud(points, SegmentationConfig(max_size=np.nextafter(size, 0)))
+
+
+def test_a_support_has_at_least_its_share_of_the_points():
+    """3525 of 3750 are 94 %."""
+    depth = np.zeros((240, 320), np.float32)
+    depth[95:145, 122:197] = 1.0
+    depth[112:127, 152:167] = 0.97
+    for share, support in ((0.94, True), (0.9401, False)):
+        mask = segment_object(depth, CAMERA, SegmentationConfig(plane_share=share))
+        assert (mask.sum() < 300) == support
 
 
 def test_the_smallest_object_has_two_hundred_points():
