@@ -88,11 +88,14 @@ def test_a_drawer_beside_its_axis_is_held_at_the_middle_of_its_front():
     np.testing.assert_allclose(normal, (1, 0, 0), atol=1e-9)
 
 
-def test_a_sheet_without_a_front_is_held_at_its_foremost_edge():
-    corners = np.array([[-0.2, -0.1, 0], [0.2, -0.1, 0], [0.2, 0.1, 0], [-0.2, 0.1, 0]])
+@pytest.mark.parametrize('x', [0.0, 5.0, -5.0])
+def test_a_sheet_without_a_front_is_held_at_its_foremost_edge(x):
+    """The front is 6 mm deep, 3 % of the foremost half, wherever the sheet is."""
+    corners = np.array([[x - 0.2, -0.1, 0], [x + 0.2, -0.1, 0], [x + 0.2, 0.1, 0],
+                        [x - 0.2, 0.1, 0]])
     T, normal = contact_on(Mesh(corners, np.array([[0, 1, 2], [0, 2, 3]])),
                            joint('prismatic', (1, 0, 0)), 'drawer', UP)
-    assert T[0, 3] > 0.193 and abs(T[1, 3]) < 0.01
+    assert 0.194 <= T[0, 3] - x <= 0.2 and abs(T[1, 3]) < 0.01
     np.testing.assert_allclose([normal, T[:3, 2]], [UP, UP], atol=1e-9)
 
 
@@ -118,13 +121,16 @@ def test_a_gripper_closes_sideways_only_where_the_handle_is_clearly_thinner(broa
     assert sideways or T[2, 2] == pytest.approx(1.0), 'upward, not downward'
 
 
-def test_the_thin_side_is_that_of_the_handle_near_the_contact():
+@pytest.mark.parametrize('scale', [0.1, 1.0, 10.0])
+def test_the_thin_side_is_that_of_the_handle_near_the_contact(scale):
     """A second, wide bar far away and the front behind the handle do not count."""
     front = box_mesh((0.02, 1.0, 1.0))
     handle = box_mesh((0.06, 0.03, 0.14), (0.04, 0.0, 0.0))
     rails = [box_mesh((0.06, 0.03, 0.14), (0.04, y, 0.0)) for y in (-0.45, 0.45)]
-    T, _ = contact_on(joined(front, handle, *rails), joint('prismatic', (1, 0, 0)), 'drawer', UP)
-    assert abs(T[1, 3]) < 0.02 and T[0, 3] == pytest.approx(0.07, abs=1e-6)
+    mesh = joined(front, handle, *rails)
+    T, _ = contact_on(Mesh(scale * mesh.vertices, mesh.faces), joint('prismatic', (1, 0, 0)),
+                      'drawer', UP)
+    assert abs(T[1, 3]) < 0.02 * scale and T[0, 3] == pytest.approx(0.07 * scale, abs=1e-6)
     np.testing.assert_allclose(np.abs(T[:3, 2]), (0, 1, 0), atol=1e-9)
 
 
@@ -147,6 +153,16 @@ def test_normals_are_those_of_the_triangles():
     T, normal = contact_on(mesh, joint('prismatic', tuple(tilt[:, 0])), 'drawer', UP)
     np.testing.assert_allclose(normal, tilt[:, 0], atol=1e-9)
     np.testing.assert_allclose(T[:3, 0], tilt[:, 0], atol=1e-9)
+
+
+def test_normals_are_averaged_near_the_contact_alone():
+    """The bevel above the front faces forward too, at 45 degrees."""
+    profile = [(-0.2, -0.1), (0.2, -0.1), (0.2, 0.0), (0.1, 0.1), (-0.2, 0.1)]
+    hull = trimesh.convex.convex_hull([(x, y, z) for x, z in profile for y in (-0.25, 0.25)])
+    T, normal = contact_on(Mesh(hull.vertices, hull.faces), joint('prismatic', (1, 0, 0)),
+                           'drawer', UP)
+    np.testing.assert_allclose(T[:3, 3], (0.2, 0.0, -0.05), atol=0.01)
+    np.testing.assert_allclose(normal, (1, 0, 0), atol=1e-9)
 
 
 def test_a_bump_that_covers_a_third_of_the_face_is_no_handle():

@@ -154,6 +154,18 @@ def test_a_clouds_own_rectangle_is_no_border():
     assert segment_cloud(points).all()
 
 
+@pytest.mark.parametrize(('edge', 'support'), [(SegmentationConfig.cloud_edge, False),
+                                               (0.05, True)])
+def test_a_disc_has_few_points_at_the_border_of_a_cloud(edge, support):
+    """Less than two in a hundred within 1.25 % of the rectangle's sides; over five within 5 %."""
+    v, u = np.indices((240, 320))
+    disc = (u - 159.5) ** 2 + (v - 119.5) ** 2 < 100 ** 2
+    block = (abs(u - 259.5) < 16) & (abs(v - 119.5) < 16)
+    points = backproject(np.where(block, 0.9, disc).astype(np.float32), CAMERA)
+    found = segment_cloud(points, SegmentationConfig(cloud_edge=edge))
+    assert (found == ((points[:, 2] < 0.95) == support)).mean() > 0.999
+
+
 def test_invalid_points_belong_to_no_object():
     points = backproject(panel({'top': 4}, (100, 200)), CAMERA)
     raw = np.concatenate([points, [[np.nan, 0, 1], [0, 0, 0], [0, 0, -1], [0, np.inf, 1]]])
