@@ -27,8 +27,7 @@ def find_urdf(folder: Path) -> Path:
         ValueError: none, or several others.
     """
     urdfs = sorted(folder.glob('*.urdf'))
-    if len(urdfs) > 1:
-        urdfs = [p for p in urdfs if p.name == 'mobility.urdf'] or urdfs
+    urdfs = [p for p in urdfs if p.name == 'mobility.urdf'] or urdfs
     if len(urdfs) != 1:
         raise ValueError(f'{folder} must hold exactly one *.urdf, it has {len(urdfs)}')
     return urdfs[0]

@@ -317,8 +317,9 @@ def _connected_cells(points: Array, side: float) -> tuple[Array, int]:
     """
     cell = np.floor(points / side).astype(np.int64)
     cell -= cell.min(0)
-    extent = cell.max(0) + 3
-    key = ((cell[:, 0] + 1) * extent[1] + cell[:, 1] + 1) * extent[2] + cell[:, 2] + 1
+    # One empty cell after the last: steps over the border of the grid meet no cell.
+    extent = cell.max(0) + 2
+    key = (cell[:, 0] * extent[1] + cell[:, 1]) * extent[2] + cell[:, 2]
     cells, member, count = np.unique(key, return_inverse=True, return_counts=True)
     solid = count >= min(3, int(np.ceil(count.mean() / 10)) + 1)
     links: list[Array] = []

@@ -61,6 +61,12 @@ def test_defaults_and_unit_axes(tmp_path):
     assert c.azimuth == math.pi and c.optional_parts is False
 
 
+def test_short_axes_have_a_direction(tmp_path):
+    """From a millionth on."""
+    c = read_category(written(tmp_path, with_field('joints.0.axis', [0, 1e-6, 0])))
+    assert c.joints[0].axis == (0, 1, 0)
+
+
 @pytest.mark.parametrize('name', sorted(CATEGORIES))
 def test_every_category_comes_back(tmp_path, name):
     category = get_category(name)

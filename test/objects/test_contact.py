@@ -81,6 +81,36 @@ def test_handle_of_a_drawer(tall):
     assert abs(T[1 if tall else 2, 2]) > 0.99, 'a gripper closes across the bar'
 
 
+def test_a_drawer_beside_its_axis_is_held_at_the_middle_of_its_front():
+    mesh = box_mesh((0.4, 0.5, 0.15), (0.0, 0.8, -0.3))
+    T, normal = contact_on(mesh, joint('prismatic', (1, 0, 0)), 'drawer', UP)
+    np.testing.assert_allclose(T[:3, 3], (0.2, 0.8, -0.3), atol=0.01)
+    np.testing.assert_allclose(normal, (1, 0, 0), atol=1e-9)
+
+
+@pytest.mark.parametrize('x', [0.0, 5.0, -5.0])
+def test_a_sheet_without_a_front_is_held_at_its_foremost_edge(x):
+    """The front is 6 mm deep, 3 % of the foremost half, wherever the sheet is."""
+    corners = np.array([[x - 0.2, -0.1, 0], [x + 0.2, -0.1, 0], [x + 0.2, 0.1, 0],
+                        [x - 0.2, 0.1, 0]])
+    T, normal = contact_on(Mesh(corners, np.array([[0, 1, 2], [0, 2, 3]])),
+                           joint('prismatic', (1, 0, 0)), 'drawer', UP)
+    assert 0.194 <= T[0, 3] - x <= 0.2 and abs(T[1, 3]) < 0.01
+    np.testing.assert_allclose([normal, T[:3, 2]], [UP, UP], atol=1e-9)
+
+
+@pytest.mark.parametrize(('kind', 'axis'), [('revolute', (0, -1, 0)), ('prismatic', (1, 0, 0))])
+def test_the_contact_on_a_larger_part_is_the_scaled_one(kind, axis):
+    ball = trimesh.creation.icosphere(3, 0.2)
+    vertices = np.asarray(ball.vertices) * (1.0, 0.6, 0.3) + (0.2, 0.0, 0.0)
+    T, normal = contact_on(Mesh(vertices, ball.faces), joint(kind, axis), 'drawer', UP)
+    keeps_the_laws(Mesh(vertices, ball.faces), kind, axis, T, normal)
+    larger, same = contact_on(Mesh(10 * vertices, ball.faces), joint(kind, axis), 'drawer', UP)
+    np.testing.assert_allclose(same, normal, atol=1e-9)
+    np.testing.assert_allclose(larger[:3, :3], T[:3, :3], atol=1e-9)
+    np.testing.assert_allclose(larger[:3, 3], 10 * T[:3, 3], atol=1e-9)
+
+
 @pytest.mark.parametrize(('broad', 'sideways'), [(0.04, True), (0.05, False)])
 def test_a_gripper_closes_sideways_only_where_the_handle_is_clearly_thinner(broad, sideways):
     """A handle 60 mm tall: 0.7 of that is 42 mm."""
@@ -91,13 +121,16 @@ def test_a_gripper_closes_sideways_only_where_the_handle_is_clearly_thinner(broa
     assert sideways or T[2, 2] == pytest.approx(1.0), 'upward, not downward'
 
 
-def test_the_thin_side_is_that_of_the_handle_near_the_contact():
+@pytest.mark.parametrize('scale', [0.1, 1.0, 10.0])
+def test_the_thin_side_is_that_of_the_handle_near_the_contact(scale):
     """A second, wide bar far away and the front behind the handle do not count."""
     front = box_mesh((0.02, 1.0, 1.0))
     handle = box_mesh((0.06, 0.03, 0.14), (0.04, 0.0, 0.0))
     rails = [box_mesh((0.06, 0.03, 0.14), (0.04, y, 0.0)) for y in (-0.45, 0.45)]
-    T, _ = contact_on(joined(front, handle, *rails), joint('prismatic', (1, 0, 0)), 'drawer', UP)
-    assert abs(T[1, 3]) < 0.02 and T[0, 3] == pytest.approx(0.07, abs=1e-6)
+    mesh = joined(front, handle, *rails)
+    T, _ = contact_on(Mesh(scale * mesh.vertices, mesh.faces), joint('prismatic', (1, 0, 0)),
+                      'drawer', UP)
+    assert abs(T[1, 3]) < 0.02 * scale and T[0, 3] == pytest.approx(0.07 * scale, abs=1e-6)
     np.testing.assert_allclose(np.abs(T[:3, 2]), (0, 1, 0), atol=1e-9)
 
 
@@ -120,6 +153,16 @@ def test_normals_are_those_of_the_triangles():
     T, normal = contact_on(mesh, joint('prismatic', tuple(tilt[:, 0])), 'drawer', UP)
     np.testing.assert_allclose(normal, tilt[:, 0], atol=1e-9)
     np.testing.assert_allclose(T[:3, 0], tilt[:, 0], atol=1e-9)
+
+
+def test_normals_are_averaged_near_the_contact_alone():
+    """The bevel above the front faces forward too, at 45 degrees."""
+    profile = [(-0.2, -0.1), (0.2, -0.1), (0.2, 0.0), (0.1, 0.1), (-0.2, 0.1)]
+    hull = trimesh.convex.convex_hull([(x, y, z) for x, z in profile for y in (-0.25, 0.25)])
+    T, normal = contact_on(Mesh(hull.vertices, hull.faces), joint('prismatic', (1, 0, 0)),
+                           'drawer', UP)
+    np.testing.assert_allclose(T[:3, 3], (0.2, 0.0, -0.05), atol=0.01)
+    np.testing.assert_allclose(normal, (1, 0, 0), atol=1e-9)
 
 
 def test_a_bump_that_covers_a_third_of_the_face_is_no_handle():
@@ -152,11 +195,13 @@ def test_a_cutters_blade_without_a_slider_is_held_at_its_front():
     assert T[0, 3] > 0.048 and abs(T[1, 3]) < 0.003
 
 
-def test_slider_of_a_cutter():
-    blade = box_mesh((0.1, 0.012, 0.001))
-    knob = box_mesh((0.015, 0.006, 0.008), (-0.03, 0.0, 0.004))
+@pytest.mark.parametrize('middle', [(0.0, 0.0, 0.0), (0.2, 0.05, -0.03)])
+def test_slider_of_a_cutter(middle):
+    """Wherever the blade is: its axis need not go through its middle."""
+    blade = box_mesh((0.1, 0.012, 0.001), middle)
+    knob = box_mesh((0.015, 0.006, 0.008), np.add(middle, (-0.03, 0.0, 0.004)))
     T, normal = contact_on(joined(blade, knob), joint('prismatic', (1, 0, 0)), 'cutter', UP)
-    np.testing.assert_allclose(T[:3, 3], (-0.03, 0.0, 0.008), atol=0.006)
+    np.testing.assert_allclose(T[:3, 3] - middle, (-0.03, 0.0, 0.008), atol=0.006)
     assert T[2, 2] > 0.9 and T[0, 0] == pytest.approx(1.0)
 
 
@@ -164,6 +209,12 @@ def test_scissors_are_held_at_the_finger_end():
     half = box_mesh((0.16, 0.01, 0.003), (0.02, 0.0, 0.0))
     T, _ = contact_on(half, joint('revolute', (0, 0, 1)), 'scissors', UP)
     assert T[0, 3] < -0.055
+
+
+def test_scissors_without_a_finger_end_are_held_at_the_tip():
+    half = box_mesh((0.08, 0.01, 0.003), (0.04, 0.0, 0.0))
+    T, _ = contact_on(half, joint('revolute', (0, 0, 1)), 'scissors', UP)
+    assert T[0, 3] > 0.075
 
 
 def test_contacts_move_with_the_part():

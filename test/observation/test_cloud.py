@@ -47,6 +47,16 @@ def test_points_beside_an_object_in_the_middle_of_the_image():
     assert len(others) == 7 * 7 - 2 * 4, 'rows 31 and 34 meet columns 41, 44, 47 and 50 on it'
 
 
+def test_the_farthest_row_and_column_beside_an_object_count():
+    """12 pixels from the middle, a multiple of 3."""
+    camera = Intrinsics(50.0, 50.0, 0.0, 0.0, 80, 60)
+    depth, mask = np.ones((60, 80), np.float32), np.zeros((60, 80), bool)
+    mask[24:37, 40:53] = True
+    others = object_cloud(depth, camera, mask).others * 50
+    assert sorted({round(float(x)) for x in others[:, 0]}) == list(range(34, 59, 3))
+    assert sorted({round(float(y)) for y in others[:, 1]}) == list(range(18, 43, 3))
+
+
 RAW = np.array([[0.1, 0.2, 1.0], [0, 0, 0], [np.nan, 0, 1], [0, np.nan, 1], [0, 0, np.nan],
                 [np.inf, 0, 1], [0, -np.inf, 1], [0, 0, np.inf], [0.1, 0.1, -1], [0, 0, 1e-3]])
 

@@ -4,6 +4,8 @@ The plate is at z = 2 and reaches from -0.2 to 0.2 in x and y, so its silhouette
 to 0.1 in tangent units.
 """
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 import torch
@@ -45,6 +47,12 @@ def test_number_of_cells_is_a_multiple_of_twelve(count, cells):
     assert seen(plate(count=count)).others.shape == (cells, cells)
 
 
+def test_a_cloud_on_one_ray_has_a_grid():
+    view = seen(np.array([[0.1, 0.2, 1.0], [0.2, 0.4, 2.0]], np.float32))
+    assert 0 < float(view.cell) < 1e-6
+    assert distance(view, (0.1, 0.2, 1.0)) == pytest.approx([0], abs=1e-6)
+
+
 def test_surface_on_the_plate_is_not_in_free_space(view):
     assert distance(view, (0.0, 0.0, 2.0), (0.15, -0.15, 2.0), (0.0, 0.1, 1.99)) == [0, 0, 0]
 
@@ -63,6 +71,18 @@ def test_surface_beside_the_silhouette_is_as_far_as_its_border(view, direction, 
     assert float(found) == pytest.approx(0.05 * z, abs=cell * z)
     outward = gradient[0, :2] @ torch.tensor(direction).float()
     assert float(outward) == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize('direction', [(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1)])
+@pytest.mark.parametrize('z', [1.5, 2.0, 3.0])
+def test_beyond_the_grid_the_distance_is_that_at_its_border(view, direction, z):
+    """The last cell's centre is at tangent 0.18 less half a cell, 0.08 from the silhouette."""
+    cell = float(view.cell)
+    border, *beyond = (distance(view, (z * t * direction[0], z * t * direction[1], z))[0]
+                       for t in (0.18 - cell / 2, 0.181, 0.184, 0.19, 0.7))
+    aside = np.linalg.norm(direction) * (0.08 - cell / 2)
+    assert border == pytest.approx(aside * z, abs=cell * z)
+    assert beyond == pytest.approx([border] * 4, abs=0.01 * cell * z)
 
 
 @pytest.fixture(scope='module')
@@ -86,6 +106,15 @@ def test_surface_in_front_of_the_object_goes_aside_where_that_is_shorter(steps):
     assert float(gradient[0, 0]) == pytest.approx(1.0, abs=0.1)
 
 
+@pytest.mark.parametrize('axis', [0, 1])
+def test_the_way_aside_is_the_same_on_both_sides(steps, axis):
+    for offset in (0.08, 0.1, 0.12):
+        p = np.zeros((2, 3))
+        p[:, axis], p[:, 2] = (offset, -offset), 1.7
+        one, other = distance(steps, *p.tolist())
+        assert one == pytest.approx(other, abs=0.2 * 1.7 * float(steps.cell))
+
+
 def test_what_is_measured_off_the_object_hides_surface_behind_it():
     others = np.array([[0.15, 0.0, 1.0]], np.float32)
     view = seen(others=others)
@@ -96,6 +125,18 @@ def test_what_is_measured_off_the_object_hides_surface_behind_it():
     assert distance(view, (0.15 * 0.9, 0.0, 0.9))[0] > 0.03, 'in front of the occluder'
     assert distance(view, (0.15 * 0.985, 0.0, 0.985)) == [0], 'within 0.02 of it'
     assert torch.isfinite(view.others).sum() == 9, 'a window of three by three cells'
+
+
+@pytest.mark.parametrize('direction', [(1, 0), (-1, 0), (0, 1), (0, -1)])
+def test_points_off_the_object_count_in_the_grid_but_its_outermost_cells(view, direction):
+    cell = float(view.cell)
+
+    def number(inward):
+        along = 0.18 - inward * cell
+        others = np.array([[along * direction[0], along * direction[1], 1.0]], np.float32)
+        return int(torch.isfinite(seen(others=others).others).sum())
+
+    assert [number(inward) for inward in (1.5, 0.5, -0.5, -1.5)] == [9, 0, 0, 0]
 
 
 def test_invalid_points_off_the_object_are_left_out():
@@ -153,6 +194,24 @@ def test_empty_points_stand_in_front_of_every_other_point(view):
                                    atol=1e-5, rtol=0)
         torch.testing.assert_close(torch.nn.functional.normalize(part, dim=-1),
                                    torch.nn.functional.normalize(some, dim=-1))
+
+
+def test_gradient_is_exact_between_kinks():
+    """In double precision, so that the differences are as well."""
+    view = seen(np.concatenate([plate(z=2.0), plate(z=1.6, half=0.08)]))
+    view = replace(view, **{f.name: getattr(view, f.name).double() for f in fields(view)})
+    g = torch.Generator().manual_seed(0)
+    p = torch.rand(2000, 3, generator=g, dtype=torch.float64)
+    p = p * torch.tensor([0.7, 0.7, 1.4]) + torch.tensor([-0.35, -0.35, 1.0])
+    found, gradient = free_distance(view, p)
+    inner = ((p[:, :2] / p[:, 2:]).abs() < 0.17).all(1) & (found > 0)
+    assert inner.sum() > 500
+    for i in range(3):
+        step = torch.zeros(3, dtype=torch.float64)
+        step[i] = 1e-8
+        ahead, behind = (free_distance(view, p + s * step)[0] for s in (1, -1))
+        error = ((ahead - behind) / 2e-8 - gradient[:, i]).abs()[inner]
+        assert (error < 1e-5).double().mean() > 0.995, f'coordinate {i}'
 
 
 def test_gradient_is_that_of_finite_differences():

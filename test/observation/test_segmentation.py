@@ -6,7 +6,12 @@ import torch
 
 from kinediff3d_core.geometry.camera import Intrinsics, backproject
 from kinediff3d_core.objects.estimate import NoEstimate
-from kinediff3d_core.observation.segmentation import object_in_cloud, segment_cloud, segment_object
+from kinediff3d_core.observation.segmentation import (
+    SegmentationConfig,
+    object_in_cloud,
+    segment_cloud,
+    segment_object,
+)
 from kinediff3d_core.simulation.families import held_out_generator, sample_instances
 from kinediff3d_core.simulation.render import pixel_rays, render_depth
 from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
@@ -149,6 +154,18 @@ def test_a_clouds_own_rectangle_is_no_border():
     assert segment_cloud(points).all()
 
 
+@pytest.mark.parametrize(('edge', 'support'), [(SegmentationConfig.cloud_edge, False),
+                                               (0.05, True)])
+def test_a_disc_has_few_points_at_the_border_of_a_cloud(edge, support):
+    """Less than two in a hundred within 1.25 % of the rectangle's sides; over five within 5 %."""
+    v, u = np.indices((240, 320))
+    disc = (u - 159.5) ** 2 + (v - 119.5) ** 2 < 100 ** 2
+    block = (abs(u - 259.5) < 16) & (abs(v - 119.5) < 16)
+    points = backproject(np.where(block, 0.9, disc).astype(np.float32), CAMERA)
+    found = segment_cloud(points, SegmentationConfig(cloud_edge=edge))
+    assert (found == ((points[:, 2] < 0.95) == support)).mean() > 0.999
+
+
 def test_invalid_points_belong_to_no_object():
     points = backproject(panel({'top': 4}, (100, 200)), CAMERA)
     raw = np.concatenate([points, [[np.nan, 0, 1], [0, 0, 0], [0, 0, -1], [0, np.inf, 1]]])
@@ -164,10 +181,26 @@ def boxes(*offsets, z=1.0):
     return depth
 
 
-def test_of_two_clusters_of_one_size_the_one_nearer_to_the_centre_is_the_object():
+@pytest.mark.parametrize(('near', 'far'), [((20, 0), (-100, 0)), ((-20, 0), (100, 0)),
+                                           ((0, 20), (0, -80)), ((0, -20), (0, 80))])
+def test_of_two_clusters_of_one_size_the_one_nearer_to_the_centre_is_the_object(near, far):
+    mask = segment_object(boxes(near, far), CAMERA)
+    np.testing.assert_array_equal(mask, boxes(near) > 0)
+
+
+def test_the_centre_of_a_cloud_is_that_of_its_rectangle():
+    """A square that is too small to be an object widens the rectangle to the right."""
     depth = boxes((20, 0), (-100, 0))
-    mask = segment_object(depth, CAMERA)
-    assert mask[:, 160:].sum() == 900 and mask.sum() == 900
+    depth[115:125, 280:290] = 1.0
+    points = backproject(depth, CAMERA)
+    np.testing.assert_array_equal(segment_cloud(points), abs(points[:, 0] - 20 / 300) < 0.06)
+    np.testing.assert_array_equal(segment_cloud(points * [-1, 1, 1]),
+                                  abs(points[:, 0] - 20 / 300) < 0.06)
+
+
+def test_the_size_of_an_object_does_not_depend_on_its_place():
+    for place in ((0, 0), (-100, -70), (100, 70)):
+        assert segment_object(boxes(place, z=2.0), CAMERA).sum() >= 899
 
 
 def test_clusters_that_touch_in_the_image_are_one_object_up_to_a_depth_jump():
@@ -177,6 +210,43 @@ def test_clusters_that_touch_in_the_image_are_one_object_up_to_a_depth_jump():
         return segment_object(depth, CAMERA).sum()
 
     assert size(0.24) > 2390 and size(0.26) <= 1200
+
+
+def test_clusters_are_joined_by_eight_pairs_of_neighbouring_pixels():
+    """The uppermost of the pairs has the first point of the image."""
+    def size(rows):
+        depth = np.zeros((240, 320), np.float32)
+        depth[101:140, 130:160] = depth[100, 159] = 1.0
+        depth[100:100 + rows, 160:200] = 1.2
+        return segment_object(depth, CAMERA).sum()
+
+    assert size(8) == 39 * 30 + 1 + 8 * 40
+    assert size(7) == 39 * 30 + 1
+
+
+def test_clusters_that_touch_no_other_stay_apart():
+    """Of three, from left to right, the second and the third touch."""
+    depth = boxes((-100, 0))
+    depth[100:140, 130:160], depth[100:140, 160:190] = 1.0, 1.2
+    mask = segment_object(depth, CAMERA)
+    assert not mask[:, :130].any() and (mask == (depth > 0))[:, 130:].mean() > 0.999
+
+
+def cells(counts):
+    """A cloud at 1 m, on cells of 2 cm: counts (H, W) points in each, at its middle."""
+    y, x = np.nonzero(counts)
+    middle = np.stack([0.02 * x + 0.01, 0.02 * y + 0.01, np.full(len(x), 1.01)], axis=-1)
+    return np.repeat(middle, counts[y, x], axis=0)
+
+
+def test_cells_of_a_sparse_cloud_need_two_points_and_of_a_dense_one_three():
+    """Dense is more than ten points a cell on average."""
+    counts = np.full((15, 15), 2)
+    counts[0] = 1
+    np.testing.assert_array_equal(segment_cloud(cells(counts)), cells(counts)[:, 1] > 0.02)
+    counts = np.full((15, 15), 16)
+    counts[0], counts[-1] = 2, 3
+    np.testing.assert_array_equal(segment_cloud(cells(counts)), cells(counts)[:, 1] > 0.02)
 
 
 def test_objects_that_are_too_large_are_none():
@@ -203,6 +273,49 @@ def test_a_support_surrounds_what_stands_on_it_with_a_margin(x, y, gap, support)
     block[v - 16:v + 17, u - 16:u + 17] = True
     depth[block] = 0.9
     np.testing.assert_array_equal(segment_object(depth, CAMERA), block if support else depth > 0)
+
+
+@pytest.mark.parametrize('x', [-1, 1])
+@pytest.mark.parametrize('y', [-1, 1])
+def test_a_support_surrounds_what_stands_in_any_quarter_of_it(x, y):
+    depth = np.zeros((240, 320), np.float32)
+    depth[95:145, 122:197] = 1.0
+    block = np.zeros_like(depth, bool)
+    block[112 + 11 * y:127 + 11 * y, 152 + 18 * x:167 + 18 * x] = True
+    depth[block] = 0.97
+    mask = segment_object(depth, CAMERA)
+    assert not mask[~block].any() and mask[block].mean() > 0.98
+
+
+@pytest.mark.parametrize('x', [-1, 1])
+@pytest.mark.parametrize('y', [-1, 1])
+def test_a_support_reaches_three_corners_of_the_box_around_what_stands_on_it(x, y):
+    """The corners are 58 mm from the middle, so the panel's cut leaves out one of them."""
+    v, u = np.indices((240, 320))
+    panel = (abs(v - 119.5) < 60) & (abs(u - 159.5) < 90) & (x * (u - 159.5) + y * (v - 119.5)
+                                                             < 0.1 * 300)
+    block = (abs(v - 119.5) < 16) & (abs(u - 159.5) < 16)
+    mask = segment_object(np.where(block, 0.9, panel).astype(np.float32), CAMERA)
+    np.testing.assert_array_equal(mask, block)
+
+
+def test_an_object_may_be_as_large_as_the_limit():
+    points = backproject(boxes((0, 0)), CAMERA).astype(np.float32)
+    low, high = np.percentile(points, (2, 98), axis=0)
+    size = (high - low).max()
+    assert segment_cloud(points, SegmentationConfig(max_size=size)).all()
+    with pytest.raises(NoEstimate, match='no cluster'):
+        segment_cloud(points, SegmentationConfig(max_size=np.nextafter(size, 0)))
+
+
+def test_a_support_has_at_least_its_share_of_the_points():
+    """3525 of 3750 are 94 %."""
+    depth = np.zeros((240, 320), np.float32)
+    depth[95:145, 122:197] = 1.0
+    depth[112:127, 152:167] = 0.97
+    for share, support in ((0.94, True), (0.9401, False)):
+        mask = segment_object(depth, CAMERA, SegmentationConfig(plane_share=share))
+        assert (mask.sum() < 300) == support
 
 
 def test_the_smallest_object_has_two_hundred_points():

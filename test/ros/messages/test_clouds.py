@@ -9,6 +9,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 
 from builtin_interfaces.msg import Time  # noqa: E402
 from sensor_msgs.msg import PointCloud2, PointField  # noqa: E402
+from sensor_msgs_py import point_cloud2  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
 from kinediff3d_ros.messages import clouds
@@ -79,6 +80,20 @@ def test_row_padding_of_organised_clouds_is_left_out(width: int, height: int, pa
     np.testing.assert_array_equal(points.ravel(), np.arange(3 * width * height))
 
 
+@pytest.mark.parametrize('padding', [0, 4, 12, 13])
+@pytest.mark.parametrize(('width', 'height'), [(5, 3), (1, 4), (7, 1)])
+def test_row_padding_is_left_out_for_readers_that_do_not_know_it(
+        monkeypatch: pytest.MonkeyPatch, width: int, height: int, padding: int) -> None:
+    """As that of ROS 2 Jazzy, which reads the data as if points came without a gap."""
+    def read(cloud: PointCloud2, field_names: tuple[str, ...]) -> np.ndarray:
+        dtype = point_cloud2.dtype_from_fields(cloud.fields, cloud.point_step)
+        return np.ndarray(cloud.width * cloud.height, dtype, bytes(cloud.data))[list(field_names)]
+
+    monkeypatch.setattr(point_cloud2, 'read_points', read)
+    points = clouds.points_from_cloud(organised(width, height, padding))
+    np.testing.assert_array_equal(points.ravel(), np.arange(3 * width * height))
+
+
 def test_a_row_step_that_is_too_small_is_refused() -> None:
     cloud = organised(5, 3, 0)
     cloud.row_step -= 1
@@ -87,6 +102,20 @@ def test_a_row_step_that_is_too_small_is_refused() -> None:
     # A single row needs no row_step; some drivers leave it zero.
     cloud = organised(5, 1, 0)
     cloud.row_step = 0
+    assert len(clouds.points_from_cloud(cloud)) == 5
+
+
+@pytest.mark.parametrize('missing', [1, 60, 150])
+def test_an_organised_cloud_with_too_few_bytes_is_refused(missing: int) -> None:
+    cloud = organised(5, 3, 0)
+    cloud.data = cloud.data[:-missing]
+    with pytest.raises(ValueError, match=f'holds {180 - missing} bytes; its header says 60 x 3'):
+        clouds.points_from_cloud(cloud)
+
+
+def test_a_single_row_may_lack_its_padding() -> None:
+    cloud = organised(5, 1, 0)
+    cloud.row_step = 100
     assert len(clouds.points_from_cloud(cloud)) == 5
 
 

@@ -62,6 +62,17 @@ def test_images_that_do_not_fit_their_header_are_refused() -> None:
         images.depth_from_image(Image(encoding='16UC1'))
 
 
+@pytest.mark.parametrize(('change', 'match'), [
+    ({'data': bytes(23)}, 'holds 23 bytes; its header says 24 .step 8 x height 3'),
+    ({'step': 9, 'data': bytes(27)}, 'step 9, which does not fit 4 pixels'),
+    ({'step': 7}, 'step 7'), ({'width': 0}, 'empty: 0 x 3'), ({'height': 0}, 'empty: 4 x 0')])
+def test_sizes_that_do_not_fit_are_refused(change: dict, match: str) -> None:
+    fields = {'height': 3, 'width': 4, 'encoding': '16UC1', 'step': 8, 'data': bytes(24)}
+    assert images.depth_from_image(Image(**fields)).shape == (3, 4)
+    with pytest.raises(ValueError, match=match):
+        images.depth_from_image(Image(**{**fields, **change}))
+
+
 def test_masks_pick_an_instance() -> None:
     ids = np.array([[0, 1, 2], [300, 2, 0]], np.uint16)
     np.testing.assert_array_equal(images.instances_from_image(image(ids, 'mono16')), ids)

@@ -66,6 +66,14 @@ def test_every_older_first_message_of_a_pair_is_counted_as_unpaired() -> None:
     assert pairing.add_second(500, 5) == (500, 5) and pairing.unpaired == 3
 
 
+def test_of_two_first_messages_that_fit_the_newer_one_is_paired() -> None:
+    pairing: StampPairing[str, str] = StampPairing(slop=10)
+    pairing.add_first(100, 'a')
+    pairing.add_first(105, 'b')
+    assert pairing.add_second(101, 'A') == ('b', 'A') and pairing.unpaired == 1
+    assert pairing.add_second(102, 'B') is None, 'the older one is discarded'
+
+
 def test_waiting_messages_are_bounded() -> None:
     pairing: StampPairing[int, int] = StampPairing(slop=1, depth=4)
     for i in range(100):
