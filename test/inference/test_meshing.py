@@ -143,6 +143,10 @@ def test_input_that_cannot_be_meshed_raises():
         extract_mesh(sphere(0.1), (-1,) * 3, (1,) * 3, 0.0)
     with pytest.raises(ValueError, match='empty'):
         extract_mesh(sphere(0.1), (1,) * 3, (-1,) * 3, 0.1)
+    with pytest.raises(ValueError, match='empty'):
+        extract_mesh(sphere(0.1), (-1, -1, 0), (1, 1, 0), 0.1)
+    with pytest.raises(ValueError, match='no surface'):  # zero at a sample, negative nowhere
+        extract_mesh(lambda p: p.norm(dim=-1), (-1,) * 3, (1,) * 3, 0.25, dense=True)
     with pytest.raises(ValueError, match='non-finite'):
         extract_mesh(lambda p: p[:, 0] / 0, (-1,) * 3, (1,) * 3, 0.1)
     with pytest.raises(ValueError, match='too large'):
@@ -170,3 +174,12 @@ def test_a_grid_of_the_greatest_size_is_meshed(monkeypatch):
     monkeypatch.setattr(meshing, 'MAX_SAMPLES', 21 * 21 * 11 - 1)
     with pytest.raises(ValueError, match='too large'):
         extract_mesh(*arguments, (0.02, 0.02, 0.04))
+
+
+def test_the_wall_closes_a_surface_within_a_tenth_of_a_cell_in_any_unit():
+    for unit in (1.0, 1000.0):
+        mesh = extract_mesh(lambda p, unit=unit: p[:, 2] - 0.013 * unit, (-0.1 * unit,) * 3,
+                            (0.1 * unit,) * 3, 0.005 * unit, dense=True)
+        lower, upper = mesh.vertices.min(0), mesh.vertices.max(0)
+        assert lower / unit == pytest.approx(np.full(3, -0.1), abs=5.1e-4)
+        assert upper / unit == pytest.approx([0.1, 0.1, 0.013], abs=5.1e-4)

@@ -106,6 +106,9 @@ def test_the_description_changes_once_an_origin_has_moved_by_5_mm():
     steps = [torch.tensor([[0.0, 0.0, x, 0.0]]) for x in (0.009, 0.011, 0.02, 0.022)]
     changed = [limits.description_changed(shift_origins(state, step), 0.5) for step in steps]
     assert changed == [False, True, False, True]
+    limits = limits_of(state, described_change=0.25)
+    moved = shift_origins(state, torch.tensor([[0.0, 0.0, 0.5, 0.0]]))
+    assert not limits.description_changed(moved, 0.5) and limits.description_changed(moved, 0.51)
 
 
 def test_a_tracked_drawer_shows_where_it_is_closed(cabinet):

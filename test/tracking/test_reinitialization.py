@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kinediff3d_core.geometry.kinematics import Joint
-from kinediff3d_core.tracking.config import DEFAULT, QualityConfig
+from kinediff3d_core.tracking.config import DEFAULT, QualityConfig, ReinitializationConfig
 from kinediff3d_core.tracking.reinitialization import (
     TrackingLost,
     TrackQuality,
@@ -132,6 +132,14 @@ def test_a_view_changes_with_direction_and_joints(degrees, q, changed):
     assert monitor.changed(seen_from(degrees), torch.tensor(q)) == changed
     monitor.mark(seen_from(degrees), torch.tensor(q))
     assert not monitor.changed(seen_from(degrees), torch.tensor(q))
+
+
+def test_a_view_at_the_limits_is_no_other_view():
+    config = ReinitializationConfig(view_angle=math.pi / 2, view_revolute=0.25)
+    monitor, q = ViewMonitor(JOINTS, torch.ones(3), [0], config), torch.tensor([1.0, 0.0, 0.0])
+    monitor.mark(FRONT, q)
+    assert not monitor.changed(torch.tensor([0.0, 1.0, 0.0]), q)
+    assert monitor.changed(torch.tensor([-0.01, 1.0, 0.0]), q)
 
 
 class FakeTracker:
