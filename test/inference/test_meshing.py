@@ -182,4 +182,5 @@ def test_the_wall_closes_a_surface_within_a_tenth_of_a_cell_in_any_unit():
                             (0.1 * unit,) * 3, 0.005 * unit, dense=True)
         lower, upper = mesh.vertices.min(0), mesh.vertices.max(0)
         assert lower / unit == pytest.approx(np.full(3, -0.1), abs=5.1e-4)
-        assert upper / unit == pytest.approx([0.1, 0.1, 0.013], abs=5.1e-4)
+        assert upper[:2] / unit == pytest.approx([0.1, 0.1], abs=5.1e-4)
+        assert upper[2] / unit == pytest.approx(0.013, abs=1e-5)

@@ -134,6 +134,15 @@ def test_a_view_changes_with_direction_and_joints(degrees, q, changed):
     assert not monitor.changed(seen_from(degrees), torch.tensor(q))
 
 
+def test_motions_are_shares_of_the_range_between_both_limits():
+    joints = (Joint('lid', 'revolute', 0, 1, X, -1.0, 1.0), Joint('arm', 'revolute', 0, 2, X, 1, 2))
+    monitor = ViewMonitor(joints, torch.ones(2), [0, 1])
+    monitor.mark(FRONT, torch.tensor([0.0, 1.0]))
+    for q, changed in (((0.49, 1.0), False), ((0.51, 1.0), True), ((0.0, 1.24), False),
+                       ((0.0, 1.26), True)):
+        assert monitor.changed(FRONT, torch.tensor(q)) == changed
+
+
 def test_a_view_at_the_limits_is_no_other_view():
     config = ReinitializationConfig(view_angle=math.pi / 2, view_revolute=0.25)
     monitor, q = ViewMonitor(JOINTS, torch.ones(3), [0], config), torch.tensor([1.0, 0.0, 0.0])
