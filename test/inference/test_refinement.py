@@ -355,3 +355,30 @@ def test_chamfer_refinement_moves_hypotheses_side_by_side():
     after = refine_chamfer(replace(problem, surface=surface), normals, start, 15)
     off = motion(truth[torch.zeros(2, dtype=torch.long)], after, centre)[:, :3].norm(dim=1)
     assert off[0] < 0.02 and off[1] < 0.03
+
+
+def test_codes_are_held_by_their_standard_normal_prior():
+    """A shift by 1.5 standard deviations: the heavier the prior, the less of it is found."""
+    problem, truth = sphere_problem(torch.tensor([[0.045, 0.0, 0.0]]))
+    codes = Codes(SPHERES, torch.zeros(1, 3), 0.03 * torch.eye(3))
+    held, found = Prior(truth, torch.eye(7)[None] / 1e-4 ** 2), []
+    for variance in (1e-7, 1e-4, 1e-1):
+        solver = SolverConfig(iterations=20, width=0.5, point_variance=variance)
+        z = refine_pose_and_code(problem, truth, codes, solver, held)[3]
+        found.append(z[0, 0].item() / 0.03)
+    assert found[0] == pytest.approx(1.5, abs=0.05) and abs(found[2]) < 0.05
+    # Of all points half are on that sphere, and a third of their residuals says where it is.
+    information = 0.03 ** 2 / 6
+    assert found[1] == pytest.approx(1.5 * information / (information + 1e-4), rel=0.03)
+
+
+def test_codes_that_are_unknown_leave_less_information_of_the_pose():
+    problem, truth = sphere_problem()
+    solver = SolverConfig(iterations=0, width=0.5)
+    _, alone = refine_pose(problem, truth, solver)
+    known, unknown = (refine_pose_and_code(problem, truth, Codes(
+        SPHERES, torch.zeros(1, 3), std * torch.eye(3)), solver)[2] for std in (1e-6, 1.0))
+    assert known.flatten().tolist() == pytest.approx(alone.flatten().tolist(), rel=1e-3, abs=1e-2)
+    # Where the base's sphere may be anywhere, only the lid's says where the object is.
+    half = alone[0, :3, :3].trace().item() / 2
+    assert unknown[0, :3, :3].trace().item() == pytest.approx(half, rel=0.1)

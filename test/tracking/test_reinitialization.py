@@ -135,7 +135,8 @@ def test_a_view_changes_with_direction_and_joints(degrees, q, changed):
 
 
 def test_motions_are_shares_of_the_range_between_both_limits():
-    joints = (Joint('lid', 'revolute', 0, 1, X, -1.0, 1.0), Joint('arm', 'revolute', 0, 2, X, 1, 2))
+    joints = (Joint('lid', 'revolute', 0, 1, X, -1.0, 1.0),
+              Joint('arm', 'revolute', 0, 2, X, 1.0, 2.0))
     monitor = ViewMonitor(joints, torch.ones(2), [0, 1])
     monitor.mark(FRONT, torch.tensor([0.0, 1.0]))
     for q, changed in (((0.49, 1.0), False), ((0.51, 1.0), True), ((0.0, 1.24), False),
