@@ -191,6 +191,13 @@ def test_a_full_estimate_wins_if_it_explains_the_frame_better_by_5_percent(score
     assert winner.reinitialization_interval == (8.0 if wins else 16.0)
 
 
+@pytest.mark.parametrize(('score', 'wins'), [(0.0189, True), (0.0191, False)])
+def test_scores_are_compared_by_their_ratio(score, wins):
+    tracker, candidate = FakeTracker(0.02), FakeTracker(score)
+    winner, _ = select_tracker(tracker, candidate, np.zeros((0, 3)), 3.0)
+    assert winner is (candidate if wins else tracker)
+
+
 def test_without_a_candidate_the_tracker_goes_on():
     tracker = FakeTracker(1.0)
     assert select_tracker(tracker, None, np.zeros((0, 3)), 1.0) == (tracker, 1.0)
