@@ -313,6 +313,18 @@ def test_the_first_score_is_compared_with_the_residual_of_the_estimate(pipeline,
     assert tracker.uncertain == uncertain
 
 
+@pytest.mark.parametrize(('device', 'inference'), [('cpu', True), ('cuda', False)])
+def test_frames_for_cuda_graphs_are_not_tracked_in_inference_mode(pipeline, estimate, monkeypatch,
+                                                                  device, inference):
+    """Tensors of inference mode are no inputs of CUDA graphs."""
+    tracker, modes = Tracker(pipeline, estimate, 0.0), []
+    monkeypatch.setattr(tracker, '_device', torch.device(device))
+    monkeypatch.setattr(tracker, '_track', lambda *_: modes.append(
+        (torch.is_inference_mode_enabled(), torch.is_grad_enabled())))
+    tracker.track(np.zeros((0, 3)), 0.1)
+    assert modes == [(inference, False)]
+
+
 def test_a_hundred_points_are_enough_to_track(pipeline, camera, estimate):
     cloud = cloud_of(camera, START)
     cloud = cloud[::len(cloud) // 100][:100]
