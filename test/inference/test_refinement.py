@@ -345,6 +345,16 @@ def test_chamfer_distance_of_points_and_samples_that_face_the_camera():
     assert near.tolist() == pytest.approx([expected], abs=1e-5)
 
 
+def test_a_sample_that_is_seen_edge_on_does_not_face_the_camera():
+    T = torch.eye(4)
+    T[2, 3] = 2.0
+    surface = torch.tensor([[0.0, 0.0, -0.1], [0.0, 0.0, 0.0]])[None, None]
+    normals = torch.tensor([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])[None, None]
+    found = chamfer_distance(torch.tensor([[[0.0, 0.0, 2.0]]]), T[None, None], surface, normals,
+                             0.5)
+    assert found.tolist() == pytest.approx([0.1 + 0.1], abs=1e-5)
+
+
 def test_chamfer_refinement_moves_hypotheses_side_by_side():
     problem, truth = seen_problem()
     surface = problem.surface.expand(2, -1, -1, -1)
