@@ -236,6 +236,16 @@ def test_with_much_damping_a_step_is_one_of_gradient_descent():
         assert first[0] / second[0] == pytest.approx(2.0, rel=0.05)
 
 
+def test_the_least_diagonal_shortens_steps_as_damping_does():
+    problem, truth = sphere_problem()
+    start, centre = shifted(truth, problem, -0.05), problem.observation.centroid
+    steps = []
+    for least in (100.0, 200.0):
+        solver = SolverConfig(iterations=1, width=0.5, initial_damping=0.0, min_diagonal=least)
+        steps.append(motion(start, refine_pose(problem, start, solver)[0], centre)[0, 0].item())
+    assert steps[0] > 1e-5 and steps[0] / steps[1] == pytest.approx(2.0, rel=0.05)
+
+
 def test_damping_falls_while_steps_lower_the_cost():
     problem, truth = sphere_problem()
     start, errors = shifted(truth, problem), []
