@@ -335,7 +335,7 @@ def refine_chamfer(problem: Problem, normals: Tensor, state: State, iterations: 
     for _ in range(iterations):
         with torch.enable_grad():
             poses = part_poses(problem.shape, move(state, step, centre))
-            loss = _chamfer_distance(points, poses, problem.surface, normals, config.clip).sum()
+            loss = chamfer_distance(points, poses, problem.surface, normals, config.clip).sum()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -346,9 +346,17 @@ HIDDEN_POSITION = 1e3
 """Coordinate of samples that do not face the camera: further than any clip."""
 
 
-def _chamfer_distance(points: Tensor, poses: Tensor, surface: Tensor, normals: Tensor,
-                      clip: float) -> Tensor:
-    """Chamfer distance (H) of points (H, N, 3) and the surface samples that face the camera."""
+def chamfer_distance(points: Tensor, poses: Tensor, surface: Tensor, normals: Tensor,
+                     clip: float) -> Tensor:
+    """Chamfer distance (H) of points (H, N, 3) and the surface samples that face the camera.
+
+    The mean distance of the points to the nearest sample, and of the samples to the nearest point.
+
+    Args:
+        poses: (H, K, 4, 4).
+        surface, normals: (H, K, S, 3) in part frames, or (1, K, S, 3).
+        clip: distances beyond this count as this.
+    """
     y = transform_points(poses, surface).flatten(1, 2)
     facing = ((poses[..., :3, :3] @ normals.transpose(-1, -2)).transpose(-1, -2)
               .flatten(1, 2) * y).sum(-1).detach() < 0

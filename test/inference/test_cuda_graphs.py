@@ -32,7 +32,7 @@ class Recorded:
     made: list['Recorded'] = []
 
     def __init__(self, function, args, pool):
-        self.function, self.args, self.given = function, args, []
+        self.function, self.args, self.pool, self.given = function, args, pool, []
         Recorded.made.append(self)
 
     def replay(self, tensors):
@@ -63,6 +63,7 @@ def test_the_second_call_is_captured_and_replayed_with_the_tensors_given(on_gpu)
         on_gpu(added, a_pair(3), 2.0)
     on_gpu(added, Pair(torch.zeros(3), (torch.zeros(3), 2.0)), 2.0)
     graph, = Recorded.made
+    assert graph.pool == (0, 0)
     assert graph.given == [[[1, 1, 1], [0, 1, 2]]] * 2 + [[[0, 0, 0], [0, 0, 0]]]
 
 

@@ -114,3 +114,16 @@ def test_selected_hypotheses_are_apart_in_rotation_or_joint():
     apart = near_states(0.0, 1.0, 2.0)
     assert select_distinct(apart, score[:3], 1, 4.0, only).tolist() == [0]
     assert select_distinct(apart, score[:3], 1, 4.0, CONFIG).tolist() == [0, 1, 2]
+
+
+def test_states_that_are_the_same_share_a_mode_of_any_size():
+    same = near_states(0.5, 0.5)
+    assert cluster_modes(same, replace(CONFIG, mode_rotation=0.0, mode_joint=0.0)) == [[0, 1]]
+
+
+def test_the_selection_stops_at_the_number_of_places():
+    state = near_states(0.0, 1.0, 2.0, 3.0)
+    only = replace(CONFIG, max_modes=1)
+    score = 0.001 * torch.arange(4.0)
+    for keep in (1, 2, 3):
+        assert select_distinct(state, score, keep, 4.0, only).tolist() == list(range(keep))

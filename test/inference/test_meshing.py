@@ -8,6 +8,7 @@ import torch
 import trimesh
 from scipy.spatial import cKDTree
 
+from kinediff3d_core.inference import meshing
 from kinediff3d_core.inference.meshing import extract_mesh
 
 
@@ -142,7 +143,44 @@ def test_input_that_cannot_be_meshed_raises():
         extract_mesh(sphere(0.1), (-1,) * 3, (1,) * 3, 0.0)
     with pytest.raises(ValueError, match='empty'):
         extract_mesh(sphere(0.1), (1,) * 3, (-1,) * 3, 0.1)
+    with pytest.raises(ValueError, match='empty'):
+        extract_mesh(sphere(0.1), (-1, -1, 0), (1, 1, 0), 0.1)
+    with pytest.raises(ValueError, match='no surface'):  # zero at a sample, negative nowhere
+        extract_mesh(lambda p: p.norm(dim=-1), (-1,) * 3, (1,) * 3, 0.25, dense=True)
     with pytest.raises(ValueError, match='non-finite'):
         extract_mesh(lambda p: p[:, 0] / 0, (-1,) * 3, (1,) * 3, 0.1)
     with pytest.raises(ValueError, match='too large'):
         extract_mesh(sphere(0.1), (-1,) * 3, (1,) * 3, 1e-4)
+
+
+def test_a_cavity_with_flat_walls_is_closed_wherever_it_is():
+    for centre in ((0.0, 0.0, 0.0), (0.5, -0.3, 0.2)):
+        at = torch.tensor(centre)
+
+        def hollow(p, at=at):
+            return torch.maximum(box(0.1, 0.08, 0.06)(p - at), -box(0.08, 0.05, 0.04)(p - at))
+
+        arguments = (hollow, at - 0.12, at + 0.12, 0.01)
+        assert as_trimesh(extract_mesh(*arguments, keep='all')).body_count == 2
+        tm = as_trimesh(extract_mesh(*arguments))
+        assert tm.body_count == 1
+        assert tm.volume == pytest.approx(8 * 0.1 * 0.08 * 0.06, rel=0.05)
+
+
+def test_a_grid_of_the_greatest_size_is_meshed(monkeypatch):
+    monkeypatch.setattr(meshing, 'MAX_SAMPLES', 21 * 21 * 11)
+    arguments = (sphere(0.1), (-0.2, -0.2, -0.2), (0.2, 0.2, 0.2))
+    assert as_trimesh(extract_mesh(*arguments, (0.02, 0.02, 0.04))).is_watertight
+    monkeypatch.setattr(meshing, 'MAX_SAMPLES', 21 * 21 * 11 - 1)
+    with pytest.raises(ValueError, match='too large'):
+        extract_mesh(*arguments, (0.02, 0.02, 0.04))
+
+
+def test_the_wall_closes_a_surface_within_a_tenth_of_a_cell_in_any_unit():
+    for unit in (1.0, 1000.0):
+        mesh = extract_mesh(lambda p, unit=unit: p[:, 2] - 0.013 * unit, (-0.1 * unit,) * 3,
+                            (0.1 * unit,) * 3, 0.005 * unit, dense=True)
+        lower, upper = mesh.vertices.min(0), mesh.vertices.max(0)
+        assert lower / unit == pytest.approx(np.full(3, -0.1), abs=5.1e-4)
+        assert upper[:2] / unit == pytest.approx([0.1, 0.1], abs=5.1e-4)
+        assert upper[2] / unit == pytest.approx(0.013, abs=1e-5)

@@ -9,11 +9,12 @@ from spheres import SphereShape, sphere_field, sphere_state, unit_directions
 from states import some_state
 
 from kinediff3d_core import Pipeline
-from kinediff3d_core.geometry.rigid import transform_points
+from kinediff3d_core.geometry.rigid import rotation_from_vector, transform_points
 from kinediff3d_core.inference.presets import SolverConfig, UncertaintyConfig
 from kinediff3d_core.inference.refinement import (
     Codes,
     Prior,
+    chamfer_distance,
     limit_joints,
     motion,
     move,
@@ -211,3 +212,193 @@ def test_residual_covariance_scales_with_the_squared_residual():
     # A residual of zero still leaves an error.
     found = residual_covariance(information, torch.tensor(0.0), replace(config, min_residual=0.02))
     torch.testing.assert_close(found, torch.diag(expected))
+
+
+def shifted(truth, problem, metres=0.1):
+    """The state shifted along x, its distance from the truth being the step's first entry."""
+    return move(truth, torch.tensor([[metres, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]),
+                problem.observation.centroid)
+
+
+def test_with_much_damping_a_step_is_one_of_gradient_descent():
+    """It is inversely proportional to the damping, for poses as for codes, and leads downhill."""
+    problem, truth = sphere_problem(torch.tensor([[0.03, 0.0, 0.0]]))
+    centre, start = problem.observation.centroid, shifted(truth, problem, -0.05)
+    poses, offsets = [], []
+    for damping in (500.0, 1000.0):
+        solver = SolverConfig(iterations=1, width=0.5, initial_damping=damping)
+        after, _ = refine_pose(problem, start, solver)
+        poses.append(motion(start, after, centre)[0])
+        codes = Codes(SPHERES, torch.zeros(1, 3), torch.eye(3))
+        offsets.append(refine_pose_and_code(problem, truth, codes, solver)[3][0])
+    assert 2e-5 < poses[0][0] < 1e-3 and 1e-6 < offsets[0][0] < 1e-3
+    for first, second in (poses, offsets):
+        assert first[0] / second[0] == pytest.approx(2.0, rel=0.05)
+
+
+def test_the_least_diagonal_shortens_steps_as_damping_does():
+    problem, truth = sphere_problem()
+    start, centre = shifted(truth, problem, -0.05), problem.observation.centroid
+    steps = []
+    for least in (100.0, 200.0):
+        solver = SolverConfig(iterations=1, width=0.5, initial_damping=0.0, min_diagonal=least)
+        steps.append(motion(start, refine_pose(problem, start, solver)[0], centre)[0, 0].item())
+    assert steps[0] > 1e-5 and steps[0] / steps[1] == pytest.approx(2.0, rel=0.05)
+
+
+def test_damping_falls_while_steps_lower_the_cost():
+    problem, truth = sphere_problem()
+    start, errors = shifted(truth, problem), []
+    for decrease in (0.1, 1.0):
+        solver = SolverConfig(iterations=6, width=0.5, initial_damping=1.0,
+                              damping_decrease=decrease)
+        after, _ = refine_pose(problem, start, solver)
+        errors.append(float(motion(truth, after, problem.observation.centroid)[0, 0].abs()))
+    assert errors[0] < 0.2 * errors[1] < 0.2 * 0.1
+
+
+class ScaledGradients(SphereShape):
+    """Gradients of the distance that are wrong by a factor."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def nearest(self, field, points):
+        distance, gradient, part = super().nearest(field, points)
+        return distance, self.factor * gradient, part
+
+
+def test_steps_that_raise_the_cost_leave_the_state():
+    problem, truth = sphere_problem()
+    start = shifted(truth, problem)
+    uphill = replace(problem, shape=ScaledGradients(-1.0))
+    after, _ = refine_pose(uphill, start, SolverConfig(iterations=10, width=0.5))
+    assert torch.equal(after.T_camera_base, start.T_camera_base)
+    assert torch.equal(after.q, start.q)
+
+
+def test_damping_grows_until_a_step_lowers_the_cost():
+    """With a tenth of the gradient undamped steps are ten times too long."""
+    problem, truth = sphere_problem()
+    start, centre = shifted(truth, problem, 0.05), problem.observation.centroid
+    overshooting = replace(problem, shape=ScaledGradients(0.1))
+    few, many = (refine_pose(overshooting, start, SolverConfig(iterations=n, width=0.5))[0]
+                 for n in (2, 7))
+    assert torch.equal(few.T_camera_base, start.T_camera_base)
+    assert motion(truth, many, centre)[0, 0].abs() < 0.6 * 0.05
+
+
+def test_a_strong_prior_moves_a_state_that_the_points_would_hold():
+    problem, truth = sphere_problem()
+    mean = shifted(truth, problem, 0.03)
+    after, _ = refine_pose(problem, truth, SolverConfig(iterations=10, width=0.5),
+                           Prior(mean, torch.eye(7)[None] / 1e-5 ** 2))
+    assert (after.T_camera_base - mean.T_camera_base).abs().max() < 1e-3
+
+
+def seen_problem():
+    """Two spheres whose front is measured, so that their silhouette is known."""
+    problem, truth = sphere_problem(n=3000)
+    points = problem.observation.points
+    centre = transform_points(part_poses(SPHERES, truth), problem.field.centre[:, :, None])
+    away = points.view(2, -1, 3) - centre[0]
+    front = ((away * points.view(2, -1, 3)).sum(-1) < 0).flatten()
+    g = torch.Generator().manual_seed(0)
+    observation = observe(points[front].numpy(), 100, g)
+    surface = problem.field.centre[:, :, None] + 0.2 * unit_directions(400, g).view(1, 2, 200, 3)
+    return replace(problem, observation=observation, surface=surface), truth
+
+
+def refined_shift(problem, start, **config):
+    """Motion (7) by one step from the start."""
+    solver = SolverConfig(iterations=1, width=0.5, **config)
+    after, _ = refine_pose(problem, start, solver)
+    return motion(start, after, problem.observation.centroid)[0]
+
+
+def test_surface_outside_the_silhouette_pulls_the_object_back_into_it():
+    problem, truth = seen_problem()
+    start = shifted(truth, problem, 0.1)
+    none, much = (refined_shift(problem, start, surface_weight=w, free_space_weight=0.0)
+                  for w in (0.0, 5.0))
+    assert (none - much).norm() > 1e-3
+    # An object that is right stays where it is.
+    assert refined_shift(problem, truth, surface_weight=5.0).norm() < 0.02
+
+
+def test_the_weight_of_all_samples_together_does_not_depend_on_their_number():
+    problem, truth = seen_problem()
+    start, observation = shifted(truth, problem, 0.1), problem.observation
+    twice = (replace(problem, surface=problem.surface.repeat(1, 1, 2, 1)),
+             replace(problem, observation=replace(
+                 observation, empty=observation.empty.repeat(2, 1))))
+    expected = refined_shift(problem, start)
+    assert expected.norm() > 0.01
+    for other in twice:
+        assert refined_shift(other, start).tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_chamfer_distance_of_points_and_samples_that_face_the_camera():
+    """By hand: two points, three samples of which one faces away, clipped at 0.5."""
+    points = torch.tensor([[[0.0, 0.0, 2.0], [0.3, 0.4, 2.0]]])
+    T = torch.eye(4)
+    T[:3, :3], T[2, 3] = rotation_from_vector(torch.tensor([[0.0, math.pi, 0.0]]))[0], 2.0
+    # In the part's frame x and z are turned over: towards the camera is its +z.
+    surface = torch.tensor([[0.0, 0.0, 0.1], [-3.0, 0.0, 0.0], [0.0, 0.0, -0.1]])[None, None]
+    normals = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, 1.0], [0.0, 0.0, -1.0]])[None, None]
+    found = chamfer_distance(points, T[None, None], surface, normals, 0.5)
+    to_surface = (0.1 + 0.5) / 2  # the second point is 0.51 away
+    to_cloud = (0.1 + 0.5) / 2  # the second sample is 2.7 away
+    assert found.tolist() == pytest.approx([to_surface + to_cloud], abs=1e-5)
+    near = chamfer_distance(points, T[None, None], surface, normals, 5.0)
+    expected = (0.1 + (0.25 + 0.01) ** 0.5 + 0.1 + (2.7 ** 2 + 0.4 ** 2) ** 0.5) / 2
+    assert near.tolist() == pytest.approx([expected], abs=1e-5)
+
+
+def test_a_sample_that_is_seen_edge_on_does_not_face_the_camera():
+    T = torch.eye(4)
+    T[2, 3] = 2.0
+    surface = torch.tensor([[0.0, 0.0, -0.1], [0.0, 0.0, 0.0]])[None, None]
+    normals = torch.tensor([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])[None, None]
+    found = chamfer_distance(torch.tensor([[[0.0, 0.0, 2.0]]]), T[None, None], surface, normals,
+                             0.5)
+    assert found.tolist() == pytest.approx([0.1 + 0.1], abs=1e-5)
+
+
+def test_chamfer_refinement_moves_hypotheses_side_by_side():
+    problem, truth = seen_problem()
+    surface = problem.surface.expand(2, -1, -1, -1)
+    normals = (surface - problem.field.centre[:, :, None]) / 0.2
+    centre = problem.observation.centroid
+    start = move(truth[torch.zeros(2, dtype=torch.long)],
+                 torch.tensor([[0.0] * 7, [0.06, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]), centre)
+    after = refine_chamfer(replace(problem, surface=surface), normals, start, 15)
+    off = motion(truth[torch.zeros(2, dtype=torch.long)], after, centre)[:, :3].norm(dim=1)
+    assert off[0] < 0.02 and off[1] < 0.03
+
+
+def test_codes_are_held_by_their_standard_normal_prior():
+    """A shift by 1.5 standard deviations: the heavier the prior, the less of it is found."""
+    problem, truth = sphere_problem(torch.tensor([[0.045, 0.0, 0.0]]))
+    codes = Codes(SPHERES, torch.zeros(1, 3), 0.03 * torch.eye(3))
+    held, found = Prior(truth, torch.eye(7)[None] / 1e-4 ** 2), []
+    for variance in (1e-7, 1e-4, 1e-1):
+        solver = SolverConfig(iterations=20, width=0.5, point_variance=variance)
+        z = refine_pose_and_code(problem, truth, codes, solver, held)[3]
+        found.append(z[0, 0].item() / 0.03)
+    assert found[0] == pytest.approx(1.5, abs=0.05) and abs(found[2]) < 0.05
+    # Of all points half are on that sphere, and a third of their residuals says where it is.
+    information = 0.03 ** 2 / 6
+    assert found[1] == pytest.approx(1.5 * information / (information + 1e-4), rel=0.03)
+
+
+def test_codes_that_are_unknown_leave_less_information_of_the_pose():
+    problem, truth = sphere_problem()
+    solver = SolverConfig(iterations=0, width=0.5)
+    _, alone = refine_pose(problem, truth, solver)
+    known, unknown = (refine_pose_and_code(problem, truth, Codes(
+        SPHERES, torch.zeros(1, 3), std * torch.eye(3)), solver)[2] for std in (1e-6, 1.0))
+    assert known.flatten().tolist() == pytest.approx(alone.flatten().tolist(), rel=1e-3, abs=1e-2)
+    # Where the base's sphere may be anywhere, only the lid's says where the object is.
+    half = alone[0, :3, :3].trace().item() / 2
+    assert unknown[0, :3, :3].trace().item() == pytest.approx(half, rel=0.1)

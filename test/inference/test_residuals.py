@@ -265,3 +265,56 @@ def test_fit_score_adds_point_distance_intrusion_and_surface_outside():
     assert score.item() == pytest.approx(expected.item(), abs=1e-5)
     score, residual = fit_score(problem, state, FitScoreConfig(clip=0.02, surface_weight=0.0))
     assert (score.item(), residual.item()) == pytest.approx((0.04, 0.02), abs=1e-5)
+
+
+class BoxFaces(SphereShape):
+    """A shape with its surface wherever it is asked: samples stay where they start."""
+
+    def query(self, field, points):
+        return 0 * points.sum(-1)
+
+
+HALF = torch.tensor([0.1, 0.2, 0.4])
+
+
+def box_samples(n=14000):
+    """Samples relative to the centres of boxes (2, n, 3), in half sizes."""
+    field = replace(sphere_field(), half=HALF.expand(1, 2, 3))
+    x, _ = surface_samples(BoxFaces(), field, n, torch.Generator().manual_seed(0))
+    return ((x - field.centre[:, :, None]) / HALF)[0]
+
+
+def test_half_of_the_samples_start_on_faces_by_their_area():
+    on_faces = box_samples()[:, :7000]
+    fixed = (on_faces.abs() > 1 - 1e-5)
+    assert (fixed.sum(-1) == 1).all() and on_faces.abs().max() < 1 + 1e-5
+    shares = fixed.float().mean((0, 1)).tolist()
+    # Faces across x, y and z have areas of 0.08, 0.04 and 0.02.
+    assert shares == pytest.approx([4 / 7, 2 / 7, 1 / 7], abs=0.015)
+    assert (on_faces[fixed] > 0).float().mean().item() == pytest.approx(0.5, abs=0.02)
+    free = on_faces[~fixed]
+    assert free.mean().item() == pytest.approx(0.0, abs=0.02)
+    assert free.square().mean().item() == pytest.approx(1 / 3, abs=0.01)
+
+
+def test_half_of_the_samples_start_on_edges():
+    on_edges = box_samples()[:, 7000:]
+    fixed = (on_edges.abs() > 1 - 1e-5)
+    assert (fixed.sum(-1) == 2).all()
+    assert (~fixed).float().mean((0, 1)).tolist() == pytest.approx([1 / 3] * 3, abs=0.015)
+
+
+def test_samples_are_projected_onto_the_surface():
+    field = sphere_field()
+    x, normal = surface_samples(SPHERES, field, 50, torch.Generator().manual_seed(0))
+    away = x - field.centre[:, :, None]
+    assert away.norm(dim=-1).flatten().tolist() == pytest.approx([0.2] * 100, abs=1e-5)
+    torch.testing.assert_close(normal, away / 0.2, atol=1e-4, rtol=0)
+    called = []
+
+    def run(function, *args):
+        called.append(function)
+        return function(*args)
+
+    again, _ = surface_samples(SPHERES, field, 50, torch.Generator().manual_seed(0), run)
+    assert torch.equal(again, x) and len(called) == 1

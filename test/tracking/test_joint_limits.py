@@ -79,6 +79,14 @@ def test_limits_of_full_estimates_are_averaged():
     assert merge_twice(merge=False) == pytest.approx([0.4, 0.4])
 
 
+@pytest.mark.parametrize(('own', 'others'), [([0, 2], [2]), ([2], [0, 2])])
+def test_limits_of_joints_that_only_one_estimate_has_are_not_averaged(own, others):
+    state, other = state_of([0.4, 0.0, 0.4, 0.5]), state_of([0.5, 0.0, 0.5, 0.5])
+    first, second = (JointLimits(JOINTS, UNITS, present, s, JointLimitConfig())
+                     for present, s in ((own, state), (others, other)))
+    assert first.merge(state, second, other).q[0].tolist() == pytest.approx([0.4, 0, 0.45, 0.5])
+
+
 @pytest.mark.parametrize(('bounded', 'expected'), [(True, 0.38), (False, 0.35)])
 def test_an_average_does_not_exclude_observed_positions(bounded, expected):
     """The joint was observed 0.02 from its limit, which another estimate has 0.1 further out."""
@@ -106,6 +114,9 @@ def test_the_description_changes_once_an_origin_has_moved_by_5_mm():
     steps = [torch.tensor([[0.0, 0.0, x, 0.0]]) for x in (0.009, 0.011, 0.02, 0.022)]
     changed = [limits.description_changed(shift_origins(state, step), 0.5) for step in steps]
     assert changed == [False, True, False, True]
+    limits = limits_of(state, described_change=0.25)
+    moved = shift_origins(state, torch.tensor([[0.0, 0.0, 0.5, 0.0]]))
+    assert not limits.description_changed(moved, 0.5) and limits.description_changed(moved, 0.51)
 
 
 def test_a_tracked_drawer_shows_where_it_is_closed(cabinet):

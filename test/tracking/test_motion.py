@@ -113,3 +113,19 @@ def test_prediction_does_not_depend_on_the_camera_frame():
     assert torch.allclose(first.T_camera_base, second.T_camera_base, atol=1e-6)
     assert torch.equal(first.q, second.q)
     assert other.velocity[0, 6:].tolist() == made.velocity[0, 6:].tolist()
+
+
+def test_equal_scores_let_a_base_move_where_that_has_to_explain_no_more():
+    made = MotionModel(2, CENTRE, MotionConfig(moving_score_ratio=1.0))
+    assert made.select(torch.tensor([1.0, 1.0])) == 0 and made.base_moves
+
+
+def test_a_base_without_any_velocity_stands_still():
+    made = MotionModel(2, CENTRE, MotionConfig(still_speed=0.0, still_turn_rate=0.0))
+    made.base_moves = True
+    made.update(STATE, STATE, 0.1)
+    assert not made.base_moves
+
+
+def test_the_shortest_gap_is_a_frame_of_30_a_second():
+    assert MotionConfig().min_gap == pytest.approx(0.0333, abs=1e-4)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from kinediff3d_core.geometry.kinematics import Joint
-from kinediff3d_core.tracking.config import DEFAULT, QualityConfig
+from kinediff3d_core.tracking.config import DEFAULT, QualityConfig, ReinitializationConfig
 from kinediff3d_core.tracking.reinitialization import (
     TrackingLost,
     TrackQuality,
@@ -134,6 +134,24 @@ def test_a_view_changes_with_direction_and_joints(degrees, q, changed):
     assert not monitor.changed(seen_from(degrees), torch.tensor(q))
 
 
+def test_motions_are_shares_of_the_range_between_both_limits():
+    joints = (Joint('lid', 'revolute', 0, 1, X, -1.0, 1.0),
+              Joint('arm', 'revolute', 0, 2, X, 1.0, 2.0))
+    monitor = ViewMonitor(joints, torch.ones(2), [0, 1])
+    monitor.mark(FRONT, torch.tensor([0.0, 1.0]))
+    for q, changed in (((0.49, 1.0), False), ((0.51, 1.0), True), ((0.0, 1.24), False),
+                       ((0.0, 1.26), True)):
+        assert monitor.changed(FRONT, torch.tensor(q)) == changed
+
+
+def test_a_view_at_the_limits_is_no_other_view():
+    config = ReinitializationConfig(view_angle=math.pi / 2, view_revolute=0.25)
+    monitor, q = ViewMonitor(JOINTS, torch.ones(3), [0], config), torch.tensor([1.0, 0.0, 0.0])
+    monitor.mark(FRONT, q)
+    assert not monitor.changed(torch.tensor([0.0, 1.0, 0.0]), q)
+    assert monitor.changed(torch.tensor([-0.01, 1.0, 0.0]), q)
+
+
 class FakeTracker:
     """Gives its score in every frame; loses the object with score None."""
 
@@ -171,6 +189,13 @@ def test_a_full_estimate_wins_if_it_explains_the_frame_better_by_5_percent(score
     # Both have tracked the frame, once.
     assert tracker.frames == candidate.frames == [3.0]
     assert winner.reinitialization_interval == (8.0 if wins else 16.0)
+
+
+@pytest.mark.parametrize(('score', 'wins'), [(0.0189, True), (0.0191, False)])
+def test_scores_are_compared_by_their_ratio(score, wins):
+    tracker, candidate = FakeTracker(0.02), FakeTracker(score)
+    winner, _ = select_tracker(tracker, candidate, np.zeros((0, 3)), 3.0)
+    assert winner is (candidate if wins else tracker)
 
 
 def test_without_a_candidate_the_tracker_continues():

@@ -267,6 +267,27 @@ def test_growth_of_the_score_starts_searches(pipeline, camera, estimate, monkeyp
     assert calls == [1] * searches
 
 
+def test_a_search_takes_more_than_the_limits(pipeline, camera, estimate, monkeypatch):
+    """The gap and the growth are the configured ones; the first frame alone is searched."""
+    calls = []
+
+    class CountingFit(FrameFit):
+        def search_joints(self, state, seen):
+            calls.append(len(state.q))
+            return super().search_joints(state, seen)
+
+    monkeypatch.setattr(tracker_module, 'FrameFit', CountingFit)
+    monkeypatch.setattr(tracker_module.TrackQuality, 'growth', lambda self, score: 0.25)
+    config = replace(DEFAULT, joint_search=JointSearchConfig(
+        max_gap=1.0, min_growth=0.25, every=1, always_growth=0.25))
+    tracker = Tracker(pipeline, estimate, 0.0, config=config)
+    for seconds in (1.0, 2.0, 3.0):
+        tracker.track(cloud_of(camera, START), seconds)
+    assert calls == [1]
+    tracker.track(cloud_of(camera, START), 4.01)
+    assert calls == [1, 1]
+
+
 def test_uncertainty_of_the_pose_does_not_depend_on_the_motion_model(pipeline, camera, estimate):
     moving = replace(DEFAULT, motion=MotionConfig(
         moving_score_ratio=math.inf, still_speed=0.0, still_turn_rate=0.0))
@@ -290,6 +311,18 @@ def test_the_first_score_is_compared_with_the_residual_of_the_estimate(pipeline,
     tracker = Tracker(pipeline, replace(estimate, residual=residual), 0.0, config=config)
     tracker.track(cloud, 0.1)
     assert tracker.uncertain == uncertain
+
+
+@pytest.mark.parametrize(('device', 'inference'), [('cpu', True), ('cuda', False)])
+def test_frames_for_cuda_graphs_are_not_tracked_in_inference_mode(pipeline, estimate, monkeypatch,
+                                                                  device, inference):
+    """Tensors of inference mode are no inputs of CUDA graphs."""
+    tracker, modes = Tracker(pipeline, estimate, 0.0), []
+    monkeypatch.setattr(tracker, '_device', torch.device(device))
+    monkeypatch.setattr(tracker, '_track', lambda *_: modes.append(
+        (torch.is_inference_mode_enabled(), torch.is_grad_enabled())))
+    tracker.track(np.zeros((0, 3)), 0.1)
+    assert modes == [(inference, False)]
 
 
 def test_a_hundred_points_are_enough_to_track(pipeline, camera, estimate):
