@@ -19,11 +19,13 @@ class SdfGridConfig:
     nodes: int = 25
     """Nodes along each axis of the fine region. Chosen: coarser grids blur thin lids."""
     fine_extent: float = 1.2
-    """Extent of the fine region, times the part's box. Chosen."""
+    """Extent of the fine region, times the part's box. As the feature planes of the KA-VAE,
+    which are constant beyond it."""
     outer_nodes: int = 2
     """Nodes beyond the fine region, at each end of an axis. Chosen."""
     margin: float = 0.1
-    """How far the outer nodes reach beyond the fine region. Chosen."""
+    """How far the outer nodes reach beyond the fine region. Chosen: farther points have only the
+    distance to the box."""
     joint_slack: float = 0.03
     """How far a sliding part may be fitted beyond its lower limit in one frame. Chosen."""
 
@@ -42,7 +44,8 @@ class FitConfig:
     iterations: int = 3
     """Levenberg-Marquardt iterations of a frame. Chosen."""
     search_iterations: int = 12
-    """Levenberg-Marquardt iterations after a search over joint positions. Chosen."""
+    """Levenberg-Marquardt iterations after a search over joint positions, which is coarse.
+    Chosen."""
     robust_width: float = 0.03
     """Width of the Geman-McClure weights of the residuals. Chosen."""
 
