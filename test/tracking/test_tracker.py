@@ -246,11 +246,8 @@ def test_joints_are_searched_after_a_long_pause(pipeline, camera, estimate, paus
     assert expected > math.radians(30) and found == (error < math.radians(5))
 
 
-@pytest.mark.parametrize(('min_growth', 'always_growth', 'searches'), [
-    (math.inf, math.inf, 1), (-1.0, math.inf, 3), (-1.0, -1.0, 7), (math.inf, -1.0, 7)])
-def test_growth_of_the_score_starts_searches(pipeline, camera, estimate, monkeypatch, min_growth,
-                                             always_growth, searches):
-    """The first frame is searched; then every third with some growth, or every one with much."""
+def counted_searches(monkeypatch):
+    """Numbers of hypotheses of the joint searches of trackers made from now on."""
     calls = []
 
     class CountingFit(FrameFit):
@@ -259,6 +256,15 @@ def test_growth_of_the_score_starts_searches(pipeline, camera, estimate, monkeyp
             return super().search_joints(state, seen)
 
     monkeypatch.setattr(tracker_module, 'FrameFit', CountingFit)
+    return calls
+
+
+@pytest.mark.parametrize(('min_growth', 'always_growth', 'searches'), [
+    (math.inf, math.inf, 1), (-1.0, math.inf, 3), (-1.0, -1.0, 7), (math.inf, -1.0, 7)])
+def test_growth_of_the_score_starts_searches(pipeline, camera, estimate, monkeypatch, min_growth,
+                                             always_growth, searches):
+    """The first frame is searched; then every third with some growth, or every one with much."""
+    calls = counted_searches(monkeypatch)
     config = replace(DEFAULT, joint_search=JointSearchConfig(
         min_growth=min_growth, every=3, always_growth=always_growth))
     tracker = Tracker(pipeline, estimate, 0.0, config=config)
@@ -269,14 +275,7 @@ def test_growth_of_the_score_starts_searches(pipeline, camera, estimate, monkeyp
 
 def test_a_search_takes_more_than_the_limits(pipeline, camera, estimate, monkeypatch):
     """The gap and the growth are the configured ones; the first frame alone is searched."""
-    calls = []
-
-    class CountingFit(FrameFit):
-        def search_joints(self, state, seen):
-            calls.append(len(state.q))
-            return super().search_joints(state, seen)
-
-    monkeypatch.setattr(tracker_module, 'FrameFit', CountingFit)
+    calls = counted_searches(monkeypatch)
     monkeypatch.setattr(tracker_module.TrackQuality, 'growth', lambda self, score: 0.25)
     config = replace(DEFAULT, joint_search=JointSearchConfig(
         max_gap=1.0, min_growth=0.25, every=1, always_growth=0.25))
