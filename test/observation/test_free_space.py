@@ -132,8 +132,8 @@ def test_points_off_the_object_count_in_the_grid_but_its_outermost_cells(view, d
     cell = float(view.cell)
 
     def number(inward):
-        along = 0.18 - inward * cell
-        others = np.array([[along * direction[0], along * direction[1], 1.0]], np.float32)
+        along = 1.6 * (0.18 - inward * cell)
+        others = np.array([[along * direction[0], along * direction[1], 1.6]], np.float32)
         return int(torch.isfinite(seen(others=others).others).sum())
 
     assert [number(inward) for inward in (1.5, 0.5, -0.5, -1.5)] == [9, 0, 0, 0]
@@ -192,6 +192,7 @@ def test_empty_points_stand_in_front_of_every_other_point(view):
     for part, standoff in zip(view.empty.chunk(2), CONFIG.standoffs, strict=True):
         torch.testing.assert_close((some - part).norm(dim=-1), torch.full((100,), standoff),
                                    atol=1e-5, rtol=0)
+        assert (part[:, 2] < some[:, 2]).all()
         torch.testing.assert_close(torch.nn.functional.normalize(part, dim=-1),
                                    torch.nn.functional.normalize(some, dim=-1))
 
