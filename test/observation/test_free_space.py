@@ -121,6 +121,7 @@ def test_what_is_measured_off_the_object_hides_surface_behind_it():
     z = 2.0
     beside = (0.15 * z, 0.0, z)
     assert distance(view, beside) == [0]
+    assert not free_distance(view, torch.tensor([beside]))[1].any()
     assert distance(view, (-0.15 * z, 0.0, z))[0] > 0.08, 'the other side stays free'
     assert distance(view, (0.15 * 0.9, 0.0, 0.9))[0] > 0.03, 'in front of the occluder'
     assert distance(view, (0.15 * 0.985, 0.0, 0.985)) == [0], 'within 0.02 of it'
