@@ -61,6 +61,13 @@ def test_defaults_and_unit_axes(tmp_path):
     assert c.azimuth == math.pi and c.optional_parts is False
 
 
+def test_unit_axes_keep_their_digits(tmp_path):
+    """Also where rounding makes their length differ from one by some 1e-10."""
+    axis = [0.267261242, 0.534522484, 0.801783726]
+    c = read_category(written(tmp_path, with_field('joints.0.axis', axis)))
+    assert list(c.joints[0].axis) == axis
+
+
 def test_short_axes_have_a_direction(tmp_path):
     """From a millionth on."""
     c = read_category(written(tmp_path, with_field('joints.0.axis', [0, 1e-6, 0])))

@@ -7,7 +7,7 @@ import pytest
 import trimesh
 from estimates import box_mesh, laptop_estimate
 
-from kinediff3d_core.objects.contact import contact_on, contacts
+from kinediff3d_core.objects.contact import ContactConfig, contact_on, contacts
 from kinediff3d_core.objects.estimate import JointEstimate, Mesh
 
 UP = np.array([0.0, 0.0, 1.0])
@@ -179,6 +179,16 @@ def test_a_bump_that_covers_a_third_of_the_face_is_no_handle():
     assert height(box_mesh((0.05, 0.5, 0.1), (0.04, 0.0, 0.15))) > 0.69, 'too near to the axis'
 
 
+def test_a_surface_at_the_limit_faces_sideways():
+    """Downwards; a front's frame would be upright."""
+    corners = np.array([[-0.2, -0.1, 0], [0.2, -0.1, 0], [0.2, 0.1, 0], [-0.2, 0.1, 0]])
+    mesh = Mesh(corners, np.array([[0, 2, 1], [0, 3, 2]]))
+    for limit, sign in ((1.0, -1), (1.01, 1)):
+        T, normal = contact_on(mesh, joint('prismatic', (1, 0, 0)), 'drawer', UP,
+                               ContactConfig(sideways=limit))
+        np.testing.assert_allclose([normal, T[:3, 2]], [-UP, sign * UP], atol=1e-12)
+
+
 def test_the_contact_is_on_the_top_of_a_handle_not_below_it():
     """The top is 1 % of the door's 0.7 m deep: a step 10 mm lower in the middle is not on it."""
     panel = box_mesh((0.03, 0.6, 0.7), (0.015, 0.0, 0.35))
@@ -203,6 +213,14 @@ def test_slider_of_a_cutter(middle):
     T, normal = contact_on(joined(blade, knob), joint('prismatic', (1, 0, 0)), 'cutter', UP)
     np.testing.assert_allclose(T[:3, 3] - middle, (-0.03, 0.0, 0.008), atol=0.006)
     assert T[2, 2] > 0.9 and T[0, 0] == pytest.approx(1.0)
+
+
+def test_slider_on_a_blade_without_thickness():
+    sheet = Mesh(np.array([[-0.05, -0.006, 0], [0.05, -0.006, 0], [0.05, 0.006, 0],
+                           [-0.05, 0.006, 0]]), np.array([[0, 1, 2], [0, 2, 3]]))
+    knob = box_mesh((0.01, 0.004, 0.006), (-0.03, 0.0, 0.003))
+    T, _ = contact_on(joined(sheet, knob), joint('prismatic', (1, 0, 0)), 'cutter', UP)
+    np.testing.assert_allclose(T[:3, 3], (-0.03, 0.0, 0.006), atol=0.003)
 
 
 def test_scissors_are_held_at_the_finger_end():

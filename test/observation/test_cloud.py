@@ -8,6 +8,7 @@ from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation import cloud as C
 from kinediff3d_core.observation.cloud import (
     ObjectCloud,
+    OutlierConfig,
     filter_points,
     object_cloud,
     remove_outliers,
@@ -99,6 +100,12 @@ def test_a_flat_object_has_a_range_of_five_centimetres():
     inliers = np.full(2000, 1.0)
     near = remove_outliers(depths([*inliers, 0.92, 0.93, 1.07, 1.08]))[2000:, 2]
     np.testing.assert_allclose(near, [0.93, 1.07])
+
+
+def test_points_at_the_limit_are_outliers():
+    config = OutlierConfig(reach=1.0, min_range=0.25)
+    near = remove_outliers(depths([1.0] * 200 + [0.75, 0.875, 1.125, 1.25]), config)[200:, 2]
+    np.testing.assert_array_equal(near, [0.875, 1.125])
 
 
 def test_too_few_points_are_not_filtered_and_are_no_object():

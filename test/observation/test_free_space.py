@@ -121,6 +121,7 @@ def test_what_is_measured_off_the_object_hides_surface_behind_it():
     z = 2.0
     beside = (0.15 * z, 0.0, z)
     assert distance(view, beside) == [0]
+    assert not free_distance(view, torch.tensor([beside]))[1].any()
     assert distance(view, (-0.15 * z, 0.0, z))[0] > 0.08, 'the other side stays free'
     assert distance(view, (0.15 * 0.9, 0.0, 0.9))[0] > 0.03, 'in front of the occluder'
     assert distance(view, (0.15 * 0.985, 0.0, 0.985)) == [0], 'within 0.02 of it'
@@ -132,8 +133,8 @@ def test_points_off_the_object_count_in_the_grid_but_its_outermost_cells(view, d
     cell = float(view.cell)
 
     def number(inward):
-        along = 0.18 - inward * cell
-        others = np.array([[along * direction[0], along * direction[1], 1.0]], np.float32)
+        along = 1.6 * (0.18 - inward * cell)
+        others = np.array([[along * direction[0], along * direction[1], 1.6]], np.float32)
         return int(torch.isfinite(seen(others=others).others).sum())
 
     assert [number(inward) for inward in (1.5, 0.5, -0.5, -1.5)] == [9, 0, 0, 0]
@@ -192,6 +193,7 @@ def test_empty_points_stand_in_front_of_every_other_point(view):
     for part, standoff in zip(view.empty.chunk(2), CONFIG.standoffs, strict=True):
         torch.testing.assert_close((some - part).norm(dim=-1), torch.full((100,), standoff),
                                    atol=1e-5, rtol=0)
+        assert (part[:, 2] < some[:, 2]).all()
         torch.testing.assert_close(torch.nn.functional.normalize(part, dim=-1),
                                    torch.nn.functional.normalize(some, dim=-1))
 
