@@ -184,3 +184,23 @@ def test_the_wall_closes_a_surface_within_a_tenth_of_a_cell_in_any_unit():
         assert lower / unit == pytest.approx(np.full(3, -0.1), abs=5.1e-4)
         assert upper[:2] / unit == pytest.approx([0.1, 0.1], abs=5.1e-4)
         assert upper[2] / unit == pytest.approx(0.013, abs=1e-5)
+
+
+@pytest.mark.parametrize('at', [0.0, -2.0])
+def test_small_pieces_are_dropped_wherever_they_are(at):
+    """One piece lies about the origin, the other one far from it."""
+    def two(p):
+        return torch.minimum(sphere(0.1, (at, 0.0, 0.0))(p), sphere(0.02, (at + 2, 0.0, 0.0))(p))
+
+    arguments = (two, (at - 0.12, -0.12, -0.12), (at + 2.12, 0.12, 0.12), 0.01)
+    mesh = extract_mesh(*arguments)
+    assert as_trimesh(mesh).body_count == 1
+    assert np.abs(mesh.vertices[:, 0] - at).max() < 0.11
+    assert as_trimesh(extract_mesh(*arguments, keep='all')).body_count == 2
+
+
+def test_the_unit_of_length_does_not_matter():
+    metres = extract_mesh(sphere(0.1037), (-0.2,) * 3, (0.2,) * 3, 0.01)
+    millimetres = extract_mesh(sphere(103.7), (-200.0,) * 3, (200.0,) * 3, 10.0)
+    assert millimetres.faces.shape == metres.faces.shape
+    assert millimetres.vertices / 1000 == pytest.approx(metres.vertices, abs=1e-5)
