@@ -1,7 +1,7 @@
 """Presets: the amount of work for an estimate, and all thresholds of inference.
 
 A preset is one frozen value: an ablation is ``replace(preset, ...)``, for instance
-``replace(preset, sampling=replace(preset.sampling, ddim_start=1.0))``. Lengths are canonical
+``replace(preset, hypothesis=replace(preset.hypothesis, shrinkage=0.0))``. Lengths are canonical
 units (metres / category scale) unless a unit is given. A joint's unit is rad, or a canonical unit
 where it slides.
 """
@@ -21,8 +21,8 @@ class SamplingConfig:
     estimate_points: int = 4096
     """Points of the observed cloud that an estimate stores. Chosen."""
     ddim_start: float = 0.3
-    """Scale of the noise that DDIM starts from; 1 is the distribution of Z_T. With less noise the
-    codes are nearer to the mean: the mean rotation error falls by 0.18 deg (docs/method.md)."""
+    """Scale of the noise that DDIM starts from; 1 is the distribution of Z_T. Chosen: with less
+    noise the codes are nearer to the mean. Not measured yet."""
     initial_latent_steps: int = 4
     """DDIM steps for the codes of the first round, where another sampler is set. Chosen."""
 
@@ -56,8 +56,10 @@ class HypothesisConfig:
     """Difference of scores that makes a mode's weight e times smaller. Chosen."""
     prior_floor: tuple[float, float, float] = (0.02, 0.04, 0.02)
     """Least standard deviations of the sample prior: translation, rotation (rad), joint. Values
-    below ``MIN_PRIOR_STD`` are raised to it. They lower the median rotation error from 0.83 to
-    0.71 deg (docs/method.md)."""
+    below ``MIN_PRIOR_STD`` are raised to it. Chosen. Not measured yet."""
+    shrinkage: float = 0.3
+    """Share of the prior's covariance that is shrunk to its diagonal: two dozen samples hardly
+    determine correlations. Chosen. Not measured yet."""
     max_residual: float = 0.05
     """Largest mean distance of the cloud to the surface that is still an answer. Chosen."""
 
@@ -156,8 +158,7 @@ class UncertaintyConfig:
     """Added to the diagonal of the information matrix, which may be singular. Chosen."""
     drawn_share: float = 0.1
     """Share of the covariance of the score model's samples that is added to an estimate's
-    covariance. It raises the rank correlation of a joint's standard deviation and its error from
-    0.18 to 0.32 (docs/method.md)."""
+    covariance. Chosen. Not measured yet."""
 
 
 @dataclass(frozen=True)
