@@ -21,8 +21,8 @@ class SamplingConfig:
     estimate_points: int = 4096
     """Points of the observed cloud that an estimate stores. Chosen."""
     ddim_start: float = 0.3
-    """Scale of the noise that DDIM starts from; 1 is the distribution of Z_T. Chosen: with less
-    noise the codes are nearer to the mean. Not measured yet."""
+    """Scale of the noise that DDIM starts from; 1 is the distribution of Z_T. With less noise the
+    codes are nearer to the mean: the mean rotation error falls by 0.18 deg (docs/method.md)."""
     initial_latent_steps: int = 4
     """DDIM steps for the codes of the first round, where another sampler is set. Chosen."""
 
@@ -51,15 +51,16 @@ class HypothesisConfig:
     """Difference of a joint that separates two hypotheses as much as one degree does. Chosen."""
     score_temperature: float = 0.005
     """Difference of fit scores that offsets a sample share e times smaller; 0 ranks by the fit
-    alone. Chosen. Not measured yet."""
+    alone. Chosen. It decides one view of 104 (docs/method.md)."""
     weight_temperature: float = 0.005
     """Difference of scores that makes a mode's weight e times smaller. Chosen."""
     prior_floor: tuple[float, float, float] = (0.02, 0.04, 0.02)
     """Least standard deviations of the sample prior: translation, rotation (rad), joint. Values
-    below ``MIN_PRIOR_STD`` are raised to it. Chosen. Not measured yet."""
+    below ``MIN_PRIOR_STD`` are raised to it. They lower the median rotation error from 0.83 to
+    0.71 deg (docs/method.md)."""
     shrinkage: float = 0.3
     """Share of the prior's covariance that is shrunk to its diagonal: two dozen samples hardly
-    determine correlations. Chosen. Not measured yet."""
+    determine correlations. Chosen. 104 views show no gain from it (docs/method.md)."""
     max_residual: float = 0.05
     """Largest mean distance of the cloud to the surface that is still an answer. Chosen."""
 
@@ -158,7 +159,8 @@ class UncertaintyConfig:
     """Added to the diagonal of the information matrix, which may be singular. Chosen."""
     drawn_share: float = 0.1
     """Share of the covariance of the score model's samples that is added to an estimate's
-    covariance. Chosen. Not measured yet."""
+    covariance. It raises the rank correlation of a joint's standard deviation and its error from
+    0.18 to 0.32 (docs/method.md)."""
 
 
 @dataclass(frozen=True)
