@@ -49,9 +49,11 @@ class Inputs:
         self.topic = self._subscriptions[0].topic_name
 
     def close(self) -> None:
-        """Unsubscribe."""
+        """Unsubscribe; images that still wait for a mask count as unpaired."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
+        self._pairing.discard()
+        self._count()
 
     def status(self) -> InputStatus:
         """Return the state of the input for :func:`check_input`."""
@@ -131,7 +133,9 @@ class Inputs:
             self._use_image(*pair)
 
     def _use_image(self, image: Image, mask: Image | None = None) -> None:
-        if self._info is not None:
+        if self._info is None:
+            self._host.health.count('frames_uncalibrated')
+        else:
             self._use(depth_frame(image, self._info, mask))
 
     def _use(self, frame: Frame) -> None:

@@ -53,17 +53,22 @@ class FullEstimator:
     def submit(self, obj: SceneObject, view: ObjectView, beside_tracking: bool) -> None:
         """Queue a view; it replaces the object's view that still waits, if any."""
         replaced = self._worker.submit(Job(obj, view, beside_tracking), obj.number)
-        # The frame of a job beside tracking has been answered by tracking.
-        if replaced is not None and not replaced.beside_tracking:
-            self._objects.count_dropped_frame()
+        if replaced is not None:
+            self._count_dropped(replaced)
 
     def close(self) -> None:
         """Accept no more views; the estimate in work, if any, is the last."""
-        self._worker.close()
+        for job in self._worker.close():
+            self._count_dropped(job)
 
     def join(self, timeout: float) -> bool:
         """Wait up to ``timeout`` s after :meth:`close`; return whether the thread has ended."""
         return self._worker.join(timeout)
+
+    def _count_dropped(self, job: Job) -> None:
+        # The frame of a job beside tracking has been answered by tracking.
+        if not job.beside_tracking:
+            self._objects.count_dropped_frame()
 
     def _work(self, job: Job) -> None:
         try:

@@ -12,9 +12,9 @@ from kinediff3d_core.objects.estimate import ArticulatedEstimate
 STATES = ('inactive', 'waiting', 'estimate', 'no_estimate', 'bad_input', 'error', 'stale', 'lost')
 """States of a node or an object; ``kinediff3d_ros.messages.diagnostics`` has their levels."""
 
-FRAMES = ('frames_received', 'frames_dropped', 'frames_unpaired', 'frames_repeated',
-          'frames_out_of_order', 'frames_future', 'frames_stale', 'clock_resets', 'bad_inputs',
-          'errors')
+FRAMES = ('frames_received', 'frames_dropped', 'frames_unpaired', 'frames_uncalibrated',
+          'frames_repeated', 'frames_out_of_order', 'frames_future', 'frames_stale',
+          'clock_resets', 'bad_inputs', 'errors')
 """Counters of the input."""
 
 RESULTS = ('estimates', 'tracked', 'full_estimates', 'tracking_lost', 'no_estimates')

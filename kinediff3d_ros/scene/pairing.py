@@ -42,6 +42,12 @@ class StampPairing(Generic[First, Second]):
             self._second.popleft()
         return self._pair()
 
+    def discard(self) -> None:
+        """Discard what waits; first messages count as unpaired."""
+        self.unpaired += len(self._first)
+        self._first.clear()
+        self._second.clear()
+
     def _pair(self) -> tuple[First, Second] | None:
         """Return the newest pair, if any, and discard all older messages."""
         for stamp, first in reversed(self._first):

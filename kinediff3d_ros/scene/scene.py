@@ -80,7 +80,8 @@ class Scene:
     def close(self) -> None:
         """Withdraw what is shown; both threads may finish the work they have begun."""
         with self._objects.lock:
-            self._tracking.close()
+            for _ in self._tracking.close():
+                self._objects.count_dropped_frame()
             self._estimator.close()
             self._requests.finish_all('the node has been deactivated')
             self._objects.close()

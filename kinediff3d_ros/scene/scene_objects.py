@@ -112,7 +112,7 @@ class SceneObjects:
                 obj.published = -float('inf')
 
     def count_dropped_frame(self) -> None:
-        """Count a frame that newer ones replaced before its turn."""
+        """Count a frame that was not processed: replaced by a newer one, or waiting at the end."""
         self._host.health.count('frames_dropped')
 
     def on_error(self, error: Exception) -> None:

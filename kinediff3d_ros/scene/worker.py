@@ -40,12 +40,14 @@ class NewestItemWorker(Generic[Item]):
             self._changed.notify()
         return replaced
 
-    def close(self) -> None:
-        """Discard what waits; the item in work, if any, is the last."""
+    def close(self) -> list[Item]:
+        """Discard and return what waits; the item in work, if any, is the last."""
         with self._changed:
             self._stopping = True
+            waiting = list(self._slots.values())
             self._slots.clear()
             self._changed.notify()
+        return waiting
 
     def join(self, timeout: float) -> bool:
         """Wait up to ``timeout`` s after ``close``; return whether the thread has ended."""

@@ -26,8 +26,8 @@ from kinediff3d_ros.tools.recorder import Recorder
 START_LIMIT = 300.0
 """Seconds within which the first frame must be processed. Chosen for a busy machine."""
 
-LAST_MESSAGES = 0.5
-"""Seconds after the end of a node in which its last messages arrive. Chosen."""
+LAST_MESSAGES = 2.0
+"""Seconds within which the last messages of a stopped node arrive. Chosen."""
 
 SAMPLE_PERIOD = 0.2
 """Seconds between two samples of the node's memory. Chosen."""
@@ -105,12 +105,9 @@ def _run(options: DemoOptions) -> None:
         if not options.headless:
             print(_rviz_command(domain))
         timing = _record(recorder, recording, options.seconds, (camera_sim, perception))
-        # The last diagnostics count all frames.
         perception.stop()
-        time.sleep(LAST_MESSAGES)
-        status = recording.status()
-    summary = summarize(options, status, len(recording.joints.entries), timing.estimate_rate,
-                        recording.samples())
+        status = _last_status(recorder, recording)
+    summary = summarize(options, status, timing.estimate_rate, recording.samples())
     summary.update(first_image_s=round(timing.first_image - start, 1),
                    first_answer_s=round(timing.first_answer - start, 1),
                    **memory_growth(timing.resident_mib))
@@ -161,6 +158,16 @@ def _record(recorder: Recorder, recording: DemoRecording, seconds: float,
     resident_mib = _sample_memory(recording, seconds, processes)
     estimates = len(recording.joints.entries) - before
     return Timing(first_image, first_answer, estimates / (time.time() - begin), resident_mib)
+
+
+def _last_status(recorder: Recorder, recording: DemoRecording) -> dict[str, str]:
+    """The diagnostics of the stopped node, which count all frames; the newest if they are lost."""
+    try:
+        recorder.wait_for(lambda: recording.status().get('state') == 'inactive', LAST_MESSAGES,
+                          'diagnostics of the stopped node')
+    except TimeoutError:
+        pass
+    return recording.status()
 
 
 def _wait(recorder: Recorder, processes: Sequence[NodeProcess], text: str,

@@ -19,13 +19,12 @@ ERRORS = (('joint_error_deg', 'joint error', '°'), ('joint_error_m', 'joint err
 """Keys of a summary, their names in words, and their units."""
 
 
-def summarize(options: DemoOptions, status: dict[str, str], estimates: int, estimate_rate: float,
+def summarize(options: DemoOptions, status: dict[str, str], estimate_rate: float,
               samples: list[Sample]) -> dict[str, Any]:
     """Content of ``summary.json``; errors are over all samples, joint by joint.
 
     Args:
         status: values of the node's last diagnostics.
-        estimates: number of joint states.
         estimate_rate: estimates in one second.
     """
     summary: dict[str, Any] = {
@@ -35,11 +34,12 @@ def summarize(options: DemoOptions, status: dict[str, str], estimates: int, esti
         'instance': SCENE.instance,
         'seconds': options.seconds,
         'frames': int(status.get('frames_received', 0)),
-        'estimates': estimates,
+        'estimates': int(status.get('estimates', 0)),
         'compared': len(samples),
         'no_estimates': int(status.get('no_estimates', 0)),
         'dropped': int(status.get('frames_dropped', 0)),
         'unpaired': int(status.get('frames_unpaired', 0)),
+        'uncalibrated': int(status.get('frames_uncalibrated', 0)),
         'full_estimates': int(status.get('full_estimates', 0)),
         'rate_hz': round(estimate_rate, 2),
     }
@@ -86,8 +86,8 @@ def in_words(summary: dict[str, Any]) -> str:
     """The lines that the demo prints about a summary."""
     first = (f'{summary["estimates"]} estimates of {summary["frames"]} frames, '
              f'{summary["rate_hz"]} per second ({summary["dropped"]} frames dropped for newer '
-             f'ones, {summary["unpaired"]} without a mask, {summary["no_estimates"]} without an '
-             'estimate)')
+             f'ones, {summary["unpaired"]} without a mask, {summary["uncalibrated"]} before the '
+             f'camera info, {summary["no_estimates"]} without an estimate)')
     second = (f'first image {summary["first_image_s"]} s, first estimate '
               f'{summary["first_answer_s"]} s after the start')
     if 'resident_mib' in summary:

@@ -326,8 +326,11 @@ def test_simulated_camera_publishes_the_first_state_while_it_renders_the_others(
 def test_missing_camera_info_is_reported_and_waited_for(bench: Bench, frames: list) -> None:
     """Depth images before the first camera_info."""
     def complaint() -> DiagnosticStatus | None:
+        header = bench.header()
+        bench.mask.publish(images.image_from_pixels(
+            frames[1].mask.astype(np.uint8), 'mono8', header))
         bench.depth.publish(images.image_from_pixels(
-            frames[1].depth.astype(np.float32), '32FC1', bench.header()))
+            frames[1].depth.astype(np.float32), '32FC1', header))
         return next((m.status[0] for m in bench.diagnostics.messages
                      if 'no camera_info' in m.status[0].message), None)
 
@@ -336,6 +339,8 @@ def test_missing_camera_info_is_reported_and_waited_for(bench: Bench, frames: li
     assert status.level == DiagnosticStatus.WARN
     assert 'there is no camera_info' in bench.process.output()
     assert not bench.joints.entries
+    counts = {v.key: v.value for v in status.values}
+    assert int(counts['frames_uncalibrated']) >= 1
     # Longer than sync_slop, so that the next mask does not match the last of these images.
     time.sleep(0.2)
 

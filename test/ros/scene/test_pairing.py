@@ -85,6 +85,16 @@ def test_waiting_messages_are_bounded() -> None:
     assert pairing.add_first(965, -2) == (-2, 96) and pairing.unpaired == 99
 
 
+def test_what_is_discarded_counts_as_unpaired() -> None:
+    pairing: StampPairing[int, int] = StampPairing(slop=1)
+    pairing.add_first(100, 1)
+    pairing.add_first(200, 2)
+    pairing.add_second(300, 3)
+    pairing.discard()
+    assert pairing.unpaired == 2
+    assert pairing.add_second(200, 2) is None and pairing.add_first(300, 3) is None
+
+
 def test_the_default_depth_is_ten_messages() -> None:
     pairing: StampPairing[int, int] = StampPairing(slop=0)
     for i in range(11):

@@ -40,6 +40,18 @@ def test_only_the_newest_item_is_processed_and_replaced_ones_are_returned() -> N
     assert (work.seen, errors) == ([0, 7], [])
 
 
+def test_what_waits_at_the_end_is_returned() -> None:
+    work = Slow()
+    worker: NewestItemWorker[int] = NewestItemWorker(work, print)
+    worker.submit(0, 'a')
+    assert work.started.acquire(timeout=LIMIT)
+    for item, key in ((1, 'a'), (2, 'b'), (3, 'a')):
+        worker.submit(item, key)
+    assert worker.close() == [3, 2]
+    work.gate.release()
+    assert worker.join(LIMIT) and work.seen == [0]
+
+
 def test_an_exception_does_not_end_the_thread() -> None:
     work, errors = Slow(), []
     worker: NewestItemWorker[int] = NewestItemWorker(work, errors.append)

@@ -28,7 +28,7 @@ def options(category: str, rate: float = 5.0) -> DemoOptions:
 
 def test_errors_are_of_the_joints_that_both_have() -> None:
     samples = [sample([0.1, np.nan, 0.3, 0.4], [0.2, 0.2, 0.3, np.nan])]
-    summary = summarize(options('drawer'), {}, 0, 1.0, samples)
+    summary = summarize(options('drawer'), {}, 1.0, samples)
     assert summary['joints_missed'] == summary['joints_invented'] == 1
     assert summary['joint_error_m'] == {'median': 0.05, 'p95': 0.095}
     assert 'joint_error_deg' not in summary
@@ -36,7 +36,7 @@ def test_errors_are_of_the_joints_that_both_have() -> None:
 
 def test_revolute_errors_are_in_degrees() -> None:
     samples = [sample([0.0], [np.radians(error)]) for error in (1.0, 2.0, 4.0)]
-    summary = summarize(options('laptop'), {}, 3, 1.0, samples)
+    summary = summarize(options('laptop'), {}, 1.0, samples)
     assert summary['joint_error_deg'] == {'median': 2.0, 'p95': 3.8}
     assert 'joint_error_m' not in summary and 'joints_missed' not in summary
     assert summary['latency_ms'] == {'median': 100.0, 'p95': 100.0}
@@ -52,11 +52,13 @@ def test_pose_errors_are_the_angle_and_the_distance_to_the_truth() -> None:
 
 
 def test_counts_are_those_of_the_diagnostics() -> None:
-    status = {'frames_received': '9', 'no_estimates': '2', 'frames_dropped': '3',
-              'frames_unpaired': '1', 'full_estimates': '4', 'message': 'tracking'}
-    summary = summarize(options('laptop', 10.0), status, 5, 1.234, [])
-    names = ('frames', 'estimates', 'no_estimates', 'dropped', 'unpaired', 'full_estimates')
-    assert [summary[name] for name in names] == [9, 5, 2, 3, 1, 4]
+    status = {'frames_received': '9', 'estimates': '5', 'no_estimates': '2', 'frames_dropped': '3',
+              'frames_unpaired': '1', 'frames_uncalibrated': '6', 'full_estimates': '4',
+              'message': 'tracking'}
+    summary = summarize(options('laptop', 10.0), status, 1.234, [])
+    names = ('frames', 'estimates', 'no_estimates', 'dropped', 'unpaired', 'uncalibrated',
+             'full_estimates')
+    assert [summary[name] for name in names] == [9, 5, 2, 3, 1, 6, 4]
     assert summary['rate_hz'] == 1.23 and summary['compared'] == 0
     assert summary['command'] == 'kinediff3d demo --category laptop --seconds 1 --rate 10'
     words = in_words({**summary, 'first_image_s': 1.5, 'first_answer_s': 2.5}).splitlines()
