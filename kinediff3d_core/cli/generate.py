@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command, number
 
 if TYPE_CHECKING:
+    from kinediff3d_core.data.truth import Truth
     from kinediff3d_core.evaluation.samples import Sample
-    from kinediff3d_core.evaluation.truth import Truth
     from kinediff3d_core.inference.pipeline import Pipeline
     from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh
 
@@ -150,7 +150,7 @@ def _draw_states(path: Path, decoder: Sequence[Mesh], chain: Sequence[Mesh], tru
     """Decoder, chain and truth at one state, side by side in the base frame."""
     import numpy as np
 
-    from kinediff3d_core.evaluation.truth import part_poses
+    from kinediff3d_core.data.truth import part_poses
     from kinediff3d_core.objects.estimate import transform_mesh
     from kinediff3d_core.visualization.panels import write_panels
     from kinediff3d_core.visualization.rasterizer import render

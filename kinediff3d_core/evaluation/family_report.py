@@ -27,11 +27,11 @@ from kinediff3d_core.data.mesh_objects import (
     load_object,
 )
 from kinediff3d_core.data.raycasting import import_open3d
+from kinediff3d_core.data.surfaces import bounding_radius
 from kinediff3d_core.evaluation.program import Parser, run
 from kinediff3d_core.evaluation.shape_metrics import SAMPLES, chamfer
 from kinediff3d_core.evaluation.sheet import CELL, write_sheet
 from kinediff3d_core.evaluation.surface_clouds import object_cloud, surface_clouds
-from kinediff3d_core.evaluation.surfaces import bounding_radius
 from kinediff3d_core.evaluation.true_meshes import draft_mesh
 from kinediff3d_core.io.files import write_text
 from kinediff3d_core.objects.category import CATEGORIES, get_category

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kinediff3d_core.evaluation.truth import Truth
+from kinediff3d_core.data.truth import Truth
 from kinediff3d_core.geometry.rigid import rotation_angle, transform_points
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate
 

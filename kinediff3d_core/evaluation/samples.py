@@ -16,11 +16,11 @@ from torch import Tensor
 
 from kinediff3d_core.data.mesh_objects import MeshObject, list_objects, load_object
 from kinediff3d_core.data.object_views import object_range, render_object, sample_object_view
+from kinediff3d_core.data.surfaces import Surface, draw_points
+from kinediff3d_core.data.truth import Truth
 from kinediff3d_core.data.visible_surface import visible_surface
 from kinediff3d_core.evaluation.shape_metrics import SAMPLES
-from kinediff3d_core.evaluation.surfaces import Surface, draw_points
 from kinediff3d_core.evaluation.true_meshes import true_mesh
-from kinediff3d_core.evaluation.truth import Truth
 from kinediff3d_core.evaluation.visibility import POINTS, visible_share
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.objects.category import Category, get_category

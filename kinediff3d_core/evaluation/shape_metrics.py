@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
-from kinediff3d_core.evaluation.surfaces import Surface, bounding_radius, draw_points
-from kinediff3d_core.evaluation.truth import Truth, part_poses
+from kinediff3d_core.data.surfaces import Surface, bounding_radius, draw_points
+from kinediff3d_core.data.truth import Truth, part_poses
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh, transform_mesh
 

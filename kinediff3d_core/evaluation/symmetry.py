@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from kinediff3d_core.data.surfaces import Surface
+from kinediff3d_core.data.truth import Truth
 from kinediff3d_core.evaluation.pose_metrics import pose_metrics
-from kinediff3d_core.evaluation.surfaces import Surface
-from kinediff3d_core.evaluation.truth import Truth
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, transform_mesh
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from estimates import laptop_estimate
 
+from kinediff3d_core.data.truth import part_poses
 from kinediff3d_core.evaluation.evaluate import EvaluationConfig, evaluate
 from kinediff3d_core.evaluation.records import summary_of, table, write_summaries
 from kinediff3d_core.evaluation.samples import object_samples, procedural_samples
-from kinediff3d_core.evaluation.truth import part_poses
 from kinediff3d_core.evaluation.worst_views import write_inputs
 from kinediff3d_core.io.camera_info import read_camera_info
 from kinediff3d_core.io.depth import read_depth

@@ -8,6 +8,8 @@ import pytest
 from estimates import box_mesh
 from truths import laptop_truth, perfect
 
+from kinediff3d_core.data.surfaces import MeshDistance, Surface, bounding_radius, sample_mesh
+from kinediff3d_core.data.truth import part_poses
 from kinediff3d_core.evaluation.shape_metrics import (
     ShapeComparison,
     chamfer,
@@ -16,8 +18,6 @@ from kinediff3d_core.evaluation.shape_metrics import (
     nearest_distances,
     shape_metrics,
 )
-from kinediff3d_core.evaluation.surfaces import MeshDistance, Surface, bounding_radius, sample_mesh
-from kinediff3d_core.evaluation.truth import part_poses
 from kinediff3d_core.objects.estimate import Mesh, transform_mesh
 
 

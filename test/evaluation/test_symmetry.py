@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kinediff3d_core.data.surfaces import draw_points
+from kinediff3d_core.data.truth import part_poses
 from kinediff3d_core.evaluation.samples import procedural_samples
-from kinediff3d_core.evaluation.surfaces import draw_points
 from kinediff3d_core.evaluation.symmetry import equivalents, nearest, swapped
-from kinediff3d_core.evaluation.truth import part_poses
 
 
 @pytest.fixture(scope='module')

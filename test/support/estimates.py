@@ -5,7 +5,7 @@ import math
 import numpy as np
 import trimesh
 
-from kinediff3d_core.evaluation.surfaces import sample_mesh
+from kinediff3d_core.data.surfaces import sample_mesh
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.estimate import (
     ArticulatedEstimate,

@@ -7,8 +7,8 @@ import numpy as np
 import trimesh
 from estimates import box_mesh
 
-from kinediff3d_core.evaluation.surfaces import Surface
-from kinediff3d_core.evaluation.truth import Truth, part_poses
+from kinediff3d_core.data.surfaces import Surface
+from kinediff3d_core.data.truth import Truth, part_poses
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, PartEstimate
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from estimates import box_mesh
 
-from kinediff3d_core.evaluation.surfaces import MeshDistance, bounding_radius, sample_mesh
+from kinediff3d_core.data.surfaces import MeshDistance, bounding_radius, sample_mesh
 
 
 def test_sampling_is_uniform_by_area():

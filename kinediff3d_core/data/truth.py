@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kinediff3d_core.evaluation.surfaces import Surface
+from kinediff3d_core.data.surfaces import Surface
 from kinediff3d_core.geometry.kinematics import Joint, poses_in_base
 
 Array = np.ndarray[Any, Any]
