@@ -54,14 +54,10 @@ INFERENCE: dict[str, Callable[[Preset], Preset]] = {
 TRACKING: dict[str, TrackingConfig] = {
     'as shipped': DEFAULT,
     'joint limits are not merged': replace(
-        DEFAULT, joint_limits=replace(DEFAULT.joint_limits, merge=False)),
-    'limits merged without weights': replace(
-        DEFAULT, joint_limits=replace(DEFAULT.joint_limits, merge_weighted=False)),
+        DEFAULT, joint_limits=replace(DEFAULT.joint_limits, merge_share=0.0)),
     'limits merged without a bound': replace(
         DEFAULT, joint_limits=replace(DEFAULT.joint_limits, merge_bounded=False)),
-    'uncertain by growth alone': replace(
-        DEFAULT, quality=replace(DEFAULT.quality, uncertain_score=math.inf)),
-    'uncertain by score alone': replace(
+    'never uncertain': replace(
         DEFAULT, quality=replace(DEFAULT.quality, uncertain_growth=math.inf)),
     'lost by growth alone': replace(
         DEFAULT, quality=replace(DEFAULT.quality, lost_score=math.inf)),
