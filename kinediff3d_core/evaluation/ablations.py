@@ -51,8 +51,6 @@ INFERENCE: dict[str, Callable[[Preset], Preset]] = {
         p, hypothesis=replace(p.hypothesis, score_temperature=0.0)),
     'prior without a floor': lambda p: replace(
         p, hypothesis=replace(p.hypothesis, prior_floor=(0.0, 0.0, 0.0))),
-    'prior without shrinkage': lambda p: replace(
-        p, hypothesis=replace(p.hypothesis, shrinkage=0.0)),
     'covariance without the samples': lambda p: replace(
         p, uncertainty=replace(p.uncertainty, drawn_share=0.0)),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 
@@ -151,12 +152,16 @@ def test_each_full_estimate_moves_the_closed_position_halfway_to_its_own(cabinet
     first, here = Tracker(pipeline, estimate, 0.0), cloud(position)
     for by, wins, mean in ((0.03, True, 0.015), (0.0, False, 0.0075)):
         other = tracker_with_limits_further_in(pipeline, estimate, first.seconds, by)
+        alone = copy.deepcopy(other if wins else first, {id(pipeline): pipeline})
         winner, answer = select_tracker(first, other, here, first.seconds + 0.1,
                                         config=better(math.inf if wins else 0.0))
         assert winner is (other if wins else first)
         assert answer.joints[0].position == pytest.approx(position + mean, abs=0.003)
-        np.testing.assert_allclose(answer.parts[1].T_camera_part,
-                                   estimate.parts[1].T_camera_part, atol=0.004)
+        # The part is where the winner has it without the other one, and near its true place.
+        np.testing.assert_allclose(answer.parts[1].T_camera_part, alone.track(
+            here, winner.seconds).parts[1].T_camera_part, atol=1e-6)
+        np.testing.assert_allclose(answer.parts[1].T_camera_part[:3, 3],
+                                   estimate.parts[1].T_camera_part[:3, 3], atol=0.004)
         placed = answer.T_camera_base @ answer.part_poses_at(
             np.array([answer.joints[0].position]))[answer.joints[0].child]
         np.testing.assert_allclose(placed, answer.parts[1].T_camera_part, atol=1e-4)
