@@ -69,12 +69,8 @@ TRACKING: dict[str, TrackingConfig] = {
 
 EXCHANGE: dict[str, TrackingConfig] = {
     'as shipped': DEFAULT,
-    'lost by growth alone': replace(
-        DEFAULT, quality=replace(DEFAULT.quality, lost_score=math.inf)),
-    'lost by score alone': replace(
-        DEFAULT, quality=replace(DEFAULT.quality, lost_growth=math.inf)),
     'lost by its motion alone': replace(
-        DEFAULT, quality=replace(DEFAULT.quality, lost_growth=math.inf, lost_score=math.inf)),
+        DEFAULT, quality=replace(DEFAULT.quality, lost_growth=math.inf)),
 }
 """Tracking configurations in which a heuristic that declares an object lost is off."""
 

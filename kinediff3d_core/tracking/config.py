@@ -145,8 +145,6 @@ class QualityConfig:
     """Growth of the score from which on an object is uncertain; inf turns it off. Chosen."""
     lost_growth: float = 1.0
     """Growth of the score from which on an object is lost; inf turns it off. Chosen."""
-    lost_score: float = 0.03
-    """Score from which on an object is lost, whatever it was before; inf turns it off. Chosen."""
 
 
 @dataclass(frozen=True)

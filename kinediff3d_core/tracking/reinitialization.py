@@ -73,7 +73,7 @@ class TrackQuality:
         """
         self._check_motion(motion)
         growth, c = self.growth(score), self._config
-        if growth > c.lost_growth or score > c.lost_score:
+        if growth > c.lost_growth:
             raise TrackingLost('the cloud is no longer explained: residual of '
                                f'{1e3 * self._scale * score:.1f} mm')
         self.uncertain = growth > c.uncertain_growth

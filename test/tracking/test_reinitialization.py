@@ -66,13 +66,6 @@ def test_growth_loses_the_object():
         quality_after(0.005, 0.0231)
 
 
-def test_a_very_poor_score_loses_the_object_from_the_start():
-    quality_after(0.0299)
-    quality_after(0.0301, lost_score=math.inf)
-    with pytest.raises(TrackingLost, match='no longer explained'):
-        quality_after(0.0301)
-
-
 @pytest.mark.parametrize(('index', 'limit', 'message'), [
     (0, 0.6, 'moved by 0 degrees and 0.30 m'), (2, 0.6, 'moved by'),
     (3, math.radians(50), 'moved by 50 degrees and 0.00 m'), (5, math.radians(50), 'moved by'),
@@ -97,10 +90,9 @@ def test_motions_up_to_the_limit_are_tracked(config, index):
         quality_after(**{config: 0.25}).judge(motion, 0.005)
 
 
-def test_scores_up_to_the_limits_are_tracked_and_certain():
-    assert not quality_after(0.25, lost_score=0.25).uncertain
+def test_growth_up_to_the_limits_is_tracked_and_certain():
     # Growth of exactly one half and exactly 1, at 1.5 and 2 times the best score.
-    exact = {'growth_ratio': 2.0, 'growth_offset': 0.0, 'lost_score': 9.0}
+    exact = {'growth_ratio': 2.0, 'growth_offset': 0.0}
     assert not quality_after(1.0, 1.5, residual=9.0, **exact).uncertain
     assert quality_after(1.0, 2.0, residual=9.0, **exact).uncertain
 
