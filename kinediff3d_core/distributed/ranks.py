@@ -54,14 +54,10 @@ class Ranks:
         if self.size == 1:
             return [text]
         own = list(text.encode())
-        try:
-            counts = self._gather(torch.tensor([len(own)]))
-            # All tensors of a message have the same length.
-            longest = max(1, *(int(n) for n in counts))
-            message = torch.tensor(own + [0] * (longest - len(own)), dtype=torch.uint8)
-            messages = self._gather(message)
-        except RuntimeError as error:
-            raise ValueError('another process has ended; its own message says why') from error
+        counts = self._gather(torch.tensor([len(own)]))
+        # All tensors of a message have the same length.
+        longest = max(1, *(int(n) for n in counts))
+        messages = self._gather(torch.tensor(own + [0] * (longest - len(own)), dtype=torch.uint8))
         return [bytes(m.tolist()[:int(n)]).decode() for m, n in zip(messages, counts, strict=True)]
 
     def total(self, number: int) -> int:
@@ -72,7 +68,8 @@ class Ranks:
         """Tensors of all ranks, of one shape."""
         own = tensor if dist.get_backend() == 'gloo' else tensor.to(self.device)
         found = [torch.zeros_like(own) for _ in range(self.size)]
-        dist.all_gather(found, own)
+        with _one_line():
+            dist.all_gather(found, own)
         return found
 
     def average(self, tensors: Sequence[Tensor]) -> None:
@@ -112,9 +109,23 @@ class Ranks:
                              'be one folder that all processes see')
 
     def wait(self) -> None:
-        """Return when all ranks have called this."""
+        """Return when all ranks have called this.
+
+        Raises:
+            ValueError: another process has ended.
+        """
         if self.size > 1:
-            dist.barrier()
+            with _one_line():
+                dist.barrier()
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Replace torch's long error about a process that has ended by one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ValueError('another process has ended; its own message says why') from error
 
 
 ALONE = Ranks(0, 1, torch.device('cpu'))

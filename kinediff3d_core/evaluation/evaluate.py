@@ -115,7 +115,7 @@ def _draw_worst(pipeline: Pipeline, samples: Samples, config: EvaluationConfig,
         if estimate is not None and record.metrics is not None:
             write_view(config.pictures / f'worst_{place}', sample, estimate,
                        record.metrics['rot_err_deg'])
-    ranks.total(1)  # The pictures of all ranks are written.
+    ranks.wait()
 
 
 def score(pipeline: Pipeline, sample: Sample, config: EvaluationConfig,
