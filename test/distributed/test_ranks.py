@@ -59,3 +59,11 @@ def test_two_processes_on_one_gpu_are_refused(monkeypatch):
     monkeypatch.setenv('WORLD_SIZE', '2')
     with pytest.raises(ValueError, match='use cuda'), joined(torch.device('cuda', 1)):
         pass
+
+
+def test_a_process_without_a_gpu_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    monkeypatch.setenv('LOCAL_RANK', '1')
+    with pytest.raises(ValueError, match='1 are visible'), joined(torch.device('cuda')):
+        pass
