@@ -77,6 +77,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             summaries[name] = summary_of(scored)
             if ranks.first:
                 print(table(name, summaries[name]))
+        ranks.wait()  # All processes have closed their files of records.
         if ranks.first:
             _write(options, source, records, summaries)
             journal = _journal_folder(options)
