@@ -1,5 +1,7 @@
 """Networks: shapes, invariances, weights on disk, and training that resumes."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -7,8 +9,10 @@ from kinediff3d_core.geometry.kinematics import forward_kinematics
 from kinediff3d_core.geometry.rigid import rotation_from_6d, transform_points
 from kinediff3d_core.networks.checkpoints import (
     LARGE,
+    SHIPPED,
     load_network,
     save_network,
+    weights_digest,
 )
 from kinediff3d_core.networks.kavae import KAVAE, PRIOR_STD, kl_to_prior, segmentation_logits
 from kinediff3d_core.networks.latent import LatentDenoiser
@@ -126,3 +130,13 @@ def test_bad_weights_are_named(tmp_path):
     save_network(KAVAE(LAPTOP), 'pose', 'laptop', path)
     with pytest.raises(ValueError, match='does not fit this version'):
         load_network('pose', 'laptop', tmp_path)
+
+
+def test_the_digest_of_weights_is_that_of_their_content(tmp_path):
+    shutil.copytree(SHIPPED / 'laptop', tmp_path / 'laptop')
+    shipped = weights_digest('laptop')
+    assert weights_digest('laptop', tmp_path) == weights_digest('laptop', tmp_path / 'laptop')
+    assert weights_digest('laptop', tmp_path) == shipped != weights_digest('box')
+    with (tmp_path / 'laptop' / 'covariance_scale.json').open('a') as file:
+        file.write(' ')
+    assert weights_digest('laptop', tmp_path) != shipped
