@@ -103,7 +103,7 @@ def score(pipeline: Pipeline, sample: Sample, config: EvaluationConfig,
 
 def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, seed: int = 0,
             points: int = SAMPLES) -> dict[str, float]:
-    """All metrics of an estimate; those of shapes where the truth has surfaces.
+    """All metrics of an estimate; those of shapes where the truth has surfaces and positions.
 
     Of equally true readings (:func:`equivalents`) the nearest one counts. The metrics include
     the errors that the estimate itself predicts (:func:`predicted_errors`).
@@ -112,7 +112,7 @@ def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, s
     truth = nearest(estimate, sample.truth)
     metrics = (pose_metrics(estimate, truth) | mode_metrics(estimate, readings)
                | predicted_errors(estimate))
-    if truth.surfaces is None:
+    if truth.surfaces is None or not np.isfinite(truth.positions).all():
         return metrics
     rng = np.random.default_rng([seed, sample.index])
     metrics.update(shape_metrics(estimate, truth, rng, points))
@@ -125,7 +125,8 @@ def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, s
     decoded = generation_metrics(dict(zip(names, generated.decoder, strict=True)), estimate,
                                  comparison)
     chain = comparison.whole(generated_shape(dict(zip(names, generated.chain, strict=True)),
-                                             estimate, truth, sample.generate_at))
+                                             estimate, truth, sample.generate_at),
+                             to_surface=False)
     metrics.update({f'gen_{name}': value for name, value in decoded.items()})
     metrics.update({f'gen_chain_{name}': value for name, value in chain.items()})
     return metrics
