@@ -1,7 +1,8 @@
-"""Several processes that train one network, started by torchrun: they average their gradients.
+"""Several processes that work on one task, started by torchrun.
 
-torchrun gives every process its rank in environment variables. Without them there is one process,
-and averages and copies have no effect.
+They train one network together and average their gradients (:func:`joined`), or they share many
+inputs (:func:`sharing`). torchrun gives every process its rank in environment variables. Without
+them there is one process, and averages, copies and exchanges have no effect.
 """
 
 from __future__ import annotations
@@ -10,15 +11,23 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+Item = TypeVar('Item')
+
+LONGEST_WAIT = timedelta(days=7)
+"""Longest time for which processes that share inputs wait for the slowest one. Chosen: inputs may
+take hours, and torchrun itself ends all processes when one fails."""
+
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that train together.
+    """This process among those that work together.
 
     Attributes: rank 0 .. size - 1; rank 0 alone writes files. device: this process's own.
     """
@@ -31,6 +40,27 @@ class Ranks:
     def first(self) -> bool:
         """Whether this is rank 0."""
         return self.rank == 0
+
+    def share(self, inputs: Sequence[Item]) -> list[Item]:
+        """Every size-th input, from number ``rank`` on: those that this process works on."""
+        return list(inputs[self.rank::self.size])
+
+    def gather(self, text: str) -> list[str]:
+        """Texts of all ranks, in their order. All ranks have to call this."""
+        if self.size == 1:
+            return [text]
+        device = torch.device('cpu') if dist.get_backend() == 'gloo' else self.device
+        own = torch.frombuffer(bytearray(text.encode() or b'\0'), dtype=torch.uint8).to(device)
+        count = torch.tensor([len(text.encode())], device=device)
+        counts = [torch.zeros_like(count) for _ in range(self.size)]
+        dist.all_gather(counts, count)
+        # All tensors of a message have the same length.
+        longest = max(1, *(int(n) for n in counts))
+        message = torch.zeros(longest, dtype=torch.uint8, device=device)
+        message[:len(own)] = own
+        messages = [torch.zeros_like(message) for _ in range(self.size)]
+        dist.all_gather(messages, message)
+        return [bytes(m[:int(n)].tolist()).decode() for m, n in zip(messages, counts, strict=True)]
 
     def average(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its mean over the ranks, all in one message."""
@@ -74,6 +104,10 @@ class Ranks:
             dist.barrier()
 
 
+ALONE = Ranks(0, 1, torch.device('cpu'))
+"""The one process that was started without torchrun, on the CPU."""
+
+
 def first_rank() -> bool:
     """Whether this process is rank 0, also before the group is joined."""
     return os.environ.get('RANK', '0') == '0'
@@ -81,7 +115,7 @@ def first_rank() -> bool:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Ranks]:
-    """Join the process group that torchrun has prepared: NCCL with a GPU a process, else Gloo.
+    """Join the processes that train together: NCCL with a GPU a process, else Gloo.
 
     Args:
         device: ``cuda`` without a number means the GPU of this process's local rank.
@@ -89,6 +123,23 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     Raises:
         ValueError: several processes are given one and the same GPU.
     """
+    with _group(device, 'nccl' if device.type == 'cuda' else 'gloo') as ranks:
+        yield ranks
+
+
+@contextmanager
+def sharing(device: torch.device) -> Iterator[Ranks]:
+    """Join the processes that share inputs. They exchange texts through Gloo and wait for long.
+
+    Args and errors are those of :func:`joined`.
+    """
+    with _group(device, 'gloo', LONGEST_WAIT) as ranks:
+        yield ranks
+
+
+@contextmanager
+def _group(device: torch.device, backend: str, wait: timedelta | None = None) -> Iterator[Ranks]:
+    """The process group that torchrun has prepared."""
     size = int(os.environ.get('WORLD_SIZE', '1'))
     if size == 1:
         yield Ranks(0, 1, device)
@@ -99,7 +150,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
                              'uses its own GPU')
         device = torch.device('cuda', int(os.environ.get('LOCAL_RANK', '0')))
         torch.cuda.set_device(device)
-    dist.init_process_group('nccl' if device.type == 'cuda' else 'gloo')
+    dist.init_process_group(backend, timeout=wait)
     try:
         yield Ranks(dist.get_rank(), size, device)
     finally:
