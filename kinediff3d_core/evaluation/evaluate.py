@@ -12,6 +12,7 @@ import numpy as np
 
 from kinediff3d_core.evaluation.calibration import predicted_errors
 from kinediff3d_core.evaluation.pose_metrics import mode_metrics, pose_metrics
+from kinediff3d_core.evaluation.published_metrics import Protocol
 from kinediff3d_core.evaluation.records import Record
 from kinediff3d_core.evaluation.samples import Sample, Samples
 from kinediff3d_core.evaluation.shape_metrics import (
@@ -50,6 +51,8 @@ class EvaluationConfig:
     """Points drawn on a surface for one Chamfer distance."""
     method: Method = infer
     """What is scored: the pipeline, or one of :mod:`kinediff3d_core.evaluation.baselines`."""
+    protocol: Protocol | None = None
+    """Metrics of another paper beside ours; None adds none."""
     pictures: Path | None = None
     """Folder for the worst estimates by rotation error, with their inputs; None writes none."""
     worst: int = 3
@@ -96,6 +99,8 @@ def score(pipeline: Pipeline, sample: Sample, config: EvaluationConfig,
         return replace(record, reason=str(reason)), None
     seconds = time.perf_counter() - started
     metrics = compare(pipeline, estimate, sample, config.seed, config.points)
+    if config.protocol is not None:
+        metrics |= config.protocol(estimate, nearest(estimate, sample.truth))
     metrics['seconds'] = seconds
     metrics.update({f'seconds_{stage}': t for stage, t in estimate.seconds.items()})
     return replace(record, metrics=metrics), estimate
