@@ -46,21 +46,34 @@ class Ranks:
         return list(inputs[self.rank::self.size])
 
     def gather(self, text: str) -> list[str]:
-        """Texts of all ranks, in their order. All ranks have to call this."""
+        """Texts of all ranks, in their order. All ranks have to call this.
+
+        Raises:
+            ValueError: another process has ended.
+        """
         if self.size == 1:
             return [text]
-        device = torch.device('cpu') if dist.get_backend() == 'gloo' else self.device
-        own = torch.frombuffer(bytearray(text.encode() or b'\0'), dtype=torch.uint8).to(device)
-        count = torch.tensor([len(text.encode())], device=device)
-        counts = [torch.zeros_like(count) for _ in range(self.size)]
-        dist.all_gather(counts, count)
-        # All tensors of a message have the same length.
-        longest = max(1, *(int(n) for n in counts))
-        message = torch.zeros(longest, dtype=torch.uint8, device=device)
-        message[:len(own)] = own
-        messages = [torch.zeros_like(message) for _ in range(self.size)]
-        dist.all_gather(messages, message)
-        return [bytes(m[:int(n)].tolist()).decode() for m, n in zip(messages, counts, strict=True)]
+        own = list(text.encode())
+        try:
+            counts = self._gather(torch.tensor([len(own)]))
+            # All tensors of a message have the same length.
+            longest = max(1, *(int(n) for n in counts))
+            message = torch.tensor(own + [0] * (longest - len(own)), dtype=torch.uint8)
+            messages = self._gather(message)
+        except RuntimeError as error:
+            raise ValueError('another process has ended; its own message says why') from error
+        return [bytes(m.tolist()[:int(n)]).decode() for m, n in zip(messages, counts, strict=True)]
+
+    def total(self, number: int) -> int:
+        """Sum of a number over the ranks. All ranks have to call this."""
+        return sum(int(n) for n in self.gather(str(number)))
+
+    def _gather(self, tensor: Tensor) -> list[Tensor]:
+        """Tensors of all ranks, of one shape."""
+        own = tensor if dist.get_backend() == 'gloo' else tensor.to(self.device)
+        found = [torch.zeros_like(own) for _ in range(self.size)]
+        dist.all_gather(found, own)
+        return found
 
     def average(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its mean over the ranks, all in one message."""

@@ -15,6 +15,7 @@ from kinediff3d_core.distributed.journal import Journal
 from kinediff3d_core.distributed.ranks import ALONE, Ranks
 from kinediff3d_core.evaluation.calibration import predicted_errors
 from kinediff3d_core.evaluation.pose_metrics import mode_metrics, pose_metrics
+from kinediff3d_core.evaluation.published_metrics import Protocol
 from kinediff3d_core.evaluation.records import Record
 from kinediff3d_core.evaluation.samples import Sample, Samples
 from kinediff3d_core.evaluation.shape_metrics import (
@@ -53,6 +54,8 @@ class EvaluationConfig:
     """Points drawn on a surface for one Chamfer distance."""
     method: Method = infer
     """What is scored: the pipeline, or one of :mod:`kinediff3d_core.evaluation.baselines`."""
+    protocol: Protocol | None = None
+    """Metrics of another paper beside ours; None adds none."""
     pictures: Path | None = None
     """Folder for the worst estimates by rotation error, with their inputs; None writes none."""
     worst: int = 3
@@ -115,7 +118,7 @@ def _draw_worst(pipeline: Pipeline, samples: Samples, config: EvaluationConfig,
         if estimate is not None and record.metrics is not None:
             write_view(config.pictures / f'worst_{place}', sample, estimate,
                        record.metrics['rot_err_deg'])
-    ranks.wait()
+    ranks.total(1)  # The pictures of all ranks are written.
 
 
 def score(pipeline: Pipeline, sample: Sample, config: EvaluationConfig,
@@ -129,6 +132,8 @@ def score(pipeline: Pipeline, sample: Sample, config: EvaluationConfig,
         return replace(record, reason=str(reason)), None
     seconds = time.perf_counter() - started
     metrics = compare(pipeline, estimate, sample, config.seed, config.points)
+    if config.protocol is not None:
+        metrics |= config.protocol(estimate, nearest(estimate, sample.truth))
     metrics['seconds'] = seconds
     metrics.update({f'seconds_{stage}': t for stage, t in estimate.seconds.items()})
     return replace(record, metrics=metrics), estimate
