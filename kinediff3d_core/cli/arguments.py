@@ -25,7 +25,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument('--seed', type=number(int, at_least=0), default=0,
                           help=f'{purpose} (default 0)')
 
-    def add_view_arguments(self, count: int, views: str) -> None:
+    def add_view_arguments(self, count: int | None, views: str) -> None:
         """Add the options of commands that score test views.
 
         Args:

@@ -17,7 +17,7 @@ from kinediff3d_core.evaluation.calibration import predicted_errors
 from kinediff3d_core.evaluation.pose_metrics import mode_metrics, pose_metrics
 from kinediff3d_core.evaluation.published_metrics import Protocol
 from kinediff3d_core.evaluation.records import Record
-from kinediff3d_core.evaluation.samples import Sample, Samples
+from kinediff3d_core.evaluation.samples import Sample, Samples, UnusableView
 from kinediff3d_core.evaluation.shape_metrics import (
     SAMPLES,
     ShapeComparison,
@@ -101,10 +101,17 @@ def evaluate(pipeline: Pipeline, samples: Samples, config: EvaluationConfig, ran
 def score_samples(pipeline: Pipeline, samples: Samples, indices: Sequence[int],
                   config: EvaluationConfig) -> Iterator[Record]:
     """Yield the scores of samples, one after the other."""
-    for i, index in enumerate(indices):
-        sample = samples(index)
-        if i == 0:  # The first call of a process sets things up. It is not timed.
+    first = True
+    for index in indices:
+        try:
+            sample = samples(index)
+        except UnusableView as error:
+            yield Record(index, error.name, None, str(error), category=pipeline.category.name,
+                         skipped=True)
+            continue
+        if first:  # The first call of a process sets things up. It is not timed.
             score(pipeline, sample, replace(config, points=100))
+            first = False
         yield score(pipeline, sample, config)[0]
 
 
@@ -125,7 +132,8 @@ def score(pipeline: Pipeline, sample: Sample, config: EvaluationConfig,
           ) -> tuple[Record, ArticulatedEstimate | None]:
     """Estimate one sample and compare it with the truth; shapes too where the truth has them."""
     started = time.perf_counter()
-    record = Record(sample.index, sample.name, None, '', sample.visibility, sample.truth.category)
+    record = Record(sample.index, sample.name, None, '', sample.visibility, sample.truth.category,
+                    sample.notes)
     try:
         estimate = config.method(pipeline, sample, sample.truth.surfaces is not None, config.seed)
     except NoEstimate as reason:

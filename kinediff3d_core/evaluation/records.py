@@ -22,7 +22,11 @@ BY_VISIBILITY = ('cd_w', 'rot_err_deg', 'trans_err_m', 'joint_state_err')
 
 @dataclass(frozen=True)
 class Record:
-    """The scores of one sample; ``metrics`` is None where there was no estimate."""
+    """The scores of one sample.
+
+    ``metrics`` is None where there was no estimate, or where the view was ``skipped``: it cannot
+    be scored, and counts nowhere.
+    """
 
     index: int
     name: str
@@ -30,12 +34,16 @@ class Record:
     reason: str = ''
     visibility: float = nan
     category: str = ''
+    notes: tuple[str, ...] = ()
+    skipped: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON values, as files of records have it."""
         metrics = self.metrics and {name: float(value) for name, value in self.metrics.items()}
         return {'category': self.category, 'index': self.index, 'object': self.name,
-                'metrics': metrics, 'reason': self.reason, 'visibility': float(self.visibility)}
+                'metrics': metrics, 'reason': self.reason, 'visibility': float(self.visibility),
+                **({'notes': list(self.notes)} if self.notes else {}),
+                **({'skipped': True} if self.skipped else {})}
 
     @staticmethod
     def from_dict(r: Mapping[str, Any]) -> Record:
@@ -45,7 +53,7 @@ class Record:
             KeyError: an entry is missing.
         """
         return Record(r['index'], r['object'], r['metrics'], r['reason'], r['visibility'],
-                      r['category'])
+                      r['category'], tuple(r.get('notes', ())), r.get('skipped', False))
 
 
 def units(category: str) -> dict[str, str]:

@@ -14,8 +14,15 @@ from kinediff3d_core.objects.estimate import ArticulatedEstimate, transform_mesh
 
 
 def worst_views(records: Sequence[Record], count: int) -> list[tuple[int, int]]:
-    """Place (1 is the worst) and index of the views with the largest rotation errors."""
-    errors = [(r.metrics['rot_err_deg'], r.index) for r in records if r.metrics is not None]
+    """Place (1 is the worst) and index of the views with the largest errors.
+
+    The errors of the rotation, or of the joints where no true rotation is known.
+    """
+    made = [r for r in records if r.metrics is not None]
+    errors: list[tuple[float, int]] = []
+    for name in ('rot_err_deg', 'joint_state_err'):
+        if not any(isfinite(e) for e, _ in errors):
+            errors = [(r.metrics[name], r.index) for r in made if r.metrics is not None]
     return [(place, index) for place, (_, index) in enumerate(
         sorted((e for e in errors if isfinite(e[0])), reverse=True)[:count], 1)]
 

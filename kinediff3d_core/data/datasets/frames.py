@@ -38,7 +38,7 @@ class _Frame:
     depth: Path
     mask: Path
     joints: Any
-    unit: str
+    unit: Any
 
 
 class Frames:
@@ -131,7 +131,7 @@ def _frames(folder: Path) -> dict[str, _Frame]:
         for name, values in by_frame.items()}
 
 
-def _joint_truth(category: Category, values: Any, unit: str) -> Truth:
+def _joint_truth(category: Category, values: Any, unit: Any) -> Truth:
     """The truth of an object of which only the joint values are known.
 
     Args:
@@ -151,8 +151,9 @@ def _joint_truth(category: Category, values: Any, unit: str) -> Truth:
     joints, parts = category.joints[:count], category.parts[:count + 1]
     kind, size = UNITS.get(unit, ('', nan))
     if any(j.joint_type != kind for j in joints):
+        known = [u for u, (k, _) in UNITS.items() if k == joints[0].joint_type]
         raise ValueError(f'unit {unit!r} of {joints[0].joint_type} joints; known: '
-                         f'{", ".join(u for u, (k, _) in UNITS.items() if k == joints[0].joint_type)}')
+                         f'{", ".join(known)}')
     return Truth(category.name, parts, tuple(j.name for j in joints),
                  tuple(j.joint_type for j in joints), tuple(j.parent for j in joints),
                  tuple(j.child for j in joints), np.full((count + 1, 4, 4), nan),

@@ -35,7 +35,7 @@ UP = np.array([0.0, 0.0, 1.0])
 
 NOTES = {
     'box': 'boxes: closed is half a turn from the model as stored, whose lid lies flat open',
-    'stapler': 'staplers: closed is where the middle of the arm\'s box is straight in front of the '
+    'stapler': 'staplers: closed is where the middle of the arm\'s box is in front of the '
                'hinge; the data set does not state it, joint errors are good to some degrees',
     'cutter': 'cutters: retracted is where the blade\'s tip is flush with the handle\'s box',
     'drawer': 'drawers: closed is as the model is stored',

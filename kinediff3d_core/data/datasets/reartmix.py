@@ -43,9 +43,9 @@ NO_LIST = 'no list of a split: all frames are taken'
 class ReArtMix:
     """One split of ReArtMix.
 
-    The root has the sets of the full release as folders, or is itself a set, with ``train.txt`` and
-    ``test.txt`` or without a split. A view is one instance of a frame: ``<scene>/<frame>_<index>``,
-    the set before it.
+    The root has the sets of the full release as folders, or is itself a set, with ``train.txt``
+    and ``test.txt`` or without a split. A view is one instance of a frame,
+    ``<scene>/<frame>_<index>``, with the name of the set in front.
 
     Attributes:
         left_out: one line for each annotation that cannot be read.
