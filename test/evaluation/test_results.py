@@ -103,6 +103,7 @@ def test_missing_inputs_are_named_with_their_commands(folder, capsys):
         '--weights w' in lines
     assert not any('procedural.json' in line or 'objects.json' in line for line in lines)
     assert any('--preset paper --count 20' in line for line in lines)
+    assert '--peer asdf --count 20 ' in results.commands(folder, 7)['peer_asdf']
     results.main(['--from', str(folder), '--missing', '--objects', 'there'])
     assert '--objects there' in capsys.readouterr().out
 
