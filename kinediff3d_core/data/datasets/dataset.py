@@ -97,4 +97,6 @@ def open_dataset(name: str, root: Path, split: str | None = None) -> Dataset:
 
 def _readers() -> dict[str, Callable[[Path, str | None], Dataset]]:
     """The readers by the data set's name."""
-    return {}
+    from kinediff3d_core.data.datasets.partnet import PartNet
+
+    return {'partnet': PartNet}
