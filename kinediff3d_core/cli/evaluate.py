@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kinediff3d_core.cli.arguments import DONE, PEERS, add_command, number
 
 if TYPE_CHECKING:
+    from kinediff3d_core.distributed.ranks import Ranks
     from kinediff3d_core.evaluation.records import Record
     from kinediff3d_core.evaluation.summary import Summary
 
@@ -18,7 +19,11 @@ EXAMPLES = '''
   kinediff3d evaluate --category laptop --objects ~/objects --count 64 --pictures worst
   kinediff3d evaluate --category all --count 50 --preset paper --no-mesh
   kinediff3d evaluate --category laptop --peer regression --json peer_regression.json
+  torchrun --nproc-per-node 8 -m kinediff3d_core.cli evaluate --device cuda --json all.json
 '''
+
+NOT_IN_RECORDS = ('run', 'command', 'category', 'count', 'json', 'records', 'pictures', 'objects')
+"""Options on which the record of a sample does not depend, or which :func:`_run` replaces."""
 
 
 def add_parser(commands: Any) -> None:
@@ -40,7 +45,8 @@ def add_parser(commands: Any) -> None:
                               'samples, no refinement), asdf (test-time optimisation of the '
                               'code, the true pose given), score (mean of 50 samples)')
     command.add_argument('--json', type=Path, metavar='F',
-                         help='write the summary here, and the command and machine beside it')
+                         help='write the summary here, and the command and machine beside it; '
+                              'the same command continues a run that was interrupted')
     command.add_argument('--records', type=Path, metavar='F',
                          help='write the metrics of every sample here, one JSON line each')
     command.add_argument('--pictures', type=Path, metavar='DIR',
@@ -53,19 +59,29 @@ def _evaluate(options: argparse.Namespace) -> int:
     source = options.objects or options.source or 'procedural'
     _check(options)
     names = _categories(options.category, source, options.weights)
+    import torch
+
+    from kinediff3d_core.distributed.journal import remove_journal
+    from kinediff3d_core.distributed.ranks import sharing
     from kinediff3d_core.evaluation.records import summary_of, table
 
     records: list[Record] = []
     summaries: dict[str, Summary] = {}
-    for name in names:
-        pictures = options.pictures
-        if pictures is not None and len(names) > 1:
-            pictures = pictures / name
-        scored = _score(options, name, source, pictures)
-        records += scored
-        summaries[name] = summary_of(scored)
-        print(table(name, summaries[name]))
-    _write(options, source, records, summaries)
+    with sharing(torch.device(options.device)) as ranks:
+        for name in names:
+            pictures = options.pictures
+            if pictures is not None and len(names) > 1:
+                pictures = pictures / name
+            scored = _score(options, name, source, pictures, ranks)
+            records += scored
+            summaries[name] = summary_of(scored)
+            if ranks.first:
+                print(table(name, summaries[name]))
+        if ranks.first:
+            _write(options, source, records, summaries)
+            journal = _journal_folder(options)
+            if journal is not None:
+                remove_journal(journal)
     return DONE
 
 
@@ -79,12 +95,14 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _score(options: argparse.Namespace, name: str, source: str, pictures: Path | None,
-           ) -> list[Record]:
-    """The records of one category."""
+           ranks: Ranks) -> list[Record]:
+    """The records of one category, of all ranks."""
+    from contextlib import nullcontext
     from dataclasses import replace
 
     from tqdm import tqdm
 
+    from kinediff3d_core.distributed.journal import Journal
     from kinediff3d_core.evaluation.baselines import BASELINES
     from kinediff3d_core.evaluation.evaluate import EvaluationConfig, evaluate, infer
     from kinediff3d_core.evaluation.samples import object_samples, procedural_samples
@@ -93,15 +111,39 @@ def _score(options: argparse.Namespace, name: str, source: str, pictures: Path |
     shapes = not options.no_mesh
     samples = procedural_samples(name, options.seed, shapes) if source == 'procedural' else \
         object_samples(source, name, options.seed, shapes)
-    pipeline = Pipeline.load(name, preset=options.preset, device=options.device,
+    pipeline = Pipeline.load(name, preset=options.preset, device=str(ranks.device),
                              weights=options.weights)
     if options.rounds is not None:
         pipeline.preset = replace(pipeline.preset, rounds=options.rounds)
     config = EvaluationConfig(
         options.count, options.seed, pictures=pictures,
         method=infer if options.peer is None else BASELINES[options.peer])
-    with tqdm(total=options.count, desc=name, unit='view', disable=None) as bar:
-        return evaluate(pipeline, samples, config, lambda done: bar.update(done - bar.n))
+    folder = _journal_folder(options)
+    with (nullcontext() if folder is None else
+          Journal(folder, name, _run(options, name, source), ranks.rank) as journal,
+          tqdm(total=len(ranks.share(range(config.count))), desc=name, unit='view',
+               disable=None if ranks.first else True) as bar):
+        return evaluate(pipeline, samples, config, ranks, journal,
+                        lambda done: bar.update(done - bar.n))
+
+
+def _journal_folder(options: argparse.Namespace) -> Path | None:
+    """Folder of the records of a run that is not finished; None where no file is asked for."""
+    result: Path | None = options.records or options.json
+    return result and result.with_name(f'{result.name}.unfinished')
+
+
+def _run(options: argparse.Namespace, name: str, source: str) -> dict[str, Any]:
+    """Everything that the records of a category depend on. Their number does not matter."""
+    from kinediff3d_core.data.mesh_objects import list_objects
+    from kinediff3d_core.distributed.identity import package_version
+    from kinediff3d_core.networks.checkpoints import weights_digest
+
+    given = {k: v for k, v in vars(options).items() if k not in NOT_IN_RECORDS}
+    if source != 'procedural':
+        given['objects'] = [f.name for f in list_objects(source, name)]
+    return {**given, 'source': source, 'weights': weights_digest(name, options.weights),
+            'version': package_version()}
 
 
 def _write(options: argparse.Namespace, source: str, records: Sequence[Record],

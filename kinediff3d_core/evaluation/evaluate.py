@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kinediff3d_core.distributed.journal import Journal
+from kinediff3d_core.distributed.ranks import ALONE, Ranks
 from kinediff3d_core.evaluation.calibration import predicted_errors
 from kinediff3d_core.evaluation.pose_metrics import mode_metrics, pose_metrics
 from kinediff3d_core.evaluation.records import Record
@@ -22,7 +25,7 @@ from kinediff3d_core.evaluation.shape_metrics import (
     shape_metrics,
 )
 from kinediff3d_core.evaluation.symmetry import equivalents, nearest
-from kinediff3d_core.evaluation.worst_views import WorstViews
+from kinediff3d_core.evaluation.worst_views import worst_views, write_view
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 
 if TYPE_CHECKING:
@@ -56,33 +59,63 @@ class EvaluationConfig:
     """Number of these estimates."""
 
 
-def evaluate(pipeline: Pipeline, samples: Samples, config: EvaluationConfig,
+def evaluate(pipeline: Pipeline, samples: Samples, config: EvaluationConfig, ranks: Ranks = ALONE,
+             journal: Journal | None = None,
              progress: Callable[[int], object] | None = None) -> list[Record]:
-    """Score the first views.
+    """Score the first views, each by one of the ranks.
 
     Args:
-        progress: is called with the number of views done.
+        ranks: the processes that share the views.
+        journal: records of this run so far, which are not made again, and where further ones go.
+        progress: is called with the number of this rank's views that are done.
+
+    Returns:
+        the records of all ranks, in the order of the views.
 
     Raises:
         ValueError: the number of views is not positive.
     """
     if config.count < 1:
         raise ValueError(f'the number of samples must be positive, got {config.count}')
-    records: list[Record] = []
-    worst = WorstViews(config.worst)
-    for index in range(config.count):
-        sample = samples(index)
-        if index == 0:  # The first call of a process sets things up. It is not timed.
-            score(pipeline, sample, replace(config, points=100))
-        record, estimate = score(pipeline, sample, config)
-        records.append(record)
-        if config.pictures is not None and estimate is not None and record.metrics is not None:
-            worst.add(record.metrics['rot_err_deg'], sample, estimate)
+    own = ranks.share(range(config.count))
+    done = {} if journal is None else {i: journal.entries[i] for i in own if i in journal.entries}
+    if progress is not None:
+        progress(len(done))
+    for record in score_samples(pipeline, samples, [i for i in own if i not in done], config):
+        done[record.index] = record.to_dict()
+        if journal is not None:
+            journal.append(record.index, done[record.index])
         if progress is not None:
-            progress(index + 1)
+            progress(len(done))
+    gathered = [Record.from_dict(entry) for part in ranks.gather(json.dumps(list(done.values())))
+                for entry in json.loads(part)]
+    records = sorted(gathered, key=lambda r: r.index)
     if config.pictures is not None:
-        worst.write(config.pictures)
+        _draw_worst(pipeline, samples, config, records, ranks)
     return records
+
+
+def score_samples(pipeline: Pipeline, samples: Samples, indices: Sequence[int],
+                  config: EvaluationConfig) -> Iterator[Record]:
+    """Yield the scores of samples, one after the other."""
+    for i, index in enumerate(indices):
+        sample = samples(index)
+        if i == 0:  # The first call of a process sets things up. It is not timed.
+            score(pipeline, sample, replace(config, points=100))
+        yield score(pipeline, sample, config)[0]
+
+
+def _draw_worst(pipeline: Pipeline, samples: Samples, config: EvaluationConfig,
+                records: Sequence[Record], ranks: Ranks) -> None:
+    """Draw the worst estimates, which are made again: a record may be of an earlier process."""
+    assert config.pictures is not None
+    for place, index in ranks.share(worst_views(records, config.worst)):
+        sample = samples(index)
+        record, estimate = score(pipeline, sample, config)
+        if estimate is not None and record.metrics is not None:
+            write_view(config.pictures / f'worst_{place}', sample, estimate,
+                       record.metrics['rot_err_deg'])
+    ranks.total(1)  # The pictures of all ranks are written.
 
 
 def score(pipeline: Pipeline, sample: Sample, config: EvaluationConfig,

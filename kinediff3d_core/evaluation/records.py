@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,22 @@ class Record:
     reason: str = ''
     visibility: float = nan
     category: str = ''
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values, as files of records have it."""
+        metrics = self.metrics and {name: float(value) for name, value in self.metrics.items()}
+        return {'category': self.category, 'index': self.index, 'object': self.name,
+                'metrics': metrics, 'reason': self.reason, 'visibility': float(self.visibility)}
+
+    @staticmethod
+    def from_dict(r: Mapping[str, Any]) -> Record:
+        """The record of :meth:`to_dict`.
+
+        Raises:
+            KeyError: an entry is missing.
+        """
+        return Record(r['index'], r['object'], r['metrics'], r['reason'], r['visibility'],
+                      r['category'])
 
 
 def units(category: str) -> dict[str, str]:
@@ -80,13 +96,15 @@ def write_origin(summaries: Path, origin: Mapping[str, Any]) -> None:
 
 def write_records(path: Path, records: Sequence[Record]) -> None:
     """Write one JSON line a sample; figures have six digits."""
-    def short(metrics: dict[str, float] | None) -> dict[str, float] | None:
-        return metrics and {name: float(f'{value:.6g}') for name, value in metrics.items()}
+    def short(value: float) -> float:
+        return float(f'{value:.6g}')
 
-    write_text(path, ''.join(json.dumps(
-        {'category': r.category, 'index': r.index, 'object': r.name, 'metrics': short(r.metrics),
-         'reason': r.reason, 'visibility': float(f'{r.visibility:.6g}')}) + '\n'
-        for r in records))
+    lines = []
+    for r in records:
+        metrics = r.metrics and {name: short(value) for name, value in r.metrics.items()}
+        lines.append(json.dumps(replace(r, metrics=metrics, visibility=short(r.visibility))
+                                .to_dict()) + '\n')
+    write_text(path, ''.join(lines))
 
 
 def read_all_records(path: Path) -> dict[str, list[Record]]:
@@ -98,9 +116,7 @@ def read_all_records(path: Path) -> dict[str, list[Record]]:
     out: dict[str, list[Record]] = {}
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         try:
-            r = json.loads(line)
-            record = Record(r['index'], r['object'], r['metrics'], r['reason'], r['visibility'],
-                            r['category'])
+            record = Record.from_dict(json.loads(line))
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f'{path}, line {number}: not a record of "kinediff3d evaluate '
                              '--records"') from error
