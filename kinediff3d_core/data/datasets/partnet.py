@@ -1,38 +1,28 @@
 """PartNet-Mobility: one folder an object, which we render (docs/datasets.md).
 
 ``<root>/<id>/{mobility.urdf, meta.json, semantics.txt, bounding_box.json, textured_objs/*.obj}``.
-The name of a view is ``<id>/<number>``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from kinediff3d_core.data.datasets.canonical import StatedJoint
-from kinediff3d_core.data.datasets.dataset import DatasetView
 from kinediff3d_core.data.datasets.joint_sense import closed_at_limit
 from kinediff3d_core.data.datasets.json_file import read_json
+from kinediff3d_core.data.datasets.mesh_dataset import MeshDataset, checked_split
 from kinediff3d_core.data.datasets.mesh_models import (
     HALF_DIAGONAL,
     MeshModel,
     canonical_object,
-    rendered_view,
-    visible_surfaces,
 )
 from kinediff3d_core.data.mesh_objects import MeshObject, load_object, merge_meshes
-from kinediff3d_core.data.mesh_samples import import_object
-from kinediff3d_core.data.surfaces import Surface
 from kinediff3d_core.io.files import checked_file
-from kinediff3d_core.objects.category import CATEGORIES, get_category
+from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import Mesh
 
 Array = np.ndarray[Any, Any]
@@ -49,95 +39,42 @@ MODEL_CATEGORIES = {'Laptop': 'laptop', 'Eyeglasses': 'eyeglasses', 'Dishwasher'
                     'Scissors': 'scissors', 'StorageFurniture': 'drawer', 'Table': 'drawer',
                     'Box': 'box', 'Stapler': 'stapler', 'Knife': 'cutter'}
 """Our categories by ``model_cat``. Drawers and cutters must also have the right joints."""
-VIEWS = 20
-"""Views of an object. Chosen."""
 UP = np.array([0.0, 0.0, 1.0])
 """Upward direction of the URDFs' root frame."""
 BOX = 0.02
 """Largest difference of the meshes from ``bounding_box.json``, as a share of the box. Chosen."""
-CACHED = 16
-"""Objects that are kept in memory. Chosen."""
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    """An object in the canonical frame, and what had to be inferred."""
-
-    obj: MeshObject
-    surfaces: tuple[Surface, ...]
-    notes: tuple[str, ...]
-
-
-class PartNet:
+class PartNet(MeshDataset):
     """One split: ``test`` are ArtImage's test objects, ``train`` all others of ours.
 
-    Views are in the order of their numbers, so that the first ones show all objects.
-
-    Attributes:
-        left_out: one line for each kind of objects that are not ours, with their number.
+    An object is called as its folder.
     """
 
-    splits: tuple[str, ...] = ('test', 'train')
-
     def __init__(self, root: Path, split: str | None = None) -> None:
-        self.root = Path(root)
-        self.split = _checked_split(split, self.splits)
-        folders = sorted((p for p in self.root.iterdir() if p.name.isdecimal() and p.is_dir()),
-                         key=lambda p: int(p.name)) if self.root.is_dir() else []
+        root, split = Path(root), checked_split(split, self.splits)
+        folders = sorted((p for p in root.iterdir() if p.name.isdecimal() and p.is_dir()),
+                         key=lambda p: int(p.name)) if root.is_dir() else []
         if not folders:
-            raise ValueError(f'{self.root} has no folder <id> with a mobility.urdf and a '
-                             'meta.json, as PartNet-Mobility has')
-        self._names: dict[str, list[str]] = {}
+            raise ValueError(f'{root} has no folder <id> with a mobility.urdf and a meta.json, as '
+                             'PartNet-Mobility has')
+        names: dict[str, list[str]] = {}
         other: Counter[str] = Counter()
         for folder in folders:
             category, reason = _category(folder)
             if category is None:
                 other[reason] += 1
-            elif (int(folder.name) in TEST_IDS.get(category, ())) == (self.split == 'test'):
-                self._names.setdefault(category, []).append(folder.name)
-        self.left_out = tuple(f'{reason}: {n} left out' for reason, n in sorted(other.items()))
-        self._load = lru_cache(CACHED)(self._read_object)
+            elif (int(folder.name) in TEST_IDS.get(category, ())) == (split == 'test'):
+                names.setdefault(category, []).append(folder.name)
+        super().__init__(root, names, tuple(f'{reason}: {n} left out'
+                                            for reason, n in sorted(other.items())))
 
-    @property
-    def categories(self) -> tuple[str, ...]:
-        """Names of our categories that this split has."""
-        return tuple(c for c in CATEGORIES if c in self._names)
-
-    def views(self, category: str) -> Sequence[str]:
-        """Names of the views of a category."""
-        return [f'{name}/{i}' for i in range(VIEWS) for name in self._names.get(category, ())]
-
-    def read_view(self, name: str) -> DatasetView:
-        """Render one view.
+    def read_object(self, name: str, category: str) -> tuple[MeshObject, tuple[str, ...]]:
+        """An object in the canonical frame, m, and one note for each thing that was inferred.
 
         Raises:
             ValueError: an object that cannot be used; one line that names it.
         """
-        found = self._load(name.split('/')[0])
-        return rendered_view(name, found.obj, found.surfaces, notes=found.notes)
-
-    def objects(self, category: str) -> Sequence[str]:
-        """Names of the objects of a category."""
-        return self._names.get(category, [])
-
-    def training_samples(self, name: str, views: int, generator: torch.Generator,
-                         ) -> dict[str, Tensor]:
-        """Tensors of :mod:`kinediff3d_core.data.sample_files` of one object.
-
-        Raises:
-            ValueError: an object that cannot be used; one line that names it.
-        """
-        return import_object(self._placed(name)[0], views, generator)
-
-    def _read_object(self, name: str) -> _Loaded:
-        obj, notes = self._placed(name)
-        return _Loaded(obj, visible_surfaces(obj), notes)
-
-    def _placed(self, name: str) -> tuple[MeshObject, tuple[str, ...]]:
-        """An object in the canonical frame, m, and its notes."""
-        category = next((c for c, names in self._names.items() if name in names), None)
-        if category is None:
-            raise ValueError(f'{self.root}: split {self.split!r} has no object {name!r}')
         folder = self.root / name
         obj = load_object(folder)
         try:
@@ -146,12 +83,6 @@ class PartNet:
             return canonical_object(model).obj, (*notes, *([note] if note else []))
         except ValueError as error:
             raise ValueError(f'{folder}: {error}') from error
-
-
-def _checked_split(split: str | None, splits: tuple[str, ...]) -> str:
-    if split not in (None, *splits):
-        raise ValueError(f'unknown split {split!r}; known: {", ".join(splits)}')
-    return split or splits[0]
 
 
 def read_semantics(folder: Path) -> dict[str, tuple[str, str]]:
