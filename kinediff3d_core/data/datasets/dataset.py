@@ -98,5 +98,6 @@ def open_dataset(name: str, root: Path, split: str | None = None) -> Dataset:
 def _readers() -> dict[str, Callable[[Path, str | None], Dataset]]:
     """The readers by the data set's name."""
     from kinediff3d_core.data.datasets.partnet import PartNet
+    from kinediff3d_core.data.datasets.shape2motion import open_shape2motion
 
-    return {'partnet': PartNet}
+    return {'partnet': PartNet, 'shape2motion': open_shape2motion}
