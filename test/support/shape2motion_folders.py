@@ -1,6 +1,7 @@
 """Objects in ANCSH's layout of Shape2Motion, and in A-SDF's; nothing third-party."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import trimesh
@@ -99,3 +100,19 @@ def _samples(parts, rng):
                                                    * solid.face_normals).sum(-1)).all(-1)
         signed.append(np.where(inside, -1, 1) * MeshDistance(part)(points))
     return points, np.min(signed, axis=0), np.argmin(signed, axis=0)
+
+
+def scaled_to(obj, diagonal):
+    """The object with a box of all parts at q = 0 of this diagonal."""
+    ends = np.concatenate([transform_points(T, m.vertices) for T, m in zip(
+        _poses(obj, np.zeros(len(obj.joints))), obj.meshes, strict=True)])
+    factor = diagonal / np.linalg.norm(np.ptp(ends, axis=0))
+    return replace(obj, origin=obj.origin * factor, meshes=tuple(
+        Mesh(m.vertices * factor, m.faces) for m in obj.meshes))
+
+
+def turned_to(obj, positions):
+    """The object with these positions as the zero of its joints; limits stay."""
+    poses = _poses(obj, positions)
+    return replace(obj, meshes=tuple(Mesh(m.vertices @ T[:3, :3].T, m.faces)
+                                     for m, T in zip(obj.meshes, poses, strict=True)))

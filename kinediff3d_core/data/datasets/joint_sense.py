@@ -26,6 +26,8 @@ SAMPLES = 1000
 """Points of each part that are compared. Chosen."""
 FARTHEST = ('eyeglasses',)
 """Categories whose moving parts are farthest from the base at q = 0."""
+NEAR = 0.15
+"""Largest mean distance of a closed lid from the base, in diagonals of the base. Chosen."""
 STEP = radians(1.0)
 """Rotation from which the sense of opening is found, rad. Chosen."""
 
@@ -55,6 +57,9 @@ def closed_by_shape(category: str, base: Mesh, part: Mesh, joint: StatedJoint) -
     Args:
         base, part: in the model's frame, at the data set's zero.
         joint: revolute; its ``closed`` is not used. Its limits stay those of the file.
+
+    Raises:
+        ValueError: a lid is not near the base in the closed position.
     """
     points, fixed = _samples(part), _samples(base)
     closed = 0.0
@@ -64,6 +69,10 @@ def closed_by_shape(category: str, base: Mesh, part: Mesh, joint: StatedJoint) -
                              joint.axis)
         closed = min((_wrapped(turn), _wrapped(turn + pi)),
                      key=lambda q: _distance(tree, joint, points, q))
+        apart = _distance(tree, joint, points, closed) / np.linalg.norm(np.ptp(fixed, axis=0))
+        if apart > NEAR:
+            raise ValueError(f'where its joint should be closed, its moving part is {apart:.0%} '
+                             'of the base\'s diagonal away from the base: its axis is wrong')
     centre = fixed.mean(0)
     ahead, behind = (float(np.linalg.norm(transform_points(
         joint_motion(joint, closed + d), points).mean(0) - centre)) for d in (STEP, -STEP))
