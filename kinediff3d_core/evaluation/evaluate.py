@@ -15,8 +15,9 @@ from kinediff3d_core.distributed.journal import Journal
 from kinediff3d_core.distributed.ranks import ALONE, Ranks
 from kinediff3d_core.evaluation.calibration import predicted_errors
 from kinediff3d_core.evaluation.pose_metrics import mode_metrics, pose_metrics
+from kinediff3d_core.evaluation.published_metrics import Protocol
 from kinediff3d_core.evaluation.records import Record
-from kinediff3d_core.evaluation.samples import Sample, Samples
+from kinediff3d_core.evaluation.samples import Sample, Samples, UnusableView
 from kinediff3d_core.evaluation.shape_metrics import (
     SAMPLES,
     ShapeComparison,
@@ -25,7 +26,7 @@ from kinediff3d_core.evaluation.shape_metrics import (
     shape_metrics,
 )
 from kinediff3d_core.evaluation.symmetry import equivalents, nearest
-from kinediff3d_core.evaluation.worst_views import worst_views, write_view
+from kinediff3d_core.evaluation.worst_views import described, worst_views, write_view
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class EvaluationConfig:
     """Points drawn on a surface for one Chamfer distance."""
     method: Method = infer
     """What is scored: the pipeline, or one of :mod:`kinediff3d_core.evaluation.baselines`."""
+    protocol: Protocol | None = None
+    """Metrics of another paper beside ours; None adds none."""
     pictures: Path | None = None
     """Folder for the worst estimates by rotation error, with their inputs; None writes none."""
     worst: int = 3
@@ -98,10 +101,17 @@ def evaluate(pipeline: Pipeline, samples: Samples, config: EvaluationConfig, ran
 def score_samples(pipeline: Pipeline, samples: Samples, indices: Sequence[int],
                   config: EvaluationConfig) -> Iterator[Record]:
     """Yield the scores of samples, one after the other."""
-    for i, index in enumerate(indices):
-        sample = samples(index)
-        if i == 0:  # The first call of a process sets things up. It is not timed.
+    first = True
+    for index in indices:
+        try:
+            sample = samples(index)
+        except UnusableView as error:
+            yield Record(index, error.name, None, str(error), category=pipeline.category.name,
+                         skipped=True)
+            continue
+        if first:  # The first call of a process sets things up. It is not timed.
             score(pipeline, sample, replace(config, points=100))
+            first = False
         yield score(pipeline, sample, config)[0]
 
 
@@ -111,10 +121,9 @@ def _draw_worst(pipeline: Pipeline, samples: Samples, config: EvaluationConfig,
     assert config.pictures is not None
     for place, index in ranks.share(worst_views(records, config.worst)):
         sample = samples(index)
-        record, estimate = score(pipeline, sample, config)
-        if estimate is not None and record.metrics is not None:
-            write_view(config.pictures / f'worst_{place}', sample, estimate,
-                       record.metrics['rot_err_deg'])
+        estimate = config.method(pipeline, sample, True, config.seed)
+        record = next(r for r in records if r.index == index)
+        write_view(config.pictures / f'worst_{place}', sample, estimate, described(record))
     ranks.total(1)  # The pictures of all ranks are written.
 
 
@@ -122,13 +131,16 @@ def score(pipeline: Pipeline, sample: Sample, config: EvaluationConfig,
           ) -> tuple[Record, ArticulatedEstimate | None]:
     """Estimate one sample and compare it with the truth; shapes too where the truth has them."""
     started = time.perf_counter()
-    record = Record(sample.index, sample.name, None, '', sample.visibility, sample.truth.category)
+    record = Record(sample.index, sample.name, None, '', sample.visibility, sample.truth.category,
+                    sample.notes)
     try:
         estimate = config.method(pipeline, sample, sample.truth.surfaces is not None, config.seed)
     except NoEstimate as reason:
         return replace(record, reason=str(reason)), None
     seconds = time.perf_counter() - started
     metrics = compare(pipeline, estimate, sample, config.seed, config.points)
+    if config.protocol is not None:
+        metrics |= config.protocol(estimate, nearest(estimate, sample.truth))
     metrics['seconds'] = seconds
     metrics.update({f'seconds_{stage}': t for stage, t in estimate.seconds.items()})
     return replace(record, metrics=metrics), estimate
@@ -136,7 +148,7 @@ def score(pipeline: Pipeline, sample: Sample, config: EvaluationConfig,
 
 def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, seed: int = 0,
             points: int = SAMPLES) -> dict[str, float]:
-    """All metrics of an estimate; those of shapes where the truth has surfaces.
+    """All metrics of an estimate; those of shapes where the truth has surfaces and positions.
 
     Of equally true readings (:func:`equivalents`) the nearest one counts. The metrics include
     the errors that the estimate itself predicts (:func:`predicted_errors`).
@@ -145,7 +157,7 @@ def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, s
     truth = nearest(estimate, sample.truth)
     metrics = (pose_metrics(estimate, truth) | mode_metrics(estimate, readings)
                | predicted_errors(estimate))
-    if truth.surfaces is None:
+    if truth.surfaces is None or not np.isfinite(truth.positions).all():
         return metrics
     rng = np.random.default_rng([seed, sample.index])
     metrics.update(shape_metrics(estimate, truth, rng, points))
@@ -158,7 +170,8 @@ def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, s
     decoded = generation_metrics(dict(zip(names, generated.decoder, strict=True)), estimate,
                                  comparison)
     chain = comparison.whole(generated_shape(dict(zip(names, generated.chain, strict=True)),
-                                             estimate, truth, sample.generate_at))
+                                             estimate, truth, sample.generate_at),
+                             to_surface=False)
     metrics.update({f'gen_{name}': value for name, value in decoded.items()})
     metrics.update({f'gen_chain_{name}': value for name, value in chain.items()})
     return metrics

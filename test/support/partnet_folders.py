@@ -43,9 +43,9 @@ def laptop():
 
 def eyeglasses():
     """A front frame with two legs."""
-    leg = ((-.07, -.003, -.003), (0, .003, .007))
+    leg = ((-.07, -.003, -.005), (0, .003, .005))
     return boxes('eyeglasses', ((-.004, -.07, -.02), (.004, .07, .02)), [leg, leg],
-                 [(-.004, .066, 0), (-.004, -.066, 0)], [1.5, 1.5])
+                 [(-.004, .066, .008), (-.004, -.066, .008)], [1.5, 1.5])
 
 
 def drawers():
@@ -58,7 +58,7 @@ def drawers():
 def scissors():
     """Two blades with broad handles that cross at a pivot; the base's ends in a point."""
     obj = boxes('scissors', ((-.08, -.01, -.002), (.08, .01, .002)),
-                [((-.09, -.01, .002), (.07, .01, .006))], [(.01, 0, 0)], [1.2])
+                [((-.09, -.01, -.002), (.07, .01, .002))], [(.01, 0, .004)], [1.2])
     blade = trimesh.convex.convex_hull(
         [(x, y, z) for x, y in ((-.02, .004), (-.02, -.004), (.08, 0)) for z in (-.002, .002)])
     return replace(obj, meshes=(merge_meshes([box((-.08, -.01, -.002), (-.02, .01, .002)), Mesh(
