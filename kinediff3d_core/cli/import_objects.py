@@ -159,7 +159,7 @@ def _dataset_objects(options: argparse.Namespace, category: Category, ranks: Ran
 
     split = options.split or 'train'
     dataset = open_dataset(options.dataset, options.root, split)
-    for line in getattr(dataset, 'left_out', ()) if ranks.first else ():
+    for line in dataset.left_out if ranks.first else ():
         print(line, file=sys.stderr)
     names = dataset.objects(category.name)
     if not names:
