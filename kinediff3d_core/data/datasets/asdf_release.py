@@ -90,7 +90,7 @@ class AsdfRelease:
             if kind in CLASSES:
                 self._states[kind] = _by_object(path, kind)
             else:
-                left_out.append(f'{kind} is none of our categories or no whole object: left out')
+                left_out.append(f'{path.name}: none of our categories, or no whole objects')
         self.left_out = tuple(left_out)
         if not self._states:
             raise ValueError(f'{root}/examples/splits has no sm_<class>_6_angle_{split}.json of '

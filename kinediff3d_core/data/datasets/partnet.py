@@ -69,8 +69,8 @@ class PartNet(MeshDataset):
                 other[reason] += 1
             elif (int(folder.name) in TEST_IDS.get(category, ())) == (split == 'test'):
                 names.setdefault(category, []).append(folder.name)
-        super().__init__(root, names, tuple(f'{reason}: {n} left out'
-                                            for reason, n in sorted(other.items())))
+        super().__init__(root, names, tuple(
+            f'{n} objects: {reason}' for reason, n in sorted(other.items())))
 
     def read_object(self, name: str, category: str) -> tuple[MeshObject, tuple[str, ...]]:
         """An object in the canonical frame, m, and one note for each thing that was inferred.

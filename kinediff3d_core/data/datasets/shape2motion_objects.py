@@ -61,8 +61,8 @@ class Shape2MotionObjects(MeshDataset):
                 other[kind] += 1
             elif (folder.name in TEST_IDS.get(kind, ())) == (split == 'test'):
                 names.setdefault(kind, []).append(f'{kind}/{folder.name}')
-        super().__init__(root, names, tuple(f'{kind} is no category of ours: {n} left out'
-                                            for kind, n in sorted(other.items())))
+        super().__init__(root, names, tuple(
+            f'{n} objects: {kind} is no category of ours' for kind, n in sorted(other.items())))
 
     def read_object(self, name: str, category: str) -> tuple[MeshObject, tuple[str, ...]]:
         """An object in the canonical frame, m, and one note for each thing that was inferred.

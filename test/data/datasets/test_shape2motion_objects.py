@@ -48,7 +48,7 @@ def test_splits_and_classes(tmp_path):
     assert test.categories == ('laptop', 'eyeglasses')
     assert test.objects('laptop') == ['laptop/0004']
     assert open_dataset('shape2motion', tmp_path, 'train').objects('laptop') == ['laptop/0001']
-    assert test.left_out == ('oven is no category of ours: 1 left out',)
+    assert test.left_out == ('1 objects: oven is no category of ours',)
     view = test.read_view('laptop/0004/3')
     assert view.mask.any() and view.truth.category == 'laptop'
     with pytest.raises(ValueError, match='neither objects'):
