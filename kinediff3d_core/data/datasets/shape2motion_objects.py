@@ -37,7 +37,8 @@ TEST_IDS = {'eyeglasses': ('0007', '0016', '0036'), 'laptop': ('0004', '0008', '
 """ANCSH's test objects."""
 CLOSED_DIAGONAL = {'laptop': 0.396, 'eyeglasses': 0.194, 'stapler': 0.112}
 """Diagonal of an object's box at q = 0, m: Shape2Motion has no unit, so that every object is made
-this large. Measured: the median of 200 procedural objects."""
+this large. Measured: the median of 200 procedural objects
+(test/data/datasets/test_mesh_models.py)."""
 SLACK_DEG = 10.0
 """How far the stored position may be outside of a category's limits, degrees. Chosen."""
 ROOT, ROOT_MESH = 'dof_rootd', 'none_motion'
