@@ -175,10 +175,9 @@ def _stated(obj: MeshObject, category: str, semantics: dict[str, tuple[str, str]
         stated = StatedJoint(part, j.joint_type, np.array(j.axis), place[i + 1] * metres, 0.0,
                              j.lower * unit, j.upper * unit)
         joints.append(closed_at_limit(category, meshes[0], meshes[part], stated))
-    fixed = [obj.parts[i + 1] for i in range(len(obj.joints)) if i not in keep]
     notes = [f'1 unit is {metres:g} m: the data set has no unit']
-    if fixed:
-        notes.append(f'{", ".join(fixed)}: fixed at zero, as no part of a {category}')
+    if len(keep) < len(obj.joints):
+        notes.append(f'moving parts that no {category} has are fixed at zero')
     return MeshModel(obj.name, category, meshes, tuple(joints), UP), tuple(notes)
 
 

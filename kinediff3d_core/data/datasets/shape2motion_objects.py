@@ -41,6 +41,7 @@ this large. Measured: the median of 200 procedural objects
 (test/data/datasets/test_mesh_models.py)."""
 SLACK_DEG = 10.0
 """How far the stored position may be outside of a category's limits, degrees. Chosen."""
+NOTE = 'size, limits and sense of the joints are inferred: the data set has none'
 ROOT, ROOT_MESH = 'dof_rootd', 'none_motion'
 MAX_NODES = 100
 """Largest number of nodes of a tree. Chosen."""
@@ -76,9 +77,7 @@ class Shape2MotionObjects(MeshDataset):
             found = _read_model(folder, name, category)
         except ValueError as error:
             raise ValueError(f'{folder}: {error}') from error
-        return found.obj, (
-            'size, limits and sense of the joints are inferred: the data set has none',
-            f'stored at {np.round(np.degrees(found.positions), 1).tolist()}°')
+        return found.obj, (NOTE,)
 
 
 def _read_model(folder: Path, name: str, category: str) -> PlacedObject:
