@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from kinediff3d_core.data.datasets.canonical import StatedJoint
-from kinediff3d_core.data.datasets.joint_sense import closed_by_shape
+from kinediff3d_core.data.datasets.joint_sense import closed_without_limits
 from kinediff3d_core.data.datasets.json_file import read_json
 from kinediff3d_core.data.datasets.mesh_dataset import MeshDataset, checked_split
 from kinediff3d_core.data.datasets.mesh_models import (
@@ -90,8 +90,7 @@ def _read_model(folder: Path, name: str, category: str) -> PlacedObject:
         raise ValueError('a moving part hangs on another one')
     meshes = [_read_mesh(folder, ROOT_MESH)]
     meshes += [_read_mesh(folder, str(node.get('dof_name'))) for node, _ in nodes]
-    upper = get_category(category).joints[0].upper
-    joints = tuple(_joint(category, node, i, meshes, upper)
+    joints = tuple(_joint(category, node, i, meshes)
                    for i, (node, _) in enumerate(nodes, start=1))
     if not joints:
         raise ValueError('it has no moving part')
@@ -121,8 +120,7 @@ def inferred_up(category: str, joints: tuple[StatedJoint, ...]) -> Array | None:
     return np.asarray(np.eye(3)[int(np.argmax(np.abs(joints[0].axis)))])
 
 
-def _joint(category: str, node: dict[str, Any], child: int, meshes: list[Mesh], upper: float,
-           ) -> StatedJoint:
+def _joint(category: str, node: dict[str, Any], child: int, meshes: list[Mesh]) -> StatedJoint:
     """A joint of the tree; its limits are the category's."""
     if node.get('motion_type') != 'rotation':
         raise ValueError(f'{node.get("dof_name")} moves by {node.get("motion_type")!r}, the parts '
@@ -131,10 +129,8 @@ def _joint(category: str, node: dict[str, Any], child: int, meshes: list[Mesh], 
     length = float(np.linalg.norm(axis))
     if not length > 0:
         raise ValueError(f'{node.get("dof_name")} has no direction')
-    joint = closed_by_shape(category, meshes[0], meshes[child], StatedJoint(
+    return closed_without_limits(category, meshes[0], meshes[child], StatedJoint(
         child, 'revolute', axis / length, origin, 0.0, 0.0, 0.0))
-    return StatedJoint(child, 'revolute', joint.axis, origin, joint.closed, joint.closed,
-                       joint.closed + upper)
 
 
 def _nodes(node: dict[str, Any], parent: str | None, depth: int = 0,
