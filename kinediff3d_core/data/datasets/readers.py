@@ -7,11 +7,15 @@ from pathlib import Path
 
 from kinediff3d_core.data.datasets.dataset import Dataset
 from kinediff3d_core.data.datasets.frames import Frames
+from kinediff3d_core.data.datasets.partnet import PartNet
 from kinediff3d_core.data.datasets.reartmix import ReArtMix
+from kinediff3d_core.data.datasets.shape2motion import open_shape2motion
 
 READERS: dict[str, Callable[[Path, str | None], Dataset]] = {
     'frames': Frames,
+    'partnet': PartNet,
     'reartmix': ReArtMix,
+    'shape2motion': open_shape2motion,
 }
 """Constructors, of the root folder and the name of a split."""
 
