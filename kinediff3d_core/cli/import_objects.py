@@ -31,6 +31,9 @@ VARIANTS = 4
 SMALLEST, LARGEST = 0.3, 30.0
 """Bounds of the diagonal of a base part's box, canonical units: others are in a wrong unit."""
 
+TRAIN = 'train'
+"""Split of a data set that is imported, where it has this one."""
+
 EXAMPLES = '''
   kinediff3d import objects --category-file toolbox.yaml --out data
   kinediff3d import partnet/46123 partnet/46440 --category drawer --rpy 0 0 180 \
@@ -49,7 +52,7 @@ def add_parser(commands: Any) -> None:
     command.add_argument('--dataset', metavar='NAME',
                          help='import a public data set instead (docs/datasets.md)')
     command.add_argument('--root', type=Path, metavar='DIR', help='the data set\'s folder')
-    command.add_argument('--split', metavar='S', help='its split (default train)')
+    command.add_argument('--split', metavar='S', help=f'its split (default {TRAIN}, where it has one)')
     kind = command.add_mutually_exclusive_group(required=True)
     kind.add_argument('--category', metavar='C', help='a category that comes with this package')
     kind.add_argument('--category-file', type=Path, metavar='F',
@@ -145,8 +148,10 @@ def _dataset_objects(options: argparse.Namespace, category: Category, ranks: Ran
     from kinediff3d_core.data.datasets.readers import open_dataset
     from kinediff3d_core.data.object_import import DatasetTrainingObject
 
-    split = options.split or 'train'
-    dataset = open_dataset(options.dataset, options.root, split)
+    dataset = open_dataset(options.dataset, options.root, options.split)
+    split = options.split or (TRAIN if TRAIN in dataset.splits else dataset.splits[0])
+    if split != (options.split or dataset.splits[0]):
+        dataset = open_dataset(options.dataset, options.root, split)
     for line in dataset.left_out if ranks.first else ():
         print(f'left out: {line}', file=sys.stderr)
     names = dataset.objects(category.name)

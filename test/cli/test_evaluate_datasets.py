@@ -40,10 +40,17 @@ def test_a_data_set_is_scored(root, capsys):
     assert json.loads((root / 'out.meta.json').read_text())['source'] == 'frames all'
 
 
+def test_a_data_set_without_shapes_is_not_imported(root, capsys):
+    arguments = ['import', '--dataset', 'frames', '--root', root, '--category', 'laptop']
+    assert main([*arguments, '--out', root / 'out']) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "'frames' has no shapes of a laptop in split 'all'" in message
+
+
 @pytest.mark.parametrize(('arguments', 'reason'), [
     (['--dataset', 'frames'], 'needs --root'),
     (['--root', '.'], 'belong to --dataset'),
-    (['--dataset', 'nyu', '--root', '.'], "unknown data set 'nyu'; known: frames"),
+    (['--dataset', 'nyu', '--root', '.'], "unknown data set 'nyu'; known: "),
     (['--dataset', 'frames', '--root', '{root}', '--category', 'box'],
      'frames all has laptop, no box'),
     (['--dataset', 'frames', '--root', '{root}', '--split', 'val'], "unknown split 'val'"),
