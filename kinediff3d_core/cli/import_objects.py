@@ -52,7 +52,8 @@ def add_parser(commands: Any) -> None:
     command.add_argument('--dataset', metavar='NAME',
                          help='import a public data set instead (docs/datasets.md)')
     command.add_argument('--root', type=Path, metavar='DIR', help='the data set\'s folder')
-    command.add_argument('--split', metavar='S', help=f'its split (default {TRAIN}, where it has one)')
+    command.add_argument('--split', metavar='S',
+                         help=f'its split (default {TRAIN}, where it has one)')
     kind = command.add_mutually_exclusive_group(required=True)
     kind.add_argument('--category', metavar='C', help='a category that comes with this package')
     kind.add_argument('--category-file', type=Path, metavar='F',
