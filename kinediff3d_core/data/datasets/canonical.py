@@ -172,6 +172,18 @@ class CanonicalModel:
         return position
 
 
+def joint_motion(joint: StatedJoint, position: float) -> Array:
+    """Motion (4, 4) of a part from the data set's zero to a position (rad or m), model's frame."""
+    axis = np.asarray(joint.axis, dtype=np.float64) / np.linalg.norm(joint.axis)
+    T = np.eye(4)
+    if joint.joint_type == 'prismatic':
+        T[:3, 3] = position * axis
+    else:
+        T[:3, :3] = Rotation.from_rotvec(position * axis).as_matrix()
+        T[:3, 3] = joint.origin - T[:3, :3] @ joint.origin
+    return T
+
+
 def rigid_and_scale(T: Array) -> tuple[Array, float]:
     """Split a pose (4, 4) into its rigid motion and its uniform scale.
 
@@ -194,7 +206,7 @@ def canonical_model(model: StatedModel) -> CanonicalModel:
     Raises:
         ValueError: its joints are not those of the category, or its axes cannot be found.
     """
-    closed = [np.eye(4), *(_motion(j, j.closed) for j in model.joints)]
+    closed = [np.eye(4), *(joint_motion(j, j.closed) for j in model.joints)]
     order = [0, *(j.child for j in model.joints)]
     points = [transform_points(T, model.points[k]) for T, k in zip(closed, order, strict=True)]
     R = _canonical_axes(model, points)
@@ -261,7 +273,7 @@ def _direction(kind: str, model: StatedModel, points: list[Array], first: Array 
             raise ValueError('the model has no upward direction')
         return np.asarray(model.up, dtype=np.float64)
     if kind == 'tip':
-        return _tip(points[0], np.asarray(joint.origin), axis)
+        return tip_direction(points[0], np.asarray(joint.origin), axis)
     sides = _box_sides(points[0], axis)
     if kind == 'child':
         reach = sum(_towards(p, np.asarray(j.origin), axis)
@@ -304,7 +316,7 @@ def _box_sides(points: Array, axis: Array) -> Array:
     return np.asarray(T[:2, :2] @ plane)
 
 
-def _tip(points: Array, origin: Array, axis: Array) -> Array:
+def tip_direction(points: Array, origin: Array, axis: Array) -> Array:
     """Direction (3,) from a pivot to the farthest point of the narrower half of a part."""
     plane = _plane(axis)
     flat = (points - origin) @ plane.T
@@ -326,18 +338,6 @@ def _pivot(origin: Array, axis: Array, joint_type: str, centre: Array, points: A
     if joint_type == 'prismatic':
         return np.asarray((points.min(0) + points.max(0)) / 2)
     return np.asarray(origin + ((centre - origin) @ axis) * axis)
-
-
-def _motion(joint: StatedJoint, position: float) -> Array:
-    """Motion (4, 4) of a joint in the model's frame."""
-    axis = np.asarray(joint.axis, dtype=np.float64) / np.linalg.norm(joint.axis)
-    T = np.eye(4)
-    if joint.joint_type == 'prismatic':
-        T[:3, 3] = position * axis
-    else:
-        T[:3, :3] = Rotation.from_rotvec(position * axis).as_matrix()
-        T[:3, 3] = joint.origin - T[:3, :3] @ joint.origin
-    return T
 
 
 def _vector(v: Array) -> Vector:
