@@ -29,6 +29,8 @@ class DatasetView:
         truth: in the canonical frame (docs/conventions.md). What the data set does not state is
             NaN: poses, positions, axes. Surfaces are None where it has no shapes.
         notes: one line for each thing that had to be inferred or that looks wrong.
+        metres: length of the data set's own unit in the depth and truth here, where the reader
+            scales objects to their real size. Lengths in published tables are ours divided by it.
     """
 
     name: str
@@ -37,6 +39,7 @@ class DatasetView:
     intrinsics: Intrinsics
     truth: Truth
     notes: tuple[str, ...] = ()
+    metres: float = 1.0
 
 
 class Dataset(Protocol):
