@@ -100,4 +100,7 @@ def open_dataset(name: str, root: Path, split: str | None = None) -> Dataset:
 
 def _readers() -> dict[str, Callable[[Path, str | None], Dataset]]:
     """The readers by the data set's name."""
-    return {}
+    from kinediff3d_core.data.datasets.artimage import ArtImage
+    from kinediff3d_core.data.datasets.rbo import Rbo
+
+    return {'artimage': ArtImage, 'rbo': Rbo}
