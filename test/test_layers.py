@@ -36,7 +36,8 @@ ROS = (
 )
 CORE, NODES = 'kinediff3d_core', 'kinediff3d_ros'
 
-LEAVES = {'kernels': (), 'io': ('geometry', 'objects'), 'visualization': ('geometry', 'objects')}
+LEAVES = {'distributed': (), 'kernels': (), 'io': ('geometry', 'objects'),
+          'visualization': ('geometry', 'objects')}
 """Folders that any other may import, and what little they import themselves."""
 ORDER = ('geometry', 'objects', 'observation', 'networks', 'diffusion', 'inference', 'tracking',
          'simulation', 'data', 'training', 'evaluation', 'cli')

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 DONE, NO_ANSWER, UNUSABLE = 0, 1, 2
 PRESETS = ('fast', 'paper')
 PEERS = ('regression', 'asdf', 'score')
+METRICS = ('omad', 'ancsh')
 STAGES = ('shape', 'pose', 'latent')
 
 
@@ -24,7 +25,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument('--seed', type=number(int, at_least=0), default=0,
                           help=f'{purpose} (default 0)')
 
-    def add_view_arguments(self, count: int, views: str) -> None:
+    def add_view_arguments(self, count: int | None, views: str) -> None:
         """Add the options of commands that score test views.
 
         Args:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinediff3d_core.cli.arguments import DONE, PEERS, add_command, number
+from kinediff3d_core.cli.arguments import DONE, METRICS, PEERS, add_command, number
 
 if TYPE_CHECKING:
+    from kinediff3d_core.distributed.ranks import Ranks
     from kinediff3d_core.evaluation.records import Record
+    from kinediff3d_core.evaluation.sources import Source
     from kinediff3d_core.evaluation.summary import Summary
 
 EXAMPLES = '''
@@ -18,7 +21,16 @@ EXAMPLES = '''
   kinediff3d evaluate --category laptop --objects ~/objects --count 64 --pictures worst
   kinediff3d evaluate --category all --count 50 --preset paper --no-mesh
   kinediff3d evaluate --category laptop --peer regression --json peer_regression.json
+  kinediff3d evaluate --dataset reartmix --root ~/reartmix --split test --no-mesh
+  torchrun --nproc-per-node 8 -m kinediff3d_core.cli evaluate --device cuda --json all.json
+  kinediff3d evaluate --category laptop --count 50 --no-mesh --metrics omad
 '''
+
+COUNT = 50
+"""Samples a category, where the source does not limit them."""
+
+NOT_IN_RECORDS = ('run', 'command', 'category', 'count', 'json', 'records', 'pictures', 'objects')
+"""Options on which the record of a sample does not depend, or which :func:`_run` replaces."""
 
 
 def add_parser(commands: Any) -> None:
@@ -31,16 +43,26 @@ def add_parser(commands: Any) -> None:
                         help='held-out procedural objects (default), or a folder of URDF objects: '
                              'one folder an object, its category before the first "_"')
     source.add_argument('--objects', metavar='DIR', help='the same as --source DIR')
-    command.add_view_arguments(50, 'samples a category (default 50); of a folder, one object '
-                                    'after the other')
+    source.add_argument('--dataset', metavar='NAME',
+                        help='the views of a public data set, such as reartmix '
+                             '(docs/datasets.md)')
+    command.add_argument('--root', type=Path, metavar='DIR', help='folder of the data set')
+    command.add_argument('--split', metavar='S',
+                         help='split of the data set (default: the one for evaluation)')
+    command.add_view_arguments(None, f'samples a category (default {COUNT}, of a data set all); '
+                                     'of a folder, one object after the other')
     command.add_argument('--rounds', type=number(int, at_least=1), metavar='N',
                          help='rounds of iterative optimisation (default: the preset\'s)')
     command.add_argument('--peer', choices=PEERS,
                          help='score a baseline with the same networks instead: regression (no '
                               'samples, no refinement), asdf (test-time optimisation of the '
                               'code, the true pose given), score (mean of 50 samples)')
+    command.add_argument('--metrics', choices=METRICS,
+                         help='add the metrics of another paper: omad (ArtImage) or ancsh '
+                              '(Shape2Motion), for each part and joint')
     command.add_argument('--json', type=Path, metavar='F',
-                         help='write the summary here, and the command and machine beside it')
+                         help='write the summary here, and the command and machine beside it; '
+                              'the same command continues a run that was interrupted')
     command.add_argument('--records', type=Path, metavar='F',
                          help='write the metrics of every sample here, one JSON line each')
     command.add_argument('--pictures', type=Path, metavar='DIR',
@@ -50,22 +72,34 @@ def add_parser(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    source = options.objects or options.source or 'procedural'
     _check(options)
+    source = _source(options)
     names = _categories(options.category, source, options.weights)
+    import torch
+
+    from kinediff3d_core.distributed.journal import remove_journal
+    from kinediff3d_core.distributed.ranks import sharing
     from kinediff3d_core.evaluation.records import summary_of, table
+    from kinediff3d_core.evaluation.skipped_views import scored
 
     records: list[Record] = []
     summaries: dict[str, Summary] = {}
-    for name in names:
-        pictures = options.pictures
-        if pictures is not None and len(names) > 1:
-            pictures = pictures / name
-        scored = _score(options, name, source, pictures)
-        records += scored
-        summaries[name] = summary_of(scored)
-        print(table(name, summaries[name]))
-    _write(options, source, records, summaries)
+    with sharing(torch.device(options.device)) as ranks:
+        for name in names:
+            pictures = options.pictures
+            if pictures is not None and len(names) > 1:
+                pictures = pictures / name
+            found = _score(options, name, source, pictures, ranks)
+            records += found
+            summaries[name] = summary_of(scored(found))
+            if ranks.first:
+                print(table(name, summaries[name]))
+        if ranks.first:
+            _print_remarks(source, records)
+            _write(options, source.name, scored(records), summaries)
+            journal = _journal_folder(options)
+            if journal is not None:
+                remove_journal(journal)
     return DONE
 
 
@@ -76,32 +110,96 @@ def _check(options: argparse.Namespace) -> None:
             raise ValueError(f'{path} is {"a folder" if path.is_dir() else "not a folder"}')
     if options.peer is not None and options.rounds is not None:
         raise ValueError('--rounds belongs to the pipeline\'s own method; --peer has none')
+    if options.dataset is not None and options.root is None:
+        raise ValueError('--dataset needs --root, the folder of the data set')
+    if options.dataset is None and (options.root or options.split) is not None:
+        raise ValueError('--root and --split belong to --dataset')
 
 
-def _score(options: argparse.Namespace, name: str, source: str, pictures: Path | None,
-           ) -> list[Record]:
-    """The records of one category."""
+def _source(options: argparse.Namespace) -> Source:
+    """Where the test views come from."""
+    from kinediff3d_core.evaluation.sources import dataset_source, folder_source, procedural_source
+    from kinediff3d_core.networks.checkpoints import trained_categories
+
+    if options.dataset is not None:
+        return dataset_source(options.dataset, options.root, options.split)
+    where = options.objects or options.source or 'procedural'
+    if where == 'procedural':
+        return procedural_source(tuple(trained_categories(options.weights)))
+    return folder_source(where)
+
+
+def _print_remarks(source: Source, records: Sequence[Record]) -> None:
+    """Print what could not be scored, with its number, and what is inferred."""
+    from kinediff3d_core.evaluation.skipped_views import remarks, scored
+
+    lines = [f'left out: {line}' for line in source.left_out] + remarks(records)
+    skipped = len(records) - len(scored(records))
+    if skipped or source.left_out:
+        lines.append(f'{len(records) - skipped} views scored, {skipped} skipped, '
+                     f'{len(source.left_out)} left out')
+    for line in lines:
+        print(f'kinediff3d: {line}', file=sys.stderr)
+
+
+def _score(options: argparse.Namespace, name: str, source: Source, pictures: Path | None,
+           ranks: Ranks) -> list[Record]:
+    """The records of one category, of all ranks."""
+    from contextlib import nullcontext
     from dataclasses import replace
 
     from tqdm import tqdm
 
+    from kinediff3d_core.distributed.journal import Journal
     from kinediff3d_core.evaluation.baselines import BASELINES
     from kinediff3d_core.evaluation.evaluate import EvaluationConfig, evaluate, infer
-    from kinediff3d_core.evaluation.samples import object_samples, procedural_samples
+    from kinediff3d_core.evaluation.published_metrics import PROTOCOLS
     from kinediff3d_core.inference.pipeline import Pipeline
 
-    shapes = not options.no_mesh
-    samples = procedural_samples(name, options.seed, shapes) if source == 'procedural' else \
-        object_samples(source, name, options.seed, shapes)
-    pipeline = Pipeline.load(name, preset=options.preset, device=options.device,
+    samples = source.samples(name, options.seed, not options.no_mesh)
+    pipeline = Pipeline.load(name, preset=options.preset, device=str(ranks.device),
                              weights=options.weights)
     if options.rounds is not None:
         pipeline.preset = replace(pipeline.preset, rounds=options.rounds)
     config = EvaluationConfig(
-        options.count, options.seed, pictures=pictures,
+        _count(options.count, source, name), options.seed, pictures=pictures,
+        protocol=None if options.metrics is None else PROTOCOLS[options.metrics],
         method=infer if options.peer is None else BASELINES[options.peer])
-    with tqdm(total=options.count, desc=name, unit='view', disable=None) as bar:
-        return evaluate(pipeline, samples, config, lambda done: bar.update(done - bar.n))
+    folder = _journal_folder(options)
+    with (nullcontext() if folder is None else
+          Journal(folder, name, _run(options, name, source), ranks.rank) as journal,
+          tqdm(total=len(ranks.share(range(config.count))), desc=name, unit='view',
+               disable=None if ranks.first else True) as bar):
+        return evaluate(pipeline, samples, config, ranks, journal,
+                        lambda done: bar.update(done - bar.n))
+
+
+def _journal_folder(options: argparse.Namespace) -> Path | None:
+    """Folder of the records of a run that is not finished; None where no file is asked for."""
+    result: Path | None = options.records or options.json
+    return result and result.with_name(f'{result.name}.unfinished')
+
+
+def _count(wanted: int | None, source: Source, name: str) -> int:
+    """Number of views of a category."""
+    there = source.counts.get(name)
+    if there is None:
+        return COUNT if wanted is None else wanted
+    return there if wanted is None else min(wanted, there)
+
+
+def _run(options: argparse.Namespace, name: str, source: Source) -> dict[str, Any]:
+    """Everything that the records of a category depend on. Their number does not matter."""
+    from kinediff3d_core.distributed.identity import fingerprint, package_version
+    from kinediff3d_core.networks.checkpoints import weights_digest
+
+    given = {k: v for k, v in vars(options).items() if k not in NOT_IN_RECORDS}
+    if name in source.counts:
+        given['views'] = fingerprint(source.inputs[name])
+    elif name in source.inputs:
+        given['objects'] = list(source.inputs[name])
+    return {**given, 'source': source.name, 'weights': weights_digest(name, options.weights),
+            'version': package_version()}
 
 
 def _write(options: argparse.Namespace, source: str, records: Sequence[Record],
@@ -113,27 +211,27 @@ def _write(options: argparse.Namespace, source: str, records: Sequence[Record],
     if options.json is not None:
         write_summaries(options.json, summaries)
         write_origin(options.json, {
-            'command': options.command, 'source': source, 'count': options.count,
+            'command': options.command, 'source': source,
+            'count': COUNT if options.count is None and not options.dataset else options.count,
             'seed': options.seed, 'preset': options.preset, 'rounds': options.rounds,
-            'peer': options.peer, **machine(options.device)})
+            'peer': options.peer, 'metrics': options.metrics, **machine(options.device)})
     if options.records is not None:
         write_records(options.records, records)
 
 
-def _categories(category: str, source: str, weights: Path | None) -> list[str]:
+def _categories(category: str, source: Source, weights: Path | None) -> list[str]:
     """The categories to evaluate; ``all`` means those with weights that the source has."""
     from kinediff3d_core.networks.checkpoints import trained_categories
     from kinediff3d_core.objects.category import get_category
 
-    if category != 'all':
-        return [get_category(category).name]
     trained = trained_categories(weights)
-    if source == 'procedural':
-        return trained
-    from kinediff3d_core.data.mesh_objects import category_of, list_objects
-
-    found = {category_of(folder) for folder in list_objects(source)}
-    if not found & set(trained):
-        raise ValueError(f'{source} has {", ".join(sorted(found))}; categories with weights: '
-                         f'{", ".join(trained)}')
-    return [name for name in trained if name in found]
+    if category != 'all':
+        name = get_category(category).name
+        if source.counts and name not in source.categories:
+            raise ValueError(f'{source.name} has {", ".join(source.categories)}, no {name}')
+        return [name]
+    found = [name for name in trained if name in source.categories]
+    if not found:
+        raise ValueError(f'{source.name} has {", ".join(source.categories)}; categories with '
+                         f'weights: {", ".join(trained)}')
+    return found

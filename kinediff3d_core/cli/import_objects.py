@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from math import radians
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,9 @@ from kinediff3d_core.cli.arguments import DONE, add_command, number
 
 if TYPE_CHECKING:
     from kinediff3d_core.data.mesh_objects import MeshObject
+    from kinediff3d_core.data.object_import import TrainingObject
     from kinediff3d_core.data.placement import Placement
+    from kinediff3d_core.distributed.ranks import Ranks
     from kinediff3d_core.objects.category import Category
 
 SMALLEST, LARGEST = 0.3, 30.0
@@ -22,6 +25,7 @@ EXAMPLES = '''
   kinediff3d import objects --category-file toolbox.yaml --out data
   kinediff3d import partnet/46123 partnet/46440 --category drawer --rpy 0 0 180 \
 --metres-per-unit 0.6 --zero lower --fix-others --out data
+  torchrun --nproc-per-node 8 -m kinediff3d_core.cli import objects --category laptop --out data
 '''
 
 
@@ -74,64 +78,69 @@ def _import(options: argparse.Namespace) -> int:
     import torch
     from tqdm import tqdm
 
-    from kinediff3d_core.data.mesh_samples import import_object, stretched
-    from kinediff3d_core.data.placement import Placement
-    from kinediff3d_core.data.sample_files import write_object
+    from kinediff3d_core.data.object_import import ImportConfig, import_objects
+    from kinediff3d_core.distributed.ranks import sharing
 
-    roll, pitch, yaw = (radians(a) for a in options.rpy)
-    objects = _load(options, category, Placement((roll, pitch, yaw), options.metres_per_unit,
-                                                 options.zero == 'lower', options.fix_others))
-    write_category(category, written)
-    done = 0
-    with tqdm(total=len(objects) * options.variants, desc='import', disable=None) as bar:
-        for i, obj in enumerate(objects):
-            # The seed depends on the object alone: importing more objects later changes none.
-            generator = torch.Generator().manual_seed(options.seed + 1009 * i)
-            for n in range(options.variants):
-                variant = stretched(obj, generator) if n else obj
-                try:
-                    samples = import_object(variant, options.views, generator)
-                except ValueError as error:
-                    if not options.skip_bad:
-                        raise
-                    print(f'skipped: {error}', file=sys.stderr)
-                    break
-                write_object(samples, category, options.out / f'{obj.name}_{n}.safetensors')
-                done += 1
-                bar.update()
-    if not done:
-        raise ValueError('no object could be imported')
-    print(f'{done} samples of {len(objects)} objects are in {options.out}; train with '
-          f'"kinediff3d train all --data {options.out} --out runs"')
+    def on_error(error: ValueError) -> None:
+        if not options.skip_bad:
+            raise error
+        print(f'skipped: {error}', file=sys.stderr)
+
+    config = ImportConfig(category, options.out, options.variants, options.views, options.seed)
+    with sharing(torch.device('cpu')) as ranks:
+        own = _load(options, category, ranks, on_error)
+        found = ranks.total(len(own))  # No process writes before all objects are checked.
+        if not found:
+            raise ValueError('no object could be imported')
+        if ranks.first:
+            write_category(category, written)
+        with tqdm(total=len(own) * options.variants, desc='import',
+                  disable=None if ranks.first else True) as bar:
+            done = import_objects(own, config, on_error, bar.update)
+        done = ranks.total(done)
+        if not done:
+            raise ValueError('no object could be imported')
+        if ranks.first:
+            print(f'{done} samples of {found} objects are in {options.out}; train with '
+                  f'"kinediff3d train all --data {options.out} --out runs"')
     return DONE
 
 
-def _load(options: argparse.Namespace, category: Category, placement: Placement,
-          ) -> list[MeshObject]:
-    """The objects to import, all checked before the long work begins."""
-    from kinediff3d_core.data.mesh_objects import category_of, list_objects, load_object
+def _load(options: argparse.Namespace, category: Category, ranks: Ranks,
+          on_error: Callable[[ValueError], object]) -> dict[int, TrainingObject]:
+    """The objects that this process imports, all checked, by their number in the whole list."""
+    from kinediff3d_core.data.mesh_objects import category_of, list_objects
+    from kinediff3d_core.data.object_import import MeshTrainingObject
+    from kinediff3d_core.data.placement import Placement
 
+    roll, pitch, yaw = (radians(a) for a in options.rpy)
+    placement = Placement((roll, pitch, yaw), options.metres_per_unit, options.zero == 'lower',
+                          options.fix_others)
     folders = [f for root in options.objects for f in list_objects(root)]
     folders = [f for f in folders if category_of(f) == category.name] or folders
     names = [f.resolve().name for f in folders]
     duplicates = sorted({n for n in names if names.count(n) > 1})
     if duplicates:
         raise ValueError(f'two objects have the name {duplicates[0]!r}')
-    objects = []
-    for folder in folders:
+    objects: dict[int, TrainingObject] = {}
+    for i in ranks.share(range(len(folders))):
         try:
-            obj = load_object(folder, category, placement)
-            low, high = obj.bounds[0]
-            size = float(((high - low) ** 2).sum() ** 0.5)
-            if not SMALLEST <= size / category.scale <= LARGEST:
-                raise ValueError(f'{folder}: its base measures {size:.3g} m from corner to '
-                                 f'corner, the scale of {category.name!r} is {category.scale:g} '
-                                 'm; see --metres-per-unit')
-            objects.append(obj)
+            objects[i] = MeshTrainingObject(
+                _load_object(folders[i], category, placement))
         except ValueError as error:
-            if not options.skip_bad:
-                raise
-            print(f'skipped: {error}', file=sys.stderr)
-    if not objects:
-        raise ValueError('no object could be imported')
+            on_error(error)
     return objects
+
+
+def _load_object(folder: Path, category: Category, placement: Placement) -> MeshObject:
+    """The object of a folder; it must have about the size of its category."""
+    from kinediff3d_core.data.mesh_objects import load_object
+
+    obj = load_object(folder, category, placement)
+    low, high = obj.bounds[0]
+    size = float(((high - low) ** 2).sum() ** 0.5)
+    if not SMALLEST <= size / category.scale <= LARGEST:
+        raise ValueError(f'{folder}: its base measures {size:.3g} m from corner to corner, the '
+                         f'scale of {category.name!r} is {category.scale:g} m; see '
+                         '--metres-per-unit')
+    return obj

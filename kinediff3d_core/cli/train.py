@@ -57,7 +57,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from kinediff3d_core.training.ranks import first_rank
+    from kinediff3d_core.distributed.ranks import first_rank
 
     names = _categories(options)
     stages = STAGES if options.stage == 'all' else (options.stage,)

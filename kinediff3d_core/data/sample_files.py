@@ -39,14 +39,28 @@ SIZE = 0.1
 """Each time an object is drawn it is scaled by a factor from 1 - SIZE to 1 + SIZE. Chosen."""
 
 
-def write_object(tensors: dict[str, Tensor], category: Category, path: Path) -> None:
-    """Write one object's tensors to a file, atomically."""
+def write_object(tensors: dict[str, Tensor], category: Category, path: Path,
+                 origin: str = '') -> None:
+    """Write one object's tensors to a file, atomically.
+
+    Args:
+        origin: what the tensors were made from, for :func:`origin_of`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix('.partial')
     save_file({k: v.contiguous() for k, v in tensors.items()}, str(partial),
-              metadata={'category': category.name})
+              metadata={'category': category.name, 'origin': origin})
     partial.chmod(0o644)
     os.replace(partial, path)
+
+
+def origin_of(path: Path) -> str:
+    """What a file's tensors were made from; empty where there is no whole file that says it."""
+    try:
+        with safe_open(str(path), framework='pt') as file:
+            return str((file.metadata() or {}).get('origin', ''))
+    except (SafetensorError, OSError):
+        return ''
 
 
 def read_object(path: Path, category: Category) -> dict[str, Tensor]:

@@ -28,7 +28,7 @@ from kinediff3d_core.tracking.config import DEFAULT, TrackingConfig
 from kinediff3d_core.tracking.sequence_tracker import TRACKING_LOST, SequenceTracker
 
 SHOWN = ('rot_err_deg', 'trans_err_m', 'joint_state_err', 'axis_err_deg', 'axis_pos_err_m',
-         'cd_w', 'cd_w_surface', 'gen_cd_w', 'failure_rate')
+         'cd_w', 'cd_l1_w_surface', 'gen_cd_w', 'failure_rate')
 """Metrics in the printed table; the JSON has all metrics."""
 
 TRACKED = 8

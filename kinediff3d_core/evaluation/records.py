@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,11 @@ BY_VISIBILITY = ('cd_w', 'rot_err_deg', 'trans_err_m', 'joint_state_err')
 
 @dataclass(frozen=True)
 class Record:
-    """The scores of one sample; ``metrics`` is None where there was no estimate."""
+    """The scores of one sample.
+
+    ``metrics`` is None where there was no estimate, or where the view was ``skipped``: it cannot
+    be scored, and counts nowhere.
+    """
 
     index: int
     name: str
@@ -30,6 +34,26 @@ class Record:
     reason: str = ''
     visibility: float = nan
     category: str = ''
+    notes: tuple[str, ...] = ()
+    skipped: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON values, as files of records have it."""
+        metrics = self.metrics and {name: float(value) for name, value in self.metrics.items()}
+        return {'category': self.category, 'index': self.index, 'object': self.name,
+                'metrics': metrics, 'reason': self.reason, 'visibility': float(self.visibility),
+                **({'notes': list(self.notes)} if self.notes else {}),
+                **({'skipped': True} if self.skipped else {})}
+
+    @staticmethod
+    def from_dict(r: Mapping[str, Any]) -> Record:
+        """The record of :meth:`to_dict`.
+
+        Raises:
+            KeyError: an entry is missing.
+        """
+        return Record(r['index'], r['object'], r['metrics'], r['reason'], r['visibility'],
+                      r['category'], tuple(r.get('notes', ())), r.get('skipped', False))
 
 
 def units(category: str) -> dict[str, str]:
@@ -41,16 +65,14 @@ def units(category: str) -> dict[str, str]:
 
 
 def table(category: str, summary: Mapping[str, Mapping[str, float]]) -> str:
-    """The summary of a category as text."""
+    """The summary of a category as text; metrics of other papers in a table of their own."""
     unit = units(category)
-    rows = [(name, unit.get(name, 's' if name.startswith('seconds') else
-                            '/1000' if 'cd_' in name else ''), values)
-            for name, values in summary.items() if not name.endswith('_third')]
-    wide = max((len(name) for name, _, _ in rows), default=6)
-    lines = [f'{category:<{wide}}  {"unit":>5}  {"mean":>9} {"median":>9} {"std":>9} {"n":>5}']
-    for name, what, v in rows:
-        lines.append(f'{name:<{wide}}  {what:>5}  {v["mean"]:9.4g} {v["median"]:9.4g} '
-                     f'{v["std"]:9.4g} {int(v["n"]):5d}')
+    rows = [name for name in summary if not name.endswith('_third')]
+    wide = max((len(name) for name in rows), default=6)
+    lines = _block(category, [name for name in rows if '/' not in name], summary, unit, wide)
+    published = [name for name in rows if '/' in name]
+    if published:
+        lines += _block(f'as {published[0].split("/")[0]} defines', published, summary, unit, wide)
     split = [name for name in ('visibility', *BY_VISIBILITY, 'failure_rate')
             if any(f'{name}_{third}_third' in summary for third in THIRDS)]
     if split:
@@ -58,9 +80,24 @@ def table(category: str, summary: Mapping[str, Mapping[str, float]]) -> str:
                      + ' '.join(f'{third:>9}' for third in THIRDS))
     for name in split:
         means = [summary.get(f'{name}_{third}_third', {}).get('mean', nan) for third in THIRDS]
-        what = unit.get(name, '/1000' if 'cd_' in name else '')
-        lines.append(f'{name:<{wide}}  {what:>5}  ' + ' '.join(f'{m:9.4g}' for m in means))
+        lines.append(f'{name:<{wide}}  {_unit(name, unit):>5}  '
+                     + ' '.join(f'{m:9.4g}' for m in means))
     return '\n'.join(lines)
+
+
+def _block(title: str, names: Sequence[str], summary: Mapping[str, Mapping[str, float]],
+           unit: Mapping[str, str], wide: int) -> list[str]:
+    """The lines of a table with one row a metric."""
+    return [f'{title:<{wide}}  {"unit":>5}  {"mean":>9} {"median":>9} {"std":>9} {"n":>5}',
+            *(f'{name:<{wide}}  {_unit(name, unit):>5}  {v["mean"]:9.4g} {v["median"]:9.4g} '
+              f'{v["std"]:9.4g} {int(v["n"]):5d}' for name in names for v in (summary[name],))]
+
+
+def _unit(name: str, unit: Mapping[str, str]) -> str:
+    """The unit of a metric; that of other papers' metrics is at the end of their names."""
+    if '/' in name:
+        return '°' if name.endswith('err_deg') else 'm' if name.endswith('err_m') else ''
+    return unit.get(name, 's' if name.startswith('seconds') else '/1000' if 'cd_' in name else '')
 
 
 def write_summaries(path: Path, summaries: Mapping[str, Summary]) -> None:
@@ -80,13 +117,15 @@ def write_origin(summaries: Path, origin: Mapping[str, Any]) -> None:
 
 def write_records(path: Path, records: Sequence[Record]) -> None:
     """Write one JSON line a sample; figures have six digits."""
-    def short(metrics: dict[str, float] | None) -> dict[str, float] | None:
-        return metrics and {name: float(f'{value:.6g}') for name, value in metrics.items()}
+    def short(value: float) -> float:
+        return float(f'{value:.6g}')
 
-    write_text(path, ''.join(json.dumps(
-        {'category': r.category, 'index': r.index, 'object': r.name, 'metrics': short(r.metrics),
-         'reason': r.reason, 'visibility': float(f'{r.visibility:.6g}')}) + '\n'
-        for r in records))
+    lines = []
+    for r in records:
+        metrics = r.metrics and {name: short(value) for name, value in r.metrics.items()}
+        lines.append(json.dumps(replace(r, metrics=metrics, visibility=short(r.visibility))
+                                .to_dict()) + '\n')
+    write_text(path, ''.join(lines))
 
 
 def read_all_records(path: Path) -> dict[str, list[Record]]:
@@ -98,9 +137,7 @@ def read_all_records(path: Path) -> dict[str, list[Record]]:
     out: dict[str, list[Record]] = {}
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         try:
-            r = json.loads(line)
-            record = Record(r['index'], r['object'], r['metrics'], r['reason'], r['visibility'],
-                            r['category'])
+            record = Record.from_dict(json.loads(line))
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f'{path}, line {number}: not a record of "kinediff3d evaluate '
                              '--records"') from error

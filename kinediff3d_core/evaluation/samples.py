@@ -1,4 +1,4 @@
-"""Test views: held-out procedural objects, or third-party objects of a folder.
+"""Test views: held-out procedural objects, third-party objects of a folder, or a data set's.
 
 Sample i of a seed is always the same object, view and noise, whatever the number of samples.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kinediff3d_core.data.datasets.dataset import Dataset
 from kinediff3d_core.data.mesh_objects import MeshObject, list_objects, load_object
 from kinediff3d_core.data.object_views import object_range, render_object, sample_object_view
 from kinediff3d_core.data.surfaces import Surface, draw_points
@@ -49,7 +51,8 @@ class Sample:
         intrinsics: of the camera.
         truth: the object.
         generate_at: (J,) new joint positions at which generation is scored.
-        visibility: share of the object's surface that the camera sees, 0..1.
+        visibility: share of the object's surface that the camera sees, 0..1; NaN if unknown.
+        notes: what of the truth is inferred, a line each.
     """
 
     index: int
@@ -60,10 +63,23 @@ class Sample:
     truth: Truth
     generate_at: Array
     visibility: float
+    notes: tuple[str, ...] = ()
+
+
+class UnusableView(ValueError):
+    """A view of a data set that cannot be scored.
+
+    Attributes:
+        name: the view's.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.name = name
 
 
 Samples = Callable[[int], Sample]
-"""Gives the sample of a number."""
+"""Gives the sample of a number; may raise :class:`UnusableView`."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +215,35 @@ def object_samples(root: Path | str, category: str, seed: int = 0, shapes: bool 
                          np.asarray(obj.bounds).mean(1), low, high, seen[i])
         truth = replace(_truth(spec, view), surfaces=seen[i] if shapes else None)
         return _measured(index, truth, view, generator, sensor or SensorModel())
+
+    return sample
+
+
+def dataset_samples(dataset: Dataset, category: str, seed: int = 0, shapes: bool = True,
+                    ) -> Samples:
+    """The views of a data set, in its order; the sensor's own noise is all that they have.
+
+    Samples raise :class:`UnusableView` where a file is broken or the view has no mask.
+
+    Args:
+        seed: of the positions at which generation is scored.
+        shapes: keep the truth's surfaces, where there are any.
+    """
+    low, high = get_category(category).test_range
+    names = dataset.views(category)
+
+    def sample(index: int) -> Sample:
+        name = names[index]
+        try:
+            view = dataset.read_view(name)
+        except (ValueError, OSError) as error:
+            raise UnusableView(name, ' '.join(str(error).split())) from error
+        if view.mask is None:
+            raise UnusableView(name, 'there is no mask')
+        truth = view.truth if shapes else replace(view.truth, surfaces=None)
+        share = np.random.default_rng([seed, index]).random(len(truth.positions))
+        return Sample(index, name, view.depth, view.mask, view.intrinsics, truth,
+                      low + share * (high - low), nan, view.notes)
 
     return sample
 

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import heapq
+from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
 
+from kinediff3d_core.evaluation.records import Record
 from kinediff3d_core.evaluation.samples import Sample
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, transform_mesh
 
 
-class WorstViews:
-    """The views with the largest errors so far, at most ``count``."""
+def worst_views(records: Sequence[Record], count: int) -> list[tuple[int, int]]:
+    """Place (1 is the worst) and index of the views with the largest errors.
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.heap: list[tuple[float, int, Sample, ArticulatedEstimate]] = []
-
-    def add(self, error: float, sample: Sample, estimate: ArticulatedEstimate) -> None:
-        """Keep a view if its error is among the largest."""
-        entry = (error, sample.index, sample, estimate)
-        if len(self.heap) < self.count:
-            heapq.heappush(self.heap, entry)
-        else:
-            heapq.heappushpop(self.heap, entry)
-
-    def write(self, folder: Path) -> None:
-        """Write ``worst_1``, ``worst_2`` and so on, the largest error first."""
-        for rank, (error, _, sample, estimate) in enumerate(sorted(self.heap, reverse=True), 1):
-            write_view(folder / f'worst_{rank}', sample, estimate, error)
+    The errors of the rotation, or of the joints where no true rotation is known.
+    """
+    made = [r for r in records if r.metrics is not None]
+    errors: list[tuple[float, int]] = []
+    for name in ('rot_err_deg', 'joint_state_err'):
+        if not any(isfinite(e) for e, _ in errors):
+            errors = [(r.metrics[name], r.index) for r in made if r.metrics is not None]
+    return [(place, index) for place, (_, index) in enumerate(
+        sorted((e for e in errors if isfinite(e[0])), reverse=True)[:count], 1)]
 
 
 def write_view(folder: Path, sample: Sample, estimate: ArticulatedEstimate, error: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -96,6 +97,20 @@ def folder_of(category: str, folder: Path | None = None) -> Path:
         raise ValueError(f'weights {folder} is not a folder')
     own = folder / category
     return own if own.is_dir() or folder == SHIPPED else folder
+
+
+def weights_digest(category: str, folder: Path | None = None) -> str:
+    """SHA-256 of a category's networks and covariance scale: two equal ones estimate the same.
+
+    Raises:
+        ValueError: no such folder.
+    """
+    digest = hashlib.sha256()
+    own = folder_of(category, folder)
+    for name in (*(f'{stage}.safetensors' for stage in NETWORKS), COVARIANCE_SCALE):
+        content = (own / name).read_bytes() if (own / name).is_file() else b''
+        digest.update(f'{name} {len(content)}\n'.encode() + content)
+    return digest.hexdigest()
 
 
 def read_notes(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from kinediff3d_core.distributed.ranks import Ranks
 from kinediff3d_core.networks.checkpoints import save_network
 from kinediff3d_core.simulation.families import TEST_SEED_OFFSET
 from kinediff3d_core.training.config import LOOP, StageConfig, TrainingConfig
@@ -23,7 +24,6 @@ from kinediff3d_core.training.latent_stage import LatentStage
 from kinediff3d_core.training.matmul_precision import tf32_matmul
 from kinediff3d_core.training.pool import Pool, PoolConfig, PoolFeed
 from kinediff3d_core.training.pose_stage import PoseStage
-from kinediff3d_core.training.ranks import Ranks
 from kinediff3d_core.training.shape_stage import ShapeStage
 
 StageModule = ShapeStage | PoseStage | LatentStage

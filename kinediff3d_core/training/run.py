@@ -1,6 +1,6 @@
 """Training of stages: resumable at any moment, deterministic by its seed.
 
-The same loop runs in one process or in several (:mod:`kinediff3d_core.training.ranks`).
+The same loop runs in one process or in several (:mod:`kinediff3d_core.distributed.ranks`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from kinediff3d_core.data.sample_files import ImportedObjects
+from kinediff3d_core.distributed.ranks import Ranks, joined
 from kinediff3d_core.networks.checkpoints import (
     SHIPPED,
     folder_of,
@@ -30,7 +31,6 @@ from kinediff3d_core.training.latent_stage import LatentStage
 from kinediff3d_core.training.loop import Job, StageModule, Trainer, run_loop
 from kinediff3d_core.training.pool import PoolConfig
 from kinediff3d_core.training.pose_stage import PoseStage
-from kinediff3d_core.training.ranks import Ranks, joined
 from kinediff3d_core.training.shape_stage import ShapeStage
 
 

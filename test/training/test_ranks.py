@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from kinediff3d_core.distributed.ranks import Ranks, first_rank, joined
 from kinediff3d_core.training.config import TrainingConfig
-from kinediff3d_core.training.ranks import Ranks, first_rank, joined
 from kinediff3d_core.training.run import train
 
 SMALL = {'batch': 4, 'refresh': 1, 'fill': 8}
@@ -20,7 +20,7 @@ import os, sys
 from pathlib import Path
 import torch
 from kinediff3d_core.training.config import TrainingConfig
-from kinediff3d_core.training.ranks import Ranks
+from kinediff3d_core.distributed.ranks import Ranks
 from kinediff3d_core.training.run import train
 torch.set_num_threads(1)
 Ranks.first = True  # every rank writes, each into a folder of its own
@@ -85,7 +85,7 @@ import json, sys
 import torch
 from pathlib import Path
 from torch import nn
-from kinediff3d_core.training.ranks import joined
+from kinediff3d_core.distributed.ranks import joined
 with joined(torch.device('cpu')) as ranks:
     a = torch.full((2, 3), float(ranks.rank))
     b = torch.tensor(10.0 + ranks.rank)

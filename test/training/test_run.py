@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from kinediff3d_core.distributed.ranks import Ranks
 from kinediff3d_core.evaluation.cards import earlier_notes
 from kinediff3d_core.networks.checkpoints import SHIPPED, load_network, read_notes
 from kinediff3d_core.networks.latent import LatentDenoiser
@@ -14,7 +15,6 @@ from kinediff3d_core.training.config import LOOP, STAGES, StageConfig, TrainingC
 from kinediff3d_core.training.loop import Job, LossLog, Trainer
 from kinediff3d_core.training.pool import Pool, PoolConfig, PoolFeed
 from kinediff3d_core.training.pose_stage import PoseStage
-from kinediff3d_core.training.ranks import Ranks
 from kinediff3d_core.training.run import start_from, train
 
 LAPTOP = get_category('laptop')

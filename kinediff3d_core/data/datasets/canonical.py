@@ -34,9 +34,21 @@ PIVOT = 0.02
 """Largest displacement of a part that its joint does not explain, as a share of the object's
 diagonal. Chosen."""
 
+SNAP_DEG = 6.0
+"""A joint axis that is closer than this, degrees, to an axis of the model's frame stands for it:
+models are drawn along their frame, joints are fitted by hand (in ReArt-48 up to 5.2 degrees off).
+"""
+
 BOX_AREA = 1.05
 """A box along the model's axes is taken if its area is at most this multiple of the smallest
 rectangle's. Chosen."""
+
+TIP_DEG = 45.0
+"""A base's tip is within this angle, degrees, of the perpendicular to the line between the middles
+of closed scissors' halves. Chosen: their loops are outside."""
+
+BOX_CORNERS = 8
+"""Number of points of a part of which only the box is known."""
 
 Vector = tuple[float, float, float]
 
@@ -52,10 +64,11 @@ RULES: dict[str, tuple[tuple[str, Vector], tuple[str, Vector]]] = {
 }
 """Two directions of a model, and what they are in the canonical frame of a category.
 
-``axis``: of the first joint. ``child``: from the pivots to the centres of the moving parts when
-closed, along the nearest side of the base's box. ``up``: of the model's frame. ``thin``: the
-shortest side of the base's box, upwards. ``tip``: from the pivot to the end of the base whose half
-is the narrower one.
+``axis``: of the first joint, or the nearest axis of the model's frame (:data:`SNAP_DEG`).
+``child``: from the pivots to the middles of the closed moving parts, along the nearest side of the
+base's box. ``up``: of the model's frame. ``thin``: the shortest side of the base's box, upwards.
+``tip``: from the pivot to the base's tip; the handles of closed scissors lie on both sides of it,
+and move apart when the scissors open.
 """
 
 
@@ -89,7 +102,8 @@ class StatedModel:
 
     Attributes:
         category: one of ours.
-        points: one array (N, 3) a part, the base first, m: its vertices, or its box's corners.
+        points: one array (N, 3) a part, the base first, m: its vertices, or the eight corners of
+            its box along the model's axes.
         joints: all with the base as parent.
         up: (3,) upward direction of the model's frame, where the data set has one.
     """
@@ -144,7 +158,7 @@ class CanonicalModel:
             tuple(j.parent for j in self.joints), tuple(j.child for j in self.joints), T,
             np.array(positions), self.origin * scale, np.array([j.axis for j in self.joints]),
             surfaces and tuple(_scaled(s, scale) for s in surfaces),
-            self.bounds.mean(1) * scale)
+            self.bounds.mean(1) * scale, np.linalg.inv(local))
 
     def _position(self, i: int, T_base_part: Array, scale: float) -> float:
         """Position of joint i, rad or m, from the pose of its part in the base frame.
@@ -188,10 +202,12 @@ def rigid_and_scale(T: Array) -> tuple[Array, float]:
     """Split a pose (4, 4) into its rigid motion and its uniform scale.
 
     Raises:
-        ValueError: it mirrors, or its scale is not uniform.
+        ValueError: it mirrors, its scale is not uniform, or it is not finite.
     """
+    if not np.isfinite(T).all():
+        raise ValueError('the pose has numbers that are not finite')
     u, s, vt = np.linalg.svd(np.asarray(T, dtype=np.float64)[:3, :3])
-    if not np.isfinite(s).all() or s[2] <= 0 or s[0] / s[2] > 1 + UNIFORM:
+    if s[2] <= 0 or s[0] / s[2] > 1 + UNIFORM:
         raise ValueError(f'the pose has no uniform scale: {np.round(s, 4).tolist()}')
     if np.linalg.det(u @ vt) < 0:
         raise ValueError('the pose mirrors its part')
@@ -212,7 +228,7 @@ def canonical_model(model: StatedModel) -> CanonicalModel:
     R = _canonical_axes(model, points)
     turned = [p @ R.T for p in points]
     centre = (turned[0].min(0) + turned[0].max(0)) / 2
-    pivots = [_pivot(R @ j.origin, R @ j.axis, j.joint_type, centre, p)
+    pivots = [_pivot(R @ j.origin, R @ _unit(j.axis), j.joint_type, p)
               for j, p in zip(model.joints, turned[1:], strict=True)]
     found = [Joint(f'joint_{i}', j.joint_type, 0, i + 1, _vector(R @ j.axis),
                    j.lower - j.closed, j.upper - j.closed)
@@ -264,19 +280,18 @@ def _direction(kind: str, model: StatedModel, points: list[Array], first: Array 
     Args:
         first: the direction that is already known.
     """
-    joint = model.joints[0]
-    axis = np.asarray(joint.axis, dtype=np.float64) / np.linalg.norm(joint.axis)
+    axis = _snapped(_unit(model.joints[0].axis))
     if kind == 'axis':
         return axis
     if kind == 'up':
         if model.up is None:
             raise ValueError('the model has no upward direction')
-        return np.asarray(model.up, dtype=np.float64)
+        return _unit(model.up)
     if kind == 'tip':
-        return tip_direction(points[0], np.asarray(joint.origin), axis)
+        return _tip(points, np.asarray(model.joints[0].origin), axis)
     sides = _box_sides(points[0], axis)
     if kind == 'child':
-        reach = sum(_towards(p, np.asarray(j.origin), axis)
+        reach = sum(_towards(p, np.asarray(j.origin), sides)
                     for p, j in zip(points[1:], model.joints, strict=True))
         best = max((s * side for side in sides for s in (1, -1)), key=lambda d: float(d @ reach))
         return np.asarray(best)
@@ -286,10 +301,23 @@ def _direction(kind: str, model: StatedModel, points: list[Array], first: Array 
     return np.asarray(side if side @ up >= 0 else -side)
 
 
-def _towards(points: Array, origin: Array, axis: Array) -> Array:
-    """From a joint's axis to the centre of a part (3,), perpendicular to the axis."""
-    r = (points.min(0) + points.max(0)) / 2 - origin
-    return np.asarray(r - (r @ axis) * axis)
+def _unit(v: Array) -> Array:
+    """A direction (3,) of length one."""
+    return np.asarray(np.asarray(v, dtype=np.float64) / np.linalg.norm(v))
+
+
+def _snapped(axis: Array) -> Array:
+    """The axis of the frame that a unit direction (3,) stands for, or itself."""
+    near = np.argmax(np.abs(axis))
+    if abs(axis[near]) < np.cos(np.radians(SNAP_DEG)):
+        return axis
+    return np.asarray(np.sign(axis[near]) * np.eye(3)[near])
+
+
+def _towards(points: Array, origin: Array, sides: Array) -> Array:
+    """From a joint's axis to the middle of a part (3,), in the plane of two directions (2, 3)."""
+    flat = (points - origin) @ sides.T
+    return np.asarray((flat.min(0) + flat.max(0)) / 2 @ sides)
 
 
 def _plane(axis: Array) -> Array:
@@ -316,32 +344,41 @@ def _box_sides(points: Array, axis: Array) -> Array:
     return np.asarray(T[:2, :2] @ plane)
 
 
-def tip_direction(points: Array, origin: Array, axis: Array) -> Array:
-    """Direction (3,) from a pivot to the farthest point of the narrower half of a part."""
-    plane = _plane(axis)
-    flat = (points - origin) @ plane.T
-    _, _, vt = np.linalg.svd(flat - flat.mean(0), full_matrices=False)
-    along, across = flat @ vt[0], flat @ vt[1]
-    halves = [along > 0, along < 0]
-    if not all(half.sum() > 2 for half in halves):
-        raise ValueError('the pivot is at the end of the base: its tip cannot be found')
-    narrow = halves[int(np.ptp(across[halves[0]]) > np.ptp(across[halves[1]]))]
-    tip = flat[narrow][np.argmax((flat[narrow] ** 2).sum(-1))] @ plane
-    return np.asarray(tip / np.linalg.norm(tip))
+def _tip(points: list[Array], origin: Array, axis: Array) -> Array:
+    """Direction (3,) from the pivot of closed scissors to the base's tip.
+
+    Along the side of the base's box where there are only boxes, else to the farthest vertex.
+
+    Args:
+        points: of the base and the other half, closed.
+        axis: about which the other half opens.
+    """
+    sides = _box_sides(points[0], axis)
+    base, other = (_towards(p, origin, sides) for p in points)
+    ahead = np.cross(base - other, axis)
+    if len(points[0]) == BOX_CORNERS:
+        return np.asarray(max((s * side for side in sides for s in (1, -1)),
+                              key=lambda d: float(d @ ahead)))
+    arms = points[0] - origin
+    arms = arms - (arms @ axis)[:, None] * axis
+    length = np.linalg.norm(arms, axis=-1)
+    near = arms @ _unit(ahead) > length * np.cos(np.radians(TIP_DEG))
+    return _unit(arms[np.argmax(np.where(near, length, 0))])
 
 
-def _pivot(origin: Array, axis: Array, joint_type: str, centre: Array, points: Array) -> Array:
-    """Origin (3,) of a moving part's frame: on its axis beside the base's centre.
+def _pivot(origin: Array, axis: Array, joint_type: str, points: Array) -> Array:
+    """Origin (3,) of a moving part's frame: on its axis beside the middle of the part's box.
 
     A prismatic joint has no axis of its own: the centre of the part's box.
     """
+    middle = (points.min(0) + points.max(0)) / 2
     if joint_type == 'prismatic':
-        return np.asarray((points.min(0) + points.max(0)) / 2)
-    return np.asarray(origin + ((centre - origin) @ axis) * axis)
+        return np.asarray(middle)
+    return np.asarray(origin + ((middle - origin) @ axis) * axis)
 
 
 def _vector(v: Array) -> Vector:
-    x, y, z = (v / np.linalg.norm(v)).tolist()
+    x, y, z = _unit(v).tolist()
     return x, y, z
 
 

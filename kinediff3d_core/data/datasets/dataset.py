@@ -56,6 +56,9 @@ class Dataset(Protocol):
     splits: tuple[str, ...]
     """Names of the published splits, the one for evaluation first."""
 
+    left_out: tuple[str, ...]
+    """One line for each file, or kind of object, that is not among the views."""
+
     @property
     def categories(self) -> tuple[str, ...]:
         """Names of our categories that this split has, in the order of ``CATEGORIES``."""
@@ -101,6 +104,8 @@ def open_dataset(name: str, root: Path, split: str | None = None) -> Dataset:
 def _readers() -> dict[str, Callable[[Path, str | None], Dataset]]:
     """The readers by the data set's name."""
     from kinediff3d_core.data.datasets.artimage import ArtImage
+    from kinediff3d_core.data.datasets.frames import Frames
     from kinediff3d_core.data.datasets.rbo import Rbo
+    from kinediff3d_core.data.datasets.reartmix import ReArtMix
 
-    return {'artimage': ArtImage, 'rbo': Rbo}
+    return {'artimage': ArtImage, 'frames': Frames, 'rbo': Rbo, 'reartmix': ReArtMix}

@@ -1,0 +1,161 @@
+"""Single depth frames and sequences whose joint values are known (docs/datasets.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import nan, radians
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kinediff3d_core.data.datasets.dataset import DatasetView
+from kinediff3d_core.data.datasets.json_file import read_json
+from kinediff3d_core.data.truth import Truth
+from kinediff3d_core.geometry.camera import require_size
+from kinediff3d_core.io.camera_info import read_camera_info
+from kinediff3d_core.io.depth import read_depth
+from kinediff3d_core.io.mask import read_mask
+from kinediff3d_core.objects.category import CATEGORIES, Category, get_category
+
+TRUTH, CAMERA, DEPTH, MASK = 'truth.json', 'camera_info.yaml', 'depth.png', 'mask.png'
+SEQUENCE_DEPTH, SEQUENCE_MASK = 'depth', 'mask_{frame}.png'
+"""A sequence's folder of depth images, and the mask of one of its frames."""
+UNITS = {'deg': ('revolute', radians(1)), 'rad': ('revolute', 1.0), 'mm': ('prismatic', 1e-3),
+         'm': ('prismatic', 1.0)}
+"""Kind of joint, and size in rad or m, of the units of joint values."""
+JOINTS_ONLY = 'the truth has joint values only: no errors of poses and shapes'
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Where the files of a view are, and its joint values as written."""
+
+    category: str
+    depth: Path
+    mask: Path
+    joints: Any
+    unit: Any
+
+
+class Frames:
+    """Folders with one depth image each, or with a sequence.
+
+    A view is named after its folder, one of a sequence ``<folder>/<frame>``.
+
+    Attributes:
+        left_out: one line for each folder that has no usable truth.
+    """
+
+    splits: tuple[str, ...] = ('all',)
+
+    def __init__(self, root: Path, split: str | None = None) -> None:
+        self.root = Path(root)
+        if split not in (None, *self.splits):
+            raise ValueError(f'unknown split {split!r}; known: {", ".join(self.splits)}')
+        folders = sorted(p.parent for p in self.root.glob(f'*/{TRUTH}'))
+        if not folders:
+            raise ValueError(f'{self.root} has no folder with a {TRUTH}')
+        self._frames: dict[str, _Frame] = {}
+        left_out = []
+        for folder in folders:
+            try:
+                self._frames.update(_frames(folder))
+            except ValueError as error:
+                left_out.append(str(error))
+        self.left_out = tuple(left_out)
+        if not self._frames:
+            raise ValueError(f'{self.root} has no frame that can be scored; {left_out[0]}')
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Names of our categories that are there."""
+        found = {frame.category for frame in self._frames.values()}
+        return tuple(c for c in CATEGORIES if c in found)
+
+    def views(self, category: str) -> Sequence[str]:
+        """Names of the views of a category."""
+        return [name for name, frame in self._frames.items() if frame.category == category]
+
+    def read_view(self, name: str) -> DatasetView:
+        """Read one frame.
+
+        Raises:
+            ValueError: a broken file; one line that names it.
+        """
+        frame = self._frames[name]
+        folder = self.root / name.split('/')[0]
+        depth = read_depth(frame.depth)
+        intrinsics = read_camera_info(folder / CAMERA, (depth.shape[1], depth.shape[0]))
+        mask = read_mask(frame.mask) if frame.mask.exists() else None
+        try:
+            require_size(depth, intrinsics, mask)
+            truth = _joint_truth(get_category(frame.category), frame.joints, frame.unit)
+        except ValueError as error:
+            raise ValueError(f'{frame.depth}: {error}') from error
+        return DatasetView(name, depth, mask, intrinsics, truth, (JOINTS_ONLY,))
+
+    def objects(self, category: str) -> Sequence[str]:
+        """None: frames have no shapes."""
+        return ()
+
+    def training_samples(self, name: str, views: int, generator: torch.Generator,
+                         ) -> dict[str, Tensor]:
+        """Raises: ValueError: there are no shapes to train on."""
+        raise ValueError('single frames have no shapes to train on')
+
+
+def _frames(folder: Path) -> dict[str, _Frame]:
+    """The frames of a folder by the views' names.
+
+    Raises:
+        ValueError: no category of ours, or no joint values; one line that names the folder.
+    """
+    truth = read_json(folder / TRUTH, dict)
+    category = truth.get('category')
+    if category not in CATEGORIES:
+        raise ValueError(f'{folder / TRUTH}: unknown category {category!r}; known: '
+                         f'{", ".join(sorted(CATEGORIES))}')
+    unit = truth.get('unit')
+    joints, by_frame = truth.get('joints'), truth.get('joints_by_frame')
+    if joints is None and not isinstance(by_frame, dict):
+        raise ValueError(f'{folder / TRUTH} has no joint values ("joints" or "joints_by_frame")')
+    if joints is not None:
+        return {folder.name: _Frame(category, folder / DEPTH, folder / MASK, joints, unit)}
+    return {f'{folder.name}/{name}': _Frame(
+        category, folder / SEQUENCE_DEPTH / f'{Path(name).name}.png',
+        folder / SEQUENCE_MASK.format(frame=Path(name).name), values, unit)
+        for name, values in by_frame.items()}
+
+
+def _joint_truth(category: Category, values: Any, unit: Any) -> Truth:
+    """The truth of an object of which only the joint values are known.
+
+    Args:
+        values: one number, or one a joint in the category's order.
+        unit: of all of them, one of :data:`UNITS`.
+
+    Raises:
+        ValueError: another number of joints, or a unit of another kind of joint.
+    """
+    try:
+        positions = np.atleast_1d(np.array(values, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'joint values {values!r} are no numbers') from error
+    count, most = len(positions), len(category.joints)
+    if positions.ndim != 1 or not (1 if category.optional_parts else most) <= count <= most:
+        raise ValueError(f'joint values {values!r} for the {most} joints of a {category.name}')
+    joints, parts = category.joints[:count], category.parts[:count + 1]
+    kind, size = UNITS.get(unit, ('', nan))
+    if any(j.joint_type != kind for j in joints):
+        known = [u for u, (k, _) in UNITS.items() if k == joints[0].joint_type]
+        raise ValueError(f'unit {unit!r} of {joints[0].joint_type} joints; known: '
+                         f'{", ".join(known)}')
+    return Truth(category.name, parts, tuple(j.name for j in joints),
+                 tuple(j.joint_type for j in joints), tuple(j.parent for j in joints),
+                 tuple(j.child for j in joints), np.full((count + 1, 4, 4), nan),
+                 positions * size, np.full((count, 3), nan), np.full((count, 3), nan), None,
+                 np.full((count + 1, 3), nan))
