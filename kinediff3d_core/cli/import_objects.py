@@ -1,4 +1,7 @@
-"""The command ``import``: URDF objects become samples that ``train --data`` reads."""
+"""The command ``import``: objects become samples that ``train --data`` reads.
+
+They are folders of URDFs, or a public data set (docs/datasets.md).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from math import radians
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinediff3d_core.cli.arguments import DONE, add_command, number
+from kinediff3d_core.cli.arguments import DONE, Parser, add_command, number
 
 if TYPE_CHECKING:
     from kinediff3d_core.data.mesh_objects import MeshObject
@@ -18,6 +21,13 @@ if TYPE_CHECKING:
     from kinediff3d_core.distributed.ranks import Ranks
     from kinediff3d_core.objects.category import Category
 
+FOLDER_OPTIONS: dict[str, Any] = {
+    'objects': [], 'category_file': None, 'rpy': (0.0, 0.0, 0.0),
+    'metres_per_unit': 1.0, 'zero': 'written', 'fix_others': False}
+"""Options of folders of URDFs with their defaults; a data set's reader knows all of that."""
+VARIANTS = 4
+"""Default number of samples of an object of a folder. Chosen: stretching makes up for few."""
+
 SMALLEST, LARGEST = 0.3, 30.0
 """Bounds of the diagonal of a base part's box, canonical units: others are in a wrong unit."""
 
@@ -25,6 +35,7 @@ EXAMPLES = '''
   kinediff3d import objects --category-file toolbox.yaml --out data
   kinediff3d import partnet/46123 partnet/46440 --category drawer --rpy 0 0 180 \
 --metres-per-unit 0.6 --zero lower --fix-others --out data
+  kinediff3d import --dataset partnet --root partnet-mobility --category laptop --out data
   torchrun --nproc-per-node 8 -m kinediff3d_core.cli import objects --category laptop --out data
 '''
 
@@ -32,16 +43,34 @@ EXAMPLES = '''
 def add_parser(commands: Any) -> None:
     command = add_command(commands, 'import', _import,
                           'turn objects (URDF and meshes) into samples to train from', EXAMPLES)
-    command.add_argument('objects', type=Path, nargs='+', metavar='DIR',
+    command.add_argument('objects', type=Path, nargs='*', metavar='DIR',
                          help='folder of an object (one *.urdf and its meshes), or of many; if '
                               'some are named <category>_<id>, only these are imported')
+    command.add_argument('--dataset', metavar='NAME',
+                         help='import a public data set instead (docs/datasets.md)')
+    command.add_argument('--root', type=Path, metavar='DIR', help='the data set\'s folder')
+    command.add_argument('--split', metavar='S', help='its split (default train)')
     kind = command.add_mutually_exclusive_group(required=True)
     kind.add_argument('--category', metavar='C', help='a category that comes with this package')
     kind.add_argument('--category-file', type=Path, metavar='F',
                       help='a category of your own, YAML (docs/own_objects.md)')
     command.add_argument('--out', type=Path, required=True, metavar='DIR',
                          help='folder for <object>_<variant>.safetensors and category.yaml')
-    command.add_argument('--rpy', type=number(float), nargs=3, default=(0.0, 0.0, 0.0),
+    _add_placement_options(command)
+    command.add_argument('--variants', type=number(int, at_least=1), metavar='N',
+                         help='samples of each object: itself and N-1 stretched ones (default 4); '
+                              'of a data set: N of the same shape (default 1)')
+    command.add_argument('--views', type=number(int, at_least=1), default=32, metavar='N',
+                         help='noisy views of each sample (default 32)')
+    command.add_argument('--skip-bad', action='store_true',
+                         help='report objects that cannot be imported and continue; a data set '
+                              'is always read so')
+    command.add_seed('of the variants and views')
+
+
+def _add_placement_options(command: Parser) -> None:
+    """Add the options that say how a folder's URDFs become canonical."""
+    command.add_argument('--rpy', type=number(float), nargs=3, default=FOLDER_OPTIONS['rpy'],
                          metavar=('R', 'P', 'Y'),
                          help='roll, pitch, yaw in degrees that turn the objects into the '
                               'category\'s canonical frame (default 0 0 0)')
@@ -51,13 +80,22 @@ def add_parser(commands: Any) -> None:
                          help='joints are zero as written (default), or at their lower limit')
     command.add_argument('--fix-others', action='store_true',
                          help='fix moving parts that match no joint of the category')
-    command.add_argument('--variants', type=number(int, at_least=1), default=4, metavar='N',
-                         help='samples of each object: itself and N-1 stretched ones (default 4)')
-    command.add_argument('--views', type=number(int, at_least=1), default=32, metavar='N',
-                         help='noisy views of each sample (default 32)')
-    command.add_argument('--skip-bad', action='store_true',
-                         help='report objects that cannot be imported and continue')
-    command.add_seed('of the variants and views')
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    if options.dataset is None:
+        if not options.objects:
+            raise ValueError('name the folders of the objects, or a --dataset')
+        if options.root or options.split:
+            raise ValueError(f'{"--root" if options.root else "--split"} goes with --dataset')
+        return
+    if options.root is None:
+        raise ValueError('--dataset needs --root, the data set\'s folder')
+    for name, default in FOLDER_OPTIONS.items():
+        if getattr(options, name) != default:
+            given = 'a DIR' if name == 'objects' else '--' + name.replace('_', '-')
+            raise ValueError(f'{given} is for folders of URDFs and does not go with --dataset')
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -69,6 +107,7 @@ def _import(options: argparse.Namespace) -> int:
         write_category,
     )
 
+    _check(options)
     category = get_category(options.category) if options.category_file is None else \
         add_category(read_category(options.category_file))
     written = options.out / FILE_NAME
@@ -82,19 +121,21 @@ def _import(options: argparse.Namespace) -> int:
     from kinediff3d_core.distributed.ranks import sharing
 
     def on_error(error: ValueError) -> None:
-        if not options.skip_bad:
+        if not options.skip_bad and options.dataset is None:
             raise error
         print(f'skipped: {error}', file=sys.stderr)
 
-    config = ImportConfig(category, options.out, options.variants, options.views, options.seed)
+    variants = options.variants or (VARIANTS if options.dataset is None else 1)
+    config = ImportConfig(category, options.out, variants, options.views, options.seed)
     with sharing(torch.device('cpu')) as ranks:
-        own = _load(options, category, ranks, on_error)
+        own = _load(options, category, ranks, on_error) if options.dataset is None else \
+            _dataset_objects(options, category, ranks)
         found = ranks.total(len(own))  # No process writes before all objects are checked.
         if not found:
             raise ValueError('no object could be imported')
         if ranks.first:
             write_category(category, written)
-        with tqdm(total=len(own) * options.variants, desc='import',
+        with tqdm(total=len(own) * variants, desc='import',
                   disable=None if ranks.first else True) as bar:
             done = import_objects(own, config, on_error, bar.update)
         done = ranks.total(done)
@@ -104,6 +145,30 @@ def _import(options: argparse.Namespace) -> int:
             print(f'{done} samples of {found} objects are in {options.out}; train with '
                   f'"kinediff3d train all --data {options.out} --out runs"')
     return DONE
+
+
+def _dataset_objects(options: argparse.Namespace, category: Category, ranks: Ranks,
+                     ) -> dict[int, TrainingObject]:
+    """The data set's objects that this process imports, by their number in the whole list.
+
+    Raises:
+        ValueError: no such data set or split, or none of its objects can be trained on.
+    """
+    from kinediff3d_core.data.datasets.dataset import open_dataset
+    from kinediff3d_core.data.object_import import DatasetTrainingObject
+
+    split = options.split or 'train'
+    dataset = open_dataset(options.dataset, options.root, split)
+    for line in getattr(dataset, 'left_out', ()) if ranks.first else ():
+        print(line, file=sys.stderr)
+    names = dataset.objects(category.name)
+    if not names:
+        has = ', '.join(dataset.categories) or 'no category of ours'
+        raise ValueError(f'data set {options.dataset!r} has no shapes of a {category.name} in '
+                         f'split {split!r}, which has {has}: it cannot be trained on')
+    source = (options.dataset, str(options.root.resolve()), split)
+    return {i: DatasetTrainingObject(dataset, source, names[i])
+            for i in ranks.share(range(len(names)))}
 
 
 def _load(options: argparse.Namespace, category: Category, ranks: Ranks,

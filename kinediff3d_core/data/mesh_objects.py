@@ -208,7 +208,7 @@ def _part_meshes(source: Path, robot: Any, parts: _Parts, pose: dict[str, Array]
     for root, piece in zip(parts.roots, pieces, strict=True):
         if not piece:
             raise ValueError(f'{source}: link {root!r} has no mesh')
-    meshes = [_merged(piece) for piece in pieces]
+    meshes = [merge_meshes(piece) for piece in pieces]
     faces = sum(len(m.faces) for m in meshes)
     if faces > MAX_FACES:
         raise ValueError(f'{source}: {faces} faces are more than {MAX_FACES}')
@@ -307,8 +307,8 @@ def _limits(source: Path, joint: Any) -> tuple[float, float]:
     return float(lower), float(upper)
 
 
-def _merged(meshes: Sequence[Mesh]) -> Mesh:
-    """All meshes as one."""
+def merge_meshes(meshes: Sequence[Mesh]) -> Mesh:
+    """All meshes, which are in one frame, as one."""
     start = np.cumsum([0] + [len(m.vertices) for m in meshes[:-1]])
     return Mesh(np.concatenate([m.vertices for m in meshes]),
                 np.concatenate([m.faces + s for m, s in zip(meshes, start, strict=True)]))

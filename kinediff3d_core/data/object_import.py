@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from kinediff3d_core.data.datasets.dataset import Dataset
 from kinediff3d_core.data.mesh_objects import MeshObject
 from kinediff3d_core.data.mesh_samples import import_object, stretched
 from kinediff3d_core.data.sample_files import origin_of, write_object
@@ -75,6 +76,32 @@ class MeshTrainingObject:
         for n in range(variants):
             variant = stretched(self.mesh_object, generator) if n else self.mesh_object
             yield import_object(variant, views, generator)
+
+
+@dataclass(frozen=True)
+class DatasetTrainingObject:
+    """An object of a public data set, whose variants are further samples of the same shape."""
+
+    dataset: Dataset
+    source: tuple[str, ...]
+    """Name, root and split of the data set."""
+    object_name: str
+    """In the data set."""
+
+    @property
+    def name(self) -> str:
+        """Of the object, as a file name."""
+        return self.object_name.replace('/', '_')
+
+    def identity(self) -> Any:
+        """Where the object stands; files that are changed in place are not noticed."""
+        return [*self.source, self.object_name]
+
+    def samples(self, variants: int, views: int, generator: torch.Generator,
+                ) -> Iterator[dict[str, Tensor]]:
+        """Yield samples of the object, with other points and views each."""
+        for _ in range(variants):
+            yield self.dataset.training_samples(self.object_name, views, generator)
 
 
 @dataclass(frozen=True)

@@ -23,18 +23,25 @@ import numpy as np
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
-from kinediff3d_core.evaluation.benchmark import track_object
 from kinediff3d_core.evaluation.evaluate import EvaluationConfig, score
 from kinediff3d_core.evaluation.markdown import markdown_table
 from kinediff3d_core.evaluation.program import Parser, run
 from kinediff3d_core.evaluation.samples import procedural_samples
 from kinediff3d_core.evaluation.summary import failed
+from kinediff3d_core.evaluation.tracked_sequences import (
+    RATE,
+    TrackedSequence,
+    moving_object,
+    track_frames,
+    track_object,
+)
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.inference.presets import Preset
 from kinediff3d_core.io.files import write_text
 from kinediff3d_core.networks.checkpoints import trained_categories
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.tracking.config import DEFAULT, TrackingConfig
+from kinediff3d_core.tracking.sequence_tracker import SequenceTracker
 
 INFERENCE: dict[str, Callable[[Preset], Preset]] = {
     'as shipped': lambda p: p,
@@ -44,8 +51,6 @@ INFERENCE: dict[str, Callable[[Preset], Preset]] = {
         p, hypothesis=replace(p.hypothesis, score_temperature=0.0)),
     'prior without a floor': lambda p: replace(
         p, hypothesis=replace(p.hypothesis, prior_floor=(0.0, 0.0, 0.0))),
-    'prior without shrinkage': lambda p: replace(
-        p, hypothesis=replace(p.hypothesis, shrinkage=0.0)),
     'covariance without the samples': lambda p: replace(
         p, uncertainty=replace(p.uncertainty, drawn_share=0.0)),
 }
@@ -54,24 +59,30 @@ INFERENCE: dict[str, Callable[[Preset], Preset]] = {
 TRACKING: dict[str, TrackingConfig] = {
     'as shipped': DEFAULT,
     'joint limits are not merged': replace(
-        DEFAULT, joint_limits=replace(DEFAULT.joint_limits, merge=False)),
-    'limits merged without weights': replace(
-        DEFAULT, joint_limits=replace(DEFAULT.joint_limits, merge_weighted=False)),
+        DEFAULT, joint_limits=replace(DEFAULT.joint_limits, merge_share=0.0)),
     'limits merged without a bound': replace(
         DEFAULT, joint_limits=replace(DEFAULT.joint_limits, merge_bounded=False)),
-    'uncertain by growth alone': replace(
-        DEFAULT, quality=replace(DEFAULT.quality, uncertain_score=math.inf)),
-    'uncertain by score alone': replace(
+    'never uncertain': replace(
         DEFAULT, quality=replace(DEFAULT.quality, uncertain_growth=math.inf)),
+}
+"""Tracking configurations in which one heuristic is off."""
+
+EXCHANGE: dict[str, TrackingConfig] = {
+    'as shipped': DEFAULT,
     'lost by growth alone': replace(
         DEFAULT, quality=replace(DEFAULT.quality, lost_score=math.inf)),
     'lost by score alone': replace(
         DEFAULT, quality=replace(DEFAULT.quality, lost_growth=math.inf)),
+    'lost by its motion alone': replace(
+        DEFAULT, quality=replace(DEFAULT.quality, lost_growth=math.inf, lost_score=math.inf)),
 }
-"""Tracking configurations in which one heuristic is off."""
+"""Tracking configurations in which a heuristic that declares an object lost is off."""
 
 FRAMES = 300
 """Frames of a tracked sequence: ten seconds at 30 Hz. Chosen, as for ``benchmark``."""
+
+BEFORE, AFTER = 30, 90
+"""Frames before and after an exchange of the object. Chosen."""
 
 Records = list[dict[str, Any]]
 """One dictionary a view or cabinet; figures that do not apply are missing."""
@@ -104,13 +115,35 @@ def measure_tracking(config: TrackingConfig, cabinets: int, seed: int,
     pipeline = Pipeline.load('drawer')
     records: Records = []
     for instance in range(cabinets):
-        tracked = track_object(pipeline, instance, seed, FRAMES, config)
-        records.append({'median': float(np.median(tracked.errors)),
-                        'mean': float(np.mean(tracked.errors)),
-                        'p95': float(np.percentile(tracked.errors, 95)), 'lost': tracked.lost,
-                        'seconds': float(np.median(tracked.seconds))})
+        records.append(_tracking_record(
+            track_object(pipeline, instance, seed, FRAMES, config)))
         progress()
     return records
+
+
+def measure_exchange(config: TrackingConfig, cabinets: int, seed: int,
+                     progress: Callable[[], object]) -> Records:
+    """As :func:`measure_tracking`, after another cabinet has taken the place of the first one.
+
+    The camera's view of the scene changes with it, as in a scene that is cut.
+    """
+    pipeline = Pipeline.load('drawer')
+    records: Records = []
+    for instance in range(cabinets):
+        sequence = SequenceTracker(pipeline, mesh=False, seed=seed, config=config)
+        track_frames(sequence, moving_object(pipeline.category, instance, seed, BEFORE))
+        records.append(_tracking_record(track_frames(
+            sequence, moving_object(pipeline.category, instance + 1, seed, AFTER),
+            BEFORE / RATE)))
+        progress()
+    return records
+
+
+def _tracking_record(tracked: TrackedSequence) -> dict[str, Any]:
+    errors = tracked.errors or [math.nan]
+    return {'median': float(np.median(errors)), 'mean': float(np.mean(errors)),
+            'p95': float(np.percentile(errors, 95)), 'lost': tracked.lost,
+            'seconds': float(np.median(tracked.seconds or [math.nan]))}
 
 
 def inference_table(results: Mapping[str, Records]) -> str:
@@ -171,26 +204,35 @@ def _rank_correlation(records: Records) -> float:
     return float(np.nanmean(found)) if found else math.nan
 
 
+KINDS: dict[str, Callable[[Mapping[str, Records]], str]] = {
+    'inference': inference_table, 'tracking': tracking_table, 'exchange': tracking_table}
+"""The kinds of ablations, and the table of each."""
+
+
 def measure(options: argparse.Namespace) -> None:
     """Measure what the file does not hold yet, write it after each variant, print the tables."""
-    results: dict[str, dict[str, Records]] = {'inference': {}, 'tracking': {}}
+    results: dict[str, dict[str, Records]] = {kind: {} for kind in KINDS}
     if options.json is not None and options.json.exists():
-        results = json.loads(options.json.read_text())
+        results |= json.loads(options.json.read_text())
     works: list[tuple[str, str, int, Callable[[Callable[[], object]], Records]]] = [
         *(('inference', name, options.views * len(trained_categories()),
            partial(measure_views, change, options.views, options.seed))
           for name, change in INFERENCE.items()),
         *(('tracking', name, options.cabinets,
            partial(measure_tracking, config, options.cabinets, options.seed))
-          for name, config in TRACKING.items())]
+          for name, config in TRACKING.items()),
+        *(('exchange', name, options.cabinets,
+           partial(measure_exchange, config, options.cabinets, options.seed))
+          for name, config in EXCHANGE.items())]
     for kind, name, count, work in works:
-        if kind not in options.kinds or name in results[kind]:
+        wanted = not options.only or name in ('as shipped', *options.only)
+        if kind not in options.kinds or not wanted or name in results[kind]:
             continue
         with tqdm(total=count, desc=name, disable=None) as bar:
             results[kind][name] = work(bar.update)
         if options.json is not None:
             write_text(options.json, json.dumps(results, indent=1) + '\n')
-    for kind, table in (('inference', inference_table), ('tracking', tracking_table)):
+    for kind, table in KINDS.items():
         if results[kind]:
             print(table(results[kind]), end='\n\n')
 
@@ -198,8 +240,9 @@ def measure(options: argparse.Namespace) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; returns the exit status."""
     parser = Parser('ablations', 'Errors with each heuristic switched off.')
-    parser.add_argument('--kinds', nargs='+', choices=('inference', 'tracking'),
-                        default=['inference', 'tracking'])
+    parser.add_argument('--kinds', nargs='+', choices=KINDS, default=list(KINDS))
+    parser.add_argument('--only', nargs='+', metavar='VARIANT',
+                        help='variants to measure, beside the shipped one (default all)')
     parser.add_argument('--views', type=int, default=13, help='views a category (default 13)')
     parser.add_argument('--cabinets', type=int, default=8, help='tracked cabinets (default 8)')
     parser.add_argument('--seed', type=int, default=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 import resource
 import sys
@@ -19,13 +18,10 @@ from kinediff3d_core.evaluation.evaluate import compare, infer
 from kinediff3d_core.evaluation.records import Record, summary_of
 from kinediff3d_core.evaluation.samples import Sample, procedural_samples
 from kinediff3d_core.evaluation.summary import Summary
+from kinediff3d_core.evaluation.tracked_sequences import track_object
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
-from kinediff3d_core.observation.cloud import object_cloud
-from kinediff3d_core.simulation.camera import SimulatedCamera, SimulatedScene
-from kinediff3d_core.simulation.views import TEST_CAMERA
 from kinediff3d_core.tracking.config import DEFAULT, TrackingConfig
-from kinediff3d_core.tracking.sequence_tracker import TRACKING_LOST, SequenceTracker
 
 SHOWN = ('rot_err_deg', 'trans_err_m', 'joint_state_err', 'axis_err_deg', 'axis_pos_err_m',
          'cd_w', 'cd_l1_w_surface', 'gen_cd_w', 'failure_rate')
@@ -177,50 +173,6 @@ def tracking(pipeline: Pipeline, seed: int = 0, frames: int = 300, objects: int 
     return {'seconds': _points(times), 'lost': lost, 'objects': objects,
             'frames_per_s': float(1 / np.median(times)) if times else None,
             'joint_state_err': float(np.median(errors)) if errors else None}
-
-
-@dataclass(frozen=True)
-class TrackedSequence:
-    """One object tracked through a sequence.
-
-    Attributes:
-        errors: joint errors of all frames and joints, deg or m.
-        seconds: wall time of each tracked frame beside which no full estimate was made.
-        lost: number of times the object was lost.
-    """
-
-    errors: list[float]
-    seconds: list[float]
-    lost: int
-
-
-def track_object(pipeline: Pipeline, instance: int, seed: int = 0, frames: int = 300,
-                 config: TrackingConfig = DEFAULT) -> TrackedSequence:
-    """Track one test object through a sequence as :func:`tracking` describes it.
-
-    Args:
-        instance: number of the object; the joints of even ones start fully open.
-    """
-    scene = SimulatedScene.sample(pipeline.category.name, seed, instance, TEST_CAMERA)
-    camera = SimulatedCamera(scene)
-    sequence = SequenceTracker(pipeline, mesh=False, seed=seed, config=config)
-    joints = {pipeline.category.joints[k].name: k for k in scene.joints}
-    start = 0.5 if instance % 2 == 0 else 0.0
-    errors: list[float] = []
-    seconds: list[float] = []
-    lost = 0
-    for i in range(frames):
-        frame = camera.frame(start + i / frames)
-        started = time.perf_counter()
-        found = sequence.update(object_cloud(frame.depth, TEST_CAMERA, frame.mask), i / 30)
-        if found.kind == 'tracked' and not found.reason:
-            seconds.append(time.perf_counter() - started)
-        lost += found.reason.startswith(TRACKING_LOST)
-        errors += [abs(j.position - frame.positions[joints[j.name]])
-                   * (180 / math.pi if j.joint_type == 'revolute' else 1.0)
-                   for j in (found.estimate.joints if found.estimate else ())
-                   if j.name in joints]
-    return TrackedSequence(errors, seconds, lost)
 
 
 def _points(seconds: Sequence[float]) -> dict[str, float]:

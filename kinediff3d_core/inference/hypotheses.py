@@ -95,9 +95,7 @@ def sample_prior(state: State, samples: State, centre: Tensor, config: Hypothesi
     """
     near = samples_within(state, samples, 1.0, config)
     mean = _mean_state(state, samples, near)
-    moment = second_moment(mean, samples, near, centre)
-    covariance = (1 - config.shrinkage) * moment + config.shrinkage * torch.diag_embed(
-        moment.diagonal(dim1=1, dim2=2))
+    covariance = second_moment(mean, samples, near, centre)
     translation, rotation, joint = (max(std, MIN_PRIOR_STD) for std in config.prior_floor)
     floor = torch.tensor([translation] * 3 + [rotation] * 3 + [joint] * state.q.shape[1])
     covariance = covariance + torch.diag(floor.square()).to(covariance)

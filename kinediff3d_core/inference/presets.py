@@ -1,7 +1,7 @@
 """Presets: the amount of work for an estimate, and all thresholds of inference.
 
 A preset is one frozen value: an ablation is ``replace(preset, ...)``, for instance
-``replace(preset, hypothesis=replace(preset.hypothesis, shrinkage=0.0))``. Lengths are canonical
+``replace(preset, sampling=replace(preset.sampling, ddim_start=1.0))``. Lengths are canonical
 units (metres / category scale) unless a unit is given. A joint's unit is rad, or a canonical unit
 where it slides.
 """
@@ -58,9 +58,6 @@ class HypothesisConfig:
     """Least standard deviations of the sample prior: translation, rotation (rad), joint. Values
     below ``MIN_PRIOR_STD`` are raised to it. They lower the median rotation error from 0.83 to
     0.71 deg (docs/method.md)."""
-    shrinkage: float = 0.3
-    """Share of the prior's covariance that is shrunk to its diagonal: two dozen samples hardly
-    determine correlations. Chosen. 104 views show no gain from it (docs/method.md)."""
     max_residual: float = 0.05
     """Largest mean distance of the cloud to the surface that is still an answer. Chosen."""
 

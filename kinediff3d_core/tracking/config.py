@@ -2,7 +2,7 @@
 
 An ablation is a configuration with another value:
 
-    off = replace(DEFAULT, joint_limits=replace(DEFAULT.joint_limits, merge=False))
+    off = replace(DEFAULT, joint_limits=replace(DEFAULT.joint_limits, merge_share=0.0))
     SequenceTracker(pipeline, config=off)
 """
 
@@ -111,13 +111,10 @@ class JointLimitConfig:
     Chosen."""
     max_std: float = 0.1
     """Standard deviation of a joint position up to which limits learn from it. Chosen."""
-    merge: bool = True
-    """Whether the limits of several full estimates are averaged."""
-    merge_weighted: bool = True
-    """Whether the average counts all full estimates alike; False counts the newest as much as
-    all before it."""
+    merge_share: float = 0.5
+    """Share by which a limit moves to that of another full estimate; 0 turns it off. Chosen."""
     merge_bounded: bool = True
-    """Whether an average may not exclude positions at which the joint has been observed."""
+    """Whether this move may not exclude positions at which the joint has been observed."""
     described_change: float = 0.005
     """Shift of a joint's origin after which the object's description changes, m. Chosen."""
 
@@ -148,9 +145,6 @@ class QualityConfig:
     """Growth of the score from which on an object is uncertain; inf turns it off. Chosen."""
     lost_growth: float = 1.0
     """Growth of the score from which on an object is lost; inf turns it off. Chosen."""
-    uncertain_score: float = 0.02
-    """Score from which on an object is uncertain, whatever it was before; inf turns it off.
-    Chosen."""
     lost_score: float = 0.03
     """Score from which on an object is lost, whatever it was before; inf turns it off. Chosen."""
 

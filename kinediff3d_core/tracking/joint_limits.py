@@ -43,7 +43,6 @@ class JointLimits:
         self._lower = torch.tensor([j.lower for j in joints]).to(units) / units
         self._sliding = torch.tensor([i in present and j.joint_type == 'prismatic'
                                       for i, j in enumerate(joints)])
-        self._full_estimates = 1
         # Least distance to its lower limit at which each joint has been observed.
         self._closest = torch.full_like(state.q, math.inf)
         self._described_origin = state.origin
@@ -67,29 +66,24 @@ class JointLimits:
         return replace(state, q=q)
 
     def merge(self, state: State, other: JointLimits, other_state: State) -> State:
-        """Average the limits with those of another full estimate, tracked to the same frame.
+        """Move the limits halfway to those of another full estimate, tracked to the same frame.
 
         A single view is biased towards usual positions: a closed drawer is estimated a little
         open, and an open one less open than it is.
 
         Returns:
-            the state with the averaged origins; the parts do not move.
+            the state with the new origins; the parts do not move.
         """
         c = self._config
-        if not c.merge:
-            return state
-        share = other._full_estimates / (self._full_estimates + other._full_estimates) \
-            if c.merge_weighted else 0.5
         both = self._sliding & other._sliding
         difference = torch.where(both, other_state.q - state.q, 0.0)
-        step = share * difference
+        step = c.merge_share * difference
         # Neither has observed the joint closer to its limit: the limit is no further out.
         closest = torch.where(both, torch.minimum(self._closest, other._closest - difference),
                               self._closest)
         if c.merge_bounded:
             step = torch.maximum(step, torch.where(both, -closest, 0.0))
         self._closest = closest + step
-        self._full_estimates += other._full_estimates
         return shift_origins(state, step)
 
     def description_changed(self, state: State, scale: float) -> bool:

@@ -39,7 +39,7 @@ class TrackQuality:
         residual: of the full estimate, canonical units.
 
     Attributes:
-        uncertain: the newest score is poor or has grown, but the object is not lost.
+        uncertain: the newest score has grown, but the object is not lost.
     """
 
     def __init__(self, joints: Sequence[Joint], scale: float, residual: float,
@@ -76,7 +76,7 @@ class TrackQuality:
         if growth > c.lost_growth or score > c.lost_score:
             raise TrackingLost('the cloud is no longer explained: residual of '
                                f'{1e3 * self._scale * score:.1f} mm')
-        self.uncertain = growth > c.uncertain_growth or score > c.uncertain_score
+        self.uncertain = growth > c.uncertain_growth
         # The best score shows how well the shape can explain a view.
         self._best_score = score if self._best_score is None else min(self._best_score, score)
 
@@ -137,7 +137,7 @@ class Track(Protocol):
 
     @property
     def uncertain(self) -> bool:
-        """Whether the newest score is poor or has grown."""
+        """Whether the newest score has grown."""
 
     @property
     def view_changed(self) -> bool:

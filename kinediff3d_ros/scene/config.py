@@ -9,10 +9,6 @@ from dataclasses import dataclass
 class SceneConfig:
     """What a scene does per frame, and how long it waits."""
 
-    tracking_stride: int = 2
-    """While an object is tracked without a mask, it is segmented in every n-th row and column of
-    the depth image; 1 uses all of them. Chosen."""
-
     initial_frame_period: float = 0.2
     """While the first full estimates are made and nothing is tracked yet, least time between two
     frames that are converted and segmented, s; 0 processes all of them. Frames between them take

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from kinediff3d_core.geometry.camera import Intrinsics, require_size
+from kinediff3d_core.geometry.camera import require_size
 from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation.cloud import ObjectCloud, object_cloud
 from kinediff3d_core.observation.segmentation import object_in_cloud, segment_object
@@ -32,12 +32,11 @@ class FrameClouds:
 
 
 def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
-                       listed: Collection[int] = (), stride: int = 1) -> FrameClouds:
+                       listed: Collection[int] = ()) -> FrameClouds:
     """Convert a frame and find the points on each object in it.
 
     Args:
         listed: mask ids that may be objects, with ``instances: listed``.
-        stride: an object without a mask is segmented in every ``stride``-th row and column.
 
     Raises:
         ValueError: the input cannot be used; the message says why.
@@ -59,7 +58,7 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
         mask = arrays.instances != 0 if wanted == 0 else arrays.instances == wanted
         clouds = {0: _or_reason(partial(_masked_points, arrays, mask, parameters))}
     else:
-        clouds = {0: _or_reason(partial(_segmented_points, arrays, parameters, stride))}
+        clouds = {0: _or_reason(partial(_segmented_points, arrays, parameters))}
     return FrameClouds(clouds, {
         'convert': converted - begin, 'segment': time.perf_counter() - converted})
 
@@ -105,16 +104,11 @@ def _masked_points(arrays: DepthArrays, mask: np.ndarray, parameters: Perception
                            parameters)
 
 
-def _segmented_points(arrays: DepthArrays, parameters: PerceptionParameters, stride: int,
-                      ) -> ObjectCloud:
+def _segmented_points(arrays: DepthArrays, parameters: PerceptionParameters) -> ObjectCloud:
     """Points of the object that segmentation finds."""
-    measured = _measured(arrays.depth, parameters)
-    depth = np.where(measured, arrays.depth, np.float32(0))[::stride, ::stride]
-    i = arrays.intrinsics
-    if stride > 1:
-        i = Intrinsics(i.fx / stride, i.fy / stride, i.cx / stride, i.cy / stride,
-                       depth.shape[1], depth.shape[0])
-    return _require_points(object_cloud(depth, i, segment_object(depth, i)), parameters)
+    depth = np.where(_measured(arrays.depth, parameters), arrays.depth, np.float32(0))
+    mask = segment_object(depth, arrays.intrinsics)
+    return _require_points(object_cloud(depth, arrays.intrinsics, mask), parameters)
 
 
 def _cloud_points(points: np.ndarray, parameters: PerceptionParameters) -> ObjectCloud:

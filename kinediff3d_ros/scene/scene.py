@@ -97,15 +97,13 @@ class Scene:
     def _process(self, frame: Frame) -> None:
         """Find the objects of a frame and track or estimate each."""
         begin = time.perf_counter()
-        tracked = self._objects.tracked
-        if self._is_skipped(begin, tracked):
+        if self._is_skipped(begin):
             self._objects.count_dropped_frame()
             return
         self._last_processed = begin
         request = self._requests.take()
         try:
-            found = find_object_clouds(frame, self._host.parameters, self._listed,
-                                       self._config.tracking_stride if tracked else 1)
+            found = find_object_clouds(frame, self._host.parameters, self._listed)
             T_fixed_camera = self._host.camera_pose(frame.header)
         except (ValueError, NoEstimate) as reason:
             self._refuse_frame(reason, request)
@@ -131,10 +129,10 @@ class Scene:
             request.expect(expected)
         self._objects.withdraw_absent()
 
-    def _is_skipped(self, begin: float, tracked: bool) -> bool:
+    def _is_skipped(self, begin: float) -> bool:
         """Whether a frame is skipped, so that the first full estimates are not slowed down."""
-        return (self._host.parameters.tracking and self._estimator.busy and not tracked
-                and not self._requests.waiting
+        return (self._host.parameters.tracking and self._estimator.busy
+                and not self._objects.tracked and not self._requests.waiting
                 and begin - self._last_processed < self._config.initial_frame_period)
 
     def _refuse_frame(self, reason: Exception, request: EstimateRequest | None) -> None:

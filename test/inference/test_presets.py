@@ -37,7 +37,6 @@ SAMPLING, HYPOTHESIS, UNCERTAINTY = Preset().sampling, Preset().hypothesis, Pres
     {'sampling': replace(SAMPLING, ddim_start=1.0)},
     {'hypothesis': replace(HYPOTHESIS, score_temperature=0.0)},
     {'hypothesis': replace(HYPOTHESIS, prior_floor=(0.0, 0.0, 0.0))},
-    {'hypothesis': replace(HYPOTHESIS, shrinkage=0.0)},
     {'uncertainty': replace(UNCERTAINTY, drawn_share=0.0)},
 ], ids=lambda change: '-'.join(change))
 def test_heuristics_can_be_switched_off(pipeline_and_view, change):

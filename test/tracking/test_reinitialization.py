@@ -59,12 +59,6 @@ def test_half_of_the_growth_makes_an_object_uncertain(score, uncertain):
     assert not quality.uncertain
 
 
-@pytest.mark.parametrize(('score', 'uncertain'), [(0.0199, False), (0.0201, True)])
-def test_a_poor_score_makes_an_object_uncertain_from_the_start(score, uncertain):
-    assert quality_after(score).uncertain == uncertain
-    assert not quality_after(score, uncertain_score=math.inf).uncertain
-
-
 def test_growth_loses_the_object():
     quality_after(0.005, 0.0229)
     quality_after(0.005, 0.0231, lost_growth=math.inf)
@@ -104,9 +98,9 @@ def test_motions_up_to_the_limit_are_tracked(config, index):
 
 
 def test_scores_up_to_the_limits_are_tracked_and_certain():
-    assert not quality_after(0.25, uncertain_score=0.25, lost_score=0.25).uncertain
+    assert not quality_after(0.25, lost_score=0.25).uncertain
     # Growth of exactly one half and exactly 1, at 1.5 and 2 times the best score.
-    exact = {'growth_ratio': 2.0, 'growth_offset': 0.0, 'uncertain_score': 9.0, 'lost_score': 9.0}
+    exact = {'growth_ratio': 2.0, 'growth_offset': 0.0, 'lost_score': 9.0}
     assert not quality_after(1.0, 1.5, residual=9.0, **exact).uncertain
     assert quality_after(1.0, 2.0, residual=9.0, **exact).uncertain
 

@@ -105,7 +105,7 @@ def _readers() -> dict[str, Callable[[Path, str | None], Dataset]]:
     """The readers by the data set's name."""
     from kinediff3d_core.data.datasets.artimage import ArtImage
     from kinediff3d_core.data.datasets.frames import Frames
-    from kinediff3d_core.data.datasets.rbo import Rbo
+    from kinediff3d_core.data.datasets.partnet import PartNet
     from kinediff3d_core.data.datasets.reartmix import ReArtMix
 
-    return {'artimage': ArtImage, 'frames': Frames, 'rbo': Rbo, 'reartmix': ReArtMix}
+    return {'artimage': ArtImage, 'frames': Frames, 'partnet': PartNet, 'reartmix': ReArtMix}

@@ -17,10 +17,9 @@ from kinediff3d_ros.scene.parameters import PerceptionParameters
 HEADER = FrameHeader(1_000_000_000, 'camera')
 
 
-def find(arrays: object, listed: tuple[int, ...] = (), stride: int = 1,
-         **parameters: object) -> FrameClouds:
+def find(arrays: object, listed: tuple[int, ...] = (), **parameters: object) -> FrameClouds:
     return find_object_clouds(Frame(HEADER, lambda: arrays), PerceptionParameters(**parameters),
-                              listed, stride)
+                              listed)
 
 
 def images(ids: np.ndarray | None = None) -> DepthArrays:
@@ -117,9 +116,7 @@ def test_a_frame_without_a_frame_id_is_refused_before_it_is_converted() -> None:
         find_object_clouds(frame, PerceptionParameters())
 
 
-def test_the_stride_of_the_segmentation_keeps_points_in_place(
-        monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every third pixel: the same points as those of the full image."""
+def test_the_segmentation_sees_the_depth_up_to_max_depth(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
     def everything(depth: np.ndarray, intrinsics: Intrinsics) -> np.ndarray:
@@ -129,15 +126,12 @@ def test_the_stride_of_the_segmentation_keeps_points_in_place(
     monkeypatch.setattr(object_clouds, 'segment_object', everything)
     arrays = DepthArrays(np.random.default_rng(0).uniform(1, 2, (48, 64)).astype(np.float32),
                          CAMERA)
-    all_points = backproject(arrays.depth, CAMERA).reshape(48, 64, 3)
     full = find(arrays).clouds[0]
     assert seen[0][1] == CAMERA and len(full) == 48 * 64
-    some = find(arrays, stride=3).clouds[0]
-    assert seen[1][1] == Intrinsics(20.0, 20.0, 10.5, 23.5 / 3, 22, 16)
-    np.testing.assert_allclose(some.points, all_points[::3, ::3].reshape(-1, 3), rtol=1e-6)
-    # Pixels beyond max_depth are none for the segmentation.
+    np.testing.assert_allclose(full.points, backproject(arrays.depth, CAMERA).reshape(-1, 3),
+                               rtol=1e-6)
     limited = find(arrays, max_depth=1.5).clouds[0]
-    assert 0 < seen[2][0].max() <= 1.5 and len(limited) == (arrays.depth <= 1.5).sum()
+    assert 0 < seen[1][0].max() <= 1.5 and len(limited) == (arrays.depth <= 1.5).sum()
 
 
 def cube(near: float) -> np.ndarray:

@@ -14,10 +14,8 @@ from scene_bench import SECOND, SceneBench
 
 from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_ros.scene import full_estimates, scene_objects
-from kinediff3d_ros.scene import scene as scene_module
 from kinediff3d_ros.scene.config import SceneConfig
 from kinediff3d_ros.scene.frames import Frame, FrameHeader
-from kinediff3d_ros.scene.object_clouds import find_object_clouds
 
 
 def test_one_full_estimate_then_tracking_until_the_object_is_lost() -> None:
@@ -395,23 +393,6 @@ def test_frames_are_skipped_while_the_first_full_estimate_is_made() -> None:
         bench.publication(stamp)
         bench.see(1.3)
         assert bench.counts['errors'] == 0 and bench.counts['frames_dropped'] == 1
-
-
-def test_tracking_without_a_mask_uses_the_configured_stride(
-        monkeypatch: pytest.MonkeyPatch) -> None:
-    strides = []
-
-    def record(frame, parameters, listed, stride):
-        strides.append((set(listed), stride))
-        return find_object_clouds(frame, parameters, listed, 1)
-
-    monkeypatch.setattr(scene_module, 'find_object_clouds', record)
-    for config, expected in ((SceneConfig(), [1, 2]), (SceneConfig(tracking_stride=1), [1, 1])):
-        strides.clear()
-        with SceneBench(config) as bench:
-            bench.see(1.0)
-            bench.see(1.1)
-        assert strides == [(set(), stride) for stride in expected]
 
 
 def test_the_rate_limit_is_frames_per_second() -> None:

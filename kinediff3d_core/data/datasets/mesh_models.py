@@ -1,0 +1,154 @@
+"""Objects that a data set gives as meshes: in our canonical frame, in metres, and rendered.
+
+None of these data sets has a unit. An object is scaled to the size of its category
+(:data:`HALF_DIAGONAL`).
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+from math import cos, radians
+from typing import Any
+
+import numpy as np
+import torch
+
+from kinediff3d_core.data.datasets.canonical import StatedJoint, StatedModel, canonical_model
+from kinediff3d_core.data.datasets.dataset import DatasetView
+from kinediff3d_core.data.mesh_objects import MeshObject
+from kinediff3d_core.data.object_views import render_object, sample_object_view
+from kinediff3d_core.data.surfaces import Surface, sample_mesh
+from kinediff3d_core.data.truth import Truth
+from kinediff3d_core.data.visible_surface import visible_surface
+from kinediff3d_core.objects.category import get_category
+from kinediff3d_core.objects.estimate import Mesh, transform_mesh
+from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
+from kinediff3d_core.simulation.views import TEST_CAMERA
+
+Array = np.ndarray[Any, Any]
+
+HALF_DIAGONAL = {'laptop': 0.22, 'eyeglasses': 0.09, 'dishwasher': 0.70, 'scissors': 0.10,
+                 'drawer': 0.66, 'box': 0.21, 'stapler': 0.07, 'cutter': 0.09}
+"""Half of the diagonal of an object's box, m, by category. Measured: the median of 200 procedural
+objects at joint positions of test views."""
+UPRIGHT = ('laptop', 'eyeglasses', 'dishwasher', 'drawer', 'box', 'stapler')
+"""Categories whose canonical z is up when the object stands or is worn."""
+TILT_DEG = 25.0
+"""Largest angle between canonical z and the upward direction of the data set, degrees. Chosen: as
+that of joint axes (:mod:`kinediff3d_core.data.placement`)."""
+AXIS_POINTS = 2000
+"""Points of each part from which the canonical axes are found. Chosen."""
+SURFACE_POINTS = 60_000
+"""Points that stand for a part's visible surface: twice those that a Chamfer distance draws."""
+
+
+@dataclass(frozen=True)
+class MeshModel:
+    """An object of meshes as a data set states it: all parts in one frame, at its own zero.
+
+    Attributes:
+        name: of the object in the data set.
+        category: name of ours.
+        meshes: one a part, the base first, m.
+        joints: one for each moving part in the order of the meshes, all with the base as parent.
+        up: (3,) upward direction of the frame, where the data set has one.
+    """
+
+    name: str
+    category: str
+    meshes: tuple[Mesh, ...]
+    joints: tuple[StatedJoint, ...]
+    up: Array | None = None
+
+
+@dataclass(frozen=True)
+class PlacedObject:
+    """An object in its category's canonical frame.
+
+    Attributes:
+        obj: its parts and joints.
+        positions: (J,) at the data set's zero, rad or m.
+        parts: (K,) index of each part in the data set.
+        T_model_part: (K, 4, 4) canonical part frames in the model's frame, at its zero.
+    """
+
+    obj: MeshObject
+    positions: Array
+    parts: tuple[int, ...]
+    T_model_part: Array
+
+
+def canonical_object(model: MeshModel) -> PlacedObject:
+    """The object in its category's canonical frame, with the category's names and order.
+
+    Raises:
+        ValueError: its joints are not those of the category, its axes cannot be found, or it does
+            not stand upright in them.
+    """
+    category = get_category(model.category)
+    rng = np.random.default_rng(0)
+    # Vertices alone are few where a surface is flat; they are kept for the boxes.
+    points = tuple(np.concatenate([m.vertices, sample_mesh(m, AXIS_POINTS, rng)])
+                   for m in model.meshes)
+    found = canonical_model(StatedModel(category, points, model.joints, model.up))
+    if model.up is not None and model.category in UPRIGHT:
+        if found.T_model_part[0, :3, 2] @ model.up < cos(radians(TILT_DEG)):
+            raise ValueError(f'in the canonical axes that its joints give, this {category.name} '
+                             f'does not stand within {TILT_DEG:g}° of the data set\'s upright')
+    meshes = tuple(transform_mesh(np.linalg.inv(T), model.meshes[k])
+                   for k, T in zip(found.parts, found.T_model_part, strict=True))
+    obj = MeshObject(model.name, category.name, category.parts[:len(found.parts)], found.joints,
+                     meshes, found.origin)
+    still = np.broadcast_to(np.eye(4), (len(model.meshes), 4, 4))
+    return PlacedObject(obj, found.truth(still).positions, found.parts, found.T_model_part)
+
+
+def box_diagonal(meshes: tuple[Mesh, ...]) -> float:
+    """Diagonal of the axis-aligned box of meshes in one frame."""
+    low = np.min([m.vertices.min(0) for m in meshes], axis=0)
+    high = np.max([m.vertices.max(0) for m in meshes], axis=0)
+    return float(np.linalg.norm(high - low))
+
+
+def visible_surfaces(obj: MeshObject) -> tuple[Surface, ...]:
+    """What can be seen of each part from outside, in its frame."""
+    rng = np.random.default_rng(0)
+    out = []
+    for mesh in obj.meshes:
+        points, triangles, area = visible_surface(mesh, SURFACE_POINTS, rng)
+        out.append(Surface(triangles, points, area))
+    return tuple(out)
+
+
+def rendered_view(name: str, obj: MeshObject, surfaces: tuple[Surface, ...],
+                  positions: Array | None = None, notes: tuple[str, ...] = ()) -> DatasetView:
+    """A test view of an object; camera, joints and the sensor's noise follow from its name.
+
+    Args:
+        name: of the view.
+        surfaces: of the object's parts.
+        positions: (J,) joint positions that the data set states, rad or m; None draws them.
+    """
+    generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+    posed = obj
+    if positions is not None:
+        posed = replace(obj, joints=tuple(replace(j, lower=q, upper=q) for j, q in zip(
+            obj.joints, positions.tolist(), strict=True)))
+    q, T = sample_object_view(posed, generator)
+    if positions is not None:  # what is drawn stays within the range of test views
+        q = torch.from_numpy(positions).to(q)
+    depth, part = render_object(obj, q, T, TEST_CAMERA)
+    noisy, mask = apply_sensor(depth[None], part[None], generator, SensorModel())
+    return DatasetView(name, noisy[0].numpy(), mask[0].numpy(), TEST_CAMERA,
+                       object_truth(obj, obj.part_poses(q.double(), T.double()).numpy(),
+                                    q.double().numpy(), surfaces), notes)
+
+
+def object_truth(obj: MeshObject, T_camera_part: Array, positions: Array,
+                 surfaces: tuple[Surface, ...] | None) -> Truth:
+    """The truth of a posed object."""
+    return Truth(obj.category, obj.parts, tuple(j.name for j in obj.joints),
+                 tuple(j.joint_type for j in obj.joints), tuple(j.parent for j in obj.joints),
+                 tuple(j.child for j in obj.joints), T_camera_part, positions, obj.origin,
+                 obj.axis, surfaces, obj.bounds.mean(1))
