@@ -60,7 +60,8 @@ class UrdfJoint:
 
     Attributes:
         joint_type: as written; ``fixed`` and others included.
-        origin: (4, 4) the joint's frame in its parent link's.
+        xyz, rpy: (3,) origin of the joint's frame in its parent link's, and its roll, pitch and
+            yaw, rad.
         axis: (3,) in the joint's frame, as written.
         lower, upper: limits in the URDF's unit; NaN where there are none.
     """
@@ -69,7 +70,8 @@ class UrdfJoint:
     joint_type: str
     parent: str
     child: str
-    origin: Array
+    xyz: Array
+    rpy: Array
     axis: Array
     lower: float
     upper: float
@@ -89,15 +91,11 @@ def read_joints(source: Path) -> tuple[UrdfJoint, ...]:
         raise ValueError(f'{source} has a joint that cannot be read: {error}') from error
 
 
-def parse_origin(xyz: str, rpy: str) -> Array:
-    """Pose (4, 4) of the two attributes of a URDF's ``origin``.
-
-    Raises:
-        ValueError: not three finite numbers each.
-    """
+def origin_transform(xyz: Array, rpy: Array) -> Array:
+    """Pose (4, 4) of a URDF's ``origin``: position (3,) and roll, pitch and yaw (3,), rad."""
     T = np.eye(4)
-    T[:3, :3] = Rotation.from_euler('xyz', _three(rpy)).as_matrix()
-    T[:3, 3] = _three(xyz)
+    T[:3, :3] = Rotation.from_euler('xyz', rpy).as_matrix()
+    T[:3, 3] = xyz
     return T
 
 
@@ -109,12 +107,18 @@ def _joint(element: ElementTree.Element) -> UrdfJoint:
     return UrdfJoint(
         element.attrib['name'], element.attrib['type'], text('parent', 'link', ''),
         text('child', 'link', ''),
-        parse_origin(text('origin', 'xyz', '0 0 0'), text('origin', 'rpy', '0 0 0')),
-        _three(text('axis', 'xyz', '1 0 0')), float(text('limit', 'lower', 'nan')),
+        three_numbers(text('origin', 'xyz', '0 0 0')),
+        three_numbers(text('origin', 'rpy', '0 0 0')),
+        three_numbers(text('axis', 'xyz', '1 0 0')), float(text('limit', 'lower', 'nan')),
         float(text('limit', 'upper', 'nan')))
 
 
-def _three(text: str) -> Array:
+def three_numbers(text: str) -> Array:
+    """The three numbers (3,) of an attribute.
+
+    Raises:
+        ValueError: others, or some that are not finite.
+    """
     numbers = np.array([float(x) for x in text.split()])
     if numbers.shape != (3,) or not np.isfinite(numbers).all():
         raise ValueError(f'{text!r} is not three numbers')

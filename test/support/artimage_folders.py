@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from math import degrees, pi
 
 import numpy as np
 import torch
 from PIL import Image
+from stated_models import scissors_points
 
 from kinediff3d_core.data.datasets.artimage_model import METRES
 from kinediff3d_core.evaluation.true_meshes import true_mesh
@@ -20,6 +22,8 @@ from kinediff3d_core.simulation.views import sample_views
 CAMERA = Intrinsics(230.0, 230.0, 159.0, 161.0, 320, 320)
 UPRIGHT = np.array([[0, 1, 0, 0.3], [0, 0, 1, -0.2], [1, 0, 0, 0.1], [0, 0, 0, 1.0]])
 """From the canonical base frame to a model's frame, in which y is up."""
+ALIGNED = '<origin rpy="0.1 0.2 -0.3" xyz="0.2 -0.1 0.3"/>'
+"""Where the URDF of the rest state puts the base; the other one puts it at the origin."""
 PARTS = {'laptop': 2, 'eyeglasses': 3, 'dishwasher': 2, 'drawer': 4, 'scissors': 2}
 
 
@@ -36,6 +40,7 @@ class WrittenObject:
 
     category: str
     urdf_id: int
+    seed: int
     one: object
     zero: torch.Tensor
     rest: torch.Tensor
@@ -64,17 +69,23 @@ class WrittenObject:
 
 def make_object(category, urdf_id, seed=0, flip=1):
     """An object whose zero is neither closed nor at rest."""
-    parts = PARTS[category]
-    for attempt in range(seed, seed + 200):
-        one = sample_instances(category, 1, held_out_generator(attempt))
-        if int(one.exists[0].sum()) == parts:
-            break
-    joints = parts - 1
+    seed, one = _object(category, seed)
+    joints = PARTS[category] - 1
     rest = {'laptop': pi / 2, 'dishwasher': pi / 2, 'scissors': 0.6}.get(category, 0.0)
     zero = torch.linspace(0.05, 0.08, joints) if category == 'drawer' else torch.full(
         (joints,), 0.35)
-    return WrittenObject(category, urdf_id, one, zero.double(),
+    return WrittenObject(category, urdf_id, seed, one, zero.double(),
                          torch.full((joints,), rest).double(), flip)
+
+
+@lru_cache
+def _object(category, seed):
+    """The first object from a seed on that has ArtImage's number of parts."""
+    for attempt in range(seed, seed + 200):
+        one = sample_instances(category, 1, held_out_generator(attempt))
+        if int(one.exists[0].sum()) == PARTS[category]:
+            return attempt, one
+    raise AssertionError(f'no {category} with {PARTS[category]} parts')
 
 
 def write_files(root, made):
@@ -83,10 +94,7 @@ def write_files(root, made):
     (folder / 'part_point_sample').mkdir(parents=True)
     T = made.T_model_part()
     for k in range(len(T)):
-        points, _ = made.one.surface_points(k, 3000, torch.Generator().manual_seed(k))
-        mesh = true_mesh(made.one, k).vertices
-        ends = mesh[np.concatenate([mesh.argmin(0), mesh.argmax(0)])]
-        points = transform_points(T[k], np.concatenate([points[0].double().numpy(), ends]))
+        points = transform_points(T[k], part_points(made, k))
         np.savetxt(folder / 'part_point_sample' / f'{k}.xyz', points / made.metres)
     joints, state = [], {'0': {'state': 0.0}}
     for j in range(len(T) - 1):
@@ -100,12 +108,30 @@ def write_files(root, made):
             f'<axis xyz="{text(2 * urdf_axes(axis))}"/>'
             f'<limit lower="{min(low, high)}" upper="{max(low, high)}"/></joint>')
         state[str(j + 1)] = {'state': stated(made, j, made.rest[j] - made.zero[j])}
-    (folder / 'mobility_for_unity_align.urdf').write_text(
-        '<robot name="object"><joint name="joint_0" type="fixed"><parent link="base"/>'
-        f'<child link="0"/></joint>{"".join(joints)}</robot>')
+    for name, base in (('mobility_for_unity', '<origin rpy="0 0 0" xyz="0 0 0"/>'),
+                       ('mobility_for_unity_align', ALIGNED)):
+        (folder / f'{name}.urdf').write_text(
+            f'<robot name="object"><joint name="joint_0" type="fixed">{base}<parent link="base"/>'
+            f'<child link="0"/></joint>{"".join(joints)}</robot>')
     path = root / made.category / 'urdf' / 'rest_state.json'
     states = json.loads(path.read_text()) if path.exists() else {}
     path.write_text(json.dumps(states | {str(made.urdf_id): state}))
+
+
+def part_points(made, k):
+    """Points (N, 3) of a part in its canonical frame, with those on the sides of its box."""
+    return _points(made.category, made.seed, k)
+
+
+@lru_cache
+def _points(category, seed, k):
+    one = _object(category, seed)[1]
+    if category == 'scissors':
+        return scissors_points(one, k)
+    points, _ = one.surface_points(k, 3000, torch.Generator().manual_seed(k))
+    mesh = true_mesh(one, k).vertices
+    return np.concatenate([points[0].double().numpy(), mesh[mesh.argmin(0)],
+                           mesh[mesh.argmax(0)]])
 
 
 def stated(made, j, moved):

@@ -24,6 +24,7 @@ from kinediff3d_core.data.datasets.artimage_model import (
 from kinediff3d_core.data.datasets.canonical import rigid_and_scale
 from kinediff3d_core.data.datasets.dataset import DatasetView
 from kinediff3d_core.data.datasets.json_file import read_json
+from kinediff3d_core.data.datasets.polygons import polygon_mask
 from kinediff3d_core.data.mesh_objects import MeshObject
 from kinediff3d_core.data.point_surfaces import mesh_of_points
 from kinediff3d_core.io.camera_info import read_camera_info
@@ -40,8 +41,8 @@ STATE_DEG, STATE_M = 1.0, 0.01
 """Largest difference between an annotated state and that of the poses, degrees and m. Chosen."""
 SAME_SCALE = 0.01
 """Largest relative difference between the scales of an object's links, and from 1. Chosen."""
-IN_POLYGONS = 0.9
-"""Least share of the box's depth that the polygons must cover. Chosen."""
+OUTSIDE_POLYGONS = 0.1
+"""Largest share of the depth in the box that may lie outside the polygons. Chosen."""
 MODELS = 32
 """Objects that are kept in memory. Chosen."""
 
@@ -53,7 +54,7 @@ class ArtImage:
     ``<category>/<urdf_id>``.
     """
 
-    splits = ('test', 'train')
+    splits: tuple[str, ...] = ('test', 'train')
 
     def __init__(self, root: Path, split: str | None = None) -> None:
         self.root, self.split = root, split or self.splits[0]
@@ -65,6 +66,13 @@ class ArtImage:
         if not self.categories:
             raise ValueError(f'{root} has no <category>/{self.split}.txt of '
                              f'{", ".join(PARTS)}, as ArtImage has')
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """One line for each category with views that only the list puts into the split."""
+        counts = {c: len(self._listed(c)) - len(self._urdf_ids(c)) for c in self.categories}
+        return tuple(f'{c}: {n} views of {c}/{self.split}.txt show an object of the other split'
+                     for c, n in counts.items() if n)
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -91,7 +99,7 @@ class ArtImage:
             model = self._model(category, int(instance['urdf_id']))
             depth, mask, notes = self._image(folder, annotation, instance)
             T, scale = _poses(instance['links'], category)
-            truth = model.canonical.truth(T, scale, model.surfaces)
+            truth = model.truth(T, scale)
             notes += _state_notes(model, instance['links'], truth.positions)
         except (KeyError, TypeError, IndexError) as error:
             raise ValueError(f'{path} has no valid {error}') from error
@@ -134,15 +142,10 @@ class ArtImage:
 
     def _read_urdf_ids(self, category: str) -> dict[str, int | None]:
         """Object of each view; None where its annotation cannot be read, which reading reports."""
-        folder = self.root / category
-        listed = checked_file(folder / f'{self.split}.txt', 'list of views')
-        names = sorted({line.strip() for line in listed.read_text('utf-8').splitlines()} - {''})
         found: dict[str, int | None] = {}
-        for file in names:
-            if not re.fullmatch(r'[\w-]+\.json', file):
-                raise ValueError(f'{listed} lists {file!r}, expected names like 1.json')
+        for file in self._listed(category):
             try:
-                text = (folder / 'train' / 'annotations' / file).read_text('utf-8')
+                text = (self.root / category / 'train' / 'annotations' / file).read_text('utf-8')
             except (OSError, UnicodeDecodeError):
                 text = ''
             match = re.search(r'"urdf_id"\s*:\s*"?(\d+)', text)
@@ -150,6 +153,15 @@ class ArtImage:
             if urdf_id is None or (urdf_id in TEST_IDS) == (self.split == 'test'):
                 found[f'{category}/{file.removesuffix(".json")}'] = urdf_id
         return found
+
+    def _listed(self, category: str) -> list[str]:
+        """Annotation files of the split's list, in order."""
+        path = checked_file(self.root / category / f'{self.split}.txt', 'list of views')
+        files = sorted({line.strip() for line in path.read_text('utf-8').splitlines()} - {''})
+        wrong = [file for file in files if not re.fullmatch(r'[\w-]+\.json', file)]
+        if wrong:
+            raise ValueError(f'{path} lists {wrong[0]!r}, expected names like 1.json')
+        return files
 
     def _image(self, folder: Path, annotation: dict[str, Any], instance: dict[str, Any],
                ) -> tuple[Array, Array, list[str]]:
@@ -164,12 +176,15 @@ class ArtImage:
         box[y1:y2, x1:x2] = depth[y1:y2, x1:x2] > 0
         if not box.any():
             raise ValueError(f'the depth image is empty in the box {instance["bbox"]}')
-        polygons = _polygons(instance['links'], *depth.shape[::-1])
-        covered = float((box & polygons).sum() / box.sum()) if polygons.any() else 1.0
-        if covered >= IN_POLYGONS:
+        polygons = [p for link in instance['links'] for p in link.get('segmentation') or ()]
+        if not polygons:
             return depth, box, []
-        return depth, box & polygons, [f'{1 - covered:.0%} of the depth in the box lies outside '
-                                       'the polygons, which are taken as the mask']
+        mask = box & polygon_mask(polygons, wanted)
+        outside = 1 - float(mask.sum() / box.sum())
+        if outside <= OUTSIDE_POLYGONS:
+            return depth, box, []
+        return depth, mask, [f'{outside:.0%} of the depth in the box lies outside the polygons, '
+                             'which are taken as the mask']
 
 
 def _one_instance(annotation: dict[str, Any], category: str) -> dict[str, Any]:
@@ -194,21 +209,6 @@ def _read_depth(folder: Path, relative: str) -> Array:
     if pixels.ndim == 3 and pixels.shape[2] >= 3:
         pixels = 256 * pixels[..., 1].astype(np.uint16) + pixels[..., 0]
     return depth_in_metres(pixels)
-
-
-def _polygons(links: Sequence[dict[str, Any]], width: int, height: int) -> Array:
-    """Union (H, W) of the links' polygons; false everywhere where there are none."""
-    from PIL import Image, ImageDraw
-
-    image = Image.new('L', (width, height))
-    draw = ImageDraw.Draw(image)
-    for link in links:
-        polygons = link.get('segmentation')
-        for polygon in polygons if isinstance(polygons, list) else ():
-            corners = np.asarray(polygon, dtype=np.float64).ravel()
-            if len(corners) >= 6 and len(corners) % 2 == 0:
-                draw.polygon(corners.tolist(), fill=1, outline=1)
-    return np.asarray(image) > 0
 
 
 def _poses(links: Sequence[dict[str, Any]], category: str) -> tuple[Array, float]:

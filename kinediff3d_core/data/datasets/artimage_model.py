@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import degrees, pi, radians
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from kinediff3d_core.data.datasets.canonical import (
     StatedModel,
     canonical_model,
     joint_motion,
-    tip_direction,
 )
 from kinediff3d_core.data.datasets.json_file import read_json
 from kinediff3d_core.data.point_surfaces import MIN_POINTS, point_surface
 from kinediff3d_core.data.surfaces import Surface
+from kinediff3d_core.data.truth import Truth
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.io.files import checked_file
 from kinediff3d_core.objects.category import Category, get_category
@@ -48,6 +48,11 @@ measured by their tips."""
 REST_DEG = 10.0
 """Largest angle between a part at rest and the direction of :data:`REST`, degrees. Chosen."""
 
+TIP = 0.03
+"""Points that are nearer to the pivot than the farthest one by at most this share of its distance
+are the tip of a half of scissors. Chosen: the closed position of procedural scissors, sharp and
+blunt, is then right to 5 degrees, with the farthest point alone to 9."""
+
 MAX_POINTS = 2_000_000
 """Largest number of points of a part. Chosen: bounds memory."""
 
@@ -62,6 +67,8 @@ class ArtImageModel:
         surfaces: the same as surfaces.
         rest: (J,) canonical position in the rest state, rad or m.
         sign: (J,) canonical position for one unit of the annotated state.
+        T_part_stated: (K, 4, 4) frames of the data set's own metrics in canonical part frames:
+            those of the rest state, about the centre of the whole object's box, m.
         notes: what had to be inferred or looks wrong.
     """
 
@@ -70,7 +77,15 @@ class ArtImageModel:
     surfaces: tuple[Surface, ...]
     rest: Array
     sign: Array
+    T_part_stated: Array
     notes: tuple[str, ...]
+
+    def truth(self, T_camera_model: Array, scale: float) -> Truth:
+        """The truth of one view; see :meth:`CanonicalModel.truth`."""
+        frames = self.T_part_stated.copy()
+        frames[:, :3, 3] *= scale
+        return replace(self.canonical.truth(T_camera_model, scale, self.surfaces),
+                       T_part_stated=frames)
 
 
 @dataclass(frozen=True)
@@ -114,6 +129,7 @@ def read_model(folder: Path, category: str) -> ArtImageModel:
         joints = tuple(_oriented(spec, j, *s) for j, s in zip(stated, senses, strict=True))
         up = None if category == 'scissors' else UP
         model = canonical_model(StatedModel(spec, points, joints, up))
+        stated_frames = _stated_frames(folder, spec, stated, points)
     except ValueError as error:
         raise ValueError(f'{folder}: {error}') from error
     notes += [note for j in stated if (note := _rest_note(spec, j, points))]
@@ -123,7 +139,8 @@ def read_model(folder: Path, category: str) -> ArtImageModel:
     return ArtImageModel(
         model, local, tuple(point_surface(p) for p in local),
         np.array([senses[i][1] for i in order]),
-        np.array([senses[i][0] * stated[i].sense for i in order]), tuple(notes))
+        np.array([senses[i][0] * stated[i].sense for i in order]),
+        np.linalg.inv(model.T_model_part) @ stated_frames[list(model.parts)], tuple(notes))
 
 
 def _stated_joints(folder: Path, spec: Category) -> tuple[list[_Stated], list[str]]:
@@ -157,7 +174,7 @@ def _stated(spec: Category, child: int, joint: UrdfJoint, rest: Any) -> _Stated:
         state = float(rest.get(str(child), {'state': 0})['state'])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f'rest_state.json has no state of part {child}') from error
-    axis, origin = (v[[1, 2, 0]] for v in (joint.axis, joint.origin[:3, 3]))
+    axis, origin = (v[[1, 2, 0]] for v in (joint.axis, joint.xyz))
     length = float(np.linalg.norm(axis))
     if not (length > 0 and np.isfinite(state)):
         raise ValueError(f'joint {joint.name!r} has the axis {joint.axis.tolist()} and the rest '
@@ -197,7 +214,7 @@ def _opening(spec: Category, joint: _Stated, points: tuple[Array, ...]) -> tuple
             way = float((_middle(child) - _middle(points[0])) @ joint.axis)
         return (1 if way > 0 else -1), REST[spec.name]
     if spec.name == 'scissors':
-        first, second = (tip_direction(p, joint.origin, joint.axis) for p in (points[0], child))
+        first, second = (_tip(p, joint) for p in (points[0], child))
         between = float(np.arctan2(np.cross(first, second) @ joint.axis, first @ second))
         return (1 if between > 0 else -1), abs(between)
     at_rest = REST[spec.name]
@@ -228,6 +245,46 @@ def _rest_note(spec: Category, joint: _Stated, points: tuple[Array, ...]) -> str
         return ''
     return (f'part {joint.child} lies {off:.0f}° off its expected rest pose: positions of '
             f'{spec.joints[joint.child - 1].name} may be off by that')
+
+
+def _stated_frames(folder: Path, spec: Category, stated: list[_Stated],
+                   points: tuple[Array, ...]) -> Array:
+    """Frames (P, 4, 4) of the data set's own poses in the model's frame, at the URDF's zero pose.
+
+    Parts go to the rest state, and the origin to the middle of the box around all of them. Poses
+    of scissors are turned before that by what ``mobility_for_unity_align.urdf`` changed.
+    """
+    T = np.stack([np.eye(4), *(j.at(0.0) for j in stated)])
+    if spec.name == 'scissors':
+        before, after = (next(j for j in read_joints(folder / f'{name}.urdf')
+                              if j.name.split('_')[1:] == ['0'])
+                         for name in ('mobility_for_unity', 'mobility_for_unity_align'))
+        x, y, z = after.xyz - before.xyz
+        roll, pitch, yaw = after.rpy - before.rpy
+        align = np.eye(4)
+        align[:3, :3] = Rotation.from_euler('ZXY', (-roll, yaw, -pitch)).as_matrix()
+        align[:3, 3] = METRES['scissors'] * np.array([-x, z, -y])
+        T = align @ T
+    centre = np.eye(4)
+    centre[:3, 3] = _middle(np.concatenate([transform_points(t, p)
+                                            for t, p in zip(T, points, strict=True)]))
+    return np.asarray(np.linalg.inv(T) @ centre)
+
+
+def _tip(points: Array, joint: _Stated) -> Array:
+    """Direction (3,) from the pivot of scissors to the tip of a half, the end of its narrower
+    side of the pivot."""
+    arm = points - joint.origin
+    arm = arm - (arm @ joint.axis)[:, None] * joint.axis
+    long = _longest(arm, joint.axis)
+    along, across = arm @ long, arm @ np.cross(joint.axis, long)
+    if not ((along > 0).sum() > 2 and (along < 0).sum() > 2):
+        raise ValueError('a half of the scissors is on one side of the pivot')
+    narrow = min((along > 0, along < 0), key=lambda side: float(np.ptp(across[side])))
+    reach = np.linalg.norm(arm, axis=-1)
+    far = arm[narrow & (reach > (1 - TIP) * reach[narrow].max())]
+    tip = _middle(far)
+    return np.asarray(tip / np.linalg.norm(tip))
 
 
 def _middle(points: Array) -> Array:

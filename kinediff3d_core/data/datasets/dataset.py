@@ -56,8 +56,9 @@ class Dataset(Protocol):
     splits: tuple[str, ...]
     """Names of the published splits, the one for evaluation first."""
 
-    left_out: tuple[str, ...]
-    """One line for each file, or kind of object, that is not among the views."""
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """One line for each file, or kind of object, that is not among the views."""
 
     @property
     def categories(self) -> tuple[str, ...]:
