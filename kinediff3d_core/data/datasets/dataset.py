@@ -107,6 +107,8 @@ def _readers() -> dict[str, Callable[[Path, str | None], Dataset]]:
     from kinediff3d_core.data.datasets.artimage import ArtImage
     from kinediff3d_core.data.datasets.frames import Frames
     from kinediff3d_core.data.datasets.partnet import PartNet
+    from kinediff3d_core.data.datasets.rbo import Rbo
     from kinediff3d_core.data.datasets.reartmix import ReArtMix
 
-    return {'artimage': ArtImage, 'frames': Frames, 'partnet': PartNet, 'reartmix': ReArtMix}
+    return {'artimage': ArtImage, 'frames': Frames, 'partnet': PartNet, 'rbo': Rbo,
+            'reartmix': ReArtMix}
