@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from estimates import laptop_estimate
 from own_objects import crate_file, laptop_folder
+from partnet_folders import laptop, write_partnet
 
 from kinediff3d_core.cli import main
+from kinediff3d_core.data.sample_files import ImportedObjects
 from kinediff3d_core.objects.category import CATEGORIES, get_category
 from kinediff3d_core.objects.category_file import read_category, write_category
 
@@ -88,3 +91,55 @@ def test_arguments_that_do_not_go_together(folder, tmp_path, capsys):
     assert 'does not exist' in refused(capsys, 'train', 'all', '--data', tmp_path)
     write_category(LAPTOP, tmp_path / 'category.yaml')
     assert "not 'box'" in refused(capsys, 'train', 'all', '--data', tmp_path, '--category', 'box')
+
+
+def partnet_laptops(root):
+    """Two laptops in PartNet-Mobility's layout, the second one broken."""
+    for name in ('42', '43'):
+        write_partnet(root / name, laptop(), 'Laptop', 0.22, [1.6])
+    (root / '43' / 'semantics.txt').unlink()
+    (root / '44').mkdir()
+    (root / '44' / 'meta.json').write_text('{"model_cat": "Chair"}')
+    return root
+
+
+def imported_laptops(tmp_path):
+    """The folder into which the whole one of these laptops was imported."""
+    pytest.importorskip('open3d', exc_type=ImportError)
+    root, data = partnet_laptops(tmp_path / 'partnet'), tmp_path / 'data'
+    assert main.main(['import', '--dataset', 'partnet', '--root', str(root), '--category',
+                      'laptop', '--out', str(data), '--views', '2']) == 0
+    return data
+
+
+def test_a_public_data_set_becomes_samples(tmp_path, capsys):
+    data = imported_laptops(tmp_path)
+    out, err = capsys.readouterr()
+    assert '1 samples of 1 objects' in out and 'Chair' in err and 'semantics.txt' in err
+    assert [p.name for p in data.glob('*.safetensors')] == ['42_0.safetensors']
+    drawn = ImportedObjects(data, LAPTOP, torch.device('cpu')).draw(
+        2, torch.Generator().manual_seed(0), True, 2)
+    assert drawn['points'].shape[:2] == (2, 2) and drawn['query'].shape[:2] == (2, 2)
+
+
+@pytest.mark.slow
+def test_training_accepts_samples_of_a_public_data_set(tmp_path):
+    from kinediff3d_core.training.config import TrainingConfig
+    from kinediff3d_core.training.run import train
+
+    data = imported_laptops(tmp_path)
+    train(['shape', 'pose', 'latent'], ['laptop'], tmp_path / 'runs',
+          TrainingConfig(steps=1, batch=2, refresh=1, fill=2, data=data))
+    assert (tmp_path / 'runs' / 'laptop' / 'latent.safetensors').is_file()
+
+
+def test_options_of_data_sets(tmp_path, capsys):
+    base = ('import', '--out', tmp_path / 'data', '--category', 'box')
+    named = (*base, '--dataset', 'partnet')
+    root = ('--root', partnet_laptops(tmp_path / 'partnet'))
+    assert 'or a --dataset' in refused(capsys, *base)
+    assert 'goes with --dataset' in refused(capsys, *base, tmp_path, *root)
+    assert 'needs --root' in refused(capsys, *named)
+    assert 'does not go with --dataset' in refused(capsys, *named, *root, '--rpy', 0, 0, 90)
+    assert 'unknown split' in refused(capsys, *named, *root, '--split', 'val')
+    assert 'unknown data set' in refused(capsys, *base, '--dataset', 'imagenet', *root)

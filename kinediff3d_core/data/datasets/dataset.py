@@ -109,6 +109,7 @@ def _readers() -> dict[str, Callable[[Path, str | None], Dataset]]:
     from kinediff3d_core.data.datasets.partnet import PartNet
     from kinediff3d_core.data.datasets.rbo import Rbo
     from kinediff3d_core.data.datasets.reartmix import ReArtMix
+    from kinediff3d_core.data.datasets.shape2motion import open_shape2motion
 
     return {'artimage': ArtImage, 'frames': Frames, 'partnet': PartNet, 'rbo': Rbo,
-            'reartmix': ReArtMix}
+            'reartmix': ReArtMix, 'shape2motion': open_shape2motion}

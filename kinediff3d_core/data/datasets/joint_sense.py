@@ -16,7 +16,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from kinediff3d_core.data.datasets.canonical import StatedJoint, joint_motion
-from kinediff3d_core.data.surfaces import sample_mesh
+from kinediff3d_core.data.surfaces import sample_mesh, triangle_areas
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.estimate import Mesh
 
@@ -26,6 +26,8 @@ SAMPLES = 1000
 """Points of each part that are compared. Chosen."""
 FARTHEST = ('eyeglasses',)
 """Categories whose moving parts are farthest from the base at q = 0."""
+NEAR = 0.15
+"""Largest mean distance of a closed lid from the base, in diagonals of the base. Chosen."""
 STEP = radians(1.0)
 """Rotation from which the sense of opening is found, rad. Chosen."""
 
@@ -47,22 +49,30 @@ def closed_at_limit(category: str, base: Mesh, part: Mesh, joint: StatedJoint) -
 def closed_by_shape(category: str, base: Mesh, part: Mesh, joint: StatedJoint) -> StatedJoint:
     """The joint of a data set without usable limits, closed by the shape of its parts.
 
-    A lid is closed where the thinnest directions of lid and base are parallel, and of these two
-    positions at the nearer one. A leg of eyeglasses is straight back as stored. The sense is that
-    in which the part's centre moves away from the base's, or towards it for a leg.
+    A lid is closed where lid and base, seen along the axis, are thinnest in the same direction,
+    and of these two positions at the nearer one. A leg of eyeglasses is straight back as stored.
+    The sense is that in which the part's centre moves away from the base's, or towards it for a
+    leg.
 
     Args:
         base, part: in the model's frame, at the data set's zero.
         joint: revolute; its ``closed`` is not used. Its limits stay those of the file.
+
+    Raises:
+        ValueError: a lid is not near the base in the closed position.
     """
     points, fixed = _samples(part), _samples(base)
     closed = 0.0
     if category not in FARTHEST:
         tree = cKDTree(fixed)
-        turn = _turn_between(_thinnest(points, joint.axis), _thinnest(fixed, joint.axis),
+        turn = _turn_between(_thinnest(part, joint.axis), _thinnest(base, joint.axis),
                              joint.axis)
         closed = min((_wrapped(turn), _wrapped(turn + pi)),
                      key=lambda q: _distance(tree, joint, points, q))
+        apart = _distance(tree, joint, points, closed) / np.linalg.norm(np.ptp(fixed, axis=0))
+        if apart > NEAR:
+            raise ValueError(f'where its joint should be closed, its moving part is {apart:.0%} '
+                             'of the base\'s diagonal away from the base: its axis is wrong')
     centre = fixed.mean(0)
     ahead, behind = (float(np.linalg.norm(transform_points(
         joint_motion(joint, closed + d), points).mean(0) - centre)) for d in (STEP, -STEP))
@@ -85,10 +95,17 @@ def _distance(tree: Any, joint: StatedJoint, points: Array, position: float) -> 
     return float(tree.query(transform_points(joint_motion(joint, position), points))[0].mean())
 
 
-def _thinnest(points: Array, axis: Array) -> Array:
-    """Direction (3,) perpendicular to an axis in which points spread least."""
-    flat = points - (points @ axis)[:, None] * axis
-    return np.asarray(np.linalg.eigh(np.cov(flat.T))[1][:, 1])  # the first is the axis
+def _thinnest(mesh: Mesh, axis: Array) -> Array:
+    """Direction (3,) perpendicular to an axis in which a surface spreads least."""
+    corner = np.asarray(mesh.vertices)[mesh.faces]
+    weight = triangle_areas(mesh)
+    centre = (weight @ corner.mean(1)) / weight.sum()
+    corner = corner - centre
+    corner = corner - (corner @ axis)[..., None] * axis
+    # The second moment of a triangle is that of its corners and of nine times its centre, / 12.
+    points = np.concatenate([*corner.swapaxes(0, 1), 3 * corner.mean(1)])
+    moment = (np.tile(weight, 4)[:, None] * points).T @ points
+    return np.asarray(np.linalg.eigh(moment)[1][:, 1])  # the first is the axis
 
 
 def _turn_between(start: Array, end: Array, axis: Array) -> float:

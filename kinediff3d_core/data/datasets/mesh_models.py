@@ -70,13 +70,31 @@ class PlacedObject:
         obj: its parts and joints.
         positions: (J,) at the data set's zero, rad or m.
         parts: (K,) index of each part in the data set.
-        T_model_part: (K, 4, 4) canonical part frames in the model's frame, at its zero.
+        T_model_part: (K, 4, 4) canonical part frames in the model's frame, at its zero, m.
+        metres: length of the model's unit.
     """
 
     obj: MeshObject
     positions: Array
     parts: tuple[int, ...]
     T_model_part: Array
+    metres: float = 1.0
+
+    def resized(self, factor: float) -> PlacedObject:
+        """The object, in another unit of the model's; its joints are revolute."""
+        T = self.T_model_part.copy()
+        T[:, :3, 3] *= factor
+        obj = replace(self.obj, origin=self.obj.origin * factor, meshes=tuple(
+            Mesh(m.vertices * factor, m.faces) for m in self.obj.meshes))
+        return replace(self, obj=obj, T_model_part=T, metres=self.metres * factor)
+
+    @property
+    def closed_diagonal(self) -> float:
+        """Diagonal of the box of all parts at q = 0, m."""
+        poses = self.obj.part_poses(torch.zeros(len(self.obj.joints)), torch.eye(4)).numpy()
+        ends = np.concatenate([m.vertices + T[:3, 3] for m, T in zip(self.obj.meshes, poses,
+                                                                     strict=True)])
+        return float(np.linalg.norm(np.ptp(ends, axis=0)))
 
 
 def canonical_object(model: MeshModel) -> PlacedObject:
@@ -102,13 +120,6 @@ def canonical_object(model: MeshModel) -> PlacedObject:
                      meshes, found.origin)
     still = np.broadcast_to(np.eye(4), (len(model.meshes), 4, 4))
     return PlacedObject(obj, found.truth(still).positions, found.parts, found.T_model_part)
-
-
-def box_diagonal(meshes: tuple[Mesh, ...]) -> float:
-    """Diagonal of the axis-aligned box of meshes in one frame."""
-    low = np.min([m.vertices.min(0) for m in meshes], axis=0)
-    high = np.max([m.vertices.max(0) for m in meshes], axis=0)
-    return float(np.linalg.norm(high - low))
 
 
 def visible_surfaces(obj: MeshObject) -> tuple[Surface, ...]:

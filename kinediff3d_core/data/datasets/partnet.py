@@ -39,6 +39,9 @@ MODEL_CATEGORIES = {'Laptop': 'laptop', 'Eyeglasses': 'eyeglasses', 'Dishwasher'
                     'Scissors': 'scissors', 'StorageFurniture': 'drawer', 'Table': 'drawer',
                     'Box': 'box', 'Stapler': 'stapler', 'Knife': 'cutter'}
 """Our categories by ``model_cat``. Drawers and cutters must also have the right joints."""
+SMALLEST = 0.2
+"""A moving part that is smaller, as a share of the largest part, is a knob, a button or a key.
+Chosen."""
 UP = np.array([0.0, 0.0, 1.0])
 """Upward direction of the URDFs' root frame."""
 BOX = 0.02
@@ -133,12 +136,21 @@ def _own_joints(obj: MeshObject, category: str, semantics: dict[str, tuple[str, 
     """Indices of the joints that are the category's; others, as of knobs, stay at their zero.
 
     Drawers are those that are called so. Otherwise the largest parts of the right type are meant.
+
+    Raises:
+        ValueError: there are fewer than the category has.
     """
     wanted = get_category(category).joints
-    found = [i for i, j in enumerate(obj.joints) if j.joint_type == wanted[0].joint_type]
-    if category == 'drawer':
-        return [i for i in found if semantics.get(obj.parts[i + 1], ('', ''))[1] == 'drawer']
+    kind = wanted[0].joint_type
     size = np.linalg.norm(np.ptp(obj.bounds, axis=1), axis=-1)
+    found = [i for i, j in enumerate(obj.joints)
+             if j.joint_type == kind and size[i + 1] > SMALLEST * size.max()]
+    if category == 'drawer':
+        found = [i for i in found if semantics.get(obj.parts[i + 1], ('', ''))[1] == 'drawer']
+    least = 1 if category == 'drawer' else len(wanted)
+    if len(found) < least:
+        raise ValueError(f'it has {len(found)} {kind} joints of large parts, a {category} has '
+                         f'{least}')
     return sorted(sorted(found, key=lambda i: -size[i + 1])[:len(wanted)])
 
 
