@@ -26,7 +26,7 @@ from kinediff3d_core.evaluation.shape_metrics import (
     shape_metrics,
 )
 from kinediff3d_core.evaluation.symmetry import equivalents, nearest
-from kinediff3d_core.evaluation.worst_views import worst_views, write_view
+from kinediff3d_core.evaluation.worst_views import described, worst_views, write_view
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 
 if TYPE_CHECKING:
@@ -121,10 +121,9 @@ def _draw_worst(pipeline: Pipeline, samples: Samples, config: EvaluationConfig,
     assert config.pictures is not None
     for place, index in ranks.share(worst_views(records, config.worst)):
         sample = samples(index)
-        record, estimate = score(pipeline, sample, config)
-        if estimate is not None and record.metrics is not None:
-            write_view(config.pictures / f'worst_{place}', sample, estimate,
-                       record.metrics['rot_err_deg'])
+        estimate = config.method(pipeline, sample, True, config.seed)
+        record = next(r for r in records if r.index == index)
+        write_view(config.pictures / f'worst_{place}', sample, estimate, described(record))
     ranks.total(1)  # The pictures of all ranks are written.
 
 

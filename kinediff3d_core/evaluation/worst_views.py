@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kinediff3d_core.evaluation.records import Record
+from kinediff3d_core.evaluation.records import Record, units
 from kinediff3d_core.evaluation.samples import Sample
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, transform_mesh
 
@@ -27,11 +27,20 @@ def worst_views(records: Sequence[Record], count: int) -> list[tuple[int, int]]:
         sorted((e for e in errors if isfinite(e[0])), reverse=True)[:count], 1)]
 
 
-def write_view(folder: Path, sample: Sample, estimate: ArticulatedEstimate, error: float) -> None:
+def described(record: Record) -> str:
+    """The error of a view by which :func:`worst_views` chooses, in words."""
+    metrics = record.metrics or {}
+    if isfinite(metrics['rot_err_deg']):
+        return f'rotation error {metrics["rot_err_deg"]:.1f}°'
+    unit = units(record.category)['joint_state_err']
+    return f'joint error {metrics["joint_state_err"]:.3g} {unit}'
+
+
+def write_view(folder: Path, sample: Sample, estimate: ArticulatedEstimate, error: str) -> None:
     """Write a picture of an estimate beside the truth, and the inputs that ``infer`` reads.
 
     Args:
-        error: of the rotation, deg, for the title.
+        error: in words, for the title.
     """
     from kinediff3d_core.visualization.preview import draw_preview
 
@@ -40,8 +49,9 @@ def write_view(folder: Path, sample: Sample, estimate: ArticulatedEstimate, erro
     meshes = None if truth.surfaces is None else [
         transform_mesh(T, s.mesh)
         for T, s in zip(truth.T_camera_part, truth.surfaces, strict=True)]
-    draw_preview(estimate, folder / 'preview.png', meshes,
-                 f'{sample.name}: rotation error {error:.1f}°', truth.T_camera_part[0])
+    base = truth.T_camera_part[0]
+    draw_preview(estimate, folder / 'preview.png', meshes, f'{sample.name}: {error}',
+                 base if np.isfinite(base).all() else None)
     write_inputs(folder, sample)
 
 

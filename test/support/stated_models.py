@@ -70,8 +70,12 @@ class Stated:
 
 
 def state(one: Instances, seed: int, frame: Array | None = None, scale: float | None = None,
-          ) -> Stated:
-    """An object in a random pose and state, stated in a frame T_model_base (4, 4)."""
+          zero: float | None = None, T_camera_base: Array | None = None) -> Stated:
+    """An object in a random pose and state, stated in a frame T_model_base (4, 4).
+
+    Args:
+        zero: position of all joints at which the data set stores the model; random by default.
+    """
     rng = np.random.default_rng(seed)
     category = one.category
     parts = torch.nonzero(one.exists[0])[:, 0].tolist()
@@ -81,18 +85,20 @@ def state(one: Instances, seed: int, frame: Array | None = None, scale: float | 
     lower, upper = (x[0, rows].double().numpy() for x in (one.lower, one.upper))
     frame = skewed_frame(seed) if frame is None else frame
     scale = float(rng.uniform(0.5, 2)) if scale is None else scale
-    zero, q = (lower + rng.random((2, len(rows))) * (upper - lower))
+    stored, q = (lower + rng.random((2, len(rows))) * (upper - lower))
+    if zero is not None:
+        stored[:] = zero
     bounds = one.bounds[0, parts].double().numpy()
     truth = Truth(
         category.name, tuple(category.parts[k] for k in parts), tuple(j.name for j in joints),
         tuple(j.joint_type for j in joints), (0,) * len(rows), tuple(range(1, len(parts))),
         np.zeros((len(parts), 4, 4)), q, origin, axis, None, bounds.mean(1))
-    T_camera_base = random_pose(seed)
+    T_camera_base = random_pose(seed) if T_camera_base is None else T_camera_base
     truth = replace(truth, T_camera_part=np.stack([T_camera_base @ T
                                                    for T in part_poses(truth, q)]))
     T_model_base = frame.copy()
     T_model_base[:3, 3] /= scale
-    local = np.stack(part_poses(truth, zero))
+    local = np.stack(part_poses(truth, stored))
     local[:, :3, 3] /= scale
     at_zero = T_model_base @ local
     points = [scissors_points(one, k) if category.name == 'scissors' else
@@ -103,7 +109,7 @@ def state(one: Instances, seed: int, frame: Array | None = None, scale: float | 
     stated = tuple(StatedJoint(
         int(i) + 1, joints[i].joint_type, 3 * T_model_base[:3, :3] @ axis[i],
         transform_points(at_zero[0], (origin[i] + rng.normal() * axis[i])[None] / scale)[0],
-        -zero[i] / unit[i], (lower[i] - zero[i]) / unit[i], (upper[i] - zero[i]) / unit[i])
+        *((x - stored[i]) / unit[i] for x in (0, lower[i], upper[i])))
         for i in order)
     model = StatedModel(category, tuple(transform_points(T, p / scale)
                                         for T, p in zip(at_zero, points, strict=True)), stated,

@@ -119,9 +119,9 @@ def _closed(category: str, joint: StatedJoint, base: Array, part: Array) -> floa
         return float((base @ joint.axis).max() - (part @ joint.axis).max())
     if category == 'stapler':
         front, arm = (p.mean(0) - joint.origin for p in (base, part))
-        front = front - (front @ UP) * UP
-        across = np.cross(front, arm) @ joint.axis
-        return -float(np.arctan2(across, front @ arm))
+        for direction in (UP, joint.axis):
+            front = front - (front @ direction) * direction
+        return -float(np.arctan2(np.cross(front, arm) @ joint.axis, front @ arm))
     return 0.0
 
 

@@ -219,9 +219,9 @@ def _poses(links: Sequence[dict[str, Any]]) -> tuple[Array, float]:
     Raises:
         ValueError: not one uniform scale.
     """
-    T = np.array([link['transformation'] for link in links], dtype=np.float64)
-    if T.shape[1:] != (4, 4):
-        raise ValueError(f'poses have the shape {T.shape[1:]}, expected (4, 4)')
+    T = [np.array(link['transformation'], dtype=np.float64) for link in links]
+    if any(pose.shape != (4, 4) for pose in T):
+        raise ValueError(f'poses have the shapes {[pose.shape for pose in T]}, expected (4, 4)')
     rigid, scales = zip(*map(rigid_and_scale, T), strict=True)
     if max(scales) > (1 + UNIFORM) * min(scales):
         raise ValueError(f'links have different scales: {np.round(scales, 4).tolist()}')
