@@ -56,14 +56,14 @@ def positions(obj):
     return 0.4 + 1.1 * share
 
 
-def write_sequence(root, name, number, obj, urdf=True):
+def write_sequence(root, name, number, obj, urdf=True, moves=True):
     """A sequence of an object with its model; T_camera_part (FRAMES, K, 4, 4)."""
     bodies = [random_pose(10 + k) for k in range(len(obj.meshes))]
     markers = [7, *range(2, 1 + len(obj.meshes))]
     write_model(root, name, obj, bodies, markers, urdf)
     folder = root / 'interactions' / name / f'{name}{number:02d}_o'
     (folder / 'camera_depth_registered').mkdir(parents=True)
-    q = positions(obj)
+    q = positions(obj) if moves else positions(obj)[:1].repeat(FRAMES, 0)
     T_map_base = np.eye(4)
     T_map_base[:3, :3] = Rotation.from_euler('z', 0.7).as_matrix()
     T_map_base[:3, 3] = (0.3, -0.2, 0.8)

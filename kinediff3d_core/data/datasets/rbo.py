@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
@@ -277,7 +277,10 @@ def _truth(recording: Recording, model: RboModel, time: float) -> tuple[Truth, f
         raise ValueError(f'the nearest pose is {late:.1f} s away, more than {LATE} s')
     links = np.linalg.inv(T_map_camera) @ np.stack([T for T, _ in nearest])
     surfaces = tuple(Surface(mesh) for mesh in model.obj.meshes)
-    return model.canonical.truth(links @ np.linalg.inv(model.T_base_link), 1.0, surfaces), late
+    found = model.canonical
+    truth = found.truth(links @ np.linalg.inv(model.T_base_link), 1.0, surfaces)
+    bodies = np.linalg.inv(found.T_model_part) @ model.T_base_link[list(found.parts)]
+    return replace(truth, T_part_stated=bodies), late
 
 
 def _mask(model: RboModel, truth: Truth, depth: Array, recording: Recording,
