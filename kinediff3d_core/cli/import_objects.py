@@ -154,7 +154,7 @@ def _dataset_objects(options: argparse.Namespace, category: Category, ranks: Ran
     Raises:
         ValueError: no such data set or split, or none of its objects can be trained on.
     """
-    from kinediff3d_core.data.datasets.dataset import open_dataset
+    from kinediff3d_core.data.datasets.readers import open_dataset
     from kinediff3d_core.data.object_import import DatasetTrainingObject
 
     split = options.split or 'train'

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kinediff3d_core.data.datasets.dataset import open_dataset
+from kinediff3d_core.data.datasets.readers import open_dataset
 from kinediff3d_core.data.mesh_objects import category_of, list_objects
 from kinediff3d_core.evaluation.samples import (
     Samples,

@@ -43,9 +43,9 @@ def laptop():
 
 def eyeglasses():
     """A front frame with two legs."""
-    leg = ((-.07, -.003, -.003), (0, .003, .007))
+    leg = ((-.07, -.003, -.005), (0, .003, .005))
     return boxes('eyeglasses', ((-.004, -.07, -.02), (.004, .07, .02)), [leg, leg],
-                 [(-.004, .066, 0), (-.004, -.066, 0)], [1.5, 1.5])
+                 [(-.004, .066, .008), (-.004, -.066, .008)], [1.5, 1.5])
 
 
 def drawers():
@@ -56,13 +56,19 @@ def drawers():
 
 
 def scissors():
-    """Two blades with broad handles that cross at a pivot; the base's ends in a point."""
-    obj = boxes('scissors', ((-.08, -.01, -.002), (.08, .01, .002)),
-                [((-.09, -.01, .002), (.07, .01, .006))], [(.01, 0, 0)], [1.2])
-    blade = trimesh.convex.convex_hull(
-        [(x, y, z) for x, y in ((-.02, .004), (-.02, -.004), (.08, 0)) for z in (-.002, .002)])
-    return replace(obj, meshes=(merge_meshes([box((-.08, -.01, -.002), (-.02, .01, .002)), Mesh(
-        np.array(blade.vertices), np.array(blade.faces))]), obj.meshes[1]))
+    """Two blades that cross at a pivot, with their handles side by side when closed."""
+    def half(side, z):
+        blade = trimesh.convex.convex_hull([
+            (x, y, z + h) for x, y in ((-.03, .006), (-.03, -.006), (.07, 0)) for h in (0, .004)])
+        low, high = sorted((0, side * .025))
+        return merge_meshes([box((-.09, low, z), (-.03, high, z + .004)),
+                             Mesh(np.array(blade.vertices), np.array(blade.faces))])
+
+    base, other = half(1, 0.0), half(-1, -.002)
+    centre = (base.vertices.min(0) + base.vertices.max(0)) / 2
+    obj = boxes('scissors', ((-1, -1, -1), (1, 1, 1)), [((-1, -1, -1), (1, 1, 1))],
+                [[0, 0, .006] - centre], [1.2])
+    return replace(obj, meshes=(Mesh(base.vertices - centre, base.faces), other))
 
 
 def write_partnet(folder, obj, model_cat, unit, rest=None, reverse=False, knob=True,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -88,28 +87,3 @@ class Dataset(Protocol):
         Raises:
             ValueError: an object that cannot be used; one line that names it.
         """
-
-
-def open_dataset(name: str, root: Path, split: str | None = None) -> Dataset:
-    """The reader of a data set; ``split`` None is the one for evaluation.
-
-    Raises:
-        ValueError: unknown name; the reader's own errors.
-    """
-    readers = _readers()
-    if name not in readers:
-        raise ValueError(f'unknown data set {name!r}; known: {", ".join(sorted(readers))}')
-    return readers[name](root, split)
-
-
-def _readers() -> dict[str, Callable[[Path, str | None], Dataset]]:
-    """The readers by the data set's name."""
-    from kinediff3d_core.data.datasets.artimage import ArtImage
-    from kinediff3d_core.data.datasets.frames import Frames
-    from kinediff3d_core.data.datasets.partnet import PartNet
-    from kinediff3d_core.data.datasets.rbo import Rbo
-    from kinediff3d_core.data.datasets.reartmix import ReArtMix
-    from kinediff3d_core.data.datasets.shape2motion import open_shape2motion
-
-    return {'artimage': ArtImage, 'frames': Frames, 'partnet': PartNet, 'rbo': Rbo,
-            'reartmix': ReArtMix, 'shape2motion': open_shape2motion}

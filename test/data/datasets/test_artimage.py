@@ -10,7 +10,7 @@ from PIL import Image
 
 from kinediff3d_core.data.datasets.artimage import ArtImage
 from kinediff3d_core.data.datasets.artimage_model import METRES
-from kinediff3d_core.data.datasets.dataset import open_dataset
+from kinediff3d_core.data.datasets.readers import open_dataset
 from kinediff3d_core.data.sample_files import read_object, write_object
 from kinediff3d_core.geometry.camera import backproject
 from kinediff3d_core.geometry.rigid import transform_points

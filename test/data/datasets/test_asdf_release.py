@@ -7,7 +7,7 @@ from partnet_folders import boxes
 from shape2motion_folders import scaled_to, turned_to, write_asdf, write_split
 
 from kinediff3d_core.data.datasets.asdf_release import AsdfRelease
-from kinediff3d_core.data.datasets.dataset import open_dataset
+from kinediff3d_core.data.datasets.readers import open_dataset
 from kinediff3d_core.data.datasets.shape2motion_objects import CLOSED_DIAGONAL
 
 pytest.importorskip('open3d', exc_type=ImportError)
@@ -22,9 +22,9 @@ def laptop():
 
 
 def eyeglasses():
-    leg = ((-.09, -.003, -.003), (-.02, .003, .007))
+    leg = ((-.09, -.003, -.005), (-.02, .003, .005))
     return scaled_to(boxes('eyeglasses', ((-.004, -.07, -.02), (.004, .07, .02)), [leg, leg],
-                           [(-.004, .066, 0), (-.004, -.066, 0)], [1.5, 1.5]),
+                           [(-.004, .066, .008), (-.004, -.066, .008)], [1.5, 1.5]),
                      CLOSED_DIAGONAL['eyeglasses'])
 
 

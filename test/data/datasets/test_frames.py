@@ -3,8 +3,8 @@ import pytest
 from frame_folders import write_depth, write_frame_folder, write_sequence
 from PIL import Image
 
-from kinediff3d_core.data.datasets.dataset import open_dataset
 from kinediff3d_core.data.datasets.frames import Frames
+from kinediff3d_core.data.datasets.readers import open_dataset
 
 LAPTOP = {'category': 'laptop', 'joints': [90.0], 'unit': 'deg'}
 

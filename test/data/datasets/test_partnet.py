@@ -7,9 +7,9 @@ import pytest
 import torch
 from partnet_folders import boxes, drawers, eyeglasses, laptop, scissors, write_partnet
 
-from kinediff3d_core.data.datasets.dataset import open_dataset
 from kinediff3d_core.data.datasets.mesh_models import HALF_DIAGONAL
 from kinediff3d_core.data.datasets.partnet import PartNet, read_semantics
+from kinediff3d_core.data.datasets.readers import open_dataset
 from kinediff3d_core.data.truth import part_poses
 
 pytest.importorskip('open3d', exc_type=ImportError)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from reart_layout import CAMERA, IDS, instance, meta, write_frame, write_root
 
-from kinediff3d_core.data.datasets.dataset import open_dataset
 from kinediff3d_core.data.datasets.polygons import polygon_mask
+from kinediff3d_core.data.datasets.readers import open_dataset
 from kinediff3d_core.data.datasets.reartmix import NO_LIST, ReArtMix
 
 BOXES = [instance('box', 1, 0.8), instance('box', 2, 1.15, 0.9)]
