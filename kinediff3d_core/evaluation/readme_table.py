@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import nan
+from math import isnan, nan
 from pathlib import Path
 
 from kinediff3d_core.evaluation.markdown import markdown_table
@@ -31,7 +31,8 @@ def accuracy(procedural: Summaries, objects: Summaries) -> str:
         for metric, title in COLUMNS.items():
             paper = PUBLISHED[category][1].get(metric, nan) if category in PUBLISHED else nan
             ours = [_mean(s.get(category, {}), metric) for s in (procedural, objects)]
-            row.append(' / '.join(_shown(x, metric, category) for x in (*ours, paper)))
+            row.append(' / '.join([*(_shown(x, metric, category) for x in ours),
+                                   _shown(paper, metric, category, exact=True)]))
             worse = [name for name, x in zip(SOURCES, ours, strict=True) if x > paper]
             if worse:
                 behind.append(f'{category} {title.split(",")[0]} ({", ".join(worse)})')
@@ -59,12 +60,12 @@ def _mean(summary: Mapping[str, Mapping[str, float]], metric: str) -> float:
     return summary[metric]['mean'] if metric in summary else nan
 
 
-def _shown(value: float, metric: str, category: str) -> str:
-    """A mean with two or three digits; lengths in mm."""
+def _shown(value: float, metric: str, category: str, exact: bool = False) -> str:
+    """A mean with two digits, or exactly as the paper prints it; lengths in mm."""
     unit = units(category).get(metric, '')
     value = 1000 * value if unit == 'm' else value
-    if value != value:
+    if isnan(value):
         return '–'
     digits = 0 if value >= 10 else 1 if value >= 1 else 2
     mark = {'m': ' mm', '°': '°'}[unit] if metric == 'joint_state_err' else ''
-    return f'{value:.{digits}f}{mark}'
+    return (f'{value:.4g}' if exact else f'{value:.{digits}f}') + mark

@@ -48,6 +48,9 @@ from kinediff3d_core.io.files import write_text
 
 BASELINES = {'regression': 'direct regression', 'asdf': 'A-SDF\'s optimisation (true pose given)',
          'score': 'score model alone'}
+SLOW = ('asdf',)
+"""Baselines that take as long as the preset ``paper``, and therefore get as few views."""
+
 ROUNDS = (1, 2, 3, 4, 5)
 
 SHAPE_L1 = ('cd_l1_w', 'cd_l1_s', 'cd_l1_m', 'gen_cd_l1_w', 'gen_cd_l1_s', 'gen_cd_l1_m')
@@ -93,7 +96,8 @@ def commands(folder: Path, count: int = 200, paper_count: int = 20, objects: Pat
     out = {'procedural': line('procedural', '--records', folder / 'procedural.jsonl'),
            'objects': line('objects', '--objects', objects or 'DIR'),
            'paper': line('paper', '--preset', 'paper', views=paper_count)}
-    out.update({f'peer_{p}': line(f'peer_{p}', '--peer', p) for p in BASELINES})
+    out.update({f'peer_{p}': line(f'peer_{p}', '--peer', p,
+                                  views=paper_count if p in SLOW else count) for p in BASELINES})
     out.update({f'rounds_{n}': line(f'rounds_{n}', '--rounds', n) for n in ROUNDS})
     out['auto'] = shlex.join(['python', '-m', 'kinediff3d_core.evaluation.confusion', '--count',
                               str(paper_count), '--json', str(folder / 'auto.json'), *extra])
@@ -320,7 +324,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--count', type=int, default=200, metavar='N',
                         help='views a category in these commands (default 200)')
     parser.add_argument('--paper-count', type=int, default=20, metavar='N',
-                        help='views a category with the slow preset paper (default 20)')
+                        help='views a category with the slow preset paper and the slow '
+                             'baseline asdf (default 20)')
     parser.add_argument('--objects', type=Path, metavar='DIR',
                         help='folder of third-party objects; without it they are left out')
     parser.add_argument('--extra', default='', metavar='ARGS',

@@ -9,7 +9,7 @@ import pytest
 from estimates import laptop_estimate
 
 from kinediff3d_core.data.truth import part_poses
-from kinediff3d_core.evaluation.evaluate import EvaluationConfig, evaluate
+from kinediff3d_core.evaluation.evaluate import EvaluationConfig, compare, evaluate
 from kinediff3d_core.evaluation.records import summary_of, table, write_summaries
 from kinediff3d_core.evaluation.samples import object_samples, procedural_samples
 from kinediff3d_core.evaluation.worst_views import write_inputs
@@ -115,6 +115,23 @@ def test_failures(two):
     assert records[1].metrics is None and records[1].reason == 'nothing to see'
     with pytest.raises(ValueError, match='positive'):
         evaluate(turned, turned, EvaluationConfig(0))
+
+
+def test_unknown_poses_and_positions_leave_out_what_depends_on_them(two):
+    oracle = Oracle(two)
+    sample = oracle(0)
+    estimate = oracle.infer(depth=sample.depth, intrinsics=sample.intrinsics, mask=sample.mask,
+                            mesh=True, seed=0)
+    unknown = replace(sample.truth, T_camera_part=np.full_like(sample.truth.T_camera_part, np.nan))
+    known = {name for name, value in compare(
+        oracle, estimate, replace(sample, truth=unknown), points=500).items()
+        if math.isfinite(value)}
+    assert {'cd_w', 'gen_cd_w', 'joint_state_err'} <= known
+    assert not known & {'rot_err_deg', 'trans_err_m', 'axis_err_deg', 'cd_posed'}
+    unknown = replace(sample.truth, positions=np.array([np.nan]))
+    found = compare(oracle, estimate, replace(sample, truth=unknown), points=500)
+    assert math.isnan(found['joint_state_err']) and found['rot_err_deg'] < 1e-5
+    assert not any('cd_' in name for name in found)
 
 
 def test_mesh_objects_in_turn(tmp_path):

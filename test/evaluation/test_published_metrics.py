@@ -8,10 +8,12 @@ import pytest
 from truths import laptop_truth, perfect, rotation
 
 from kinediff3d_core.cli.arguments import METRICS
+from kinediff3d_core.data.datasets.canonical import CanonicalModel
 from kinediff3d_core.evaluation.evaluate import EvaluationConfig, score
 from kinediff3d_core.evaluation.published_metrics import PROTOCOLS, ancsh, omad
 from kinediff3d_core.evaluation.records import Record, summary_of, table
 from kinediff3d_core.evaluation.samples import Sample
+from kinediff3d_core.objects.category import get_category
 
 
 @pytest.fixture
@@ -65,6 +67,14 @@ def test_translations_are_those_of_the_frames_that_the_data_set_states(truth):
     assert found['omad/lid/rot_err_deg'] == pytest.approx(6)
     assert ancsh(e, stated)['ancsh/lid/trans_err_m'] == pytest.approx(math.sin(math.radians(3)))
     assert omad(e, truth)['omad/lid/trans_err_m'] == pytest.approx(0, abs=1e-12)
+
+
+def test_stated_frames_are_those_of_the_poses_that_the_data_set_gives():
+    model = CanonicalModel(get_category('laptop'), (), (1,), rotation((1, 2, 0), 0.4)[None]
+                           @ shift(0.1, 0.2, 0.3), np.zeros((0, 3)), np.zeros((1, 2, 3)), 1.0)
+    given = np.stack([np.eye(4), shift(0, 0, 2) @ rotation((0, 1, 0), 1.0)])
+    truth = model.truth(given, scale=1.25)
+    np.testing.assert_allclose(truth.T_camera_part @ truth.T_part_stated, given[1:], atol=1e-12)
 
 
 @pytest.mark.parametrize(('degrees', 'metres', 'rates'), [

@@ -103,6 +103,7 @@ def test_missing_inputs_are_named_with_their_commands(folder, capsys):
         '--weights w' in lines
     assert not any('procedural.json' in line or 'objects.json' in line for line in lines)
     assert any('--preset paper --count 20' in line for line in lines)
+    assert '--peer asdf --count 20 ' in results.commands(folder, 7)['peer_asdf']
     results.main(['--from', str(folder), '--missing', '--objects', 'there'])
     assert '--objects there' in capsys.readouterr().out
 
@@ -135,9 +136,9 @@ def test_the_readme_gets_the_table_between_its_marks(folder, capsys):
     assert results.main(arguments) == 0
     text = readme.read_text()
     assert text.startswith(f'before\n{BEGIN}\n|') and text.endswith(f'\n{END}\nafter\n')
-    assert '| laptop | 7.2 / – / 1.8 | 1.2 / 4.0 / 3.9 | 12 / – / 42 | 0.88° / 30° / 3.2° |' \
+    assert '| laptop | 7.2 / – / 1.81 | 1.2 / 4.0 / 3.9 | 12 / – / 42 | 0.88° / 30° / 3.2° |' \
         in text
-    assert '| drawer | – / – / 5.4 | – / – / 2.8 | – / 500 / 72 | – / 62 mm / 570 mm |' in text
+    assert '| drawer | – / – / 5.42 | – / – / 2.8 | – / 500 / 72 | – / 62 mm / 570 mm |' in text
     assert 'Behind the paper: laptop CD-w (procedural); laptop rotation (third-party); laptop ' \
         'joint state (third-party); drawer translation (third-party).\n' in text
     assert results.main(arguments) == 0 and readme.read_text() == text

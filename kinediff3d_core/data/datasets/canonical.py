@@ -331,7 +331,8 @@ def _plane(axis: Array) -> Array:
 def _box_sides(points: Array, axis: Array) -> Array:
     """Directions (2, 3) of the sides of a part's box that are perpendicular to an axis.
 
-    The model's own axes where they give a tight box, else the smallest rectangle's.
+    The model's own axes where they give a tight box, or where they are near the sides of the
+    smallest rectangle and the joint's axis is one of them; else the smallest rectangle's.
     """
     import trimesh
 
@@ -339,7 +340,9 @@ def _box_sides(points: Array, axis: Array) -> Array:
     flat = points @ plane.T
     bounds: Any = trimesh.bounds  # It has no types.
     T, extents = bounds.oriented_bounds_2D(flat)
-    if np.prod(np.ptp(flat, axis=0)) <= BOX_AREA * np.prod(extents):
+    drawn_along = np.abs(axis).max() == 1 and np.abs(T[:2, :2]).max() > np.cos(
+        np.radians(SNAP_DEG))
+    if drawn_along or np.prod(np.ptp(flat, axis=0)) <= BOX_AREA * np.prod(extents):
         return plane
     return np.asarray(T[:2, :2] @ plane)
 

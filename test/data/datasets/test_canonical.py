@@ -83,6 +83,15 @@ def test_a_joint_that_is_a_little_off_does_not_turn_the_model():
     assert abs(turned.T_model_part[0, 0, 1]) > 0.1
 
 
+@pytest.mark.parametrize(('shear', 'turned'), [(0.05, False), (0.3, True)])
+def test_a_base_that_is_a_little_sheared_does_not_turn_the_model(shear, turned):
+    model = hinged_boxes(0.0)
+    base = model.points[0].copy()
+    base[:, 2] += shear * base[:, 0]
+    found = canonical_model(replace(model, points=(base, model.points[1])))
+    assert (np.abs(found.T_model_part[0, :3, :3] - np.eye(3)).max() > 0.1) == turned
+
+
 def test_the_zero_of_a_data_set_is_read_from_the_poses():
     found = canonical_model(hinged_boxes(0.0))
     T = random_pose(1)

@@ -8,8 +8,8 @@ import pytest
 import rbo_folders as R
 import torch
 
-from kinediff3d_core.data.datasets.readers import open_dataset
 from kinediff3d_core.data.datasets.rbo import Rbo
+from kinediff3d_core.data.datasets.readers import open_dataset
 from kinediff3d_core.data.sample_files import read_object, write_object
 from kinediff3d_core.objects.category import get_category
 
