@@ -12,6 +12,7 @@ from kinediff3d_core.data.datasets.artimage import ArtImage
 from kinediff3d_core.data.datasets.artimage_model import METRES
 from kinediff3d_core.data.datasets.readers import open_dataset
 from kinediff3d_core.data.sample_files import read_object, write_object
+from kinediff3d_core.evaluation.samples import dataset_samples
 from kinediff3d_core.geometry.camera import backproject
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.category import get_category
@@ -58,6 +59,11 @@ def test_views_are_read_back_to_the_truth(tmp_path, category, flip):
     np.testing.assert_array_equal(view.mask, depth > 0)
     assert view.metres == METRES[category]
     assert view.notes == (f'1 unit is taken as {METRES[category]:g} m',)
+
+
+def test_evaluations_know_the_unit(laptop):
+    samples = dataset_samples(ArtImage(laptop[0]), 'laptop')
+    assert (samples(0).metres, samples(0).name) == (METRES['laptop'], 'laptop/7')
 
 
 def test_surfaces_lie_on_the_depth_image(laptop):
