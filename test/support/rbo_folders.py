@@ -128,7 +128,7 @@ def write_model(root, name, obj, bodies, markers, urdf):
                       f'<child link="rb{j + 1}"/><origin xyz="{numbers(frame[:3, 3])}" '
                       f'rpy="{rpy(frame)}"/><axis xyz="{numbers(axis)}"/></joint>')
     ids = ', '.join(f'{m}: "{k}"' for k, m in enumerate(markers))
-    listed = ', '.join(f'{{rb1_id: {markers[0]}, rb2_id: {m}, type: {j.joint_type}}}'
+    listed = ', '.join(f'{{rb1_id: {markers[0]}, rb2_id: {m}, type: {j.joint_type.title()}}}'
                        for m, j in zip(markers[1:], obj.joints, strict=True))
     (folder / f'{name}_in.yaml').write_text(
         f'link_ids: {{{ids}}}\njoints: [{listed}]\nmeshes: {{{", ".join(meshes)}}}\n'

@@ -231,6 +231,9 @@ def _state_notes(model: ArtImageModel, links: Sequence[dict[str, Any]], position
     """Notes on states that are not those of the poses."""
     states = {int(link['link_category_id']): link.get('state') for link in links}
     notes = []
+    if states[0] is not None and all(states[k] is None for k in model.canonical.parts[1:]):
+        notes.append('only the base has a state: its link and that of the other part may be '
+                     'exchanged')
     for i, joint in enumerate(model.canonical.joints):
         state = states[model.canonical.parts[joint.child]]
         if state is None:

@@ -166,7 +166,7 @@ def _links(content: Mapping[str, Any], folder: Path) -> list[tuple[int, str]]:
     """Marker ids of the links, the base first, with the types of their joints."""
     try:
         number = {int(marker): int(n) for marker, n in content['link_ids'].items()}
-        joints = [(int(j['rb1_id']), int(j['rb2_id']), str(j['type']).lower())
+        joints = [(int(j['rb1_id']), int(j['rb2_id']), _joint_type(str(j['type']).lower()))
                   for j in content.get('joints') or ()]
         parents = {parent for parent, _, _ in joints}
         children = {child: kind for _, child, kind in joints}
@@ -177,6 +177,12 @@ def _links(content: Mapping[str, Any], folder: Path) -> list[tuple[int, str]]:
         raise ValueError(f'{folder} is no object of one base and its parts: {error}') from error
     order = sorted(children, key=number.__getitem__)
     return [(parents.pop(), ''), *((child, children[child]) for child in order)]
+
+
+def _joint_type(text: str) -> str:
+    """``revolute`` or ``prismatic`` by the first letters, or the text itself."""
+    kinds = {'rev': 'revolute', 'rot': 'revolute', 'pri': 'prismatic'}
+    return kinds.get(text[:3], text)
 
 
 def _relative(path: str) -> str:

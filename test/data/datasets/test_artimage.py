@@ -169,6 +169,17 @@ def test_what_is_inferred_is_checked(tmp_path):
     assert 'has no entry 10040' in ' '.join(ArtImage(tmp_path).read_view('laptop/7').notes)
 
 
+def test_a_state_of_the_base_alone_is_noted(tmp_path):
+    written(tmp_path)
+
+    def exchange(a):
+        first, second = a['instances'][0]['links']
+        second['state'] = first.pop('state')
+
+    edit(tmp_path / 'laptop' / 'train' / 'annotations' / '7.json', exchange)
+    assert 'may be exchanged' in ArtImage(tmp_path).read_view('laptop/7').notes[-1]
+
+
 def test_a_scale_and_a_camera_that_is_upside_down_are_noted(tmp_path):
     made, (_, _, depth) = written(tmp_path)
     annotation = tmp_path / 'laptop' / 'train' / 'annotations' / '7.json'
