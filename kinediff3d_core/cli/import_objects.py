@@ -99,26 +99,14 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from kinediff3d_core.objects.category import get_category
-    from kinediff3d_core.objects.category_file import (
-        FILE_NAME,
-        add_category,
-        read_category,
-        write_category,
-    )
-
     _check(options)
-    category = get_category(options.category) if options.category_file is None else \
-        add_category(read_category(options.category_file))
-    written = options.out / FILE_NAME
-    if written.is_file() and read_category(written) != category:
-        raise ValueError(f'{options.out} has samples of another category, or of another version '
-                         f'of {category.name!r}: choose another --out')
+    category = _category(options)
     import torch
     from tqdm import tqdm
 
     from kinediff3d_core.data.object_import import ImportConfig, import_objects
     from kinediff3d_core.distributed.ranks import sharing
+    from kinediff3d_core.objects.category_file import FILE_NAME, write_category
 
     def on_error(error: ValueError) -> None:
         if not options.skip_bad and options.dataset is None:
@@ -134,7 +122,7 @@ def _import(options: argparse.Namespace) -> int:
         if not found:
             raise ValueError('no object could be imported')
         if ranks.first:
-            write_category(category, written)
+            write_category(category, options.out / FILE_NAME)
         with tqdm(total=len(own) * variants, desc='import',
                   disable=None if ranks.first else True) as bar:
             done = import_objects(own, config, on_error, bar.update)
@@ -159,8 +147,8 @@ def _dataset_objects(options: argparse.Namespace, category: Category, ranks: Ran
 
     split = options.split or 'train'
     dataset = open_dataset(options.dataset, options.root, split)
-    for line in getattr(dataset, 'left_out', ()) if ranks.first else ():
-        print(line, file=sys.stderr)
+    for line in dataset.left_out if ranks.first else ():
+        print(f'left out: {line}', file=sys.stderr)
     names = dataset.objects(category.name)
     if not names:
         has = ', '.join(dataset.categories) or 'no category of ours'
@@ -169,6 +157,20 @@ def _dataset_objects(options: argparse.Namespace, category: Category, ranks: Ran
     source = (options.dataset, str(options.root.resolve()), split)
     return {i: DatasetTrainingObject(dataset, source, names[i])
             for i in ranks.share(range(len(names)))}
+
+
+def _category(options: argparse.Namespace) -> Category:
+    """The category of the objects; --out must not have samples of another one."""
+    from kinediff3d_core.objects.category import get_category
+    from kinediff3d_core.objects.category_file import FILE_NAME, add_category, read_category
+
+    category = get_category(options.category) if options.category_file is None else \
+        add_category(read_category(options.category_file))
+    written = options.out / FILE_NAME
+    if written.is_file() and read_category(written) != category:
+        raise ValueError(f'{options.out} has samples of another category, or of another version '
+                         f'of {category.name!r}: choose another --out')
+    return category
 
 
 def _load(options: argparse.Namespace, category: Category, ranks: Ranks,

@@ -18,7 +18,7 @@ from kinediff3d_core.data.raycasting import raycasting_scene
 from kinediff3d_core.data.sample_files import POINTS
 from kinediff3d_core.data.samples import noisy_clouds, query_points, view_rays
 from kinediff3d_core.data.visible_surface import visible_surface
-from kinediff3d_core.data.winding import fast_winding_number
+from kinediff3d_core.data.winding import winding_number
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.category import CATEGORIES, Category
 from kinediff3d_core.objects.estimate import Mesh
@@ -139,7 +139,7 @@ def _is_inside(mesh: Mesh, box: Tensor, points: Tensor) -> Tensor:
     """Whether (N,) bool points (N, 3) are inside a mesh with the box (2, 3), m."""
     in_box = ((points > box[0]) & (points < box[1])).all(-1)
     inside = torch.zeros(len(points), dtype=torch.bool)
-    winding = fast_winding_number(mesh, points[in_box].double().numpy())
+    winding = winding_number(mesh, points[in_box].double().numpy())
     inside[in_box] = torch.from_numpy(np.abs(winding) > INSIDE)
     return inside
 

@@ -23,20 +23,7 @@ FAR_RADII = 2.0
 (2018) have it."""
 
 
-def winding_number(mesh: Mesh, points: Array, chunk: int = 1 << 18) -> Array:
-    """Exact generalised winding numbers (N,) of points (N, 3).
-
-    Args:
-        chunk: pairs of points and triangles that are in memory at once.
-    """
-    corner = torch.from_numpy(np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces])
-    p = torch.from_numpy(np.asarray(points, dtype=np.float64))
-    out = [_winding(corner[None] - part[:, None, None]) for part in
-           p.split(max(1, chunk // max(len(corner), 1)))]  # type: ignore[no-untyped-call]
-    return np.asarray(torch.cat(out).numpy()) if out else np.zeros(0)
-
-
-def fast_winding_number(mesh: Mesh, points: Array, chunk: int = 1 << 13) -> Array:
+def winding_number(mesh: Mesh, points: Array, chunk: int = 1 << 13) -> Array:
     """Generalised winding numbers (N,) of points (N, 3), right to about 0.01, of large meshes.
 
     Groups of triangles that are far from a point act as one dipole (Barill et al. 2018). Near ones

@@ -54,14 +54,10 @@ class Ranks:
         if self.size == 1:
             return [text]
         own = list(text.encode())
-        try:
-            counts = self._gather(torch.tensor([len(own)]))
-            # All tensors of a message have the same length.
-            longest = max(1, *(int(n) for n in counts))
-            message = torch.tensor(own + [0] * (longest - len(own)), dtype=torch.uint8)
-            messages = self._gather(message)
-        except RuntimeError as error:
-            raise ValueError('another process has ended; its own message says why') from error
+        counts = self._gather(torch.tensor([len(own)]))
+        # All tensors of a message have the same length.
+        longest = max(1, *(int(n) for n in counts))
+        messages = self._gather(torch.tensor(own + [0] * (longest - len(own)), dtype=torch.uint8))
         return [bytes(m.tolist()[:int(n)]).decode() for m, n in zip(messages, counts, strict=True)]
 
     def total(self, number: int) -> int:
@@ -72,7 +68,8 @@ class Ranks:
         """Tensors of all ranks, of one shape."""
         own = tensor if dist.get_backend() == 'gloo' else tensor.to(self.device)
         found = [torch.zeros_like(own) for _ in range(self.size)]
-        dist.all_gather(found, own)
+        with _one_line():
+            dist.all_gather(found, own)
         return found
 
     def average(self, tensors: Sequence[Tensor]) -> None:
@@ -112,9 +109,23 @@ class Ranks:
                              'be one folder that all processes see')
 
     def wait(self) -> None:
-        """Return when all ranks have called this."""
+        """Return when all ranks have called this.
+
+        Raises:
+            ValueError: another process has ended.
+        """
         if self.size > 1:
-            dist.barrier()
+            with _one_line():
+                dist.barrier()
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Replace torch's long error about a process that has ended by one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ValueError('another process has ended; its own message says why') from error
 
 
 ALONE = Ranks(0, 1, torch.device('cpu'))
@@ -144,7 +155,11 @@ def joined(device: torch.device) -> Iterator[Ranks]:
 def sharing(device: torch.device) -> Iterator[Ranks]:
     """Join the processes that share inputs. They exchange texts through Gloo and wait for long.
 
-    Args and errors are those of :func:`joined`.
+    Args:
+        device: ``cuda`` without a number means that processes use a machine's GPUs in turn.
+
+    Raises:
+        ValueError: several processes are given one and the same GPU by its number.
     """
     with _group(device, 'gloo', LONGEST_WAIT) as ranks:
         yield ranks
@@ -158,13 +173,30 @@ def _group(device: torch.device, backend: str, wait: timedelta | None = None) ->
         yield Ranks(0, 1, device)
         return
     if device.type == 'cuda':
-        if device.index is not None:
-            raise ValueError(f'device {device} with {size} processes: use cuda, then each process '
-                             'uses its own GPU')
-        device = torch.device('cuda', int(os.environ.get('LOCAL_RANK', '0')))
-        torch.cuda.set_device(device)
+        device = _own_gpu(device, size, alone=backend == 'nccl')
     dist.init_process_group(backend, timeout=wait)
     try:
         yield Ranks(dist.get_rank(), size, device)
     finally:
         dist.destroy_process_group()
+
+
+def _own_gpu(device: torch.device, size: int, alone: bool) -> torch.device:
+    """The GPU of this process's local rank.
+
+    Args:
+        alone: no other process may use it. Otherwise processes use the GPUs in turn.
+
+    Raises:
+        ValueError: the device has a number, or there are too few GPUs.
+    """
+    if device.index is not None:
+        raise ValueError(f'device {device} with {size} processes: use cuda, then each process '
+                         'uses its own GPU')
+    number, count = int(os.environ.get('LOCAL_RANK', '0')), torch.cuda.device_count()
+    if count == 0 or (alone and number >= count):
+        raise ValueError(f'local rank {number} needs a GPU of its own, {count} are visible: start '
+                         'fewer processes')
+    device = torch.device('cuda', number % count)
+    torch.cuda.set_device(device)
+    return device

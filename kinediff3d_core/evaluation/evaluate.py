@@ -125,7 +125,7 @@ def _draw_worst(pipeline: Pipeline, samples: Samples, config: EvaluationConfig,
         estimate = config.method(pipeline, sample, True, config.seed)
         record = next(r for r in records if r.index == index)
         write_view(config.pictures / f'worst_{place}', sample, estimate, described(record))
-    ranks.total(1)  # The pictures of all ranks are written.
+    ranks.wait()
 
 
 def score(pipeline: Pipeline, sample: Sample, config: EvaluationConfig,

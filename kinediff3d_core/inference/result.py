@@ -33,6 +33,9 @@ from kinediff3d_core.objects.estimate import (
     PartEstimate,
 )
 
+PRESENT = 0.5
+"""Probability above which a part belongs to the estimate: it is likelier to exist than not."""
+
 
 def build_estimate(model: CategoryModel, preset: Preset, refined: RefinedHypotheses,
                    view: PreparedView, samples: State | None = None) -> ArticulatedEstimate:
@@ -43,7 +46,7 @@ def build_estimate(model: CategoryModel, preset: Preset, refined: RefinedHypothe
     """
     category, best = model.category, refined.best
     exists = torch.sigmoid(refined.field.exists[best]).tolist()
-    joints = [i for i, j in enumerate(category.joints) if exists[j.child] > 0.5]
+    joints = [i for i, j in enumerate(category.joints) if exists[j.child] > PRESENT]
     modes = _modes(model, preset, refined, joints)
     covariance, joint_std = _covariance(model, preset, refined, view, samples)
     residual = float(refined.residual[best])
@@ -74,7 +77,7 @@ def _parts(model: CategoryModel, state: State, exists: list[float]) -> tuple[Par
     """The parts that exist, posed by a state (1)."""
     poses, category = part_poses(model.shape, state)[0].cpu(), model.category
     return tuple(PartEstimate(name, to_metres(poses[k], category.scale), None)
-                 for k, name in enumerate(category.parts) if exists[k] > 0.5)
+                 for k, name in enumerate(category.parts) if exists[k] > PRESENT)
 
 
 def _joints(model: CategoryModel, states: State, best: int, exists: list[float],
@@ -91,7 +94,7 @@ def _joints(model: CategoryModel, states: State, best: int, exists: list[float],
         j.name, j.joint_type, category.parts[j.parent], category.parts[j.child], origins[i],
         axes[i], float(state.q[best, i] * units[i]), j.lower, j.upper,
         float(std[i]) * float(units[i]), exists[j.child])
-        for i, j in enumerate(category.joints) if exists[j.child] > 0.5)
+        for i, j in enumerate(category.joints) if exists[j.child] > PRESENT)
 
 
 def _covariance(model: CategoryModel, preset: Preset, refined: RefinedHypotheses,

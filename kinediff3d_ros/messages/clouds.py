@@ -22,17 +22,24 @@ def points_from_cloud(cloud: PointCloud2) -> np.ndarray:
             raise ValueError(f'point cloud needs floating point fields x, y, z; it has '
                              f'{", ".join(types) or "no fields"}')
     row = cloud.width * cloud.point_step
-    if cloud.row_step < row and cloud.height > 1 or len(cloud.data) < row * cloud.height:
-        raise ValueError(f'point cloud holds {len(cloud.data)} bytes; its header says {row} x '
-                         f'{cloud.height}')
-    if cloud.height > 1 and cloud.row_step > row:
+    if cloud.row_step < row and cloud.height > 1:
+        raise ValueError(f'point cloud has a row_step of {cloud.row_step}; its rows have {row} '
+                         'bytes')
+    padded = cloud.height > 1 and cloud.row_step > row
+    needed = (cloud.row_step if padded else row) * (cloud.height - 1) + row if cloud.height else 0
+    if len(cloud.data) < needed:
+        raise ValueError(f'point cloud holds {len(cloud.data)} bytes; its header says {needed}')
+    if padded:
         cloud = _without_row_padding(cloud, row)
     table = point_cloud2.read_points(cloud, field_names=('x', 'y', 'z'))
     return finite_points(np.stack([table[n].astype(np.float32) for n in 'xyz'], axis=-1))
 
 
 def _without_row_padding(cloud: PointCloud2, row: int) -> PointCloud2:
-    rows = np.frombuffer(cloud.data, np.uint8)[:cloud.row_step * cloud.height]
+    rows = np.zeros(cloud.row_step * cloud.height, np.uint8)
+    # Some drivers leave out the padding of the last row.
+    data = np.frombuffer(cloud.data, np.uint8)[:len(rows)]
+    rows[:len(data)] = data
     packed = PointCloud2(header=cloud.header, height=cloud.height, width=cloud.width,
                          fields=cloud.fields, is_bigendian=cloud.is_bigendian,
                          point_step=cloud.point_step, row_step=row, is_dense=cloud.is_dense)

@@ -7,11 +7,13 @@ need rclpy are imported when a command runs: ``--help`` works without ROS.
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command, number
+from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, UNUSABLE, add_command, number
 
 STORAGES = ('mcap', 'sqlite3')
 
@@ -23,6 +25,8 @@ REPLAY_EXAMPLES = '''
   kinediff3d replay recording --category laptop --out replayed
   kinediff3d replay recording.mcap --category drawer --out replayed --write-bag mcap \
 --depth-topic /camera/depth/image_rect_raw
+  torchrun --nproc-per-node 8 -m kinediff3d_core.cli replay recordings/* --category laptop \
+--out replayed
 '''
 VIEW_EXAMPLES = '''
   kinediff3d view
@@ -67,13 +71,15 @@ def _demo(options: argparse.Namespace) -> int:
 
 def add_replay(commands: Any) -> None:
     command = add_command(commands, 'replay', _replay,
-                          'run the pipeline over a recording (rosbag2, MCAP or sqlite3)',
+                          'run the pipeline over recordings (rosbag2, MCAP or sqlite3)',
                           REPLAY_EXAMPLES)
-    command.add_argument('bag', type=Path, metavar='BAG',
-                         help='folder of a bag, or one .mcap or .db3 file')
+    command.add_argument('bags', type=Path, nargs='+', metavar='BAG',
+                         help='folder of a bag, or one .mcap or .db3 file; of several, those that '
+                              'an earlier run has replayed are not replayed again')
     command.add_argument('--category', required=True, metavar='C')
     command.add_argument('--out', type=Path, required=True, metavar='DIR',
-                         help='folder for estimates.jsonl, timeline.png and the new bag')
+                         help='folder for estimates.jsonl, timeline.png and the new bag; of '
+                              'several recordings, for one such folder each')
     for name, what in (('depth', 'depth images'), ('camera-info', 'their calibration'),
                        ('mask', 'masks of the object'), ('points', 'clouds, instead of depth'),
                        ('truth', 'joint states to draw beside the estimates')):
@@ -97,33 +103,97 @@ def add_replay(commands: Any) -> None:
 
 
 def _replay(options: argparse.Namespace) -> int:
+    from kinediff3d_core.distributed.ranks import first_rank
     from kinediff3d_core.objects.category import get_category
 
     get_category(options.category)
-    if not options.bag.exists():
-        raise ValueError(f'bag {options.bag} does not exist')
+    if len(options.bags) > 1:
+        return _replay_several(options)
+    return _replay_one(options) if first_rank() else DONE
+
+
+def _replay_one(options: argparse.Namespace) -> int:
+    """Replay one recording into --out itself."""
+    bag, = options.bags
+    if not bag.exists():
+        raise ValueError(f'bag {bag} does not exist')
     tools = _import_tool('replay')
-    topics = tools.Topics(options.depth_topic, options.camera_info_topic, options.mask_topic,
-                          options.points_topic, options.truth_topic)
-    with tools.open_bag(options.bag) as reader:
-        tools.choose_topics(reader, topics)  # an unusable bag ends the command at once
+    settings = _replay_options(options, bag, options.out)
+    with tools.open_bag(bag) as reader:
+        tools.choose_topics(reader, settings.topics)  # an unusable bag ends the command at once
     from tqdm import tqdm
 
     from kinediff3d_core.inference.pipeline import Pipeline
 
     pipeline = Pipeline.load(options.category, preset=options.preset, device=options.device,
                              weights=options.weights)
-    settings = tools.ReplayOptions(
-        options.bag, options.out, topics, tracking=not options.no_tracking,
-        storage=options.write_bag, segment_points=options.segment, mask_id=options.mask_id,
-        every=options.every, limit=options.limit or 0, seed=options.seed)
     with tqdm(total=options.limit, unit='frame', disable=None) as bar:
         results = tools.replay(pipeline, settings, lambda _: bar.update())
-    counts = {kind: sum(r.kind == kind for r in results) for kind in ('full', 'tracked', 'none')}
-    print(f'{len(results)} frames: {counts["full"]} full estimates, {counts["tracked"]} tracked, '
-          f'{counts["none"]} without an estimate; wrote {options.out}/estimates.jsonl and '
-          'timeline.png' + (' and the bag output' if options.write_bag else ''))
+    counts = _import_tool('recordings').counts_of(results)
+    print(f'{_frames(counts)}; wrote {options.out}/estimates.jsonl and timeline.png'
+          + (' and the bag output' if options.write_bag else ''))
     return DONE if counts['none'] < len(results) else NO_ANSWER
+
+
+def _replay_several(options: argparse.Namespace) -> int:
+    """Replay recordings into folders of their names in --out; processes share them."""
+    import torch
+
+    from kinediff3d_core.distributed.identity import package_version
+    from kinediff3d_core.distributed.ranks import first_rank, sharing
+    from kinediff3d_core.inference.pipeline import Pipeline
+    from kinediff3d_core.networks.checkpoints import weights_digest
+
+    tools = _import_tool('recordings')
+    recordings = [_replay_options(options, bag, options.out / name) for bag, name in
+                  zip(options.bags, tools.recording_names(options.bags), strict=True)]
+    run = {'category': options.category, 'preset': options.preset, 'device': options.device,
+           'weights': weights_digest(options.category, options.weights),
+           'version': package_version()}
+    from tqdm import tqdm
+
+    with sharing(torch.device(options.device)) as ranks, \
+            tqdm(unit='frame', disable=None if ranks.first else True) as bar:
+        pipeline = Pipeline.load(options.category, preset=options.preset,
+                                 device=str(ranks.device), weights=options.weights)
+        replayed = tools.replay_recordings(pipeline, recordings, run, ranks,
+                                           lambda _: bar.update())
+    return _report(replayed, options.out) if first_rank() else DONE
+
+
+def _replay_options(options: argparse.Namespace, bag: Path, out: Path) -> Any:
+    """Options of one recording."""
+    tools = _import_tool('replay')
+    topics = tools.Topics(options.depth_topic, options.camera_info_topic, options.mask_topic,
+                          options.points_topic, options.truth_topic)
+    return tools.ReplayOptions(
+        bag, out, topics, tracking=not options.no_tracking, storage=options.write_bag,
+        segment_points=options.segment, mask_id=options.mask_id, every=options.every,
+        limit=options.limit or 0, seed=options.seed)
+
+
+def _report(replayed: Sequence[Any], out: Path) -> int:
+    """Print one line a recording and their number; returns the exit status."""
+    for recording in replayed:
+        if recording.error:
+            print(f'kinediff3d: {recording.name}: {recording.error}', file=sys.stderr)
+        else:
+            print(f'{recording.name}: {_frames(recording.counts)}'
+                  + (' (replayed earlier)' if recording.earlier else ''))
+    good = [r for r in replayed if not r.error]
+    failed = len(replayed) - len(good)
+    print(f'{len(good)} of {len(replayed)} recordings are in {out}'
+          + (f'; {failed} failed' if failed else ''))
+    if failed:
+        return UNUSABLE
+    answered = all(r.counts['full'] + r.counts['tracked'] for r in good)
+    return DONE if answered else NO_ANSWER
+
+
+def _frames(counts: Mapping[str, int]) -> str:
+    """Numbers of frames by kind, in words."""
+    return (f'{sum(counts.values())} frames: {counts["full"]} full estimates, '
+            f'{counts["tracked"]} tracked, {counts["none"]} without an estimate')
 
 
 def add_view(commands: Any) -> None:

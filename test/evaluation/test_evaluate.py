@@ -3,12 +3,16 @@
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from estimates import laptop_estimate
 
 from kinediff3d_core.data.truth import part_poses
+from kinediff3d_core.distributed.ranks import Ranks
+from kinediff3d_core.evaluation import evaluate as evaluate_module
 from kinediff3d_core.evaluation.evaluate import EvaluationConfig, compare, evaluate
 from kinediff3d_core.evaluation.records import summary_of, table, write_summaries
 from kinediff3d_core.evaluation.samples import object_samples, procedural_samples
@@ -103,6 +107,42 @@ def test_every_metric_of_the_contract(two, tmp_path):
     depth, camera = read_depth(worst / 'depth.png'), read_camera_info(worst / 'camera_info.yaml')
     assert depth.shape == read_mask(worst / 'mask.png').shape == (camera.height, camera.width)
     assert (worst / 'preview.png').stat().st_size > 10_000
+
+
+class Pair(Ranks):
+    """One of two processes; ``texts`` are those that both gather."""
+
+    def gather(self, text):
+        self.texts[self.rank] = text
+        return list(self.texts)
+
+    def wait(self):
+        pass
+
+
+def test_processes_draw_the_worst_views_of_all(two, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(evaluate_module, 'write_view', lambda folder, sample, _, error:
+                        drawn.append((folder.name, sample.index, error)))
+
+    class Turned(Oracle):
+        def infer(self, **view):
+            self.turn = {0: 10.0, 1: 30.0, 2: 20.0}[self.index]
+            return super().infer(**view)
+
+    views = [two(0), two(1), replace(two(0), index=2)]
+    oracle = Turned(lambda index: views[index])
+    config = EvaluationConfig(3, points=100, pictures=Path('worst'), worst=2)
+    alone = evaluate(oracle, oracle, config)
+    expected = [('worst_1', 1, 'rotation error 30.0°'), ('worst_2', 2, 'rotation error 20.0°')]
+    assert drawn == expected
+    drawn.clear()
+    Pair.texts = ['[]', '[]']
+    for rank in (0, 1, 0):  # the first rank hears of the second one's records at its next call
+        both = evaluate(oracle, oracle, config, Pair(rank, 2, torch.device('cpu')))
+    assert [(r.index, r.metrics['rot_err_deg']) for r in both] == [
+        (r.index, r.metrics['rot_err_deg']) for r in alone]
+    assert drawn[-2:] == expected[::-1] and drawn[:-2] == [('worst_1', *expected[1][1:])]
 
 
 def test_failures(two):

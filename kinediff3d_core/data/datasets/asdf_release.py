@@ -8,19 +8,23 @@ from the states of one object.
 
 from __future__ import annotations
 
-import zipfile
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from math import radians
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
+from kinediff3d_core.data.datasets.asdf_state import (
+    DATASET,
+    State,
+    part_roles,
+    read_state,
+    relabelled,
+    state_angles,
+)
 from kinediff3d_core.data.datasets.canonical import StatedJoint
 from kinediff3d_core.data.datasets.dataset import DatasetView
 from kinediff3d_core.data.datasets.joint_sense import closed_at_limit, closed_by_shape
@@ -32,44 +36,20 @@ from kinediff3d_core.data.datasets.mesh_models import (
     rendered_view,
     visible_surfaces,
 )
-from kinediff3d_core.data.datasets.moved_part import mean_distance, rotation_axis
+from kinediff3d_core.data.datasets.moved_part import rotation_axis
 from kinediff3d_core.data.datasets.shape2motion_objects import (
     CLASSES,
     inferred_up,
     placed,
-    read_obj,
 )
 from kinediff3d_core.data.mesh_samples import QUERY_POINTS, import_object
 from kinediff3d_core.geometry.rigid import transform_points
-from kinediff3d_core.io.files import MAX_BYTES, checked_file
 from kinediff3d_core.objects.category import CATEGORIES, get_category
-from kinediff3d_core.objects.estimate import Mesh
 
 Array = np.ndarray[Any, Any]
 
-DATASET = 'shape2motion'
-"""The one of the release's data sets that has whole objects."""
 CLOSED_BY_SHAPE = ('laptop',)
 """Classes whose closed position is at no end of their angles."""
-MIN_QUERIES = 200
-"""Labelled distance samples that a part needs. Chosen."""
-
-
-@dataclass(frozen=True)
-class _State:
-    """One state of an object, in the frame of its mesh, before it is scaled.
-
-    Attributes:
-        angles: (J,) rad.
-        parts: meshes by label.
-        points, distance, label: (N, 3), (N,), (N,) samples of the signed distance.
-    """
-
-    angles: tuple[float, ...]
-    parts: dict[int, Mesh]
-    points: Array
-    distance: Array
-    label: Array
 
 
 class AsdfRelease:
@@ -90,7 +70,7 @@ class AsdfRelease:
             if kind in CLASSES:
                 self._states[kind] = _by_object(path, kind)
             else:
-                left_out.append(f'{kind} is none of our categories or no whole object: left out')
+                left_out.append(f'{path.name}: none of our categories, or no whole objects')
         self.left_out = tuple(left_out)
         if not self._states:
             raise ValueError(f'{root}/examples/splits has no sm_<class>_6_angle_{split}.json of '
@@ -146,7 +126,7 @@ class AsdfRelease:
             tensors['distance'][k] = torch.from_numpy(state.distance[pick] * found.metres).float()
         return tensors
 
-    def _placed(self, kind: str, name: str) -> tuple[PlacedObject, _State]:
+    def _placed(self, kind: str, name: str) -> tuple[PlacedObject, State]:
         """A state in the canonical frame; and as stated, with its base labelled 0, m."""
         states = self._states.get(kind, {}).get(name[:4], [])
         if name not in states:
@@ -156,22 +136,22 @@ class AsdfRelease:
         except ValueError as error:
             raise ValueError(f'{kind}/{name}: {error}') from error
 
-    def _place(self, kind: str, name: str, states: Sequence[str]) -> tuple[PlacedObject, _State]:
+    def _place(self, kind: str, name: str, states: Sequence[str]) -> tuple[PlacedObject, State]:
         """As :meth:`_placed`."""
         count = len(get_category(kind).joints)
-        state = _read_state(self.root, kind, name, count)
-        moved = [_read_state(self.root, kind, _other_state(name, states, i, count), count)
+        state = read_state(self.root, kind, name, count)
+        moved = [read_state(self.root, kind, _other_state(name, states, i, count), count)
                  for i in range(count)]
-        order = _roles(state, moved)
-        state = _relabelled(state, order)
-        joints = tuple(self._joint(kind, i, state, _relabelled(other, order))
+        order = part_roles(state, moved)
+        state = relabelled(state, order)
+        joints = tuple(self._joint(kind, i, state, relabelled(other, order))
                        for i, other in enumerate(moved))
         meshes = tuple(state.parts[k] for k in range(count + 1))
         found = placed(MeshModel(f'{kind}/{name[:4]}', kind, meshes, joints,
                                  inferred_up(kind, joints)))
         return found, state
 
-    def _joint(self, kind: str, i: int, state: _State, other: _State) -> StatedJoint:
+    def _joint(self, kind: str, i: int, state: State, other: State) -> StatedJoint:
         """Joint i, from two states that differ in its angle; the base is labelled 0."""
         base, part = state.parts[0], state.parts[i + 1]
         diagonal = float(np.linalg.norm(np.ptp(np.concatenate(
@@ -186,7 +166,7 @@ class AsdfRelease:
 
     def _range(self, kind: str, joint: int, count: int) -> tuple[float, float]:
         """Smallest and largest angle of a class, rad."""
-        angles = [_angles(s, count)[joint] for states in self._states[kind].values()
+        angles = [state_angles(s, count)[joint] for states in self._states[kind].values()
                   for s in states]
         return min(angles), max(angles)
 
@@ -205,24 +185,12 @@ def _by_object(path: Path, kind: str) -> dict[str, list[str]]:
     return dict(out)
 
 
-def _angles(name: str, count: int) -> tuple[float, ...]:
-    """The angles in a state's name, rad."""
-    texts = [name[7 + 4 * i:11 + 4 * i] for i in range(count)]
-    try:
-        if name[4:7] != 'art' or len(name) != 7 + 4 * count:
-            raise ValueError(name)
-        return tuple(radians(int(t)) for t in texts)
-    except ValueError:
-        raise ValueError(f'{name!r} is not IIIIart and {count} angles of four characters'
-                         ) from None
-
-
 def _other_state(name: str, states: Sequence[str], joint: int, count: int) -> str:
     """The state of the same object that differs most from another one in one angle alone."""
-    own = _angles(name, count)
+    own = state_angles(name, count)
 
     def only(state: str) -> float:
-        angles = _angles(state, count)
+        angles = state_angles(state, count)
         same = all(a == b for i, (a, b) in enumerate(zip(angles, own, strict=True)) if i != joint)
         return abs(angles[joint] - own[joint]) if same else 0.0
 
@@ -231,79 +199,3 @@ def _other_state(name: str, states: Sequence[str], joint: int, count: int) -> st
         raise ValueError(f'no other state of the object differs in angle {joint + 1} alone: its '
                          'axis cannot be found')
     return best
-
-
-def _read_state(root: Path, kind: str, name: str, count: int) -> _State:
-    """One state, in the frame of its mesh."""
-    def file(folder: str, ending: str) -> Path:
-        return root / 'data' / folder / DATASET / kind / f'{name}.{ending}'
-
-    found = _read_arrays(file('SdfSamples', 'npz'), ('pos', 'neg'))
-    sizes = _read_arrays(file('NormalizationParameters', 'npz'), ('offset', 'scale'))
-    samples = np.concatenate([x.reshape(-1, 5) if x.size % 5 == 0 else np.zeros((0, 5))
-                              for x in found])
-    samples = samples[np.isfinite(samples).all(-1)]
-    offset, scale = sizes[0].reshape(-1), sizes[1].reshape(-1)
-    if not len(samples) or len(offset) != 3 or len(scale) != 1 or not scale[0] > 0:
-        raise ValueError('its samples are not N x 5 numbers, or its offset and scale not 3 and 1')
-    points, label = samples[:, :3] / scale[0] - offset, samples[:, 4].astype(np.int64)
-    mesh = read_obj(file('SurfaceSamples', 'obj'))
-    _, near = cKDTree(points).query(mesh.vertices[mesh.faces].mean(1))
-    parts = {int(k): Mesh(mesh.vertices, mesh.faces[label[near] == k]) for k in np.unique(label)}
-    for k, part in parts.items():
-        if not len(part.faces) or (label == k).sum() < MIN_QUERIES:
-            raise ValueError(f'part {k} has {len(part.faces)} faces and {(label == k).sum()} '
-                             f'samples, it needs 1 and {MIN_QUERIES}')
-    if len(parts) != count + 1 or min(parts) < 0:
-        raise ValueError(f'its samples have the labels {sorted(parts)}, a {kind} has '
-                         f'{count + 1} parts')
-    used = {k: _without_unused(part) for k, part in parts.items()}
-    return _State(_angles(name, count), used, points, samples[:, 3] / scale[0], label)
-
-
-def _without_unused(mesh: Mesh) -> Mesh:
-    """The mesh without vertices that no face has."""
-    used, faces = np.unique(mesh.faces, return_inverse=True)
-    return Mesh(mesh.vertices[used], faces.reshape(-1, 3))
-
-
-def _read_arrays(path: Path, keys: Sequence[str]) -> list[Array]:
-    """Arrays of an ``.npz`` archive, float64; nothing pickled is loaded."""
-    checked_file(path, 'file')
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > MAX_BYTES:
-            raise ValueError(f'{path} has {size} bytes when unpacked, more than {MAX_BYTES}')
-        with np.load(path, allow_pickle=False) as arrays:
-            return [np.asarray(arrays[key], dtype=np.float64) for key in keys]
-    except (zipfile.BadZipFile, KeyError, EOFError, OSError) as error:
-        raise ValueError(f'{path} is no archive with {", ".join(keys)} ({error})') from error
-
-
-def _roles(state: _State, moved: Sequence[_State]) -> list[int]:
-    """Labels of the base, and of the part that each angle moves.
-
-    The base moves least in all, and each angle moves one part most.
-
-    Raises:
-        ValueError: two angles move the same part.
-    """
-    labels = sorted(state.parts)
-    if any(sorted(other.parts) != labels for other in moved):
-        raise ValueError('the states of the object have different labels')
-    motion = np.array([[mean_distance(state.parts[k], other.parts[k]) for k in labels]
-                       for other in moved])
-    order = [labels[int(k)] for k in (motion.sum(0).argmin(), *motion.argmax(1))]
-    if len(set(order)) != len(labels):
-        raise ValueError(f'its angles do not move one labelled part each: they move {order[1:]}, '
-                         f'and {order[0]} moves least')
-    return order
-
-
-def _relabelled(state: _State, order: Sequence[int]) -> _State:
-    """The state with its parts labelled by their place in ``order``."""
-    new = np.full(max(order) + 1, -1)
-    new[list(order)] = range(len(order))
-    return replace(state, parts={i: state.parts[k] for i, k in enumerate(order)},
-                   label=new[state.label])

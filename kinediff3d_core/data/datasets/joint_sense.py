@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 from kinediff3d_core.data.datasets.canonical import StatedJoint, joint_motion
 from kinediff3d_core.data.surfaces import sample_mesh, triangle_areas
 from kinediff3d_core.geometry.rigid import transform_points
+from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import Mesh
 
 Array = np.ndarray[Any, Any]
@@ -78,6 +79,17 @@ def closed_by_shape(category: str, base: Mesh, part: Mesh, joint: StatedJoint) -
         joint_motion(joint, closed + d), points).mean(0) - centre)) for d in (STEP, -STEP))
     opens = (ahead > behind) != (category in FARTHEST)
     return replace(joint, closed=closed) if opens else _reversed(joint, closed)
+
+
+def closed_without_limits(category: str, base: Mesh, part: Mesh, joint: StatedJoint,
+                          ) -> StatedJoint:
+    """As :func:`closed_by_shape`, with the limits of the category's first joint.
+
+    Raises:
+        ValueError: a lid is not near the base in the closed position.
+    """
+    found, spec = closed_by_shape(category, base, part, joint), get_category(category).joints[0]
+    return replace(found, lower=found.closed + spec.lower, upper=found.closed + spec.upper)
 
 
 def _reversed(joint: StatedJoint, closed: float) -> StatedJoint:

@@ -31,7 +31,7 @@ Array = np.ndarray[Any, Any]
 HALF_DIAGONAL = {'laptop': 0.22, 'eyeglasses': 0.09, 'dishwasher': 0.70, 'scissors': 0.10,
                  'drawer': 0.66, 'box': 0.21, 'stapler': 0.07, 'cutter': 0.09}
 """Half of the diagonal of an object's box, m, by category. Measured: the median of 200 procedural
-objects at joint positions of test views."""
+objects at joint positions of test views (test/data/datasets/test_mesh_models.py)."""
 UPRIGHT = ('laptop', 'eyeglasses', 'dishwasher', 'drawer', 'box', 'stapler')
 """Categories whose canonical z is up when the object stands or is worn."""
 TILT_DEG = 25.0

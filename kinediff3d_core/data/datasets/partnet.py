@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import radians
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kinediff3d_core.data.datasets.canonical import StatedJoint
-from kinediff3d_core.data.datasets.joint_sense import closed_at_limit
+from kinediff3d_core.data.datasets.joint_sense import closed_at_limit, closed_without_limits
 from kinediff3d_core.data.datasets.json_file import read_json
 from kinediff3d_core.data.datasets.mesh_dataset import MeshDataset, checked_split
 from kinediff3d_core.data.datasets.mesh_models import (
@@ -44,6 +45,8 @@ SMALLEST = 0.2
 Chosen."""
 UP = np.array([0.0, 0.0, 1.0])
 """Upward direction of the URDFs' root frame."""
+FULL_TURN = radians(359.0)
+"""A range of a joint, rad, from which on its limits are none. Chosen."""
 BOX = 0.02
 """Largest difference of the meshes from ``bounding_box.json``, as a share of the box. Chosen."""
 
@@ -69,8 +72,8 @@ class PartNet(MeshDataset):
                 other[reason] += 1
             elif (int(folder.name) in TEST_IDS.get(category, ())) == (split == 'test'):
                 names.setdefault(category, []).append(folder.name)
-        super().__init__(root, names, tuple(f'{reason}: {n} left out'
-                                            for reason, n in sorted(other.items())))
+        super().__init__(root, names, tuple(
+            f'{n} objects: {reason}' for reason, n in sorted(other.items())))
 
     def read_object(self, name: str, category: str) -> tuple[MeshObject, tuple[str, ...]]:
         """An object in the canonical frame, m, and one note for each thing that was inferred.
@@ -174,11 +177,12 @@ def _stated(obj: MeshObject, category: str, semantics: dict[str, tuple[str, str]
         unit = metres if j.joint_type == 'prismatic' else 1.0
         stated = StatedJoint(part, j.joint_type, np.array(j.axis), place[i + 1] * metres, 0.0,
                              j.lower * unit, j.upper * unit)
-        joints.append(closed_at_limit(category, meshes[0], meshes[part], stated))
-    fixed = [obj.parts[i + 1] for i in range(len(obj.joints)) if i not in keep]
+        turns = j.joint_type == 'revolute' and j.upper - j.lower >= FULL_TURN
+        find = closed_without_limits if turns else closed_at_limit
+        joints.append(find(category, meshes[0], meshes[part], stated))
     notes = [f'1 unit is {metres:g} m: the data set has no unit']
-    if fixed:
-        notes.append(f'{", ".join(fixed)}: fixed at zero, as no part of a {category}')
+    if len(keep) < len(obj.joints):
+        notes.append(f'moving parts that no {category} has are fixed at zero')
     return MeshModel(obj.name, category, meshes, tuple(joints), UP), tuple(notes)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from kinediff3d_core.data.datasets.canonical import StatedJoint
-from kinediff3d_core.data.datasets.joint_sense import closed_by_shape
+from kinediff3d_core.data.datasets.joint_sense import closed_without_limits
 from kinediff3d_core.data.datasets.json_file import read_json
 from kinediff3d_core.data.datasets.mesh_dataset import MeshDataset, checked_split
 from kinediff3d_core.data.datasets.mesh_models import (
@@ -37,9 +37,11 @@ TEST_IDS = {'eyeglasses': ('0007', '0016', '0036'), 'laptop': ('0004', '0008', '
 """ANCSH's test objects."""
 CLOSED_DIAGONAL = {'laptop': 0.396, 'eyeglasses': 0.194, 'stapler': 0.112}
 """Diagonal of an object's box at q = 0, m: Shape2Motion has no unit, so that every object is made
-this large. Measured: the median of 200 procedural objects."""
+this large. Measured: the median of 200 procedural objects
+(test/data/datasets/test_mesh_models.py)."""
 SLACK_DEG = 10.0
 """How far the stored position may be outside of a category's limits, degrees. Chosen."""
+NOTE = 'size, limits and sense of the joints are inferred: the data set has none'
 ROOT, ROOT_MESH = 'dof_rootd', 'none_motion'
 MAX_NODES = 100
 """Largest number of nodes of a tree. Chosen."""
@@ -61,8 +63,8 @@ class Shape2MotionObjects(MeshDataset):
                 other[kind] += 1
             elif (folder.name in TEST_IDS.get(kind, ())) == (split == 'test'):
                 names.setdefault(kind, []).append(f'{kind}/{folder.name}')
-        super().__init__(root, names, tuple(f'{kind} is no category of ours: {n} left out'
-                                            for kind, n in sorted(other.items())))
+        super().__init__(root, names, tuple(
+            f'{n} objects: {kind} is no category of ours' for kind, n in sorted(other.items())))
 
     def read_object(self, name: str, category: str) -> tuple[MeshObject, tuple[str, ...]]:
         """An object in the canonical frame, m, and one note for each thing that was inferred.
@@ -75,9 +77,7 @@ class Shape2MotionObjects(MeshDataset):
             found = _read_model(folder, name, category)
         except ValueError as error:
             raise ValueError(f'{folder}: {error}') from error
-        return found.obj, (
-            'size, limits and sense of the joints are inferred: the data set has none',
-            f'stored at {np.round(np.degrees(found.positions), 1).tolist()}°')
+        return found.obj, (NOTE,)
 
 
 def _read_model(folder: Path, name: str, category: str) -> PlacedObject:
@@ -90,8 +90,7 @@ def _read_model(folder: Path, name: str, category: str) -> PlacedObject:
         raise ValueError('a moving part hangs on another one')
     meshes = [_read_mesh(folder, ROOT_MESH)]
     meshes += [_read_mesh(folder, str(node.get('dof_name'))) for node, _ in nodes]
-    upper = get_category(category).joints[0].upper
-    joints = tuple(_joint(category, node, i, meshes, upper)
+    joints = tuple(_joint(category, node, i, meshes)
                    for i, (node, _) in enumerate(nodes, start=1))
     if not joints:
         raise ValueError('it has no moving part')
@@ -121,8 +120,7 @@ def inferred_up(category: str, joints: tuple[StatedJoint, ...]) -> Array | None:
     return np.asarray(np.eye(3)[int(np.argmax(np.abs(joints[0].axis)))])
 
 
-def _joint(category: str, node: dict[str, Any], child: int, meshes: list[Mesh], upper: float,
-           ) -> StatedJoint:
+def _joint(category: str, node: dict[str, Any], child: int, meshes: list[Mesh]) -> StatedJoint:
     """A joint of the tree; its limits are the category's."""
     if node.get('motion_type') != 'rotation':
         raise ValueError(f'{node.get("dof_name")} moves by {node.get("motion_type")!r}, the parts '
@@ -131,10 +129,8 @@ def _joint(category: str, node: dict[str, Any], child: int, meshes: list[Mesh], 
     length = float(np.linalg.norm(axis))
     if not length > 0:
         raise ValueError(f'{node.get("dof_name")} has no direction')
-    joint = closed_by_shape(category, meshes[0], meshes[child], StatedJoint(
+    return closed_without_limits(category, meshes[0], meshes[child], StatedJoint(
         child, 'revolute', axis / length, origin, 0.0, 0.0, 0.0))
-    return StatedJoint(child, 'revolute', joint.axis, origin, joint.closed, joint.closed,
-                       joint.closed + upper)
 
 
 def _nodes(node: dict[str, Any], parent: str | None, depth: int = 0,
