@@ -14,7 +14,7 @@ from kinediff3d_core.data.point_surfaces import (
 from kinediff3d_core.data.raycasting import raycasting_scene
 from kinediff3d_core.data.samples import query_points
 from kinediff3d_core.data.surfaces import draw_points, sample_mesh
-from kinediff3d_core.data.winding import fast_winding_number
+from kinediff3d_core.data.winding import winding_number
 from kinediff3d_core.simulation.families import held_out_generator, sample_instances
 
 
@@ -64,7 +64,7 @@ def test_signed_distances_of_procedural_parts(category, part, error, wrong):
                          torch.Generator().manual_seed(1))[0]
     exact = one.part_sdf(part, query[None])[0].numpy()
     mesh = mesh_of_points(points[0].double().numpy())
-    inside = np.abs(fast_winding_number(mesh, query.double().numpy())) > 0.5
+    inside = np.abs(winding_number(mesh, query.double().numpy())) > 0.5
     distance = raycasting_scene([mesh]).compute_distance(query.numpy()).numpy()
     found = np.where(inside, -distance, distance)
     assert np.abs(found - exact)[:2048].mean() / scale < error

@@ -38,6 +38,14 @@ def two_boxes(category):
                       np.array([[-0.12, 0.0, high / 2]]))
 
 
+def chest():
+    """A body and one drawer, of two boxes."""
+    spec = get_category('drawer')
+    return MeshObject('', 'drawer', spec.parts[:2], spec.joints[:1],
+                      (box_mesh((0.5, 0.6, 0.7)), box_mesh((0.45, 0.5, 0.2))),
+                      np.array([[0.04, 0.02, 0.15]]))
+
+
 def cabinet(drawers):
     """A procedural cabinet with so many drawers."""
     spec = get_category('drawer')
