@@ -51,7 +51,7 @@ REST_DEG = 10.0
 TIP = 0.03
 """Points that are nearer to the pivot than the farthest one by at most this share of its distance
 are the tip of a half of scissors. Chosen: the closed position of procedural scissors, sharp and
-blunt, is then right to 5 degrees, with the farthest point alone to 9."""
+blunt, is then right to 5 degrees (``test/data/datasets/test_artimage.py``)."""
 
 MAX_POINTS = 2_000_000
 """Largest number of points of a part. Chosen: bounds memory."""
