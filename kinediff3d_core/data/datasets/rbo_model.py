@@ -19,9 +19,11 @@ from kinediff3d_core.data.datasets.canonical import (
     CanonicalModel,
     StatedJoint,
     StatedModel,
+    box_sides,
     canonical_model,
+    joint_motion,
 )
-from kinediff3d_core.data.datasets.joint_sense import closed_by_shape
+from kinediff3d_core.data.datasets.joint_sense import closed_by_shape, thinnest
 from kinediff3d_core.data.datasets.rbo_recording import Recording
 from kinediff3d_core.data.mesh_objects import MeshObject
 from kinediff3d_core.geometry.rigid import transform_points
@@ -43,6 +45,10 @@ SPAN_DEG, SPAN_M = 10.0, 0.02
 """Least motion from which a joint's axis is found, degrees and m. Chosen."""
 STATE_DEG, STATE_M = 3.0, 0.01
 """Largest difference between the recorded joint states and the poses, degrees and m. Chosen."""
+
+
+OPENING = radians(1.0)
+"""Rotation from which the sense of opening is found, rad. Chosen."""
 
 
 @dataclass(frozen=True)
@@ -286,18 +292,47 @@ def _closed(joint: StatedJoint, category: Category, meshes: Sequence[Mesh], move
             ) -> StatedJoint:
     """The joint with its closed position, and positive when it opens.
 
-    A lid is closed by its shape (:func:`closed_by_shape`). A drawer opens away from the base's
-    centre and is taken as closed where it is innermost in the sequence.
+    A laptop's lid is closed by its shape (:func:`closed_by_shape`). A box's lid is closed where it
+    lies along a side of the base's box, and of these four positions where the box around both is
+    smallest; it opens away from the base's centre. So does a drawer, which is taken as closed
+    where it is innermost in the sequence.
     """
     base, part = meshes[0], meshes[joint.child]
-    if joint.joint_type == 'revolute':
+    if category.name == 'laptop':
         return closed_by_shape(category.name, base, part, joint)
+    if joint.joint_type == 'revolute':
+        return _closed_lid(joint, base, part)
     position = _positions(joint, moved)
     outermost = max(position, key=abs)
     apart = (_middle(part) - _middle(base)) @ joint.axis + outermost
     if apart < 0:
         joint, position = replace(joint, axis=-joint.axis), -position
     return replace(joint, closed=float(position.min()))
+
+
+def _closed_lid(joint: StatedJoint, base_mesh: Mesh, lid_mesh: Mesh) -> StatedJoint:
+    """A lid's joint with its closed position, and positive when it opens.
+
+    Args:
+        base_mesh, lid_mesh: in the frame of the joint, the lid at its zero.
+    """
+    base, lid = base_mesh.vertices, lid_mesh.vertices
+    sides = box_sides(base, joint.axis)
+    thin = thinnest(lid_mesh, joint.axis)
+    frame = np.stack([joint.axis, *sides])
+
+    def closed_box(position: float) -> float:
+        moved = transform_points(joint_motion(joint, position), lid)
+        return float(np.prod(np.ptp(np.concatenate([base, moved]) @ frame.T, axis=0)))
+
+    turns = [float(np.arctan2(np.cross(thin, s * side) @ joint.axis, thin @ (s * side)))
+             for side in sides for s in (1, -1)]
+    closed = min(turns, key=closed_box)
+    near = [float(np.linalg.norm(transform_points(joint_motion(joint, closed + step), lid).mean(0)
+                                 - base.mean(0))) for step in (OPENING, -OPENING)]
+    if near[0] > near[1]:
+        return replace(joint, closed=closed)
+    return replace(joint, axis=-joint.axis, closed=-closed)
 
 
 def _state_notes(joint: StatedJoint, times: Array, moved: Array, recording: Recording,
