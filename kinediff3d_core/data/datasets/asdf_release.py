@@ -127,7 +127,7 @@ class AsdfRelease:
         return tensors
 
     def _placed(self, kind: str, name: str) -> tuple[PlacedObject, State]:
-        """A state in the canonical frame; and as stated, with its base labelled 0, m."""
+        """A state in the canonical frame; and as stated, with its base labelled 0."""
         states = self._states.get(kind, {}).get(name[:4], [])
         if name not in states:
             raise ValueError(f'{self.root} has no state {name!r} of a {kind} in this split')

@@ -168,8 +168,9 @@ def _stated(obj: MeshObject, category: str, semantics: dict[str, tuple[str, str]
         if i in keep and own[j.parent]:
             raise ValueError(f'{obj.parts[i + 1]} hangs on another moving part')
     metres = HALF_DIAGONAL[category]
-    meshes = tuple(merge_meshes([Mesh((m.vertices + place[k]) * metres, m.faces)
-                            for k, m in enumerate(obj.meshes) if own[k] == part])
+    placed = [Mesh((m.vertices + p) * metres, m.faces)
+              for m, p in zip(obj.meshes, place, strict=True)]
+    meshes = tuple(merge_meshes([m for m, k in zip(placed, own, strict=True) if k == part])
                    for part in range(len(keep) + 1))
     joints = []
     for part, i in enumerate(keep, start=1):
@@ -205,7 +206,7 @@ def _box_note(folder: Path, obj: MeshObject) -> str:
         place.append(place[j.parent] + obj.origin[i])
     ends = np.concatenate([obj.bounds[k] + p for k, p in enumerate(place)])
     found = np.ptp(ends, axis=0)
-    if np.abs(found - stated[[2, 0, 1]]).max() > BOX * np.linalg.norm(stated):
+    if not np.abs(found - stated[[2, 0, 1]]).max() <= BOX * np.linalg.norm(stated):
         return (f'the meshes measure {np.round(found, 3).tolist()} along x, y, z, '
                 f'bounding_box.json says {np.round(stated[[2, 0, 1]], 3).tolist()}')
     return ''
