@@ -71,6 +71,20 @@ def import_object(obj: MeshObject, views: int, generator: torch.Generator) -> di
     Raises:
         ValueError: a part without area, or an object that no view shows.
     """
+    return shape_samples(obj, generator) | _view_samples(obj, CATEGORIES[obj.category], views,
+                                                         generator)
+
+
+def shape_samples(obj: MeshObject, generator: torch.Generator) -> dict[str, Tensor]:
+    """The tensors of :mod:`kinediff3d_core.data.sample_files` that need no view.
+
+    Args:
+        obj: of a known category.
+        generator: on the CPU.
+
+    Raises:
+        ValueError: a part without area.
+    """
     spec = CATEGORIES[obj.category]
     K, J, own = len(spec.parts), len(spec.joints), len(obj.joints)
     out = {'surface': torch.zeros(K, SURFACE_POINTS, 3), 'query': torch.zeros(K, QUERY_POINTS, 3),
@@ -85,7 +99,7 @@ def import_object(obj: MeshObject, views: int, generator: torch.Generator) -> di
                 out[name][k] = value
         except ValueError as error:
             raise ValueError(f'{obj.name}, part {obj.parts[k]!r}: {error}') from error
-    return out | _view_samples(obj, spec, views, generator)
+    return out
 
 
 def part_samples(mesh: Mesh, category: Category, generator: torch.Generator) -> dict[str, Tensor]:

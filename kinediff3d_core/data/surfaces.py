@@ -25,7 +25,8 @@ class Surface:
     """A part's surface in its part frame, metres.
 
     Attributes:
-        mesh: triangles; distances are measured to them.
+        mesh: triangles; distances are measured to them. A surface that is known only as points
+            has them as vertices and no triangles.
         pool: (M, 3) points on it to draw from, where not all of the mesh counts (inner walls);
             None draws on the triangles.
         area: m^2 of what counts; None takes the mesh's.
@@ -122,12 +123,14 @@ class MeshDistance:
     """Unsigned distance from points to a mesh's triangles.
 
     Open3D's ray-casting scene where it can be imported. Otherwise the exact distance to the
-    triangles of the eight nearest of many points drawn on the mesh.
+    triangles of the eight nearest of many points drawn on the mesh. NaN without triangles.
     """
 
     def __init__(self, mesh: Mesh) -> None:
         self.mesh = mesh
         self.scene: Any = None
+        if not len(mesh.faces):
+            return
         try:
             self.scene = raycasting_scene([mesh])
         except ValueError:
@@ -145,6 +148,8 @@ class MeshDistance:
 
     def __call__(self, p: Array) -> Array:
         """Distances (N,) of points (N, 3)."""
+        if not len(self.mesh.faces):
+            return np.full(len(p), np.nan)
         if self.scene is not None:
             query = np.ascontiguousarray(p, dtype=np.float32)
             return np.asarray(self.scene.compute_distance(query).numpy(), dtype=np.float64)

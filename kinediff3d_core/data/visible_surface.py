@@ -49,7 +49,7 @@ def visible_surface(mesh: Mesh, count: int, rng: np.random.Generator,
     total = float(area.sum())
     if not total > 0:
         raise ValueError('the mesh has no area')
-    sphere = _sphere_directions(directions)
+    sphere = sphere_directions(directions)
     visible_points, visible_face = [], _is_visible(scene, corner.mean(1), sphere)
     drawn = found = 0
     while found < count and drawn < MAX_DRAWS * count:
@@ -67,7 +67,7 @@ def visible_surface(mesh: Mesh, count: int, rng: np.random.Generator,
             total * found / drawn)
 
 
-def _sphere_directions(n: int) -> Array:
+def sphere_directions(n: int) -> Array:
     """Unit vectors (n, 3), evenly over the sphere on a golden spiral, in a fixed random order.
 
     Because of the order the first few already point to all sides.

@@ -14,6 +14,7 @@ import numpy as np
 from kinediff3d_core.distributed.journal import Journal
 from kinediff3d_core.distributed.ranks import ALONE, Ranks
 from kinediff3d_core.evaluation.calibration import predicted_errors
+from kinediff3d_core.evaluation.data_units import in_data_unit
 from kinediff3d_core.evaluation.pose_metrics import mode_metrics, pose_metrics
 from kinediff3d_core.evaluation.published_metrics import Protocol
 from kinediff3d_core.evaluation.records import Record
@@ -141,6 +142,8 @@ def score(pipeline: Pipeline, sample: Sample, config: EvaluationConfig,
     metrics = compare(pipeline, estimate, sample, config.seed, config.points)
     if config.protocol is not None:
         metrics |= config.protocol(estimate, nearest(estimate, sample.truth))
+    if sample.metres != 1:
+        metrics = in_data_unit(metrics, sample.metres, estimate.joints)
     metrics['seconds'] = seconds
     metrics.update({f'seconds_{stage}': t for stage, t in estimate.seconds.items()})
     return replace(record, metrics=metrics), estimate

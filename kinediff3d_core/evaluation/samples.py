@@ -53,6 +53,7 @@ class Sample:
         generate_at: (J,) new joint positions at which generation is scored.
         visibility: share of the object's surface that the camera sees, 0..1; NaN if unknown.
         notes: what of the truth is inferred, a line each.
+        metres: length of the unit in which lengths are reported, that of a data set.
     """
 
     index: int
@@ -64,6 +65,7 @@ class Sample:
     generate_at: Array
     visibility: float
     notes: tuple[str, ...] = ()
+    metres: float = 1.0
 
 
 class UnusableView(ValueError):
@@ -243,7 +245,7 @@ def dataset_samples(dataset: Dataset, category: str, seed: int = 0, shapes: bool
         truth = view.truth if shapes else replace(view.truth, surfaces=None)
         share = np.random.default_rng([seed, index]).random(len(truth.positions))
         return Sample(index, name, view.depth, view.mask, view.intrinsics, truth,
-                      low + share * (high - low), nan, view.notes)
+                      low + share * (high - low), nan, view.notes, view.metres)
 
     return sample
 

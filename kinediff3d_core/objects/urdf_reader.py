@@ -5,13 +5,17 @@ File sizes are limited, and no file outside the folder is opened. Frames and uni
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from kinediff3d_core.objects.estimate import Mesh, transform_mesh
+
+Array = np.ndarray[Any, Any]
 
 MAX_URDF_BYTES = 4 * 2**20
 """Largest URDF. Chosen: bounds memory and time."""
@@ -41,18 +45,104 @@ def read_urdf(source: Path) -> Any:
     """
     import yourdfpy
 
-    content = source.read_bytes()
-    if len(content) > MAX_URDF_BYTES:
-        raise ValueError(f'{source} has {len(content)} bytes, more than {MAX_URDF_BYTES}')
-    if b'<!DOCTYPE' in content or b'<!ENTITY' in content:
-        raise ValueError(f'{source} declares XML entities, which no URDF needs')
+    _urdf_root(source)
     try:
-        ElementTree.fromstring(content)
         return yourdfpy.URDF.load(str(source), load_meshes=False, build_scene_graph=True,
                                   load_collision_meshes=False, build_collision_scene_graph=False)
     except Exception as error:  # the XML and URDF parsers raise types of their own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f'{source} is not a readable URDF: {reason}') from error
+
+
+@dataclass(frozen=True)
+class UrdfJoint:
+    """A joint as a URDF states it.
+
+    Attributes:
+        joint_type: as written; ``fixed`` and others included.
+        xyz, rpy: (3,) origin of the joint's frame in its parent link's, and its roll, pitch and
+            yaw, rad.
+        axis: (3,) in the joint's frame, as written.
+        lower, upper: limits in the URDF's unit; NaN where there are none.
+    """
+
+    name: str
+    joint_type: str
+    parent: str
+    child: str
+    xyz: Array
+    rpy: Array
+    axis: Array
+    lower: float
+    upper: float
+
+
+def read_joints(source: Path) -> tuple[UrdfJoint, ...]:
+    """The joints of a URDF in its order; its links and meshes are not read.
+
+    Raises:
+        ValueError: missing, too large or damaged, with XML entities, or a joint with a value that
+            is no number; one line that names the file.
+    """
+    root = _urdf_root(source)
+    try:
+        return tuple(_joint(element) for element in root.iter('joint') if 'type' in element.attrib)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f'{source} has a joint that cannot be read: {error}') from error
+
+
+def origin_transform(xyz: Array, rpy: Array) -> Array:
+    """Pose (4, 4) of a URDF's ``origin``: position (3,) and roll, pitch and yaw (3,), rad."""
+    T = np.eye(4)
+    T[:3, :3] = Rotation.from_euler('xyz', rpy).as_matrix()
+    T[:3, 3] = xyz
+    return T
+
+
+def _joint(element: ElementTree.Element) -> UrdfJoint:
+    def text(tag: str, attribute: str, default: str) -> str:
+        found = element.find(tag)
+        return default if found is None else found.get(attribute, default)
+
+    return UrdfJoint(
+        element.attrib['name'], element.attrib['type'], text('parent', 'link', ''),
+        text('child', 'link', ''),
+        three_numbers(text('origin', 'xyz', '0 0 0')),
+        three_numbers(text('origin', 'rpy', '0 0 0')),
+        three_numbers(text('axis', 'xyz', '1 0 0')), float(text('limit', 'lower', 'nan')),
+        float(text('limit', 'upper', 'nan')))
+
+
+def three_numbers(text: str) -> Array:
+    """The three numbers (3,) of an attribute.
+
+    Raises:
+        ValueError: others, or some that are not finite.
+    """
+    numbers = np.array([float(x) for x in text.split()])
+    if numbers.shape != (3,) or not np.isfinite(numbers).all():
+        raise ValueError(f'{text!r} is not three numbers')
+    return numbers
+
+
+def _urdf_root(source: Path) -> ElementTree.Element:
+    """The root element of a URDF.
+
+    Raises:
+        ValueError: missing, too large, damaged, or with XML entities, which expand without limit.
+    """
+    try:
+        content = source.read_bytes()
+    except OSError as error:
+        raise ValueError(f'URDF {source} cannot be read: {error.strerror}') from error
+    if len(content) > MAX_URDF_BYTES:
+        raise ValueError(f'{source} has {len(content)} bytes, more than {MAX_URDF_BYTES}')
+    if b'<!DOCTYPE' in content or b'<!ENTITY' in content:
+        raise ValueError(f'{source} declares XML entities, which no URDF needs')
+    try:
+        return ElementTree.fromstring(content)
+    except ElementTree.ParseError as error:
+        raise ValueError(f'{source} is not a readable URDF: {error}') from error
 
 
 def link_meshes(folder: Path, link: Any) -> list[Mesh]:
@@ -88,7 +178,7 @@ def _geometry(folder: Path, geometry: Any) -> Any:
     import trimesh
 
     if geometry.mesh is not None:
-        return _load_mesh(folder, geometry.mesh.filename)
+        return load_mesh(folder, geometry.mesh.filename)
     if geometry.box is not None:
         return trimesh.creation.box(extents=geometry.box.size)
     if geometry.cylinder is not None:
@@ -98,8 +188,12 @@ def _geometry(folder: Path, geometry: Any) -> Any:
     return None
 
 
-def _load_mesh(folder: Path, name: str) -> Any:
-    """A mesh file inside the object's folder, as a trimesh."""
+def load_mesh(folder: Path, name: str) -> Any:
+    """A mesh file inside a folder, as a trimesh.
+
+    Raises:
+        ValueError: outside the folder, missing, too large, damaged, or of no known kind.
+    """
     import trimesh
 
     relative = name.split('://', 1)[-1]

@@ -104,3 +104,35 @@ def test_meshes_that_are_refused(tmp_path, name, match):
     (folder / 'empty.obj').write_text('v 0 0 0\n')
     with pytest.raises(ValueError, match=match):
         meshes(folder)
+
+
+def test_joints_without_links_and_meshes(tmp_path):
+    path = tmp_path / 'a.urdf'
+    path.write_text('<robot><transmission><joint name="t"/></transmission>'
+                    '<joint name="joint_0" type="0"><parent link="base"/></joint>'
+                    '<joint name="joint_1" type="revolute"><parent link="0"/><child link="1"/>'
+                    '<origin xyz="1 2 3" rpy="0 0 1"/><axis xyz="0 2 0"/>'
+                    '<limit lower="-1" upper="2"/></joint></robot>')
+    first, second = R.read_joints(path)
+    assert (first.joint_type, first.parent, first.child) == ('0', 'base', '')
+    assert np.isnan(first.lower) and not first.xyz.any() and first.axis.tolist() == [1, 0, 0]
+    assert (second.name, second.lower, second.upper) == ('joint_1', -1, 2)
+    np.testing.assert_array_equal(second.axis, (0, 2, 0))
+    T = R.origin_transform(second.xyz, second.rpy)
+    np.testing.assert_allclose(T @ (1, 0, 0, 1), (1 + np.cos(1), 2 + np.sin(1), 3, 1))
+
+
+@pytest.mark.parametrize('text, message', [
+    ('<robot>', 'not a readable URDF'),
+    ('<!DOCTYPE a><robot/>', 'XML entities'),
+    ('<robot><joint name="a" type="fixed"><origin xyz="1 2"/></joint></robot>', 'three numbers'),
+    ('<robot><joint name="a" type="fixed"><limit lower="x"/></joint></robot>', 'cannot be read'),
+    ('<robot><joint type="fixed"/></robot>', 'cannot be read'),
+])
+def test_broken_joints_are_one_line(tmp_path, text, message):
+    (tmp_path / 'a.urdf').write_text(text)
+    with pytest.raises(ValueError, match=message) as caught:
+        R.read_joints(tmp_path / 'a.urdf')
+    assert 'a.urdf' in str(caught.value) and '\n' not in str(caught.value)
+    with pytest.raises(ValueError, match='none.urdf'):
+        R.read_joints(tmp_path / 'none.urdf')

@@ -289,7 +289,7 @@ def _direction(kind: str, model: StatedModel, points: list[Array], first: Array 
         return _unit(model.up)
     if kind == 'tip':
         return _tip(points, np.asarray(model.joints[0].origin), axis)
-    sides = _box_sides(points[0], axis)
+    sides = box_sides(points[0], axis)
     if kind == 'child':
         reach = sum(_towards(p, np.asarray(j.origin), sides)
                     for p, j in zip(points[1:], model.joints, strict=True))
@@ -328,7 +328,7 @@ def _plane(axis: Array) -> Array:
     return np.stack([u, np.cross(axis, u)])
 
 
-def _box_sides(points: Array, axis: Array) -> Array:
+def box_sides(points: Array, axis: Array) -> Array:
     """Directions (2, 3) of the sides of a part's box that are perpendicular to an axis.
 
     The model's own axes where they give a tight box, or where they are near the sides of the
@@ -356,7 +356,7 @@ def _tip(points: list[Array], origin: Array, axis: Array) -> Array:
         points: of the base and the other half, closed.
         axis: about which the other half opens.
     """
-    sides = _box_sides(points[0], axis)
+    sides = box_sides(points[0], axis)
     base, other = (_towards(p, origin, sides) for p in points)
     ahead = np.cross(base - other, axis)
     if len(points[0]) == BOX_CORNERS:

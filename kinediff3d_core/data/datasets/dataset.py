@@ -28,6 +28,8 @@ class DatasetView:
         truth: in the canonical frame (docs/conventions.md). What the data set does not state is
             NaN: poses, positions, axes. Surfaces are None where it has no shapes.
         notes: one line for each thing that had to be inferred or that looks wrong.
+        metres: length of the data set's own unit in the depth and truth here, where the reader
+            scales objects to their real size. Lengths in published tables are ours divided by it.
     """
 
     name: str
@@ -36,6 +38,7 @@ class DatasetView:
     intrinsics: Intrinsics
     truth: Truth
     notes: tuple[str, ...] = ()
+    metres: float = 1.0
 
 
 class Dataset(Protocol):
@@ -52,8 +55,9 @@ class Dataset(Protocol):
     splits: tuple[str, ...]
     """Names of the published splits, the one for evaluation first."""
 
-    left_out: tuple[str, ...]
-    """One line for each file, or kind of object, that is not among the views."""
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """One line for each file, or kind of object, that is not among the views."""
 
     @property
     def categories(self) -> tuple[str, ...]:

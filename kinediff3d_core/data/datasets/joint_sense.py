@@ -66,7 +66,7 @@ def closed_by_shape(category: str, base: Mesh, part: Mesh, joint: StatedJoint) -
     closed = 0.0
     if category not in FARTHEST:
         tree = cKDTree(fixed)
-        turn = _turn_between(_thinnest(part, joint.axis), _thinnest(base, joint.axis),
+        turn = _turn_between(thinnest(part, joint.axis), thinnest(base, joint.axis),
                              joint.axis)
         closed = min((_wrapped(turn), _wrapped(turn + pi)),
                      key=lambda q: _distance(tree, joint, points, q))
@@ -107,7 +107,7 @@ def _distance(tree: Any, joint: StatedJoint, points: Array, position: float) -> 
     return float(tree.query(transform_points(joint_motion(joint, position), points))[0].mean())
 
 
-def _thinnest(mesh: Mesh, axis: Array) -> Array:
+def thinnest(mesh: Mesh, axis: Array) -> Array:
     """Direction (3,) perpendicular to an axis in which a surface spreads least."""
     corner = np.asarray(mesh.vertices)[mesh.faces]
     weight = triangle_areas(mesh)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from kinediff3d_core.data.datasets.artimage import ArtImage
 from kinediff3d_core.data.datasets.dataset import Dataset
 from kinediff3d_core.data.datasets.frames import Frames
 from kinediff3d_core.data.datasets.partnet import PartNet
+from kinediff3d_core.data.datasets.rbo import Rbo
 from kinediff3d_core.data.datasets.reartmix import ReArtMix
 from kinediff3d_core.data.datasets.shape2motion import open_shape2motion
 
 READERS: dict[str, Callable[[Path, str | None], Dataset]] = {
+    'artimage': ArtImage,
     'frames': Frames,
     'partnet': PartNet,
+    'rbo': Rbo,
     'reartmix': ReArtMix,
     'shape2motion': open_shape2motion,
 }
