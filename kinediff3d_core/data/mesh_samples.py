@@ -5,7 +5,7 @@ They have the layout of :mod:`kinediff3d_core.data.sample_files`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -163,9 +163,20 @@ def _view_samples(obj: MeshObject, category: Category, views: int, generator: to
             break
     if not good:
         raise ValueError(f'{obj.name}: no view of it shows enough points; is its size right?')
+    return view_tensors(good, views, len(category.joints))
+
+
+def view_tensors(good: Sequence[tuple[Tensor, Tensor, Tensor]], views: int, joints: int,
+                 ) -> dict[str, Tensor]:
+    """Tensors of views of one object, which are repeated where there are fewer than wanted.
+
+    Args:
+        good: cloud (POINTS, 3), T_camera_base (4, 4) and positions (J,), J <= joints, of each.
+        joints: of the category.
+    """
     rows = [good[i % len(good)] for i in range(views)]
     points, T, q = (torch.stack(x) for x in zip(*rows, strict=True))
-    positions = torch.zeros(views, len(category.joints))
+    positions = torch.zeros(views, joints)
     positions[:, :q.shape[1]] = q
     return {'points': points, 'T_camera_base': T, 'q': positions}
 

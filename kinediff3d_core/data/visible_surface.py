@@ -5,11 +5,13 @@ Third-party meshes have inner walls that no camera sees and no estimate has.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from kinediff3d_core.data.raycasting import raycasting_scene
+from kinediff3d_core.data.surfaces import Surface
 from kinediff3d_core.objects.estimate import Mesh
 
 Array = np.ndarray[Any, Any]
@@ -65,6 +67,16 @@ def visible_surface(mesh: Mesh, count: int, rng: np.random.Generator,
         return corner.mean(1), mesh, total
     return (np.concatenate(visible_points), Mesh(mesh.vertices, mesh.faces[visible_face]),
             total * found / drawn)
+
+
+def visible_surfaces(meshes: Sequence[Mesh], count: int) -> tuple[Surface, ...]:
+    """The visible surface of each part's mesh, as ``count`` points and its triangles."""
+    rng = np.random.default_rng(0)
+    out = []
+    for mesh in meshes:
+        points, triangles, area = visible_surface(mesh, count, rng)
+        out.append(Surface(triangles, points, area))
+    return tuple(out)
 
 
 def sphere_directions(n: int) -> Array:

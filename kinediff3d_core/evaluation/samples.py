@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from kinediff3d_core.data.datasets.dataset import Dataset
-from kinediff3d_core.data.mesh_objects import MeshObject, list_objects, load_object
+from kinediff3d_core.data.mesh_objects import list_objects, load_object
 from kinediff3d_core.data.object_views import object_range, render_object, sample_object_view
 from kinediff3d_core.data.surfaces import Surface, draw_points
 from kinediff3d_core.data.truth import Truth
-from kinediff3d_core.data.visible_surface import visible_surface
+from kinediff3d_core.data.visible_surface import visible_surfaces
 from kinediff3d_core.evaluation.shape_metrics import SAMPLES
 from kinediff3d_core.evaluation.true_meshes import true_mesh
 from kinediff3d_core.evaluation.visibility import POINTS, visible_share
@@ -210,7 +210,7 @@ def object_samples(root: Path | str, category: str, seed: int = 0, shapes: bool 
         q, T_camera_base = sample_object_view(obj, generator)
         depth, part = render_object(obj, q, T_camera_base, TEST_CAMERA)
         if i not in seen:
-            seen[i] = visible_surfaces(obj, 2 * SAMPLES if shapes else POINTS)
+            seen[i] = visible_surfaces(obj.meshes, 2 * SAMPLES if shapes else POINTS)
         low, high = object_range(obj)
         view = ExactView(obj.name, range(len(obj.parts)), depth, part,
                          obj.part_poses(q, T_camera_base), q, obj.origin, obj.axis,
@@ -248,13 +248,3 @@ def dataset_samples(dataset: Dataset, category: str, seed: int = 0, shapes: bool
                       low + share * (high - low), nan, view.notes, view.metres)
 
     return sample
-
-
-def visible_surfaces(obj: MeshObject, count: int) -> tuple[Surface, ...]:
-    """The visible surfaces of an object's parts, as ``count`` points each."""
-    rng = np.random.default_rng(0)
-    out = []
-    for mesh in obj.meshes:
-        points, triangles, area = visible_surface(mesh, count, rng)
-        out.append(Surface(triangles, points, area))
-    return tuple(out)

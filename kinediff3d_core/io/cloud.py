@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kinediff3d_core.io.files import MAX_BYTES, Array, checked_file, read_npy
+from kinediff3d_core.io.files import Array, checked_file, read_npy, read_npz
 
 MAX_POINTS = 20_000_000
 """Most points of a file. Chosen: bounds memory."""
@@ -37,7 +36,7 @@ def read_cloud(path: Path | str) -> Array:
     kind = file.suffix.lower()
     readers: dict[str, Callable[[Path], Array]] = {
         '.ply': _read_ply, '.pcd': _read_pcd, '.npy': lambda f: read_npy(f, 'cloud'),
-        '.npz': _read_npz}
+        '.npz': lambda f: read_npz(f, 'cloud', ['points'])[0]}
     if kind not in readers:
         raise ValueError(f'{file}: unknown kind of cloud {kind!r}; expected {CLOUD_KINDS}')
     points = readers[kind](file)
@@ -57,20 +56,6 @@ def finite_points(points: Array) -> Array:
     cloud = np.asarray(points, dtype=np.float32)
     x, y, z = np.isfinite(cloud).T
     return np.asarray(cloud[x & y & z])
-
-
-def _read_npz(file: Path) -> Array:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            unpacked = sum(i.file_size for i in archive.infolist())
-        if unpacked > MAX_BYTES:
-            raise ValueError(f'{unpacked / 2**20:.0f} MiB unpacked are too much')
-        with np.load(file, allow_pickle=False) as content:
-            if 'points' not in content.files:
-                raise ValueError(f'no array "points" among {content.files}')
-            return np.asarray(content['points'])
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f'{file}: not readable as a cloud ({error})') from error
 
 
 def _read_ply(file: Path) -> Array:

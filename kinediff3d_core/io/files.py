@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,26 @@ def read_npy(file: Path, what: str) -> Array:
     if not isinstance(array, np.ndarray):
         raise ValueError(f'{file}: an archive, not an array; name it .npz')
     return array
+
+
+def read_npz(file: Path, what: str, names: Sequence[str]) -> list[Array]:
+    """Arrays of a ``.npz`` archive by their names; nothing pickled is loaded.
+
+    Raises:
+        ValueError: damaged, pickled, too large when it is unpacked, or without one of the arrays.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > MAX_BYTES:
+            raise ValueError(f'{unpacked / 2**20:.0f} MiB unpacked are too much')
+        with np.load(file, allow_pickle=False) as content:
+            for name in names:
+                if name not in content.files:
+                    raise ValueError(f'no array "{name}" among {content.files}')
+            return [np.asarray(content[name]) for name in names]
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f'{file}: not readable as a {what} ({error})') from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kinediff3d_core.data.datasets.dataset import DatasetView
 from kinediff3d_core.data.mesh_objects import MeshObject
-from kinediff3d_core.data.mesh_samples import shape_samples
+from kinediff3d_core.data.mesh_samples import shape_samples, view_tensors
 from kinediff3d_core.data.sample_files import POINTS
 from kinediff3d_core.data.samples import MIN_CLOUD
 from kinediff3d_core.geometry.camera import backproject
@@ -34,31 +34,28 @@ def annotated_samples(obj: MeshObject, names: Sequence[str], read: Callable[[str
         ValueError: as :func:`kinediff3d_core.data.mesh_samples.shape_samples`; no good view, with
             the fault of the last one.
     """
-    joints = len(CATEGORIES[obj.category].joints)
     good: list[tuple[Tensor, Tensor, Tensor]] = []
     fault = 'it has no view'
     for i in torch.randperm(len(names), generator=generator).tolist():
         try:
-            good.append(_view_tensors(read(names[i]), joints, generator))
+            good.append(_read_tensors(read(names[i]), generator))
         except ValueError as error:
             fault = str(error)
         if len(good) == views:
             break
     if not good:
         raise ValueError(f'{obj.name}: no view of it can be used; {fault}')
-    rows = [good[i % len(good)] for i in range(views)]
-    points, T, q = (torch.stack(x) for x in zip(*rows, strict=True))
-    return shape_samples(obj, generator) | {'points': points, 'T_camera_base': T, 'q': q}
+    joints = len(CATEGORIES[obj.category].joints)
+    return shape_samples(obj, generator) | view_tensors(good, views, joints)
 
 
-def _view_tensors(view: DatasetView, joints: int, generator: torch.Generator,
+def _read_tensors(view: DatasetView, generator: torch.Generator,
                   ) -> tuple[Tensor, Tensor, Tensor]:
-    """Cloud (POINTS, 3), T_camera_base (4, 4) and q (joints,) of a view."""
+    """Cloud (POINTS, 3), T_camera_base (4, 4) and positions (J,) of a view."""
     cloud = torch.from_numpy(backproject(view.depth, view.intrinsics, view.mask)).float()
     if len(cloud) < MIN_CLOUD:
         raise ValueError(f'{view.name} shows {len(cloud)} points, fewer than {MIN_CLOUD}')
     order = torch.randperm(len(cloud), generator=generator)
-    q = torch.zeros(joints)
-    q[:len(view.truth.positions)] = torch.from_numpy(view.truth.positions).float()
     return (cloud[order[torch.arange(POINTS) % len(cloud)]],
-            torch.from_numpy(view.truth.T_camera_part[0]).float(), q)
+            torch.from_numpy(view.truth.T_camera_part[0]).float(),
+            torch.from_numpy(view.truth.positions).float())

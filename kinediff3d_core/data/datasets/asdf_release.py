@@ -31,10 +31,10 @@ from kinediff3d_core.data.datasets.joint_sense import closed_at_limit, closed_by
 from kinediff3d_core.data.datasets.json_file import read_json
 from kinediff3d_core.data.datasets.mesh_dataset import checked_split
 from kinediff3d_core.data.datasets.mesh_models import (
+    SURFACE_POINTS,
     MeshModel,
     PlacedObject,
     rendered_view,
-    visible_surfaces,
 )
 from kinediff3d_core.data.datasets.moved_part import rotation_axis
 from kinediff3d_core.data.datasets.shape2motion_objects import (
@@ -43,6 +43,7 @@ from kinediff3d_core.data.datasets.shape2motion_objects import (
     placed,
 )
 from kinediff3d_core.data.mesh_samples import QUERY_POINTS, import_object
+from kinediff3d_core.data.visible_surface import visible_surfaces
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.category import CATEGORIES, get_category
 
@@ -95,7 +96,8 @@ class AsdfRelease:
         kind, _, state = name.partition('/')
         found, _ = self._placed(kind, state)
         notes = ('joints, size and sense are inferred from the states of the object',)
-        return rendered_view(name, found.obj, visible_surfaces(found.obj), found.positions, notes)
+        surfaces = visible_surfaces(found.obj.meshes, SURFACE_POINTS)
+        return rendered_view(name, found.obj, surfaces, found.positions, notes)
 
     def objects(self, category: str) -> Sequence[str]:
         """Names of the objects of a category."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import radians
@@ -14,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from kinediff3d_core.data.datasets.moved_part import mean_distance
 from kinediff3d_core.data.datasets.shape2motion_objects import read_obj
-from kinediff3d_core.io.files import MAX_BYTES, checked_file
+from kinediff3d_core.io.files import checked_file, read_npz
 from kinediff3d_core.objects.estimate import Mesh
 
 Array = np.ndarray[Any, Any]
@@ -101,18 +100,10 @@ def _without_unused(mesh: Mesh) -> Mesh:
     return Mesh(mesh.vertices[used], faces.reshape(-1, 3))
 
 
-def _read_arrays(path: Path, keys: Sequence[str]) -> list[Array]:
-    """Arrays of an ``.npz`` archive, float64; nothing pickled is loaded."""
-    checked_file(path, 'file')
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > MAX_BYTES:
-            raise ValueError(f'{path} has {size} bytes when unpacked, more than {MAX_BYTES}')
-        with np.load(path, allow_pickle=False) as arrays:
-            return [np.asarray(arrays[key], dtype=np.float64) for key in keys]
-    except (zipfile.BadZipFile, KeyError, EOFError, OSError) as error:
-        raise ValueError(f'{path} is no archive with {", ".join(keys)} ({error})') from error
+def _read_arrays(path: Path, names: Sequence[str]) -> list[Array]:
+    """Arrays of an ``.npz`` archive, float64."""
+    found = read_npz(checked_file(path, 'file'), 'file of arrays', names)
+    return [np.asarray(array, dtype=np.float64) for array in found]
 
 
 def part_roles(state: State, moved: Sequence[State]) -> list[int]:

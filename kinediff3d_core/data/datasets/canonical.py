@@ -120,20 +120,20 @@ class CanonicalModel:
 
     Attributes:
         joints: J of the category's, with the model's own axes and limits.
+        origin: (J, 3) pivots in the base frame, m.
         parts: (K,) index into the data set's parts, the base first.
         T_model_part: (K, 4, 4) canonical part frames in the model's frame, at the data set's zero.
-        origin: (J, 3) pivots in the base frame, m.
-        bounds: (K, 2, 3) boxes of the parts in their frames, m.
         diagonal: of the box of all parts, m.
+        bounds: (K, 2, 3) boxes of the parts in their frames, m.
     """
 
     category: Category
     joints: tuple[Joint, ...]
+    origin: Array
     parts: tuple[int, ...]
     T_model_part: Array
-    origin: Array
-    bounds: Array
     diagonal: float
+    bounds: Array
 
     def truth(self, T_camera_model: Array, scale: float = 1.0,
               surfaces: tuple[Surface, ...] | None = None) -> Truth:
@@ -249,9 +249,9 @@ def canonical_model(model: StatedModel) -> CanonicalModel:
         bounds.append((local.min(0), local.max(0)))
     everything = np.concatenate(turned)
     return CanonicalModel(
-        model.category, joints, tuple(order[k] for k in (0, *(i + 1 for i in pick))),
-        np.stack(frames), np.stack([pivots[i] - centre for i in pick]), np.array(bounds),
-        float(np.linalg.norm(np.ptp(everything, axis=0))))
+        model.category, joints, np.stack([pivots[i] - centre for i in pick]),
+        tuple(order[k] for k in (0, *(i + 1 for i in pick))), np.stack(frames),
+        float(np.linalg.norm(np.ptp(everything, axis=0))), np.array(bounds))
 
 
 def _canonical_axes(model: StatedModel, points: list[Array]) -> Array:

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from kinediff3d_core.data.datasets.dataset import DatasetView
-from kinediff3d_core.data.datasets.mesh_models import rendered_view, visible_surfaces
+from kinediff3d_core.data.datasets.mesh_models import SURFACE_POINTS, rendered_view
 from kinediff3d_core.data.mesh_objects import MeshObject
 from kinediff3d_core.data.mesh_samples import import_object
 from kinediff3d_core.data.surfaces import Surface
+from kinediff3d_core.data.visible_surface import visible_surfaces
 from kinediff3d_core.objects.category import CATEGORIES
 
 VIEWS = 20
@@ -99,7 +100,7 @@ class MeshDataset(ABC):
 
     def _loaded(self, name: str) -> _Loaded:
         obj, notes = self._placed(name)
-        return _Loaded(obj, visible_surfaces(obj), notes)
+        return _Loaded(obj, visible_surfaces(obj.meshes, SURFACE_POINTS), notes)
 
 
 def checked_split(split: str | None, splits: tuple[str, ...]) -> str:

@@ -20,7 +20,6 @@ from kinediff3d_core.data.mesh_objects import MeshObject
 from kinediff3d_core.data.object_views import render_object, sample_object_view
 from kinediff3d_core.data.surfaces import Surface, sample_mesh
 from kinediff3d_core.data.truth import Truth
-from kinediff3d_core.data.visible_surface import visible_surface
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import Mesh, transform_mesh
 from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
@@ -120,16 +119,6 @@ def canonical_object(model: MeshModel) -> PlacedObject:
                      meshes, found.origin)
     still = np.broadcast_to(np.eye(4), (len(model.meshes), 4, 4))
     return PlacedObject(obj, found.truth(still).positions, found.parts, found.T_model_part)
-
-
-def visible_surfaces(obj: MeshObject) -> tuple[Surface, ...]:
-    """What can be seen of each part from outside, in its frame."""
-    rng = np.random.default_rng(0)
-    out = []
-    for mesh in obj.meshes:
-        points, triangles, area = visible_surface(mesh, SURFACE_POINTS, rng)
-        out.append(Surface(triangles, points, area))
-    return tuple(out)
 
 
 def rendered_view(name: str, obj: MeshObject, surfaces: tuple[Surface, ...],

@@ -92,7 +92,7 @@ def spoil(root, folder, ending, text):
 
 
 @pytest.mark.parametrize(('folder', 'ending', 'text', 'match'), [
-    ('SdfSamples', 'npz', b'PK', 'no archive'),
+    ('SdfSamples', 'npz', b'PK', 'not readable as a file of arrays'),
     ('SurfaceSamples', 'obj', b'v 0 0 0\nv 1 0 0\nv 0 1 0\n', 'no faces'),
     ('NormalizationParameters', 'npz', b'', 'empty'),
 ])
