@@ -2,7 +2,8 @@
 # make test   lint, then every test
 # make venv   only create .venv with all that both need
 # make lint   ruff and mypy
-# make results  run the evaluations that are not in docs/results/ yet, then write docs/results.md (hours)
+# make results  run the evaluations that are not in docs/results/ yet, then write docs/results.md
+#              and the README's table (hours)
 # make clean  remove everything that make created
 #
 # Nothing here needs root, ROS 2 or a GPU. Another Python: make PYTHON=python3.12 demo
@@ -50,7 +51,8 @@ results: venv
 	mkdir -p $(RESULTS)
 	$(BIN)/python -m kinediff3d_core.evaluation.results --from $(RESULTS) --missing \
 		$(RESULTS_ARGS) | PATH="$(abspath $(BIN)):$$PATH" sh -ex
-	$(BIN)/python -m kinediff3d_core.evaluation.results --from $(RESULTS) $(RESULTS_ARGS)
+	$(BIN)/python -m kinediff3d_core.evaluation.results --from $(RESULTS) \
+		--readme README.md $(RESULTS_ARGS)
 
 venv:
 	@$(MAKE) --silent --jobs=2 $(STAMPS)/project

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 DONE, NO_ANSWER, UNUSABLE = 0, 1, 2
 PRESETS = ('fast', 'paper')
 PEERS = ('regression', 'asdf', 'score')
+METRICS = ('omad', 'ancsh')
 STAGES = ('shape', 'pose', 'latent')
 
 

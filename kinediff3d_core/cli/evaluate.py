@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinediff3d_core.cli.arguments import DONE, PEERS, add_command, number
+from kinediff3d_core.cli.arguments import DONE, METRICS, PEERS, add_command, number
 
 if TYPE_CHECKING:
     from kinediff3d_core.distributed.ranks import Ranks
@@ -19,6 +19,7 @@ EXAMPLES = '''
   kinediff3d evaluate --category laptop --objects ~/objects --count 64 --pictures worst
   kinediff3d evaluate --category all --count 50 --preset paper --no-mesh
   kinediff3d evaluate --category laptop --peer regression --json peer_regression.json
+  kinediff3d evaluate --category laptop --count 50 --no-mesh --metrics omad
   torchrun --nproc-per-node 8 -m kinediff3d_core.cli evaluate --device cuda --json all.json
 '''
 
@@ -44,6 +45,9 @@ def add_parser(commands: Any) -> None:
                          help='score a baseline with the same networks instead: regression (no '
                               'samples, no refinement), asdf (test-time optimisation of the '
                               'code, the true pose given), score (mean of 50 samples)')
+    command.add_argument('--metrics', choices=METRICS,
+                         help='add the metrics of another paper: omad (ArtImage) or ancsh '
+                              '(Shape2Motion), for each part and joint')
     command.add_argument('--json', type=Path, metavar='F',
                          help='write the summary here, and the command and machine beside it; '
                               'the same command continues a run that was interrupted')
@@ -106,6 +110,7 @@ def _score(options: argparse.Namespace, name: str, source: str, pictures: Path |
     from kinediff3d_core.distributed.journal import Journal
     from kinediff3d_core.evaluation.baselines import BASELINES
     from kinediff3d_core.evaluation.evaluate import EvaluationConfig, evaluate, infer
+    from kinediff3d_core.evaluation.published_metrics import PROTOCOLS
     from kinediff3d_core.evaluation.samples import object_samples, procedural_samples
     from kinediff3d_core.inference.pipeline import Pipeline
 
@@ -118,6 +123,7 @@ def _score(options: argparse.Namespace, name: str, source: str, pictures: Path |
         pipeline.preset = replace(pipeline.preset, rounds=options.rounds)
     config = EvaluationConfig(
         options.count, options.seed, pictures=pictures,
+        protocol=None if options.metrics is None else PROTOCOLS[options.metrics],
         method=infer if options.peer is None else BASELINES[options.peer])
     folder = _journal_folder(options)
     with (nullcontext() if folder is None else
@@ -158,7 +164,7 @@ def _write(options: argparse.Namespace, source: str, records: Sequence[Record],
         write_origin(options.json, {
             'command': options.command, 'source': source, 'count': options.count,
             'seed': options.seed, 'preset': options.preset, 'rounds': options.rounds,
-            'peer': options.peer, **machine(options.device)})
+            'peer': options.peer, 'metrics': options.metrics, **machine(options.device)})
     if options.records is not None:
         write_records(options.records, records)
 

@@ -93,7 +93,7 @@ def _write_state(pipeline: Pipeline, estimate: ArticulatedEstimate, state: list[
     _draw_states(folder / 'preview.png', generated.decoder, generated.chain, truth, state)
     positions = ', '.join(f'{q:.3f}' for q in state)
     print(f'{folder}: positions {positions}' + ''.join(
-        f'; {way} cd_w {s["cd_w"]:.2f} (to the surface {s["cd_w_surface"]:.2f})'
+        f'; {way} cd_w {s["cd_w"]:.2f} (L1 to the surface {s["cd_l1_w_surface"]:.2f})'
         for way, s in scores.items()))
     entry: dict[str, Any] = {'positions': list(state), 'folder': folder.name}
     return entry | ({'cd': scores} if scores else {})

@@ -26,6 +26,8 @@ class Truth:
         origin, axis: (J, 3) in the parent's frame.
         surfaces: one of each part, or None where shapes are not compared.
         centres: (K, 3) of the parts' boxes in their frames, where they are known.
+        T_part_stated: (K, 4, 4) the frame that the data set itself gives each part, in our part
+            frame; None where it gives ours, or none.
     """
 
     category: str
@@ -40,6 +42,7 @@ class Truth:
     axis: Array
     surfaces: tuple[Surface, ...] | None = None
     centres: Array | None = None
+    T_part_stated: Array | None = None
 
 
 def part_poses(truth: Truth, positions: Array) -> list[Array]:

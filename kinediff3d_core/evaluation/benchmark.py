@@ -24,7 +24,7 @@ from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.tracking.config import DEFAULT, TrackingConfig
 
 SHOWN = ('rot_err_deg', 'trans_err_m', 'joint_state_err', 'axis_err_deg', 'axis_pos_err_m',
-         'cd_w', 'cd_w_surface', 'gen_cd_w', 'failure_rate')
+         'cd_w', 'cd_l1_w_surface', 'gen_cd_w', 'failure_rate')
 """Metrics in the printed table; the JSON has all metrics."""
 
 TRACKED = 8

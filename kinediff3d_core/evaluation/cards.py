@@ -17,7 +17,7 @@ from typing import Any
 from kinediff3d_core.evaluation.markdown import markdown_table
 from kinediff3d_core.evaluation.program import Parser, run
 from kinediff3d_core.evaluation.records import units
-from kinediff3d_core.evaluation.results import read
+from kinediff3d_core.evaluation.summary_files import read_summaries
 from kinediff3d_core.io.files import write_text
 from kinediff3d_core.networks.checkpoints import NETWORKS, SHIPPED, read_notes, trained_categories
 from kinediff3d_core.objects.category import get_category
@@ -31,8 +31,9 @@ ROWS = {'rot_err_deg': 'rotation', 'trans_err_m': 'translation', 'joint_state_er
         'joints_missed': 'missed joints per view', 'joints_invented': 'invented joints per view',
         'cd_w': 'CD-w', 'cd_s': 'CD-s', 'cd_m': 'CD-m', 'gen_cd_w': 'CD-w, generated state',
         'cd_floor': 'CD between two draws from the true surface',
-        'cd_w_surface': 'CD-w to the surface',
-        'gen_cd_w_surface': 'CD-w to the surface, generated'}
+        'cd_l1_w': 'CD-L1-w', 'cd_l1_floor': 'CD-L1 between two draws from the true surface',
+        'cd_l1_w_surface': 'CD-L1-w to the surface',
+        'gen_cd_l1_w_surface': 'CD-L1-w to the surface, generated state'}
 SOURCES = {'procedural': 'procedural, held out', 'objects': 'third-party'}
 
 
@@ -98,7 +99,8 @@ def card(category: str, folder: Path, summaries: Mapping[str, Summary]) -> str:
         'scale for each row. All other values have half precision.',
         markdown_table(['', ''], rows), '## Scores',
         'docs/evaluation.md defines the test views and metrics. Views have sensor noise; the '
-        'preset is `fast`. Chamfer distances are thousandths of the bounding sphere\'s radius.',
+        'preset is `fast`. CD is A-SDF\'s sum of mean squared distances, CD-L1 the mean of plain '
+        'distances, both in thousandths, with a bounding sphere of radius one.',
         measured,
         '## Limits',
         f'- The networks are trained on {category} objects only. A cloud of another object may '
@@ -109,7 +111,7 @@ def card(category: str, folder: Path, summaries: Mapping[str, Summary]) -> str:
 
 def write_cards(options: argparse.Namespace) -> None:
     """Write the card of each category with weights."""
-    summaries = read(options.folder, SOURCES)
+    summaries = read_summaries(options.folder, SOURCES)
     for category in trained_categories(options.weights):
         measured = {name: s[category] for name, s in summaries.items() if category in s}
         out = options.weights / category / 'MODEL_CARD.md'

@@ -15,6 +15,7 @@ from kinediff3d_core.distributed.journal import Journal
 from kinediff3d_core.distributed.ranks import ALONE, Ranks
 from kinediff3d_core.evaluation.calibration import predicted_errors
 from kinediff3d_core.evaluation.pose_metrics import mode_metrics, pose_metrics
+from kinediff3d_core.evaluation.published_metrics import Protocol
 from kinediff3d_core.evaluation.records import Record
 from kinediff3d_core.evaluation.samples import Sample, Samples
 from kinediff3d_core.evaluation.shape_metrics import (
@@ -53,6 +54,8 @@ class EvaluationConfig:
     """Points drawn on a surface for one Chamfer distance."""
     method: Method = infer
     """What is scored: the pipeline, or one of :mod:`kinediff3d_core.evaluation.baselines`."""
+    protocol: Protocol | None = None
+    """Metrics of another paper beside ours; None adds none."""
     pictures: Path | None = None
     """Folder for the worst estimates by rotation error, with their inputs; None writes none."""
     worst: int = 3
@@ -129,6 +132,8 @@ def score(pipeline: Pipeline, sample: Sample, config: EvaluationConfig,
         return replace(record, reason=str(reason)), None
     seconds = time.perf_counter() - started
     metrics = compare(pipeline, estimate, sample, config.seed, config.points)
+    if config.protocol is not None:
+        metrics |= config.protocol(estimate, nearest(estimate, sample.truth))
     metrics['seconds'] = seconds
     metrics.update({f'seconds_{stage}': t for stage, t in estimate.seconds.items()})
     return replace(record, metrics=metrics), estimate
@@ -136,7 +141,7 @@ def score(pipeline: Pipeline, sample: Sample, config: EvaluationConfig,
 
 def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, seed: int = 0,
             points: int = SAMPLES) -> dict[str, float]:
-    """All metrics of an estimate; those of shapes where the truth has surfaces.
+    """All metrics of an estimate; those of shapes where the truth has surfaces and positions.
 
     Of equally true readings (:func:`equivalents`) the nearest one counts. The metrics include
     the errors that the estimate itself predicts (:func:`predicted_errors`).
@@ -145,7 +150,7 @@ def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, s
     truth = nearest(estimate, sample.truth)
     metrics = (pose_metrics(estimate, truth) | mode_metrics(estimate, readings)
                | predicted_errors(estimate))
-    if truth.surfaces is None:
+    if truth.surfaces is None or not np.isfinite(truth.positions).all():
         return metrics
     rng = np.random.default_rng([seed, sample.index])
     metrics.update(shape_metrics(estimate, truth, rng, points))
@@ -158,7 +163,8 @@ def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, s
     decoded = generation_metrics(dict(zip(names, generated.decoder, strict=True)), estimate,
                                  comparison)
     chain = comparison.whole(generated_shape(dict(zip(names, generated.chain, strict=True)),
-                                             estimate, truth, sample.generate_at))
+                                             estimate, truth, sample.generate_at),
+                             to_surface=False)
     metrics.update({f'gen_{name}': value for name, value in decoded.items()})
     metrics.update({f'gen_chain_{name}': value for name, value in chain.items()})
     return metrics

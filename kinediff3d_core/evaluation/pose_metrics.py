@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import degrees, nan
 from typing import Any
 
@@ -51,7 +52,7 @@ def pose_metrics(estimate: ArticulatedEstimate, truth: Truth) -> dict[str, float
     both = [(estimated[name], T) for name, T in
             zip(truth.part_names, truth.T_camera_part, strict=True) if name in estimated]
     joints = {j.name: j for j in estimate.joints}
-    errors = [_joint_errors(joints[name], estimated[joints[name].parent], truth, i)
+    errors = [_joint_errors(estimate, joints[name], truth, i)
               for i, name in enumerate(truth.joint_names) if name in joints]
     out = {'rot_err_deg': _mean([angle_deg(a[:3, :3].T @ b[:3, :3]) for a, b in both]),
            'trans_err_m': _mean([float(np.linalg.norm(a[:3, 3] - b[:3, 3])) for a, b in both])}
@@ -65,26 +66,54 @@ def pose_metrics(estimate: ArticulatedEstimate, truth: Truth) -> dict[str, float
     return out
 
 
-def _joint_errors(joint: JointEstimate, T_camera_parent: Array, truth: Truth, i: int,
+@dataclass(frozen=True)
+class AxisPair:
+    """The estimated and the true axis of a joint in the camera frame.
+
+    Attributes:
+        pivot, true_pivot: (3,) a point of each, m.
+        direction, true_direction: (3,) unit.
+    """
+
+    pivot: Array
+    direction: Array
+    true_pivot: Array
+    true_direction: Array
+
+    @property
+    def angle_deg(self) -> float:
+        """Angle between the directions, with their signs."""
+        u, v = self.true_direction, self.direction
+        return degrees(float(np.arctan2(np.linalg.norm(np.cross(u, v)), u @ v)))
+
+
+def axis_pair(estimate: ArticulatedEstimate, joint: JointEstimate, truth: Truth, i: int,
+              ) -> AxisPair:
+    """The axes of a joint of an estimate and of joint i of the truth."""
+    T = next(np.asarray(p.T_camera_part, dtype=np.float64) for p in estimate.parts
+             if p.name == joint.parent)
+    T_true = truth.T_camera_part[truth.parents[i]]
+    u, v = T_true[:3, :3] @ truth.axis[i], T[:3, :3] @ np.asarray(joint.axis, dtype=np.float64)
+    return AxisPair(transform_points(T, np.asarray(joint.origin)[None])[0],
+                    v / np.linalg.norm(v), transform_points(T_true, truth.origin[i:i + 1])[0],
+                    u / np.linalg.norm(u))
+
+
+def _joint_errors(estimate: ArticulatedEstimate, joint: JointEstimate, truth: Truth, i: int,
                   ) -> dict[str, float]:
     """Errors of one joint: joint_state_err, axis_err_deg and, if revolute, axis_pos_err_m.
 
     Args:
-        T_camera_parent: (4, 4) estimated pose of the joint's parent.
         i: index of the joint in the truth.
     """
     prismatic = truth.joint_types[i] == 'prismatic'
     error = abs(joint.position - float(truth.positions[i]))
-    T_true = truth.T_camera_part[truth.parents[i]]
-    u = T_true[:3, :3] @ truth.axis[i]
-    v = T_camera_parent[:3, :3] @ np.asarray(joint.axis, dtype=np.float64)
-    u, v = u / np.linalg.norm(u), v / np.linalg.norm(v)
+    lines = axis_pair(estimate, joint, truth, i)
     out = {'joint_state_err': error if prismatic else degrees(error),
-           'axis_err_deg': degrees(float(np.arctan2(np.linalg.norm(np.cross(u, v)), u @ v)))}
+           'axis_err_deg': lines.angle_deg}
     if not prismatic:
-        true_pivot = transform_points(T_true, truth.origin[i:i + 1])[0]
-        pivot = transform_points(T_camera_parent, np.asarray(joint.origin)[None])[0]
-        out['axis_pos_err_m'] = line_distance(true_pivot, u, pivot, v)
+        out['axis_pos_err_m'] = line_distance(lines.true_pivot, lines.true_direction, lines.pivot,
+                                              lines.direction)
     return out
 
 

@@ -57,16 +57,14 @@ def units(category: str) -> dict[str, str]:
 
 
 def table(category: str, summary: Mapping[str, Mapping[str, float]]) -> str:
-    """The summary of a category as text."""
+    """The summary of a category as text; metrics of other papers in a table of their own."""
     unit = units(category)
-    rows = [(name, unit.get(name, 's' if name.startswith('seconds') else
-                            '/1000' if 'cd_' in name else ''), values)
-            for name, values in summary.items() if not name.endswith('_third')]
-    wide = max((len(name) for name, _, _ in rows), default=6)
-    lines = [f'{category:<{wide}}  {"unit":>5}  {"mean":>9} {"median":>9} {"std":>9} {"n":>5}']
-    for name, what, v in rows:
-        lines.append(f'{name:<{wide}}  {what:>5}  {v["mean"]:9.4g} {v["median"]:9.4g} '
-                     f'{v["std"]:9.4g} {int(v["n"]):5d}')
+    rows = [name for name in summary if not name.endswith('_third')]
+    wide = max((len(name) for name in rows), default=6)
+    lines = _block(category, [name for name in rows if '/' not in name], summary, unit, wide)
+    published = [name for name in rows if '/' in name]
+    if published:
+        lines += _block(f'as {published[0].split("/")[0]} defines', published, summary, unit, wide)
     split = [name for name in ('visibility', *BY_VISIBILITY, 'failure_rate')
             if any(f'{name}_{third}_third' in summary for third in THIRDS)]
     if split:
@@ -74,9 +72,24 @@ def table(category: str, summary: Mapping[str, Mapping[str, float]]) -> str:
                      + ' '.join(f'{third:>9}' for third in THIRDS))
     for name in split:
         means = [summary.get(f'{name}_{third}_third', {}).get('mean', nan) for third in THIRDS]
-        what = unit.get(name, '/1000' if 'cd_' in name else '')
-        lines.append(f'{name:<{wide}}  {what:>5}  ' + ' '.join(f'{m:9.4g}' for m in means))
+        lines.append(f'{name:<{wide}}  {_unit(name, unit):>5}  '
+                     + ' '.join(f'{m:9.4g}' for m in means))
     return '\n'.join(lines)
+
+
+def _block(title: str, names: Sequence[str], summary: Mapping[str, Mapping[str, float]],
+           unit: Mapping[str, str], wide: int) -> list[str]:
+    """The lines of a table with one row a metric."""
+    return [f'{title:<{wide}}  {"unit":>5}  {"mean":>9} {"median":>9} {"std":>9} {"n":>5}',
+            *(f'{name:<{wide}}  {_unit(name, unit):>5}  {v["mean"]:9.4g} {v["median"]:9.4g} '
+              f'{v["std"]:9.4g} {int(v["n"]):5d}' for name in names for v in (summary[name],))]
+
+
+def _unit(name: str, unit: Mapping[str, str]) -> str:
+    """The unit of a metric; that of other papers' metrics is at the end of their names."""
+    if '/' in name:
+        return '°' if name.endswith('err_deg') else 'm' if name.endswith('err_m') else ''
+    return unit.get(name, 's' if name.startswith('seconds') else '/1000' if 'cd_' in name else '')
 
 
 def write_summaries(path: Path, summaries: Mapping[str, Summary]) -> None:

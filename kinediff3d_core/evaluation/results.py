@@ -3,8 +3,9 @@
     python -m kinediff3d_core.evaluation.results --missing | sh -e
     python -m kinediff3d_core.evaluation.results
 
-The first command prints the commands whose results are missing in the folder. The second one
-writes the page from the results that exist. Inputs have fixed names: ``procedural.json``,
+The first command prints the commands whose results are missing in the folder, or have Chamfer
+distances in the unit of an older version. The second one writes the page from the results that
+exist. Inputs have fixed names: ``procedural.json``,
 ``objects.json``, ``paper.json``, ``peer_<name>.json`` (a baseline) and ``rounds_<n>.json``, each
 with a ``.meta.json`` beside it, and ``auto.json`` of the confusion program. Where a baseline has
 fewer views than ``procedural.json``, the records ``procedural.jsonl`` give the pipeline's figures
@@ -18,61 +19,52 @@ import json
 import shlex
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kinediff3d_core.evaluation.confusion import table as confusion_table
 from kinediff3d_core.evaluation.markdown import markdown_table
+from kinediff3d_core.evaluation.paper_figures import (
+    ARTIMAGE,
+    POSE,
+    PUBLISHED,
+    PUBLISHED_ROUNDS,
+    PUBLISHED_VISIBILITY,
+    SHAPE,
+)
 from kinediff3d_core.evaluation.program import Parser, run
-from kinediff3d_core.evaluation.records import origin_path, read_all_records, summary_of
+from kinediff3d_core.evaluation.readme_table import write_accuracy
+from kinediff3d_core.evaluation.records import Record, origin_path, read_all_records, summary_of
+from kinediff3d_core.evaluation.summary_files import (
+    Summaries,
+    has_outdated_units,
+    in_current_units,
+    read_summaries,
+)
 from kinediff3d_core.evaluation.visibility import THIRDS
 from kinediff3d_core.io.files import write_text
 
-Summaries = Mapping[str, Mapping[str, Mapping[str, float]]]
-"""``{category: {metric: {mean, median, std, n}}}``, as ``evaluate --json`` writes it."""
-
 BASELINES = {'regression': 'direct regression', 'asdf': 'A-SDF\'s optimisation (true pose given)',
          'score': 'score model alone'}
+SLOW = ('asdf',)
+"""Baselines that take as long as the preset ``paper``, and therefore get as few views."""
+
 ROUNDS = (1, 2, 3, 4, 5)
 
-SHAPE = ('cd_w', 'cd_s', 'cd_m', 'gen_cd_w', 'gen_cd_s', 'gen_cd_m')
-POSE = ('rot_err_deg', 'trans_err_m', 'joint_state_err', 'axis_err_deg', 'axis_pos_err_m')
+SHAPE_L1 = ('cd_l1_w', 'cd_l1_s', 'cd_l1_m', 'gen_cd_l1_w', 'gen_cd_l1_s', 'gen_cd_l1_m')
+"""Means of plain distances, in the order of the paper's squared ones."""
+
 TITLES = {
     'cd_w': 'CD-w', 'cd_s': 'CD-s', 'cd_m': 'CD-m', 'cd_floor': 'floor', 'gen_cd_w': 'gen. CD-w',
     'gen_cd_s': 'gen. CD-s', 'gen_cd_m': 'gen. CD-m', 'rot_err_deg': 'rot [°]',
     'trans_err_m': 'trans [m]', 'joint_state_err': 'state [° or m]', 'axis_err_deg': 'axis [°]',
     'axis_pos_err_m': 'axis pos. [m]', 'failure_rate': 'failures',
     'failure_rate_modes': 'in every mode', 'seconds': 'seconds',
-    'visibility': 'visibility'}
-
-
-def _figures(*values: float | None) -> dict[str, float]:
-    return {k: v for k, v in zip(SHAPE + POSE, values, strict=False) if v is not None}
-
-
-ARTIMAGE, REARTMIX = 'paper, ArtImage', 'paper, ReArtMix'
-PUBLISHED: dict[str, tuple[str, dict[str, float]]] = {
-    'laptop': (ARTIMAGE, _figures(1.81, 2.21, 1.34, 2.36, 2.13, 2.58, 3.9, .042, 3.2, .9, .03)),
-    'eyeglasses': (ARTIMAGE, _figures(6.90, 7.82, 8.14, 8.71, 8.63, 10.38, 4.6, .077, 4.9, 1.8,
-                                      .03)),
-    'dishwasher': (ARTIMAGE, _figures(6.31, 7.41, 5.70, 6.72, 8.24, 7.41, 3.3, .052, 2.3, 1.7,
-                                      .03)),
-    'scissors': (ARTIMAGE, _figures(8.68, 10.21, 11.37, 10.61, 12.13, 13.87, 3.8, .022, 2.5, .5,
-                                    .02)),
-    'drawer': (ARTIMAGE, _figures(5.42, 6.13, 8.04, 6.77, 8.41, 10.35, 2.8, .072, .57, 1.7)),
-    'box': (REARTMIX, _figures(.92, 1.31, 1.46, 1.85, 2.02, 2.41, 2.9, .016)),
-    'stapler': (REARTMIX, _figures(2.00, 2.54, 2.31, 2.71, 3.42, 3.67, 2.9, .029)),
-    'cutter': (REARTMIX, _figures(2.65, 2.71, 3.11, 3.45, 3.66, 3.78, 2.4, .016)),
-}
-"""Tables 1, 2 and 4 of the paper (KineDiff3D's rows), in the units of our metrics."""
-PUBLISHED_ROUNDS = {1: (7.82, 5.6, .108), 2: (7.25, 4.3, .071), 3: (6.56, 3.7, .058),
-                    4: (6.34, 3.4, .052)}
-"""Table 3, IV to VII, dishwasher: CD-w, rotation [°] and translation [m] by number of rounds."""
-PUBLISHED_VISIBILITY = {'0-40 %': (6.15, 3.1, .049), '40-80 %': (6.34, 3.4, .051),
-                        '80-100 %': (6.92, 3.5, .053)}
-"""Table 3, I to III, dishwasher: the same metrics by visibility, which the paper calls occlusion
-level."""
+    'visibility': 'visibility', 'cd_l1_floor': 'floor',
+    **dict(zip(SHAPE_L1, ('CD-L1-w', 'CD-L1-s', 'CD-L1-m', 'gen. CD-L1-w', 'gen. CD-L1-s',
+                          'gen. CD-L1-m'), strict=True))}
 
 HEAD = """# Results
 
@@ -87,8 +79,10 @@ metrics and the test views.
 - *In every mode* is the share of views that fail in all named modes (weight 0.1 or more).
 - The paper's rows are the paper's figures on the paper's data. They show the order of magnitude,
   not a comparison under equal conditions.
-- Our Chamfer distances have a floor: the distance between two draws of 30,000 points from one
-  surface. Figures below it have another scale. *To the surface* has no floor.
+- CD is A-SDF's: the sum of both directions' mean squared distances. CD-L1 is the mean of plain
+  distances. Both are thousandths, with a bounding sphere of radius one.
+- *Floor* is the distance between two draws of 30,000 points from the true surface. *To the
+  surface* has no floor.
 """
 
 
@@ -102,35 +96,11 @@ def commands(folder: Path, count: int = 200, paper_count: int = 20, objects: Pat
     out = {'procedural': line('procedural', '--records', folder / 'procedural.jsonl'),
            'objects': line('objects', '--objects', objects or 'DIR'),
            'paper': line('paper', '--preset', 'paper', views=paper_count)}
-    out.update({f'peer_{p}': line(f'peer_{p}', '--peer', p) for p in BASELINES})
+    out.update({f'peer_{p}': line(f'peer_{p}', '--peer', p,
+                                  views=paper_count if p in SLOW else count) for p in BASELINES})
     out.update({f'rounds_{n}': line(f'rounds_{n}', '--rounds', n) for n in ROUNDS})
     out['auto'] = shlex.join(['python', '-m', 'kinediff3d_core.evaluation.confusion', '--count',
                               str(paper_count), '--json', str(folder / 'auto.json'), *extra])
-    return out
-
-
-def read(folder: Path, names: Iterable[str]) -> dict[str, Summaries]:
-    """The named inputs that exist in a folder.
-
-    Raises:
-        ValueError: no such folder, or a file that is not what ``evaluate --json`` writes.
-    """
-    if not folder.is_dir():
-        raise ValueError(f'{folder} is not a folder')
-    out: dict[str, Summaries] = {}
-    for name in names:
-        path = folder / f'{name}.json'
-        if not path.is_file():
-            continue
-        try:
-            content = json.loads(path.read_text())
-            good = all({'mean', 'median', 'std', 'n'} <= set(stats)
-                       for summary in content.values() for stats in summary.values())
-        except (ValueError, AttributeError, TypeError):
-            good = False
-        if not good:
-            raise ValueError(f'{path} is not a summary of "kinediff3d evaluate --json"')
-        out[name] = content
     return out
 
 
@@ -140,7 +110,7 @@ def page(folder: Path, makers: Mapping[str, str]) -> str:
     Args:
         makers: the command of each input (:func:`commands`).
     """
-    inputs = read(folder, (name for name in makers if name != 'auto'))
+    inputs = read_summaries(folder, (name for name in makers if name != 'auto'))
     parts = [HEAD]
 
     def section(title: str, text: str, names: Sequence[str], table: str) -> None:
@@ -148,8 +118,8 @@ def page(folder: Path, makers: Mapping[str, str]) -> str:
         body = [f'## {title}', _filled(text)]
         if found:
             body += [table, '\n'.join(_origin(folder, n, inputs[n]) for n in found)]
-        body.append('\n'.join(f'- Not measured yet: `{n}.json`, by `{makers[n]}`'
-                              for n in names if n not in inputs))
+        body.append('\n'.join(f'- {what}: `{n}.json`, by `{makers[n]}`' for n in names
+                              if (what := _to_measure(folder / f'{n}.json'))))
         parts.append('\n\n'.join(x for x in body if x) + '\n')
 
     procedural, objects = inputs.get('procedural', {}), inputs.get('objects', {})
@@ -189,6 +159,13 @@ def page(folder: Path, makers: Mapping[str, str]) -> str:
     return '\n'.join(parts)
 
 
+def _to_measure(path: Path) -> str:
+    """What of an input is still to be measured; empty if nothing is."""
+    if not path.is_file():
+        return 'Not measured yet'
+    return 'Shapes not measured in the current unit' if has_outdated_units(path) else ''
+
+
 def _filled(text: str) -> str:
     """A paragraph in lines of at most 120 columns."""
     return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
@@ -213,8 +190,8 @@ def _rows(summaries: Summaries, metrics: Sequence[str], surface: bool = False,
         if surface and any(f'{m}_surface' in summary for m in metrics):
             out.append([category, 'ours, to the surface',
                         *(cell(summary, f'{m}_surface') for m in metrics)])
-        if category in PUBLISHED:
-            name, figures = PUBLISHED[category]
+        name, figures = PUBLISHED.get(category, ('', {}))
+        if any(m in figures for m in metrics):
             out.append([category, name, *(f'{figures[m]:g}' if m in figures
                                           else '–' for m in metrics)])
     return out
@@ -225,8 +202,9 @@ def _heads(metrics: Sequence[str]) -> list[str]:
 
 
 def _shape_table(summaries: Summaries) -> str:
-    metrics = (*SHAPE, 'cd_floor', 'failure_rate')
-    return markdown_table(_heads(metrics), _rows(summaries, metrics, True))
+    squared, plain = (*SHAPE, 'cd_floor', 'failure_rate'), (*SHAPE_L1, 'cd_l1_floor')
+    return markdown_table(_heads(squared), _rows(summaries, squared)) + '\n\n' + \
+        markdown_table(_heads(plain), _rows(summaries, plain, surface=True))
 
 
 def _pose_table(summaries: Summaries) -> str:
@@ -281,8 +259,13 @@ def _ours_on_fewer(records: Path, ours: Summaries, others: Sequence[Summaries],
         for category, summary in other.items():
             n = _views(summary)
             if category in by_category and n < _views(ours.get(category, {})):
-                out.setdefault(n, {})[category] = summary_of(by_category[category][:n])
+                out.setdefault(n, {})[category] = summary_of(
+                    [_in_current_units(r) for r in by_category[category][:n]])
     return [(f'ours, first {n}', out[n]) for n in sorted(out, reverse=True)]
+
+
+def _in_current_units(record: Record) -> Record:
+    return replace(record, metrics=record.metrics and in_current_units(record.metrics))
 
 
 def _views(summary: Mapping[str, Mapping[str, float]]) -> int:
@@ -309,17 +292,22 @@ def _origin(folder: Path, name: str, summaries: Summaries) -> str:
 
 
 def write_page(options: argparse.Namespace) -> None:
-    """Write the page, or print the commands of missing inputs."""
+    """Write the page and the README's table, or print the commands of missing inputs."""
     makers = commands(options.folder, options.count, options.paper_count, options.objects,
                       shlex.split(options.extra))
     if options.missing:
         for name, maker in makers.items():
-            if not (options.folder / f'{name}.json').is_file() and \
-                    (name != 'objects' or options.objects is not None):
+            path = options.folder / f'{name}.json'
+            there = path.is_file() and (name == 'auto' or not has_outdated_units(path))
+            if not there and (name != 'objects' or options.objects is not None):
                 print(maker)
-    else:
-        write_text(options.out, page(options.folder, makers))
-        print(options.out)
+        return
+    write_text(options.out, page(options.folder, makers))
+    print(options.out)
+    if options.readme is not None:
+        inputs = read_summaries(options.folder, ('procedural', 'objects'))
+        write_accuracy(options.readme, inputs.get('procedural', {}), inputs.get('objects', {}))
+        print(options.readme)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -329,12 +317,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         metavar='DIR', help='folder of the summaries (default docs/results)')
     parser.add_argument('--out', type=Path, default=Path('docs/results.md'), metavar='F',
                         help='page to write (default docs/results.md)')
+    parser.add_argument('--readme', type=Path, metavar='F',
+                        help='write the table of accuracy between its two marks in this file, too')
     parser.add_argument('--missing', action='store_true',
                         help='print the commands that make missing summaries instead, for sh')
     parser.add_argument('--count', type=int, default=200, metavar='N',
                         help='views a category in these commands (default 200)')
     parser.add_argument('--paper-count', type=int, default=20, metavar='N',
-                        help='views a category with the slow preset paper (default 20)')
+                        help='views a category with the slow preset paper and the slow '
+                             'baseline asdf (default 20)')
     parser.add_argument('--objects', type=Path, metavar='DIR',
                         help='folder of third-party objects; without it they are left out')
     parser.add_argument('--extra', default='', metavar='ARGS',

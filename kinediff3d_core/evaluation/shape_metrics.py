@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import nan
 from typing import Any
 
 import numpy as np
@@ -47,18 +46,23 @@ def nearest_distances(a: Array, b: Array) -> NearestDistances:
     return NearestDistances(a, b, trees[1].query(a)[0], trees[0].query(b)[0])
 
 
-def chamfer(a: Array, b: Array, radius: float) -> float:
-    """Chamfer distance between points (N, 3) and (M, 3) in thousandths of ``radius``.
+def chamfer(near: NearestDistances, radius: float) -> float:
+    """A-SDF's Chamfer distance: the sum of both directions' mean *squared* nearest distances.
 
-    The mean of both directions' mean nearest distance (not squared).
+    In thousandths of the square of ``radius``. Source: ``asdf/metrics/chamfer.py`` of A-SDF (Mu et
+    al., ICCV 2021).
     """
-    near = nearest_distances(a, b)
-    return chamfer_of(near.a_to_b, near.b_to_a, radius)
+    return 1000 * float((near.a_to_b ** 2).mean() + (near.b_to_a ** 2).mean()) / radius ** 2
 
 
-def chamfer_of(a_to_b: Array, b_to_a: Array, radius: float) -> float:
-    """The Chamfer distance of both directions' distances (N,) and (M,)."""
-    return float((a_to_b.mean() + b_to_a.mean()) / 2 * 1000 / radius)
+def chamfer_l1(a_to_b: Array, b_to_a: Array, radius: float) -> float:
+    """The mean of both directions' mean nearest distances (N,) and (M,), in thousandths of
+    ``radius``."""
+    return 1000 * float(a_to_b.mean() + b_to_a.mean()) / 2 / radius
+
+
+PosedSurfaces = tuple[Sequence[Surface], Sequence[Array]]
+"""Surfaces, and the pose (4, 4) of each."""
 
 
 @dataclass(frozen=True)
@@ -140,51 +144,61 @@ class ShapeComparison:
         return bounding_radius(np.concatenate([
             transform_points(T, s.hull) for T, s in zip(self.poses, self.surfaces, strict=True)]))
 
-    def parts(self, shape: AssembledShape) -> dict[str, float]:
-        """cd_s (base) and cd_m (mean of moving parts), each in its part frame.
+    def parts(self, shape: AssembledShape, to_surface: bool = True) -> dict[str, float]:
+        """``cd_s`` (base) and ``cd_m`` (mean of moving parts), each in its part frame.
 
-        ``*_surface`` measure from the same points to the other side's triangles.
+        Args:
+            to_surface: give the ``_surface`` variants, too.
+
+        Returns:
+            :func:`chamfer` as ``cd_*``, :func:`chamfer_l1` as ``cd_l1_*``, and that of the same
+            points to the other side's triangles as ``cd_l1_*_surface``. Parts without a mesh are
+            left out.
         """
-        out: dict[str, float] = {}
-        moving: list[tuple[float, float]] = []
+        values: dict[str, list[float]] = {}
         for k, name in enumerate(self.truth.part_names):
-            if name not in shape.surfaces:
-                continue
-            ours, true = shape.surfaces[name], self.surfaces[k]
-            near = nearest_distances(ours.sample(self.samples, self.rng),
-                                     true.sample(self.samples, self.rng))
-            points = chamfer_of(near.a_to_b, near.b_to_a, self.radius)
-            surface = chamfer_of(true.distance(near.a), ours.distance(near.b), self.radius)
-            if k == 0:
-                out['cd_s'], out['cd_s_surface'] = points, surface
-            else:
-                moving.append((points, surface))
-        for column, name in enumerate(('cd_m', 'cd_m_surface')):
-            out[name] = float(np.mean([m[column] for m in moving])) if moving else nan
-        return out
+            if name in shape.surfaces:
+                scores = self._scores('m' if k else 's', ([shape.surfaces[name]], [np.eye(4)]),
+                                      ([self.surfaces[k]], [np.eye(4)]), to_surface)
+                for metric, value in scores.items():
+                    values.setdefault(metric, []).append(value)
+        return {metric: float(np.mean(v)) for metric, v in values.items()}
 
-    def whole(self, shape: AssembledShape) -> dict[str, float]:
-        """cd_w and cd_w_surface, of all parts in the base frame."""
-        surfaces, poses = list(shape.surfaces.values()), [shape.poses[n] for n in shape.surfaces]
-        near = nearest_distances(draw_points(surfaces, poses, self.samples, self.rng),
-                                 draw_points(self.surfaces, self.poses, self.samples, self.rng))
-        return {'cd_w': chamfer_of(near.a_to_b, near.b_to_a, self.radius),
-                'cd_w_surface': chamfer_of(
-                    distance_to_surfaces(self.surfaces, self.poses, near.a, near.a_to_b),
-                    distance_to_surfaces(surfaces, poses, near.b, near.b_to_a), self.radius)}
+    def whole(self, shape: AssembledShape, to_surface: bool = True) -> dict[str, float]:
+        """``cd_w`` of all parts in the base frame, with the variants of :meth:`parts`."""
+        ours = list(shape.surfaces.values()), [shape.poses[n] for n in shape.surfaces]
+        return self._scores('w', ours, (self.surfaces, self.poses), to_surface)
+
+    def between(self, suffix: str, a: PosedSurfaces, b: PosedSurfaces,
+                ) -> tuple[dict[str, float], NearestDistances]:
+        """``cd_<suffix>`` and ``cd_l1_<suffix>`` of points drawn on two sides, and the points."""
+        near = nearest_distances(draw_points(*a, self.samples, self.rng),
+                                 draw_points(*b, self.samples, self.rng))
+        return {f'cd_{suffix}': chamfer(near, self.radius),
+                f'cd_l1_{suffix}': chamfer_l1(near.a_to_b, near.b_to_a, self.radius)}, near
+
+    def _scores(self, suffix: str, ours: PosedSurfaces, true: PosedSurfaces, to_surface: bool,
+                ) -> dict[str, float]:
+        out, near = self.between(suffix, ours, true)
+        if to_surface:
+            out[f'cd_l1_{suffix}_surface'] = chamfer_l1(
+                distance_to_surfaces(*true, near.a, near.a_to_b),
+                distance_to_surfaces(*ours, near.b, near.b_to_a), self.radius)
+        return out
 
 
 def shape_metrics(estimate: ArticulatedEstimate, truth: Truth, rng: np.random.Generator,
                   samples: int = SAMPLES) -> dict[str, float]:
-    """Chamfer distances of the meshes of an estimate, in thousandths of the true object's radius.
+    """Chamfer distances of the meshes of an estimate.
 
     Shapes are compared in canonical frames at the true joint state, since the pose and the state
     have metrics of their own. Each side is assembled by its own joints.
 
     Returns:
-        cd_s, cd_m, cd_w and their ``_surface`` variants as :class:`ShapeComparison` has them;
-        ``_surface`` has no sampling floor. cd_floor: that floor. cd_posed: of both sides in their
-        poses in the camera's frame.
+        ``cd_s``, ``cd_m``, ``cd_w`` and their variants as :class:`ShapeComparison` has them;
+        ``cd_posed`` of both sides in their poses in the camera frame, where the true poses are
+        known; ``cd_floor`` of two draws of points from the true surface. These two also as
+        ``cd_l1_*``.
 
     Raises:
         ValueError: the truth has no surfaces.
@@ -192,15 +206,13 @@ def shape_metrics(estimate: ArticulatedEstimate, truth: Truth, rng: np.random.Ge
     comparison = ShapeComparison(truth, truth.positions, rng, samples)
     shape = estimated_shape(estimate, truth)
     out = comparison.parts(shape) | comparison.whole(shape)
-    posed = [np.asarray(p.T_camera_part, dtype=np.float64) for p in estimate.parts
-             if p.mesh is not None]
-    a = draw_points(list(shape.surfaces.values()), posed, samples, rng)
-    b = draw_points(comparison.surfaces, list(truth.T_camera_part), samples, rng)
-    out['cd_posed'] = chamfer(a, b, comparison.radius)
-    out['cd_floor'] = chamfer(
-        draw_points(comparison.surfaces, comparison.poses, samples, rng),
-        draw_points(comparison.surfaces, comparison.poses, samples, rng), comparison.radius)
-    return out
+    if np.isfinite(truth.T_camera_part).all():
+        posed = [np.asarray(p.T_camera_part, dtype=np.float64) for p in estimate.parts
+                 if p.mesh is not None]
+        out |= comparison.between('posed', (list(shape.surfaces.values()), posed),
+                                  (comparison.surfaces, list(truth.T_camera_part)))[0]
+    true = comparison.surfaces, comparison.poses
+    return out | comparison.between('floor', true, true)[0]
 
 
 def generation_metrics(meshes_in_base: Mapping[str, Mesh], estimate: ArticulatedEstimate,
@@ -212,10 +224,11 @@ def generation_metrics(meshes_in_base: Mapping[str, Mesh], estimate: Articulated
         estimate: its joints give the part frames.
 
     Returns:
-        cd_s, cd_m, cd_w and their ``_surface`` variants, as in :func:`shape_metrics`.
+        ``cd_s``, ``cd_m``, ``cd_w``, their ``cd_l1_*``, and ``cd_l1_w_surface``, as in
+        :func:`shape_metrics`.
     """
     shape = generated_shape(meshes_in_base, estimate, comparison.truth, comparison.positions)
-    return comparison.parts(shape) | comparison.whole(shape)
+    return comparison.parts(shape, to_surface=False) | comparison.whole(shape)
 
 
 def distance_to_surfaces(surfaces: Sequence[Surface], poses: Sequence[Array], p: Array,

@@ -32,6 +32,7 @@ def summarise(records: Sequence[Mapping[str, float] | None]) -> dict[str, dict[s
     Args:
         records: metrics of each sample, None where there was no estimate. These count in the
             failure rates only. Estimates with a large rotation error count in all metrics.
+            Views whose true rotation is unknown (NaN) do not count in the failure rates.
     """
     out: dict[str, dict[str, float]] = {}
     for name in dict.fromkeys(key for r in records if r is not None for key in r):
@@ -39,9 +40,10 @@ def summarise(records: Sequence[Mapping[str, float] | None]) -> dict[str, dict[s
         values = values[np.isfinite(values)]
         if len(values):
             out[name] = statistics(values)
-    if records:
-        out['failure_rate'] = statistics([float(failed(r)) for r in records])
+    known = [r for r in records if r is None or np.isfinite(r['rot_err_deg'])]
+    if known:
+        out['failure_rate'] = statistics([float(failed(r)) for r in known])
         if 'rot_err_modes_deg' in out:
             out['failure_rate_modes'] = statistics(
-                [float(r is None or r['rot_err_modes_deg'] > FAILED_DEG) for r in records])
+                [float(r is None or r['rot_err_modes_deg'] > FAILED_DEG) for r in known])
     return out

@@ -53,7 +53,10 @@ def swapped(truth: Truth) -> Truth:
     return replace(truth, T_camera_part=poses, surfaces=surfaces,
                    origin=(np.linalg.inv(poses[0]) @ poses[1])[None, :3, 3],
                    centres=np.stack([transform_points(T, truth.centres[i:i + 1])[0]
-                                     for T, i in zip(into, (1, 0), strict=True)]))
+                                     for T, i in zip(into, (1, 0), strict=True)]),
+                   T_part_stated=None if truth.T_part_stated is None else
+                   np.stack([T @ truth.T_part_stated[i]
+                             for T, i in zip(into, (1, 0), strict=True)]))
 
 
 def nearest(estimate: ArticulatedEstimate, truth: Truth) -> Truth:

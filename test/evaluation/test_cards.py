@@ -13,7 +13,7 @@ def test_a_card_has_the_notes_of_the_weights_and_the_results(tmp_path, capsys):
                      tmp_path / 'weights' / 'cutter' / f'{stage}.safetensors',
                      {'steps': 1234, 'seconds': 56, 'device': 'cpu', 'seed': 7, 'batch': 24})
     stats = {'mean': 0.0125, 'median': 0.01, 'std': 0.0, 'n': 8}
-    summary = {'joint_state_err': stats, 'cd_w': {**stats, 'mean': 9.5},
+    summary = {'joint_state_err': stats, 'cd_w': {**stats, 'mean': 9.5}, 'cd_l1_w': stats,
                'failure_rate': {**stats, 'mean': 0.25}}
     results = tmp_path / 'results'
     results.mkdir()
@@ -27,6 +27,12 @@ def test_a_card_has_the_notes_of_the_weights_and_the_results(tmp_path, capsys):
     assert '| failures (none, or rotation > 20°) | 25.0 % |' in text
     assert 'blade_joint: 0 to 8 cm' in text
     assert not (tmp_path / 'weights' / 'box').exists()
+
+    del summary['cd_l1_w']  # As older versions, whose distances had another unit.
+    (results / 'procedural.json').write_text(json.dumps({'cutter': summary}))
+    assert cards.main(arguments) == 0
+    text = (tmp_path / 'weights' / 'cutter' / 'MODEL_CARD.md').read_text()
+    assert '| CD-w |' not in text and '| joint state, mm | 12.5 / 10 |' in text
 
     (results / 'procedural.json').write_text('nothing')
     assert cards.main(arguments) == 2

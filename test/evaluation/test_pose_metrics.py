@@ -24,10 +24,12 @@ def test_a_perfect_estimate_scores_zero_but_for_the_sampling_floor(truth):
     assert set(out) == {'rot_err_deg', 'trans_err_m', 'joint_state_err', 'axis_err_deg',
                         'axis_pos_err_m'}
     shape = shape_metrics(perfect(truth), truth, np.random.default_rng(0), samples=5000)
-    for name in ('cd_w_surface', 'cd_s_surface', 'cd_m_surface'):
+    for name in ('cd_l1_w_surface', 'cd_l1_s_surface', 'cd_l1_m_surface'):
         assert shape[name] < 1e-3
-    for name in ('cd_w', 'cd_posed'):
-        assert shape[name] == pytest.approx(shape['cd_floor'], rel=0.05)
+    for name in ('w', 'posed'):
+        for distance in ('cd', 'cd_l1'):
+            assert shape[f'{distance}_{name}'] == pytest.approx(shape[f'{distance}_floor'],
+                                                                rel=0.05)
 
 
 def test_pose_errors_are_the_ones_put_in(truth):

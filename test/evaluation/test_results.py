@@ -5,6 +5,7 @@ import json
 import pytest
 
 from kinediff3d_core.evaluation import results
+from kinediff3d_core.evaluation.readme_table import BEGIN, END
 from kinediff3d_core.evaluation.records import Record, write_origin, write_records, write_summaries
 
 
@@ -14,8 +15,9 @@ def stats(mean, std=0.5, n=20, median=None):
 
 @pytest.fixture
 def folder(tmp_path):
-    base = {'cd_w': stats(7.25, median=7.1), 'cd_w_surface': stats(1.125), 'cd_floor': stats(6.5),
-            'gen_cd_w': stats(7.75), 'rot_err_deg': stats(1.25, 2.0), 'trans_err_m': stats(0.0125),
+    base = {'cd_w': stats(7.25, median=7.1), 'cd_l1_w': stats(13.5), 'cd_l1_floor': stats(6.25),
+            'cd_l1_w_surface': stats(1.125), 'cd_floor': stats(6.5), 'gen_cd_w': stats(7.75),
+            'rot_err_deg': stats(1.25, 2.0), 'trans_err_m': stats(0.0125),
             'joint_state_err': stats(0.875), 'failure_rate': stats(0.05), 'seconds': stats(0.75)}
     for third, mean in (('worst', 3.5), ('middle', 1.5), ('best', 0.625)):
         base[f'visibility_{third}_third'] = stats(0.3)
@@ -47,12 +49,13 @@ def test_the_page_has_the_numbers(folder, capsys):
     shape, pose = row('| laptop | ours |', '7.75', '6.5'), row('| laptop | ours |', '0.0125')
     assert '7.25 ± 0.5 \\| 7.1' in shape and '5 % of 20' in shape
     assert '1.25 ± 2 \\| 1.25' in pose and '0.75' in pose
+    assert '6.25' in row('| laptop | ours |', '13.5')
     assert '1.12' in row('| laptop | ours, to the surface |')
     assert '1.81' in row('| laptop | paper, ArtImage |', '2.36')
     assert '3.9 | 0.042 | 3.2 | 0.9 | 0.03' in row('| laptop | paper, ArtImage |', '0.042')
     assert '3.5 ±' in row('| laptop | worst third |') and '0.625' in row('best third')
     assert '10.5' in row('| laptop | 1 |') and '5.25' in row('| laptop | 2 |')
-    assert '4.12' in row('A-SDF') and '88' in row('A-SDF')
+    assert '4.12' in row('| laptop | A-SDF') and '88' in row('| laptop | A-SDF')
     assert '`kinediff3d evaluate --count 20` (20 views a category; cpu, 2 thread(s))' in text
     assert '| laptop | 17 | 2 | 1 | 0.90 | 0.62 |' in text
     assert '| box | · | 20 | · | 1.00 | – |' in text
@@ -100,8 +103,48 @@ def test_missing_inputs_are_named_with_their_commands(folder, capsys):
         '--weights w' in lines
     assert not any('procedural.json' in line or 'objects.json' in line for line in lines)
     assert any('--preset paper --count 20' in line for line in lines)
+    assert '--peer asdf --count 20 ' in results.commands(folder, 7)['peer_asdf']
     results.main(['--from', str(folder), '--missing', '--objects', 'there'])
     assert '--objects there' in capsys.readouterr().out
+
+
+def test_distances_in_the_unit_of_older_versions_are_left_out_and_named(folder, capsys):
+    old = {'cd_w': stats(14.75), 'gen_cd_w': stats(15.5), 'cd_w_worst_third': stats(16.5),
+           'rot_err_deg': stats(2.25), 'failure_rate': stats(0.0)}
+    write_summaries(folder / 'objects.json', {'laptop': old})
+    write_summaries(folder / 'peer_score.json', {'laptop': {'failure_rate': stats(0.0, n=1)}})
+    write_records(folder / 'procedural.jsonl', [
+        Record(0, 'procedural', {'rot_err_deg': 1.5, 'cd_w': 17.25}, '', 0.3, 'laptop')])
+    text = results.page(folder, results.commands(folder))
+    assert not any(x in text for x in ('14.8', '15.5', '16.5', '17.2')) and '2.25 ± 0.5' in text
+    assert 'Shapes not measured in the current unit: `objects.json`, by `kinediff3d' in text
+    results.main(['--from', str(folder), '--missing', '--objects', 'there'])
+    assert f'--json {folder}/objects.json' in capsys.readouterr().out
+    # Without meshes there are no shapes in any unit.
+    write_summaries(folder / 'objects.json', {'laptop': {'rot_err_deg': stats(2.25)}})
+    results.main(['--from', str(folder), '--missing', '--objects', 'there'])
+    assert 'objects.json' not in capsys.readouterr().out
+
+
+def test_the_readme_gets_the_table_between_its_marks(folder, capsys):
+    readme, out = folder / 'README.md', folder / 'results.md'
+    readme.write_text(f'before\n{BEGIN}\nold\n{END}\nafter\n')
+    arguments = ['--from', str(folder), '--out', str(out), '--readme', str(readme)]
+    write_summaries(folder / 'objects.json', {
+        'laptop': {'rot_err_deg': stats(4.0), 'joint_state_err': stats(30.0)},
+        'drawer': {'joint_state_err': stats(0.0625), 'trans_err_m': stats(0.5)}})
+    assert results.main(arguments) == 0
+    text = readme.read_text()
+    assert text.startswith(f'before\n{BEGIN}\n|') and text.endswith(f'\n{END}\nafter\n')
+    assert '| laptop | 7.2 / – / 1.81 | 1.2 / 4.0 / 3.9 | 12 / – / 42 | 0.88° / 30° / 3.2° |' \
+        in text
+    assert '| drawer | – / – / 5.42 | – / – / 2.8 | – / 500 / 72 | – / 62 mm / 570 mm |' in text
+    assert 'Behind the paper: laptop CD-w (procedural); laptop rotation (third-party); laptop ' \
+        'joint state (third-party); drawer translation (third-party).\n' in text
+    assert results.main(arguments) == 0 and readme.read_text() == text
+    readme.write_text('no marks')
+    assert results.main(arguments) == 2
+    assert 'end of accuracy' in capsys.readouterr().err and readme.read_text() == 'no marks'
 
 
 def test_other_files_are_refused(folder, capsys):

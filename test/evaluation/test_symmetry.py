@@ -44,6 +44,14 @@ def test_swapped_scissors_keep_the_convention(truth):
     assert tip[1] > tips[0][1]
 
 
+def test_the_frames_of_a_data_set_stay_on_the_halves_that_they_belong_to(truth):
+    turn = np.array([[0.0, -1, 0, 0.02], [1, 0, 0, 0.01], [0, 0, 1, 0.03], [0, 0, 0, 1]])
+    stated = replace(truth, T_part_stated=np.stack([turn, turn @ turn]))
+    other = swapped(stated)
+    np.testing.assert_allclose((other.T_camera_part @ other.T_part_stated)[::-1],
+                               stated.T_camera_part @ stated.T_part_stated, atol=1e-12)
+
+
 def test_swapping_twice_changes_nothing(truth):
     again = swapped(swapped(truth))
     np.testing.assert_allclose(again.T_camera_part, truth.T_camera_part, atol=2e-3)

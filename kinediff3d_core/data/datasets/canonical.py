@@ -144,7 +144,7 @@ class CanonicalModel:
             tuple(j.parent for j in self.joints), tuple(j.child for j in self.joints), T,
             np.array(positions), self.origin * scale, np.array([j.axis for j in self.joints]),
             surfaces and tuple(_scaled(s, scale) for s in surfaces),
-            self.bounds.mean(1) * scale)
+            self.bounds.mean(1) * scale, np.linalg.inv(local))
 
     def _position(self, i: int, T_base_part: Array, scale: float) -> float:
         """Position of joint i, rad or m, from the pose of its part in the base frame.
