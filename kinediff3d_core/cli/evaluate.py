@@ -44,7 +44,8 @@ def add_parser(commands: Any) -> None:
     command.add_argument('--peer', choices=PEERS,
                          help='score a baseline with the same networks instead: regression (no '
                               'samples, no refinement), asdf (test-time optimisation of the '
-                              'code, the true pose given), score (mean of 50 samples)')
+                              'code, the true pose given), score (mean of 50 samples), ancsh '
+                              '(part-centric, no meshes)')
     command.add_argument('--metrics', choices=METRICS,
                          help='add the metrics of another paper: omad (ArtImage) or ancsh '
                               '(Shape2Motion), for each part and joint')
@@ -108,7 +109,7 @@ def _score(options: argparse.Namespace, name: str, source: str, pictures: Path |
     from tqdm import tqdm
 
     from kinediff3d_core.distributed.journal import Journal
-    from kinediff3d_core.evaluation.baselines import BASELINES
+    from kinediff3d_core.evaluation.baselines import baseline
     from kinediff3d_core.evaluation.evaluate import EvaluationConfig, evaluate, infer
     from kinediff3d_core.evaluation.published_metrics import PROTOCOLS
     from kinediff3d_core.evaluation.samples import object_samples, procedural_samples
@@ -121,10 +122,10 @@ def _score(options: argparse.Namespace, name: str, source: str, pictures: Path |
                              weights=options.weights)
     if options.rounds is not None:
         pipeline.preset = replace(pipeline.preset, rounds=options.rounds)
+    method = infer if options.peer is None else baseline(options.peer, pipeline, options.weights)
     config = EvaluationConfig(
-        options.count, options.seed, pictures=pictures,
-        protocol=None if options.metrics is None else PROTOCOLS[options.metrics],
-        method=infer if options.peer is None else BASELINES[options.peer])
+        options.count, options.seed, method=method, pictures=pictures,
+        protocol=None if options.metrics is None else PROTOCOLS[options.metrics])
     folder = _journal_folder(options)
     with (nullcontext() if folder is None else
           Journal(folder, name, _run(options, name, source), ranks.rank) as journal,

@@ -22,11 +22,12 @@ from kinediff3d_core.simulation.families import TEST_SEED_OFFSET
 from kinediff3d_core.training.config import LOOP, StageConfig, TrainingConfig
 from kinediff3d_core.training.latent_stage import LatentStage
 from kinediff3d_core.training.matmul_precision import tf32_matmul
+from kinediff3d_core.training.part_stage import PartStage
 from kinediff3d_core.training.pool import Pool, PoolConfig, PoolFeed
 from kinediff3d_core.training.pose_stage import PoseStage
 from kinediff3d_core.training.shape_stage import ShapeStage
 
-StageModule = ShapeStage | PoseStage | LatentStage
+StageModule = ShapeStage | PoseStage | LatentStage | PartStage
 
 
 @dataclass(frozen=True)
