@@ -25,9 +25,9 @@ from kinediff3d_core.inference import refinement, residuals
 from kinediff3d_core.inference.hypotheses import Hypotheses
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.inference.view import PreparedView
-from kinediff3d_core.networks.checkpoints import load_network
+from kinediff3d_core.networks.checkpoints import folder_of, load_network, read_notes
 from kinediff3d_core.networks.kavae import KAVAE, PRIOR_STD
-from kinediff3d_core.networks.part_coordinates import PartCoordinates
+from kinediff3d_core.networks.part_coordinates import ENCODER, PartCoordinates, encoder_digest
 from kinediff3d_core.networks.score import ScoreModel, State, unpack_state
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_core.simulation.views import joint_range
@@ -125,11 +125,16 @@ def baseline(name: str, pipeline: Pipeline, weights: Path | None) -> Method:
         weights: folder of the weights of a baseline's own network, as of :func:`load_network`.
 
     Raises:
-        ValueError: the baseline's own network does not load.
+        ValueError: the baseline's own network does not load, or belongs to another pose network.
     """
     if name != 'ancsh':
         return BASELINES[name]
-    head = load_network('parts', pipeline.category.name, weights, pipeline.device)
+    category = pipeline.category.name
+    head = load_network('parts', category, weights, pipeline.device)
+    path = folder_of(category, weights) / 'parts.safetensors'
+    if read_notes(path).get(ENCODER) != encoder_digest(pipeline.pose):
+        raise ValueError(f'{path} was trained with another pose network than the one beside it; '
+                         f'train it again with `kinediff3d train parts --category {category}`')
     return partial(part_centric, cast(PartCoordinates, head))
 
 

@@ -43,7 +43,8 @@ class RansacConfig:
     """Hypotheses from three random points each (A-NCSH: 10,000). Chosen: with 40 % outliers, all
     of them contain one with a probability below 1e-50."""
     inlier: float = 0.1
-    """A point is an inlier below this distance, canonical units (A-NCSH: 0.1 of its units)."""
+    """A point is an inlier below this distance, canonical units. A-NCSH's, in its own units. On 24
+    laptops (seed 3), 0.03 to 0.2 change the mean rotation error by less than 0.2 degrees."""
     least_points: int = 12
     """A moving part with fewer points is not posed. Chosen."""
 

@@ -6,12 +6,26 @@ encoder of the score model says about the cloud; that encoder does not change.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from kinediff3d_core.networks.pointnet import AttentionBlock
+from kinediff3d_core.networks.score import ScoreModel
 from kinediff3d_core.objects.category import Category
+
+ENCODER = 'encoder'
+"""Note of the training: :func:`encoder_digest` of the score model that the head belongs to."""
+
+
+def encoder_digest(pose: ScoreModel) -> str:
+    """A digest of the weights that make tokens and feature; a head fits one encoder alone."""
+    digest = hashlib.sha256()
+    for module in (pose.encoder, pose.features):
+        for value in module.state_dict().values():
+            digest.update(value.half().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,8 @@ class Trainer:
                      {'steps': self.step, 'seconds': round(self.spent),
                       'device': job.ranks.device.type, 'seed': job.run.seed,
                       'batch': job.config.batch, 'processes': job.ranks.size,
-                      'before': self.before})
+                      'before': self.before,
+                      **(self.module.notes if isinstance(self.module, PartStage) else {})})
         self.network.load_state_dict(raw)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kinediff3d_core.geometry.kinematics import forward_kinematics
 from kinediff3d_core.geometry.rigid import to_part_frames
-from kinediff3d_core.networks.part_coordinates import PartCoordinates
+from kinediff3d_core.networks.part_coordinates import ENCODER, PartCoordinates, encoder_digest
 from kinediff3d_core.networks.score import ScoreModel
 from kinediff3d_core.objects.category import Category
 from kinediff3d_core.training.config import CLOUD_POINTS
@@ -40,6 +40,9 @@ class PartStage(nn.Module):
 
     Args:
         pose: the trained score model, whose encoder does not change.
+
+    Attributes:
+        notes: what the file of weights says of the encoder.
     """
 
     def __init__(self, category: Category, pose: ScoreModel, config: PartLossConfig | None = None,
@@ -48,6 +51,7 @@ class PartStage(nn.Module):
         self.network = PartCoordinates(category)
         self.category, self.config = category, config or PartLossConfig()
         self.pose = [pose]  # in a list: frozen, not a submodule
+        self.notes = {ENCODER: encoder_digest(pose)}
 
     def forward(self, pool: Pool, batch: int) -> dict[str, Tensor]:
         """Losses of a random batch by name; ``total`` is minimised."""

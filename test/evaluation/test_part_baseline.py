@@ -166,3 +166,12 @@ def test_a_baseline_without_its_network_says_how_to_train_it(tmp_path):
     with pytest.raises(ValueError, match='kinediff3d train parts --category laptop'):
         baseline('ancsh', pipeline, tmp_path)
     assert baseline('score', pipeline, tmp_path).__name__ == 'score'
+
+
+def test_a_head_of_another_pose_network_is_refused():
+    pipeline = Pipeline.load('laptop')
+    assert baseline('ancsh', pipeline, None)
+    with torch.no_grad():
+        pipeline.pose.encoder.place.bias += 0.1
+    with pytest.raises(ValueError, match='trained with another pose network'):
+        baseline('ancsh', pipeline, None)
