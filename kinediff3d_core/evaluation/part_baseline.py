@@ -1,13 +1,15 @@
 """Part-centric baseline after A-NCSH (Li et al., CVPR 2020): parts first, then joints.
 
 A head on the score model's encoder tells each point's part and its coordinates in that part's
-frame (:mod:`kinediff3d_core.networks.part_coordinates`). RANSAC and Umeyama's least squares pose
-each part on its own. Joints follow from the poses of parent and child. There is no shape.
-docs/evaluation.md names the differences to A-NCSH.
+frame (:mod:`kinediff3d_core.networks.part_coordinates`). RANSAC finds the inliers of each part.
+Umeyama's least squares pose the parts under the constraint of their joints. Joint positions and
+pivots follow from the poses of parent and child. There is no shape. docs/evaluation.md names the
+differences to A-NCSH.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +18,15 @@ import torch
 from torch import Tensor
 
 from kinediff3d_core.evaluation.samples import Sample
-from kinediff3d_core.geometry.kinematics import joint_transform, joint_units
+from kinediff3d_core.geometry.kinematics import Joint, joint_transform, joint_units
 from kinediff3d_core.geometry.rigid import cross_vector, invert_transform, make_transform
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.inference.result import to_metres
-from kinediff3d_core.networks.part_coordinates import PartCoordinates, PointVotes
+from kinediff3d_core.networks.part_coordinates import (
+    PartCoordinates,
+    PointVotes,
+    sliding_parts,
+)
 from kinediff3d_core.networks.score import State, unpack_state
 from kinediff3d_core.objects.category import Category
 from kinediff3d_core.objects.estimate import (
@@ -37,7 +43,7 @@ SAMPLE = 3
 
 @dataclass(frozen=True)
 class RansacConfig:
-    """RANSAC of one part's pose."""
+    """RANSAC of one part's pose, and the fit of all poses."""
 
     hypotheses: int = 500
     """Hypotheses from three random points each (A-NCSH: 10,000). Chosen: with 40 % outliers, all
@@ -47,6 +53,8 @@ class RansacConfig:
     laptops (seed 3), 0.03 to 0.2 change the mean rotation error by less than 0.2 degrees."""
     least_points: int = 12
     """A moving part with fewer points is not posed. Chosen."""
+    rounds: int = 100
+    """Rounds of the rotations under the constraint of the joints. A-NCSH's."""
 
 
 @torch.no_grad()
@@ -86,35 +94,96 @@ def estimate_from_votes(category: Category, points: Tensor, votes: PointVotes, t
         NoEstimate: too few points on the base.
     """
     label = votes.part.argmax(-1)
-    poses: list[Tensor | None] = []
+    matches: dict[int, Matches] = {}
     for k in range(len(category.parts)):
         own = label == k
-        enough = int(own.sum()) >= (config.least_points if k else SAMPLE)
-        poses.append(ransac_motion(votes.coordinates[own, k], points[own], generator, config)
-                     if enough else None)
-    if poses[0] is None:
+        if int(own.sum()) >= (config.least_points if k else SAMPLE):
+            found = Matches(votes.coordinates[own, k], points[own])
+            matches[k] = found[ransac_inliers(found, generator, config)]
+    if 0 not in matches:
         raise NoEstimate(f'no pose of a {category.name}: fewer than {SAMPLE} points are on its '
                          f'{category.parts[0]}; a view that shows more of it would help')
+    poses = fit_poses(category.joints, matches, config.rounds)
     joints = []
     for i, joint in enumerate(category.joints):
-        parent, child = poses[joint.parent], poses[joint.child]
-        if parent is None or (child is None and category.optional_parts and joint.child > 1):
+        optional = category.optional_parts and joint.child > 1
+        if joint.parent not in poses or (optional and joint.child not in poses):
             continue
-        if child is None:
+        parent = poses[joint.parent]
+        if joint.child in poses:
+            rest = _rest(category, votes, label, joint.child)
+            q, origin, axis = joint_between(invert_transform(parent) @ poses[joint.child],
+                                            parent.new_tensor(joint.axis), rest)
+        else:
             q, origin, axis = (x[i] for x in (typical.q, typical.origin, typical.axis))
             moved = joint_transform(joint.joint_type, axis, q)
             poses[joint.child] = parent @ make_transform(moved[:3, :3], moved[:3, 3] + origin)
-        else:
-            relative = invert_transform(parent) @ child
-            rest = _rest(category, votes, label, joint.child)
-            q, origin, axis = joint_between(relative, axis_of(category, i, relative), rest)
         joints.append(_joint(category, i, q, origin, axis))
     return _estimate(category, poses, tuple(joints), points)
 
 
-def axis_of(category: Category, i: int, like: Tensor) -> Tensor:
-    """Direction (3,) of joint i in the parent's frame, of the kind of another tensor."""
-    return torch.tensor(category.joints[i].axis, dtype=like.dtype, device=like.device)
+@dataclass(frozen=True)
+class Matches:
+    """Points of one part: source (N, 3) in its frame, target (N, 3) in the camera frame."""
+
+    source: Tensor
+    target: Tensor
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, which: Tensor) -> Matches:
+        return Matches(self.source[which], self.target[which])
+
+
+def ransac_inliers(matches: Matches, generator: torch.Generator,
+                   config: RansacConfig = RansacConfig()) -> Tensor:
+    """The inliers (N) bool of the best of many rigid motions of three matches each.
+
+    Where no motion has three inliers, all matches are.
+
+    Args:
+        matches: N >= 3. generator: on their device.
+    """
+    source, target = matches.source, matches.target
+    pick = torch.rand(config.hypotheses, len(source), generator=generator, device=source.device)
+    pick = pick.topk(SAMPLE, dim=1).indices
+    R, t = roma.rigid_points_registration(source[pick], target[pick])
+    error = (source @ R.transpose(-1, -2) + t[:, None] - target).norm(dim=-1)
+    inliers = error < config.inlier
+    best = inliers[inliers.sum(1).argmax()]
+    return best if int(best.sum()) >= SAMPLE else torch.ones_like(best)
+
+
+def fit_poses(joints: Sequence[Joint], matches: Mapping[int, Matches], rounds: int,
+              ) -> dict[int, Tensor]:
+    """Poses (4, 4) of parts by least squares: ``target = T source``, and joints keep their axes.
+
+    Umeyama's method without scale. The axis of a revolute joint has one direction in the frames of
+    both its parts, and a prismatic joint leaves all directions alike. Each direction counts as one
+    more match of a part, with the direction of the other part as its target, as often as the part
+    with fewer points has points. The rotations are solved in turn, as by A-NCSH's alternating
+    solver.
+
+    Args:
+        joints: of all parts. matches: by the index of the part.
+        rounds: of the rotations; 0 leaves the parts on their own.
+    """
+    covariance = {k: (m.target - m.target.mean(0)).T @ (m.source - m.source.mean(0))
+                  for k, m in matches.items()}
+    R = {k: roma.special_procrustes(c) for k, c in covariance.items()}
+    for k in [k for _ in range(rounds) for k in matches]:
+        total = covariance[k].clone()
+        for joint in joints:
+            if k in (joint.parent, joint.child) and {joint.parent, joint.child} <= R.keys():
+                other = joint.child if k == joint.parent else joint.parent
+                axis = total.new_tensor(joint.axis)
+                kept = torch.outer(axis, axis) if joint.joint_type == 'revolute' else \
+                    torch.eye(3, dtype=total.dtype, device=total.device)
+                total += min(len(matches[k]), len(matches[other])) * R[other] @ kept
+        R[k] = roma.special_procrustes(total)
+    return {k: make_transform(R[k], m.target.mean(0) - R[k] @ m.source.mean(0))
+            for k, m in matches.items()}
 
 
 def joint_between(T_parent_child: Tensor, axis: Tensor, rest: Tensor | None,
@@ -138,31 +207,9 @@ def joint_between(T_parent_child: Tensor, axis: Tensor, rest: Tensor | None,
     return torch.atan2(sine, cosine), t, direction
 
 
-def ransac_motion(source: Tensor, target: Tensor, generator: torch.Generator,
-                  config: RansacConfig = RansacConfig()) -> Tensor:
-    """The rigid motion T (4, 4) of most points: ``target = T source`` within the inlier distance.
-
-    The best of many motions of three points each, fitted again to its inliers.
-
-    Args:
-        source, target: (N, 3), N >= 3. generator: on their device.
-    """
-    n = len(source)
-    pick = torch.rand(config.hypotheses, n, generator=generator, device=source.device)
-    pick = pick.topk(SAMPLE, dim=1).indices
-    R, t = roma.rigid_points_registration(source[pick], target[pick])
-    error = (source @ R.transpose(-1, -2) + t[:, None] - target).norm(dim=-1)
-    inliers = error < config.inlier
-    best = inliers[inliers.sum(1).argmax()]
-    if int(best.sum()) < SAMPLE:
-        best = torch.ones_like(best)
-    R, t = roma.rigid_points_registration(source[best], target[best])
-    return make_transform(R, t)
-
-
 def _rest(category: Category, votes: PointVotes, label: Tensor, child: int) -> Tensor | None:
     """Where a prismatic child is at rest: the median of its points' votes; None if revolute."""
-    sliding = [j.child for j in category.joints if j.joint_type == 'prismatic']
+    sliding = sliding_parts(category)
     if child not in sliding:
         return None
     return votes.rest[label == child, sliding.index(child)].median(0).values
@@ -177,11 +224,11 @@ def _joint(category: Category, i: int, q: Tensor, origin: Tensor, axis: Tensor) 
                          float(q) * float(joint_units((j,), scale)), j.lower, j.upper, np.nan)
 
 
-def _estimate(category: Category, poses: list[Tensor | None], joints: tuple[JointEstimate, ...],
+def _estimate(category: Category, poses: Mapping[int, Tensor], joints: tuple[JointEstimate, ...],
               points: Tensor) -> ArticulatedEstimate:
     """The estimate of parts and joints; what needs a shape or a distribution is NaN."""
-    parts = tuple(PartEstimate(name, to_metres(T, category.scale))
-                  for name, T in zip(category.parts, poses, strict=True) if T is not None)
+    parts = tuple(PartEstimate(category.parts[k], to_metres(poses[k], category.scale))
+                  for k in sorted(poses))
     mode = Mode(1.0, parts[0].T_camera_part, np.array([j.position for j in joints]), np.nan)
     return ArticulatedEstimate(category.name, parts, joints, np.full((6, 6), np.nan), np.nan,
                                np.nan, (mode,), np.zeros(0),

@@ -28,6 +28,11 @@ def encoder_digest(pose: ScoreModel) -> str:
     return digest.hexdigest()[:16]
 
 
+def sliding_parts(category: Category) -> tuple[int, ...]:
+    """The children of prismatic joints, in the order of the joints."""
+    return tuple(j.child for j in category.joints if j.joint_type == 'prismatic')
+
+
 @dataclass(frozen=True)
 class PartConfig:
     """Sizes of the head. All are chosen; the first two are those of the score model's encoder.
@@ -68,7 +73,7 @@ class PartCoordinates(nn.Module):
         super().__init__()
         self.config = c = config or PartConfig()
         self.parts = len(category.parts)
-        self.sliding = tuple(j.child for j in category.joints if j.joint_type == 'prismatic')
+        self.sliding = sliding_parts(category)
         self.embed = nn.Sequential(nn.Linear(3, c.width), nn.GELU(approximate='tanh'),
                                    nn.Linear(c.width, c.width))
         self.modulate = nn.Linear(c.feature, 2 * c.width)

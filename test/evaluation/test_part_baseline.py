@@ -12,12 +12,14 @@ from kinediff3d_core.cli.main import main
 from kinediff3d_core.data.samples import view_rays
 from kinediff3d_core.evaluation.baselines import baseline
 from kinediff3d_core.evaluation.part_baseline import (
+    Matches,
     RansacConfig,
     estimate_from_votes,
+    fit_poses,
     joint_between,
-    ransac_motion,
+    ransac_inliers,
 )
-from kinediff3d_core.geometry.kinematics import joint_units
+from kinediff3d_core.geometry.kinematics import Joint, joint_units
 from kinediff3d_core.geometry.rigid import make_transform, to_part_frames, transform_points
 from kinediff3d_core.networks.part_coordinates import PointVotes
 from kinediff3d_core.networks.score import State
@@ -38,10 +40,30 @@ def test_ransac_finds_a_motion_among_outliers():
     source = torch.rand(200, 3, generator=g) - 0.5
     target = transform_points(T, source) + 0.002 * torch.randn(200, 3, generator=g)
     target[:80] += 1.0 + torch.rand(80, 3, generator=g)
-    found = ransac_motion(source, target, g)
+    matches = Matches(source, target)
+    inliers = ransac_inliers(matches, g)
+    assert torch.equal(inliers, torch.arange(200) >= 80)
+    found = fit_poses((), {0: matches[inliers]}, 0)[0]
     torch.testing.assert_close(found, T, atol=2e-3, rtol=0)
-    worse = RansacConfig(hypotheses=1, inlier=1e-6)  # No inliers: all points count.
-    assert (ransac_motion(source, target, generator(), worse) - T).abs().max() > 0.1
+    assert ransac_inliers(matches, g, RansacConfig(hypotheses=1, inlier=1e-9)).all()
+
+
+@pytest.mark.parametrize('kind', ['revolute', 'prismatic'])
+def test_joints_keep_their_axes_in_both_frames(kind):
+    """The child's points on a line do not tell its rotation about the line; the joint does."""
+    g, angle = generator(), 0.7 if kind == 'revolute' else 0.0
+    joint = Joint('lid_joint', kind, 0, 1, (0.0, -1.0, 0.0), -3.0, 3.0)
+    axis = torch.tensor(joint.axis)
+    T = make_transform(roma.random_rotmat(generator=g), torch.tensor([0.1, 0.2, 1.0]))
+    T_child = T @ make_transform(roma.rotvec_to_rotmat(angle * axis), torch.tensor([0.3, 0.0, 0]))
+    base, line = torch.rand(60, 3, generator=g) - 0.5, torch.zeros(40, 3)
+    line[:, 0] = torch.linspace(-0.5, 0.5, 40)
+    noisy = line + torch.tensor([0.0, 0.01, 0.01]) * torch.randn(40, 3, generator=g)
+    matches = {0: Matches(base, transform_points(T, base)),
+               1: Matches(noisy, transform_points(T_child, line))}
+    alone, together = (fit_poses((joint,), matches, rounds)[1] for rounds in (0, 100))
+    error = [roma.rotmat_geodesic_distance(x[:3, :3], T_child[:3, :3]) for x in (alone, together)]
+    assert error[0] > 0.2 and error[1] < 0.02
 
 
 def test_a_joint_is_that_of_its_two_poses():
