@@ -46,8 +46,8 @@ class RansacConfig:
     """RANSAC of one part's pose, and the fit of all poses."""
 
     hypotheses: int = 500
-    """Hypotheses from three random points each (A-NCSH: 10,000). Chosen: with 40 % outliers, all
-    of them contain one with a probability below 1e-50."""
+    """Hypotheses from three random points each (A-NCSH: 10,000). Chosen: with 40 % outliers, the
+    probability that each of them has an outlier is below 1e-50."""
     inlier: float = 0.1
     """A point is an inlier below this distance, canonical units. A-NCSH's, in its own units. On 24
     laptops (seed 3), 0.03 to 0.2 change the mean rotation error by less than 0.2 degrees."""
