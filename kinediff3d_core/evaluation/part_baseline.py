@@ -162,8 +162,8 @@ def fit_poses(joints: Sequence[Joint], matches: Mapping[int, Matches], rounds: i
     Umeyama's method without scale. The axis of a revolute joint has one direction in the frames of
     both its parts, and a prismatic joint leaves all directions alike. Each direction counts as one
     more match of a part, with the direction of the other part as its target, as often as the part
-    with fewer points has points. The rotations are solved in turn, as by A-NCSH's alternating
-    solver.
+    with fewer points has points. The rotations are solved in turn, as by the alternating solver
+    that A-NCSH's code has beside Levenberg-Marquardt.
 
     Args:
         joints: of all parts. matches: by the index of the part.
