@@ -9,9 +9,10 @@ from typing import Any, NoReturn
 
 DONE, NO_ANSWER, UNUSABLE = 0, 1, 2
 PRESETS = ('fast', 'paper')
-PEERS = ('regression', 'asdf', 'score')
+PEERS = ('regression', 'asdf', 'score', 'ancsh')
 METRICS = ('omad', 'ancsh')
 STAGES = ('shape', 'pose', 'latent')
+BASELINE_STAGES = ('parts',)
 
 
 class Parser(argparse.ArgumentParser):

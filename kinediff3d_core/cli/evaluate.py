@@ -56,7 +56,8 @@ def add_parser(commands: Any) -> None:
     command.add_argument('--peer', choices=PEERS,
                          help='score a baseline with the same networks instead: regression (no '
                               'samples, no refinement), asdf (test-time optimisation of the '
-                              'code, the true pose given), score (mean of 50 samples)')
+                              'code, the true pose given), score (mean of 50 samples), ancsh '
+                              '(part-centric, no meshes)')
     command.add_argument('--metrics', choices=METRICS,
                          help='add the metrics of another paper: omad (ArtImage) or ancsh '
                               '(Shape2Motion), for each part and joint')
@@ -152,7 +153,7 @@ def _score(options: argparse.Namespace, name: str, source: Source, pictures: Pat
     from tqdm import tqdm
 
     from kinediff3d_core.distributed.journal import Journal
-    from kinediff3d_core.evaluation.baselines import BASELINES
+    from kinediff3d_core.evaluation.baselines import baseline
     from kinediff3d_core.evaluation.evaluate import EvaluationConfig, evaluate, infer
     from kinediff3d_core.evaluation.published_metrics import PROTOCOLS
     from kinediff3d_core.inference.pipeline import Pipeline
@@ -162,10 +163,10 @@ def _score(options: argparse.Namespace, name: str, source: Source, pictures: Pat
                              weights=options.weights)
     if options.rounds is not None:
         pipeline.preset = replace(pipeline.preset, rounds=options.rounds)
+    method = infer if options.peer is None else baseline(options.peer, pipeline, options.weights)
     config = EvaluationConfig(
-        _count(options.count, source, name), options.seed, pictures=pictures,
-        protocol=None if options.metrics is None else PROTOCOLS[options.metrics],
-        method=infer if options.peer is None else BASELINES[options.peer])
+        _count(options.count, source, name), options.seed, method=method, pictures=pictures,
+        protocol=None if options.metrics is None else PROTOCOLS[options.metrics])
     folder = _journal_folder(options)
     with (nullcontext() if folder is None else
           Journal(folder, name, _run(options, name, source), ranks.rank) as journal,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kinediff3d_core.cli.arguments import DONE, STAGES, add_command, number
+from kinediff3d_core.cli.arguments import BASELINE_STAGES, DONE, STAGES, add_command, number
 
 EXAMPLES = '''
   kinediff3d train all --category laptop --out runs --seconds 1200
@@ -21,9 +21,10 @@ def add_parser(commands: Any) -> None:
     command = add_command(commands, 'train', _train,
                           'train the networks of a category on procedural objects or on your own',
                           EXAMPLES)
-    command.add_argument('stage', choices=(*STAGES, 'all'),
+    command.add_argument('stage', choices=(*STAGES, *BASELINE_STAGES, 'all'),
                          help='shape (KA-VAE), pose (score model), latent (diffusion, needs '
-                              'shape)')
+                              'shape), all three, or parts (the head of the baseline ancsh, '
+                              'needs pose)')
     command.add_argument('--category', metavar='C',
                          help='a category that comes with this package, or all; not needed with '
                               '--data')

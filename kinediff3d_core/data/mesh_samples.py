@@ -156,7 +156,7 @@ def _view_samples(obj: MeshObject, category: Category, views: int, generator: to
         poses = obj.part_poses(q, T)
         rays = view_rays(transform_points(poses, corners).flatten(0, 1)[None], GRID)
         depth, part = cast_object(obj, poses, rays[0])
-        cloud, valid = noisy_clouds(rays, depth[None], part[None], POINTS, generator)
+        cloud, _, valid = noisy_clouds(rays, depth[None], part[None], POINTS, generator)
         if bool(valid):
             good.append((cloud[0], T, q))
         if len(good) == views:

@@ -24,7 +24,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from kinediff3d_core.geometry.kinematics import joint_units
+from kinediff3d_core.geometry.kinematics import Joint, forward_kinematics, joint_units
+from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.category import Category
 
 SURFACE, QUERIES, POINTS = 1024, 2048, 1024
@@ -111,6 +112,21 @@ def _shapes(category: Category) -> dict[str, tuple[int, ...]]:
             'points': (-1, POINTS, 3), 'T_camera_base': (-1, 4, 4), 'q': (-1, J)}
 
 
+def nearest_part(x: dict[str, Tensor], cloud: Tensor, T_camera_base: Tensor, q: Tensor,
+                 joints: tuple[Joint, ...]) -> Tensor:
+    """The part (V, P) uint8 whose surface samples are nearest to each point of V clouds.
+
+    Args:
+        x: tensors of an object. cloud: (V, P, 3), T_camera_base: (V, 4, 4), q: (V, J), m and rad.
+    """
+    count = x['surface'].shape[1]
+    poses = forward_kinematics(joints, T_camera_base, q, x['origin'].expand(len(q), -1, 3),
+                               x['axis'].expand(len(q), -1, 3))
+    surface = transform_points(poses, x['surface'])
+    surface = surface.masked_fill(~x['exists'][:, None, None], MAX_LENGTH).flatten(1, 2)
+    return (torch.cdist(cloud, surface).argmin(-1) // count).to(torch.uint8)
+
+
 class ImportedObjects:
     """The objects of a folder, each read when it is drawn.
 
@@ -179,12 +195,13 @@ class ImportedObjects:
         """Clouds, camera poses and joint states of one object, scaled by ``size``."""
         metre, joints = size / self.category.scale, self.category.joints
         view = self._indices(len(x['points']), views, generator)
-        T = x['T_camera_base'][view]
+        T, cloud = x['T_camera_base'][view], x['points'][view]
+        label = nearest_part(x, cloud, T, x['q'][view], joints)
         T[:, :3, 3] *= metre
         scale = torch.tensor([1.0 if j.joint_type == 'revolute' else size for j in joints],
                              device=self.device)
         unit = joint_units(joints, self.category.scale).to(self.device)
-        return {'points': x['points'][view] * metre, 'T': T, 'q': x['q'][view] * scale / unit,
+        return {'points': cloud * metre, 'label': label, 'T': T, 'q': x['q'][view] * scale / unit,
                 'valid': torch.ones(views, dtype=torch.bool, device=self.device)}
 
     def _indices(self, high: int, count: int, generator: torch.Generator) -> Tensor:

@@ -84,7 +84,7 @@ def view_rays(corners: Tensor, grid: int) -> Tensor:
 
 
 def noisy_clouds(rays: Tensor, depth: Tensor, part: Tensor, points: int,
-                 generator: torch.Generator) -> tuple[Tensor, Tensor]:
+                 generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Clouds that a depth camera and a segmenter make of exact depths along rays.
 
     Points are drawn without replacement; if there are too few, they are repeated.
@@ -97,8 +97,9 @@ def noisy_clouds(rays: Tensor, depth: Tensor, part: Tensor, points: int,
         generator: on the rays' device.
 
     Returns:
-        cloud (B, points, 3), camera frame, m; valid (B,) bool, whether the camera gave at least
-        ``MIN_CLOUD`` points.
+        cloud (B, points, 3), camera frame, m; label (B, points) the part that each point's
+        pixel shows, -1 for a background beyond the object's edge; valid (B,) bool, whether the
+        camera gave at least ``MIN_CLOUD`` points.
     """
     grid = round(depth.shape[1] ** 0.5)
     square = (len(depth), grid, grid)
@@ -110,4 +111,4 @@ def noisy_clouds(rays: Tensor, depth: Tensor, part: Tensor, points: int,
     rank = torch.arange(points, device=good.device)[None] % count.clamp_min(1)[:, None]
     pick = key.argsort(1).gather(1, rank)
     cloud = (rays * depth.flatten(1)[..., None]).gather(1, pick[..., None].expand(-1, -1, 3))
-    return cloud, count >= MIN_CLOUD
+    return cloud, part.gather(1, pick), count >= MIN_CLOUD

@@ -7,7 +7,10 @@ has enough points, where the pipeline may refuse. All of its errors count.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from math import log10, radians
+from pathlib import Path
+from typing import cast
 
 import roma
 import torch
@@ -15,13 +18,16 @@ from torch import Tensor
 
 from kinediff3d_core.diffusion.ve_sde import sample_fixed, sample_rk45
 from kinediff3d_core.evaluation.evaluate import Method
+from kinediff3d_core.evaluation.part_baseline import part_centric
 from kinediff3d_core.evaluation.samples import Sample
 from kinediff3d_core.geometry.rigid import make_transform, to_part_frames
 from kinediff3d_core.inference import refinement, residuals
 from kinediff3d_core.inference.hypotheses import Hypotheses
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.inference.view import PreparedView
+from kinediff3d_core.networks.checkpoints import folder_of, load_network, read_notes
 from kinediff3d_core.networks.kavae import KAVAE, PRIOR_STD
+from kinediff3d_core.networks.part_coordinates import ENCODER, PartCoordinates, encoder_digest
 from kinediff3d_core.networks.score import ScoreModel, State, unpack_state
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_core.simulation.views import joint_range
@@ -109,7 +115,27 @@ def asdf(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int = 0,
 
 
 BASELINES: dict[str, Method] = {'regression': regression, 'asdf': asdf, 'score': score}
-"""Baselines by the names of ``evaluate --peer``."""
+"""Baselines with the networks of the pipeline alone, by the names of ``evaluate --peer``."""
+
+
+def baseline(name: str, pipeline: Pipeline, weights: Path | None) -> Method:
+    """The baseline of a name of ``evaluate --peer``.
+
+    Args:
+        weights: folder of the weights of a baseline's own network, as of :func:`load_network`.
+
+    Raises:
+        ValueError: the baseline's own network does not load, or belongs to another pose network.
+    """
+    if name != 'ancsh':
+        return BASELINES[name]
+    category = pipeline.category.name
+    head = load_network('parts', category, weights, pipeline.device)
+    path = folder_of(category, weights) / 'parts.safetensors'
+    if read_notes(path).get(ENCODER) != encoder_digest(pipeline.pose):
+        raise ValueError(f'{path} was trained with another pose network than the one beside it; '
+                         f'train it again with `kinediff3d train parts --category {category}`')
+    return partial(part_centric, cast(PartCoordinates, head))
 
 
 def fit_code(pipeline: Pipeline, points: Tensor, T_camera_base: Tensor,

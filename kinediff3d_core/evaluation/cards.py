@@ -19,13 +19,20 @@ from kinediff3d_core.evaluation.program import Parser, run
 from kinediff3d_core.evaluation.records import units
 from kinediff3d_core.evaluation.summary_files import read_summaries
 from kinediff3d_core.io.files import write_text
-from kinediff3d_core.networks.checkpoints import NETWORKS, SHIPPED, read_notes, trained_categories
+from kinediff3d_core.networks.checkpoints import (
+    NETWORKS,
+    REQUIRED,
+    SHIPPED,
+    read_notes,
+    trained_categories,
+)
 from kinediff3d_core.objects.category import get_category
 
 Summary = Mapping[str, Mapping[str, float]]
 
-WHAT = {'shape': 'KA-VAE', 'pose': 'score model', 'latent': 'latent denoiser'}
-BATCH_OF = {'shape': 'instances', 'pose': 'views', 'latent': 'views'}
+WHAT = {'shape': 'KA-VAE', 'pose': 'score model', 'latent': 'latent denoiser',
+        'parts': 'head of the baseline ancsh, on the encoder of `pose`'}
+BATCH_OF = {'shape': 'instances', 'pose': 'views', 'latent': 'views', 'parts': 'views'}
 ROWS = {'rot_err_deg': 'rotation', 'trans_err_m': 'translation', 'joint_state_err': 'joint state',
         'axis_err_deg': 'axis direction', 'axis_pos_err_m': 'axis position',
         'joints_missed': 'missed joints per view', 'joints_invented': 'invented joints per view',
@@ -79,7 +86,8 @@ def card(category: str, folder: Path, summaries: Mapping[str, Summary]) -> str:
              'third-party objects'],
             ['joints', ', '.join(j.name for j in spec.joints)
              + f': {seen}, within the range of the instance']]
-    for stage in NETWORKS:
+    stages = [s for s in NETWORKS if s in REQUIRED or (folder / f'{s}.safetensors').is_file()]
+    for stage in stages:
         n = read_notes(folder / f'{stage}.safetensors')
         rows.append([f'`{stage}` ({WHAT[stage]})',
                      f'{n.get("steps", "?")} steps of {n.get("batch", "?")} {BATCH_OF[stage]}, '
@@ -88,14 +96,14 @@ def card(category: str, folder: Path, summaries: Mapping[str, Summary]) -> str:
                      + ''.join(f', after {b.get("steps", "?")} steps of {b.get("batch", "?")}'
                                for b in earlier_notes(n))])
     if folder.parent == SHIPPED:
-        rows.append(['how', 'sixteen stages were trained at the same time on one GPU; '
+        rows.append(['how', 'on a GPU, up to sixteen stages were trained at the same time; '
                      'docs/training.md, "The shipped weights", has the details'])
-    rows.append(['made with', '`kinediff3d train {shape,pose,latent} --category ' + category
+    rows.append(['made with', f'`kinediff3d train {{{",".join(stages)}}} --category ' + category
                  + ' --seconds …`, resumable; weights of another run differ'])
     measured = scores(category, summaries) if summaries else 'Not measured yet.'
     return '\n\n'.join([
         f'# Weights of category {category}',
-        'Three networks as safetensors, without executable code. Large matrices have 8 bits and a '
+        'The networks as safetensors, without executable code. Large matrices have 8 bits and a '
         'scale for each row. All other values have half precision.',
         markdown_table(['', ''], rows), '## Scores',
         'docs/evaluation.md defines the test views and metrics. Views have sensor noise; the '

@@ -151,7 +151,8 @@ def score(pipeline: Pipeline, sample: Sample, config: EvaluationConfig,
 
 def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, seed: int = 0,
             points: int = SAMPLES) -> dict[str, float]:
-    """All metrics of an estimate; those of shapes where the truth has surfaces and positions.
+    """All metrics of an estimate; those of shapes where it has meshes and the truth has surfaces
+    and positions.
 
     Of equally true readings (:func:`equivalents`) the nearest one counts. The metrics include
     the errors that the estimate itself predicts (:func:`predicted_errors`).
@@ -160,7 +161,8 @@ def compare(pipeline: Pipeline, estimate: ArticulatedEstimate, sample: Sample, s
     truth = nearest(estimate, sample.truth)
     metrics = (pose_metrics(estimate, truth) | mode_metrics(estimate, readings)
                | predicted_errors(estimate))
-    if truth.surfaces is None or not np.isfinite(truth.positions).all():
+    if truth.surfaces is None or not np.isfinite(truth.positions).all() \
+            or any(part.mesh is None for part in estimate.parts):
         return metrics
     rng = np.random.default_rng([seed, sample.index])
     metrics.update(shape_metrics(estimate, truth, rng, points))

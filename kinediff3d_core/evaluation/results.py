@@ -47,7 +47,7 @@ from kinediff3d_core.evaluation.visibility import THIRDS
 from kinediff3d_core.io.files import write_text
 
 BASELINES = {'regression': 'direct regression', 'asdf': 'A-SDF\'s optimisation (true pose given)',
-         'score': 'score model alone'}
+         'score': 'score model alone', 'ancsh': 'part-centric, after A-NCSH'}
 SLOW = ('asdf',)
 """Baselines that take as long as the preset ``paper``, and therefore get as few views."""
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from kinediff3d_core.networks.kavae import KAVAE, KAVAEConfig
 from kinediff3d_core.networks.latent import LatentConfig, LatentDenoiser
+from kinediff3d_core.networks.part_coordinates import PartConfig, PartCoordinates
 from kinediff3d_core.networks.score import ScoreConfig, ScoreModel
 from kinediff3d_core.objects.category import CATEGORIES, get_category
 
@@ -24,8 +25,11 @@ NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
     'shape': (KAVAE, KAVAEConfig),
     'pose': (ScoreModel, ScoreConfig),
     'latent': (LatentDenoiser, LatentConfig),
+    'parts': (PartCoordinates, PartConfig),
 }
 """Stages of training: class and configuration of each network."""
+REQUIRED = ('shape', 'pose', 'latent')
+"""Stages whose networks the pipeline needs; the others belong to baselines."""
 COVARIANCE_SCALE = 'covariance_scale.json'
 """File beside the networks; see :class:`CovarianceScale`."""
 SHIPPED = Path(__file__).parents[1] / 'weights'
@@ -58,10 +62,10 @@ class CovarianceScale:
 
 
 def trained_categories(root: Path | None = None) -> list[str]:
-    """Categories with all three networks under ``root``; None means the shipped weights."""
+    """Categories with the pipeline's networks under ``root``; None means the shipped weights."""
     return [name for name in CATEGORIES
             if all(((root or SHIPPED) / name / f'{stage}.safetensors').is_file()
-                   for stage in NETWORKS)]
+                   for stage in REQUIRED)]
 
 
 def save_network(network: nn.Module, stage: str, category: str, path: Path,
@@ -143,7 +147,7 @@ def load_network(stage: str, category: str, folder: Path | None = None,
     """A trained network of a category, float32, in evaluation mode.
 
     Args:
-        stage: ``shape``, ``pose`` or ``latent``.
+        stage: one of :data:`NETWORKS`.
         folder: holds ``<stage>.safetensors``, or a folder of the category's name that does; None
             takes the shipped weights.
 

@@ -104,9 +104,12 @@ class ScoreModel(Whitened):
 
     def encode(self, points: Tensor) -> Tensor:
         """Feature (B, 256) of clouds (B, N, 3) relative to their centroids, canonical units."""
+        return self.encode_tokens(points)[1]
+
+    def encode_tokens(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (B, T, width) and feature (B, 256) of clouds, as :meth:`encode` takes them."""
         tokens = self.encoder(points, points)
-        out: Tensor = self.features(torch.cat([tokens.amax(1), tokens.mean(1)], dim=-1))
-        return out
+        return tokens, self.features(torch.cat([tokens.amax(1), tokens.mean(1)], dim=-1))
 
     def denoise(self, x: Tensor, sigma: Tensor, feature: Tensor) -> Tensor:
         """Clean state D(x, sigma | O) (..., S) of x (..., S), whitened and noisy.

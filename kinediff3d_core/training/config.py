@@ -14,7 +14,7 @@ class StageConfig:
     """Sizes and rates of one stage."""
 
     batch: int
-    """Instances (shape) or views (pose, latent) in a step."""
+    """Instances (shape) or views (all others) in a step."""
     lr: float
     """Peak learning rate of AdamW. It is warmed up and decays along a cosine."""
     steps: int
@@ -36,6 +36,8 @@ STAGES = {
                         capacity=6000),
     'latent': StageConfig(batch=64, lr=7e-4, steps=4000, views=4, fill=512, refresh=8,
                           capacity=6000),
+    'parts': StageConfig(batch=32, lr=2e-3, steps=4000, views=4, fill=256, refresh=4,
+                         capacity=6000),
 }
 """Settings by stage. Chosen: sized for a CPU (docs/training.md)."""
 

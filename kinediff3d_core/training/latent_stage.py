@@ -25,7 +25,7 @@ from kinediff3d_core.training.state_noise import StateNoise, add_noise
 
 ENCODED = ('surface', 'centre', 'half', 'origin', 'exists')
 """Samples of an instance that the encoder is given."""
-NEEDED = ('origin', 'axis', 'exists', 'z', 'points', 'T', 'q', 'valid')
+NEEDED = ('origin', 'axis', 'exists', 'z', 'points', 'label', 'T', 'q', 'valid')
 """Samples of an instance that this stage keeps."""
 
 
@@ -96,7 +96,8 @@ class LatentStage(nn.Module):
         """Losses of a random batch by name; ``total`` is minimised."""
         net, g = self.network, pool.generator
         self._measure_codes(pool)
-        row, cloud, T, q = pool.draw_views(batch, self.config.points)
+        views = pool.draw_views(batch, self.config.points)
+        row, cloud, T, q = views.row, views.cloud, views.T, views.q
         origin, axis, exists = (pool.store[k][row] for k in ('origin', 'axis', 'exists'))
         has_joint = exists[:, 1:]
         if self.category.optional_parts and self.pose[0] is None:

@@ -22,11 +22,12 @@ from kinediff3d_core.simulation.families import TEST_SEED_OFFSET
 from kinediff3d_core.training.config import LOOP, StageConfig, TrainingConfig
 from kinediff3d_core.training.latent_stage import LatentStage
 from kinediff3d_core.training.matmul_precision import tf32_matmul
+from kinediff3d_core.training.part_stage import PartStage
 from kinediff3d_core.training.pool import Pool, PoolConfig, PoolFeed
 from kinediff3d_core.training.pose_stage import PoseStage
 from kinediff3d_core.training.shape_stage import ShapeStage
 
-StageModule = ShapeStage | PoseStage | LatentStage
+StageModule = ShapeStage | PoseStage | LatentStage | PartStage
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,8 @@ class Trainer:
                      {'steps': self.step, 'seconds': round(self.spent),
                       'device': job.ranks.device.type, 'seed': job.run.seed,
                       'batch': job.config.batch, 'processes': job.ranks.size,
-                      'before': self.before})
+                      'before': self.before,
+                      **(self.module.notes if isinstance(self.module, PartStage) else {})})
         self.network.load_state_dict(raw)
 
 

@@ -66,14 +66,28 @@ class ShapeSamples:
 
 @dataclass(frozen=True)
 class ViewSamples:
-    """Partial clouds, canonical units: points (n, P, 3) camera frame; T (n, 4, 4) of the base;
-    q (n, J); instance (n) row of the instance; valid (n) whether there are enough points."""
+    """Partial clouds, canonical units: points (n, P, 3) camera frame; label (n, P) uint8 part of
+    each point; T (n, 4, 4) of the base; q (n, J); instance (n) row of the instance; valid (n)
+    whether there are enough points."""
 
     points: Tensor
+    label: Tensor
     T_camera_base: Tensor
     q: Tensor
     instance: Tensor
     valid: Tensor
+
+
+@dataclass(frozen=True)
+class DrawnViews:
+    """Views of a batch, canonical units: row (n) of their instances; cloud (n, P, 3) camera frame;
+    label (n, P) part of each point; T (n, 4, 4) of the base; q (n, J)."""
+
+    row: Tensor
+    cloud: Tensor
+    label: Tensor
+    T: Tensor
+    q: Tensor
 
 
 def sample_shapes(instances: Instances, generator: torch.Generator, surface: int = 1024,
@@ -101,12 +115,12 @@ def sample_clouds(instances: Instances, index: Tensor, generator: torch.Generato
     corners = posed_corners(chosen, q, T)
     rays = view_rays(corners, grid)
     depth, part = trace(chosen, chosen.part_poses(q, T), rays)
-    cloud, valid = noisy_clouds(rays, depth, part, points, generator)
+    cloud, label, valid = noisy_clouds(rays, depth, part, points, generator)
     scale = instances.category.scale
     T = T.clone()
     T[:, :3, 3] /= scale
     unit = joint_units(instances.category.joints, scale).to(index.device)
-    return ViewSamples(cloud / scale, T, q / unit, index, valid)
+    return ViewSamples(cloud / scale, label.to(torch.uint8), T, q / unit, index, valid)
 
 
 class Pool:
@@ -173,6 +187,7 @@ class Pool:
             index = torch.arange(n, device=self.device).repeat_interleave(views)
             v = sample_clouds(instances, index, self.generator)
             fresh |= {'points': v.points.view(n, views, *v.points.shape[1:]),
+                      'label': v.label.view(n, views, -1),
                       'T': v.T_camera_base.view(n, views, 4, 4), 'q': v.q.view(n, views, -1),
                       'valid': v.valid.view(n, views)}
         return fresh
@@ -181,8 +196,8 @@ class Pool:
         """Random rows (n) of the instances held."""
         return torch.randint(self.rows, (n,), generator=self.generator, device=self.device)
 
-    def draw_views(self, n: int, points: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Random views: rows (n) of their instances, points (n, points, 3), T (n, 4, 4), q (n, J).
+    def draw_views(self, n: int, points: int) -> DrawnViews:
+        """Random views.
 
         Points are drawn again from the cloud. The whole view is turned about the camera by a small
         random rotation, which is exact for a cloud.
@@ -191,12 +206,14 @@ class Pool:
         pick = choices[torch.randint(len(choices), (n,), generator=self.generator,
                                      device=self.device)]
         row, view = pick[:, 0], pick[:, 1]
-        cloud, T, q = (self.store[name][row, view] for name in ('points', 'T', 'q'))
+        cloud, label, T, q = (self.store[name][row, view]
+                              for name in ('points', 'label', 'T', 'q'))
         order = torch.rand(cloud.shape[:2], generator=self.generator, device=self.device)
         order = order.argsort(1)[:, :points]
         cloud = cloud.gather(1, order[..., None].expand(-1, -1, 3))
         turn = self._camera_rotations(n)
-        return row, transform_points(turn, cloud), turn @ T, q
+        return DrawnViews(row, transform_points(turn, cloud), label.gather(1, order).long(),
+                          turn @ T, q)
 
     def _camera_rotations(self, n: int) -> Tensor:
         """Small random rotations about the camera, (n, 4, 4)."""

@@ -47,9 +47,11 @@ class PoseStage(nn.Module):
 
         The mask is 0 at entries of joints that the object does not have.
         """
-        row, cloud, T, q = pool.draw_views(n, self.config.points)
+        views = pool.draw_views(n, self.config.points)
+        row, cloud = views.row, views.cloud
         centroid = cloud.mean(1)
-        x = pack_state(State(T, q, pool.store['origin'][row], pool.store['axis'][row]), centroid)
+        x = pack_state(State(views.T, views.q, pool.store['origin'][row],
+                             pool.store['axis'][row]), centroid)
         mask = torch.ones_like(x)
         mask[:, 9:] = pool.store['exists'][row, 1:].repeat_interleave(7, dim=1)
         return cloud - centroid[:, None], x, mask

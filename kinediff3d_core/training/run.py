@@ -29,9 +29,13 @@ from kinediff3d_core.simulation.families import FAMILIES
 from kinediff3d_core.training.config import TrainingConfig
 from kinediff3d_core.training.latent_stage import LatentStage
 from kinediff3d_core.training.loop import Job, StageModule, Trainer, run_loop
+from kinediff3d_core.training.part_stage import PartStage
 from kinediff3d_core.training.pool import PoolConfig
 from kinediff3d_core.training.pose_stage import PoseStage
 from kinediff3d_core.training.shape_stage import ShapeStage
+
+WITH_SHAPES = ('shape', 'latent')
+"""Stages that need samples of the instances' surfaces and distances."""
 
 
 def train(stages: Sequence[str], categories: Sequence[str], out: Path,
@@ -44,11 +48,11 @@ def train(stages: Sequence[str], categories: Sequence[str], out: Path,
     data, and rank 0 writes.
 
     Args:
-        stages: of ``shape``, ``pose`` and ``latent`` (needs a shape stage in ``out`` or
-            shipped, and is better after a pose stage).
+        stages: of ``shape``, ``pose``, ``latent`` (needs a shape stage in ``out`` or shipped, and
+            is better after a pose stage) and ``parts`` (needs a pose stage there).
 
     Raises:
-        ValueError: unknown stage or category, or a latent stage without a trained shape stage.
+        ValueError: unknown stage or category, or a stage without the earlier one that it needs.
         FloatingPointError: the loss is not finite; the message names the step.
     """
     config = config or TrainingConfig()
@@ -62,7 +66,7 @@ def train(stages: Sequence[str], categories: Sequence[str], out: Path,
             if name not in FAMILIES:
                 _write_own_category(category, folder / FILE_NAME, ranks)
             for stage in stages:
-                pool = PoolConfig(stage != 'pose', settings[stage].views,
+                pool = PoolConfig(stage in WITH_SHAPES, settings[stage].views,
                                   settings[stage].capacity, imported, config.procedural)
                 train_stage(Job(stage, name, folder, settings[stage], config, ranks), pool)
                 ranks.wait()  # the next stage reads what rank 0 wrote
@@ -113,8 +117,13 @@ def _new_module(job: Job) -> StageModule:
         return ShapeStage(category)
     if job.stage == 'pose':
         return PoseStage(category)
-    return LatentStage(category, cast(KAVAE, _trained_network('shape', job)),
-                       cast(ScoreModel | None, _trained_network('pose', job)))
+    pose = cast(ScoreModel | None, _trained_network('pose', job))
+    if job.stage == 'parts':
+        if pose is None:
+            raise ValueError(f'the stage parts needs the encoder of a pose stage; train one with '
+                             f'`kinediff3d train pose --category {category.name}`')
+        return PartStage(category, pose)
+    return LatentStage(category, cast(KAVAE, _trained_network('shape', job)), pose)
 
 
 def _trained_network(stage: str, job: Job) -> nn.Module | None:

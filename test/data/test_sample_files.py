@@ -20,6 +20,8 @@ def test_drawn_objects_are_canonical(imported, tmp_path):
     got = objects.draw(2, torch.Generator().manual_seed(0), shapes=True, views=2)
     assert got['surface'].shape == (2, 2, sample_files.SURFACE, 3)
     assert got['points'].shape == (2, 2, sample_files.POINTS, 3)
+    assert got['label'].shape == got['points'].shape[:3]
+    assert got['label'].unique().tolist() == [0, 1]
     want = (x['bounds'][:, 1] - x['bounds'][:, 0]) / 2 / LAPTOP.scale
     for i in range(2):
         factor = got['half'][i] / want

@@ -48,9 +48,14 @@ def test_clouds_are_of_the_object_and_too_few_points_are_not_valid():
     part = torch.full((2, grid * grid), -1)
     part[0] = 0
     part[1].view(grid, grid)[10:14, 10:14] = 0
-    cloud, valid = noisy_clouds(rays, depth, part, 256, torch.Generator().manual_seed(1))
+    cloud, label, valid = noisy_clouds(rays, depth, part, 256, torch.Generator().manual_seed(1))
     assert cloud.shape == (2, 256, 3) and valid.tolist() == [True, False]
     assert ((cloud[0, :, 2] - 1).abs() < 0.02).all()
+    assert not label[0].any()
+    low, high = rays[1].view(grid, grid, 3)[[9, 14], [9, 14], :2]
+    image = cloud[1, :, :2] / cloud[1, :, 2:]
+    inside = ((image > low + 1e-4) & (image < high - 1e-4)).all(-1)
+    assert torch.equal(label[1] == 0, inside)
     assert len(cloud[0].unique(dim=0)) == 256, 'drawn without replacement'
     few = len(cloud[1].unique(dim=0))
     assert few < MIN_CLOUD and (cloud[1, :few].unique(dim=0).shape[0] == few)

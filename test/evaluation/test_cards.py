@@ -22,6 +22,8 @@ def test_a_card_has_the_notes_of_the_weights_and_the_results(tmp_path, capsys):
     assert cards.main(arguments) == 0
     text = (tmp_path / 'weights' / 'cutter' / 'MODEL_CARD.md').read_text()
     assert '| `pose` (score model) | 1234 steps of 24 views, 56 s on one cpu, seed 7 |' in text
+    assert '| `parts` (head of the baseline ancsh, on the encoder of `pose`) | 1234 steps' in text
+    assert 'kinediff3d train {shape,pose,latent,parts} --category cutter' in text
     assert '| joint state, mm | 12.5 / 10 |' in text
     assert '| CD-w | 9.5 / 0.01 |' in text
     assert '| failures (none, or rotation > 20°) | 25.0 % |' in text
@@ -33,6 +35,11 @@ def test_a_card_has_the_notes_of_the_weights_and_the_results(tmp_path, capsys):
     assert cards.main(arguments) == 0
     text = (tmp_path / 'weights' / 'cutter' / 'MODEL_CARD.md').read_text()
     assert '| CD-w |' not in text and '| joint state, mm | 12.5 / 10 |' in text
+
+    (tmp_path / 'weights' / 'cutter' / 'parts.safetensors').unlink()
+    assert cards.main(arguments) == 0
+    text = (tmp_path / 'weights' / 'cutter' / 'MODEL_CARD.md').read_text()
+    assert '`parts`' not in text and 'train {shape,pose,latent} --category cutter' in text
 
     (results / 'procedural.json').write_text('nothing')
     assert cards.main(arguments) == 2

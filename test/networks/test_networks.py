@@ -16,6 +16,7 @@ from kinediff3d_core.networks.checkpoints import (
 )
 from kinediff3d_core.networks.kavae import KAVAE, PRIOR_STD, kl_to_prior, segmentation_logits
 from kinediff3d_core.networks.latent import LatentDenoiser
+from kinediff3d_core.networks.part_coordinates import PartCoordinates
 from kinediff3d_core.networks.pointnet import PointTokens, farthest_points
 from kinediff3d_core.networks.score import ScoreModel, State, pack_state, unpack_state
 from kinediff3d_core.objects.category import get_category
@@ -86,8 +87,27 @@ def test_tokens_do_not_depend_on_the_order_of_points():
     torch.testing.assert_close(net(p, p), net(p[:, order], p[:, order]), atol=1e-4, rtol=1e-4)
 
 
+def test_every_point_votes_for_itself():
+    """Votes follow their points, and do not depend on the other points that vote."""
+    category = get_category('drawer')
+    net, g = PartCoordinates(category).eval(), torch.Generator().manual_seed(0)
+    points = torch.randn(2, 40, 3, generator=g)
+    tokens, feature = ScoreModel(category).eval().encode_tokens(
+        torch.randn(2, 128, 3, generator=g))
+    votes = net(points, tokens, feature)
+    assert votes.part.shape == (2, 40, 5) and votes.coordinates.shape == (2, 40, 5, 3)
+    assert votes.rest.shape == (2, 40, 4, 3)
+    order = torch.randperm(40, generator=g)[:30]
+    some = net(points[:, order], tokens, feature)
+    for name in ('part', 'coordinates', 'rest'):
+        torch.testing.assert_close(getattr(some, name), getattr(votes, name)[:, order])
+    assert not torch.allclose(net(points, tokens, feature.flip(0)).part, votes.part)
+    assert PartCoordinates(LAPTOP)(points, tokens, feature).rest.shape == (2, 40, 0, 3)
+
+
 @pytest.mark.parametrize(('stage', 'network'), [('shape', KAVAE), ('pose', ScoreModel),
-                                                ('latent', LatentDenoiser)])
+                                                ('latent', LatentDenoiser),
+                                                ('parts', PartCoordinates)])
 def test_weights_round_trip(tmp_path, stage, network):
     """Large matrices come back to half a step of 8 bits a row, all else to half precision."""
     net, path = network(LAPTOP).eval(), tmp_path / f'{stage}.safetensors'

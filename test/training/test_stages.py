@@ -15,7 +15,8 @@ LAPTOP = get_category('laptop')
 def test_predicted_states_are_those_that_inference_starts_from():
     pool = Pool('laptop', torch.device('cpu'), 5, PoolConfig(False, 2, 32))
     pool.refresh(32)
-    _, cloud, T, q = pool.draw_views(64, 512)
+    views = pool.draw_views(64, 512)
+    cloud, T, q = views.cloud, views.T, views.q
     stage = LatentStage(LAPTOP, load_network('shape', 'laptop'))
     state = stage.predicted_states(load_network('pose', 'laptop'), cloud, pool.generator)
     angle = rotation_angle(state.T_camera_base[:, :3, :3], T[:, :3, :3])
