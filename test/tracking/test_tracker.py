@@ -231,17 +231,17 @@ def test_joints_that_gradients_lose_are_found_by_the_search():
 @pytest.mark.parametrize(('pause', 'max_gap', 'found'), [
     (1.1, 1.0, True), (0.9, 1.0, False), (1.1, 1.2, False)])
 def test_joints_are_searched_after_a_long_pause(pipeline, camera, estimate, pause, max_gap, found):
-    """The lid moves by 40 degrees while no frame comes."""
+    """The lid moves by 48 degrees while no frame comes."""
     config = replace(DEFAULT, joint_search=JointSearchConfig(
         max_gap=max_gap, min_growth=math.inf, always_growth=math.inf))
     tracker = Tracker(pipeline, estimate, 0.0, config=config)
     before = tracker.track(cloud_of(camera, START), 0.1).joints[0].position
     try:
-        answer = tracker.track(cloud_of(camera, START + 5), 0.1 + pause)
+        answer = tracker.track(cloud_of(camera, START + 6), 0.1 + pause)
     except TrackingLost:
         assert not found
         return
-    expected = camera.state(START + 5).positions[0] - camera.state(START).positions[0]
+    expected = camera.state(START + 6).positions[0] - camera.state(START).positions[0]
     error = abs(answer.joints[0].position - before - expected)
     assert expected > math.radians(30) and found == (error < math.radians(5))
 
