@@ -77,7 +77,7 @@ def reart_model(entry: Any) -> ReArtModel:
         boxes = np.array(entry['corner_pts'], dtype=np.float64).reshape(-1, 2, 3)[1:]
         lists = [entry[key] for key in ('joint_types', 'joint_parents', 'joint_children',
                                         'joint_xyz', 'joint_rpy')]
-        joints = [_stated_joint(category, boxes, *values)
+        joints = [_stated_joint(category, boxes, values)
                   for values in zip(*lists, strict=True)]
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f'an entry of urdf_metas.json lacks {error}') from error
@@ -89,9 +89,15 @@ def reart_model(entry: Any) -> ReArtModel:
     return ReArtModel(category.name, found, NOTES[category.name])
 
 
-def _stated_joint(category: Category, boxes: Array, kind: str, parent: int, child: int,
-                  xyz: Any, rpy: Any) -> StatedJoint:
-    """A joint in the model's frame; links are counted from 1, ``rpy`` is the axis."""
+def _stated_joint(category: Category, boxes: Array, values: tuple[str, int, int, Any, Any],
+                  ) -> StatedJoint:
+    """A joint in the model's frame.
+
+    Args:
+        values: type, parent and child (links are counted from 1), ``joint_xyz`` and
+            ``joint_rpy``, which is the axis.
+    """
+    kind, parent, child, xyz, rpy = values
     if parent != 1 or not 2 <= child <= len(boxes):
         raise ValueError(f'a joint from link {parent} to link {child} of {len(boxes)}; the parent '
                          'must be link 1')
