@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import isnan, nan
 from pathlib import Path
+from textwrap import fill
 
 from kinediff3d_core.evaluation.markdown import markdown_table
 from kinediff3d_core.evaluation.paper_figures import PUBLISHED
@@ -18,6 +19,9 @@ END = '<!-- end of accuracy -->'
 COLUMNS = {'cd_w': 'CD-w', 'rot_err_deg': 'rotation, °', 'trans_err_m': 'translation, mm',
            'joint_state_err': 'joint state'}
 SOURCES = ('procedural', 'third-party')
+
+WIDTH = 120
+"""Columns of the README."""
 
 
 def accuracy(procedural: Summaries, objects: Summaries) -> str:
@@ -39,7 +43,7 @@ def accuracy(procedural: Summaries, objects: Summaries) -> str:
         rows.append(row)
     said = f'Behind the paper: {"; ".join(behind)}.' if behind else \
         'No mean is behind the paper\'s.'
-    return markdown_table(['', *COLUMNS.values()], rows) + '\n\n' + said
+    return markdown_table(['', *COLUMNS.values()], rows) + '\n\n' + fill(said, WIDTH)
 
 
 def write_accuracy(readme: Path, procedural: Summaries, objects: Summaries) -> None:
