@@ -43,25 +43,6 @@ SURFACE_POINTS = 60_000
 
 
 @dataclass(frozen=True)
-class MeshModel:
-    """An object of meshes as a data set states it: all parts in one frame, at its own zero.
-
-    Attributes:
-        name: of the object in the data set.
-        category: name of ours.
-        meshes: one a part, the base first, m.
-        joints: one for each moving part in the order of the meshes, all with the base as parent.
-        up: (3,) upward direction of the frame, where the data set has one.
-    """
-
-    name: str
-    category: str
-    meshes: tuple[Mesh, ...]
-    joints: tuple[StatedJoint, ...]
-    up: Array | None = None
-
-
-@dataclass(frozen=True)
 class PlacedObject:
     """An object in its category's canonical frame.
 
@@ -94,6 +75,25 @@ class PlacedObject:
         ends = np.concatenate([m.vertices + T[:3, 3] for m, T in zip(self.obj.meshes, poses,
                                                                      strict=True)])
         return float(np.linalg.norm(np.ptp(ends, axis=0)))
+
+
+@dataclass(frozen=True)
+class MeshModel:
+    """An object of meshes as a data set states it: all parts in one frame, at its own zero.
+
+    Attributes:
+        name: of the object in the data set.
+        category: name of ours.
+        meshes: one a part, the base first, m.
+        joints: one for each moving part in the order of the meshes, all with the base as parent.
+        up: (3,) upward direction of the frame, where the data set has one.
+    """
+
+    name: str
+    category: str
+    meshes: tuple[Mesh, ...]
+    joints: tuple[StatedJoint, ...]
+    up: Array | None = None
 
 
 def canonical_object(model: MeshModel) -> PlacedObject:
