@@ -167,6 +167,7 @@ def draw(columns: dict[str, Array], out: Path, title: str = '') -> Path:
     """Write the plot: one panel a pair, and the reliability of the confidence."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     figure = Figure(figsize=(13, 3.5), dpi=90, layout='constrained')
     FigureCanvasAgg(figure)
@@ -180,6 +181,7 @@ def draw(columns: dict[str, Array], out: Path, title: str = '') -> Path:
         panel.plot([np.median(x[b]) for b in fifths], [np.median(y[b]) for b in fifths], 'o-',
                    color='C1', label='median of a fifth')
         panel.set(title=label, xlabel='predicted standard deviation', ylabel='actual error')
+        panel.xaxis.set_minor_formatter(NullFormatter())  # They overlap within one decade.
     axes[0].legend(fontsize=8)
     bins = reliability(columns['confidence'], _right(columns))
     axes[3].plot([0, 1], [0, 1], color='0.6', lw=1)
