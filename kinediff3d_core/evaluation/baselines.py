@@ -17,14 +17,13 @@ import torch
 from torch import Tensor
 
 from kinediff3d_core.diffusion.ve_sde import sample_fixed, sample_rk45
-from kinediff3d_core.evaluation.evaluate import Method
+from kinediff3d_core.evaluation.evaluate import Method, prepared_view
 from kinediff3d_core.evaluation.part_baseline import part_centric
 from kinediff3d_core.evaluation.samples import Sample
 from kinediff3d_core.geometry.rigid import make_transform, to_part_frames
 from kinediff3d_core.inference import refinement, residuals
 from kinediff3d_core.inference.hypotheses import Hypotheses
 from kinediff3d_core.inference.pipeline import Pipeline
-from kinediff3d_core.inference.view import PreparedView
 from kinediff3d_core.networks.checkpoints import folder_of, load_network, read_notes
 from kinediff3d_core.networks.kavae import KAVAE, PRIOR_STD
 from kinediff3d_core.networks.part_coordinates import ENCODER, PartCoordinates, encoder_digest
@@ -59,7 +58,7 @@ def regression(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int 
     The state is the one that the pose network regresses; the code is what the latent denoiser
     predicts from pure noise (t = 1), its conditional mean.
     """
-    generator, view = _prepare(pipeline, sample, seed)
+    generator, view = prepared_view(pipeline, sample, seed)
     net, cloud = pipeline.pose, view.network_clouds[:1]
     centroid = cloud[0].mean(0)
     x = net.unwhiten(net.regress(net.encode(cloud - centroid)))
@@ -78,7 +77,7 @@ def score(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int = 0,
     network's energy; here it is the score model's own bound on the likelihood. The code comes
     from the latent denoiser at that average, without refinement.
     """
-    generator, view = _prepare(pipeline, sample, seed)
+    generator, view = prepared_view(pipeline, sample, seed)
     preset, net, cloud = pipeline.preset, pipeline.pose, view.network_clouds[:1]
     centroid = cloud[0].mean(0)
     feature = net.encode(cloud - centroid)
@@ -104,7 +103,7 @@ def asdf(pipeline: Pipeline, sample: Sample, mesh: bool = True, seed: int = 0,
     Args:
         iterations: steps of each of the two rounds.
     """
-    generator, view = _prepare(pipeline, sample, seed)
+    generator, view = prepared_view(pipeline, sample, seed)
     net = pipeline.shape
     T = torch.from_numpy(sample.truth.T_camera_part[:1]).float().to(pipeline.device)
     T[:, :3, 3] /= pipeline.category.scale
@@ -225,11 +224,3 @@ def mean_state(states: State) -> State:
     return State(make_transform(R, T[:, :3, 3].mean(0, keepdim=True)),
                  states.q.mean(0, keepdim=True), states.origin.mean(0, keepdim=True),
                  torch.nn.functional.normalize(states.axis.mean(0, keepdim=True), dim=-1))
-
-
-def _prepare(pipeline: Pipeline, sample: Sample, seed: int,
-             ) -> tuple[torch.Generator, PreparedView]:
-    generator = torch.Generator(pipeline.device).manual_seed(seed)
-    return generator, pipeline.prepare_view(generator, depth=sample.depth,
-                                            intrinsics=sample.intrinsics,
-                                    mask=sample.mask)

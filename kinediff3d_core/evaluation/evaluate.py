@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from kinediff3d_core.distributed.journal import Journal
 from kinediff3d_core.distributed.ranks import ALONE, Ranks
@@ -32,6 +33,7 @@ from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 
 if TYPE_CHECKING:
     from kinediff3d_core.inference.pipeline import Pipeline
+    from kinediff3d_core.inference.view import PreparedView
 
 Method = Callable[['Pipeline', Sample, bool, int], ArticulatedEstimate]
 """Estimate of a sample, with meshes or without, for a seed; may raise :class:`NoEstimate`."""
@@ -41,6 +43,14 @@ def infer(pipeline: Pipeline, sample: Sample, mesh: bool, seed: int) -> Articula
     """The pipeline's own estimate; the method that is scored by default."""
     return pipeline.infer(depth=sample.depth, intrinsics=sample.intrinsics, mask=sample.mask,
                           mesh=mesh, seed=seed)
+
+
+def prepared_view(pipeline: Pipeline, sample: Sample, seed: int,
+                  ) -> tuple[torch.Generator, PreparedView]:
+    """The seeded generator of a baseline, and a sample as the networks see it."""
+    generator = torch.Generator(pipeline.device).manual_seed(seed)
+    return generator, pipeline.prepare_view(generator, depth=sample.depth,
+                                            intrinsics=sample.intrinsics, mask=sample.mask)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import roma
 import torch
 from torch import Tensor
 
+from kinediff3d_core.evaluation.evaluate import prepared_view
 from kinediff3d_core.evaluation.samples import Sample
 from kinediff3d_core.geometry.kinematics import Joint, joint_transform, joint_units
 from kinediff3d_core.geometry.rigid import cross_vector, invert_transform, make_transform
@@ -65,9 +66,7 @@ def part_centric(head: PartCoordinates, pipeline: Pipeline, sample: Sample, mesh
     Raises:
         NoEstimate: too few points, of the object or of its base.
     """
-    generator = torch.Generator(pipeline.device).manual_seed(seed)
-    view = pipeline.prepare_view(generator, depth=sample.depth, intrinsics=sample.intrinsics,
-                                 mask=sample.mask)
+    generator, view = prepared_view(pipeline, sample, seed)
     net, cloud = pipeline.pose, view.network_clouds[:1]
     centroid = cloud[0].mean(0)
     votes = head(view.points[None] - centroid, *net.encode_tokens(cloud - centroid))
