@@ -107,8 +107,8 @@ def card(category: str, folder: Path, summaries: Mapping[str, Summary]) -> str:
         'scale for each row. All other values have half precision.',
         markdown_table(['', ''], rows), '## Scores',
         'docs/evaluation.md defines the test views and metrics. Views have sensor noise; the '
-        'preset is `fast`. CD is A-SDF\'s sum of mean squared distances, CD-L1 the mean of plain '
-        'distances, both in thousandths, with a bounding sphere of radius one.',
+        'preset is `fast`.\nCD is A-SDF\'s sum of mean squared distances, CD-L1 the mean of plain '
+        'distances, both in thousandths, with a\nbounding sphere of radius one.',
         measured,
         '## Limits',
         f'- The networks are trained on {category} objects only. A cloud of another object may '
