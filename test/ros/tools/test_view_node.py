@@ -92,6 +92,10 @@ def published_messages(estimate) -> dict[str, tuple[object, object]]:
         'points_used': (clouds.cloud_from_points(estimate.points, header), 10),
         'laptop/joint_states': (poses.joint_state(estimate, header, 'laptop'), 10),
         'laptop/joint_states_stddev': (JointState(), 10),
+        # Of a robot, and of a perception node in another namespace.
+        'joint_states': (JointState(name=['elbow'], position=[1.0]), 10),
+        'left/box/joint_states': (JointState(name=['box_lid_joint'], position=[1.0]), 10),
+        'left/box/joint_states_stddev': (JointState(), 10),
         'laptop/robot_description': (String(data=urdf_string(estimate)), latched)}
 
 
@@ -114,7 +118,7 @@ def test_published_topics_are_in_the_scene(scene: BrowserScene) -> None:
         np.testing.assert_allclose(vertices.min(0), part.mesh.vertices.min(0), atol=1e-6)
         np.testing.assert_allclose(vertices.max(0), part.mesh.vertices.max(0), atol=1e-6)
     assert len(scene.items['/points/points_used'].handle.points) == len(estimate.points)
-    assert f'{np.degrees(1.75):.1f}°' in scene.table
+    assert scene.joints == [('laptop_lid_joint', f'{np.degrees(1.75):.1f}°')]
 
 
 def test_the_page_is_served_on_loopback(scene: BrowserScene) -> None:
