@@ -39,8 +39,9 @@ def add_parser(commands: Any) -> None:
     command.add_argument('--category', default='all', metavar='C',
                          help='a category, or all that have weights (default)')
     source = command.add_mutually_exclusive_group()
-    source.add_argument('--source', metavar='procedural|DIR',
-                        help='held-out procedural objects (default), or a folder of URDF objects: '
+    source.add_argument('--source', metavar='procedural|realistic|DIR',
+                        help='held-out procedural objects (default); the same with surroundings, '
+                             'errors of real sensors and of masks; or a folder of URDF objects: '
                              'one folder an object, its category before the first "_"')
     source.add_argument('--objects', metavar='DIR', help='the same as --source DIR')
     source.add_argument('--dataset', metavar='NAME',
@@ -120,7 +121,12 @@ def _check(options: argparse.Namespace) -> None:
 
 def _source(options: argparse.Namespace) -> Source:
     """Where the test views come from."""
-    from kinediff3d_core.evaluation.sources import dataset_source, folder_source, procedural_source
+    from kinediff3d_core.evaluation.sources import (
+        dataset_source,
+        folder_source,
+        procedural_source,
+        realistic_source,
+    )
     from kinediff3d_core.networks.checkpoints import trained_categories
 
     if options.dataset is not None:
@@ -128,6 +134,8 @@ def _source(options: argparse.Namespace) -> Source:
     where = options.objects or options.source or 'procedural'
     if where == 'procedural':
         return procedural_source(tuple(trained_categories(options.weights)))
+    if where == 'realistic':
+        return realistic_source(tuple(trained_categories(options.weights)))
     return folder_source(where)
 
 

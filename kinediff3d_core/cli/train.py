@@ -13,6 +13,7 @@ EXAMPLES = '''
   kinediff3d train all --category laptop --out runs --seconds 1200
   kinediff3d train pose --category laptop --out runs --resume --device cuda
   kinediff3d train all --data data --out runs
+  kinediff3d train pose --category box --out runs --start shipped --without shadow grazing
   torchrun --nproc-per-node 2 -m kinediff3d_core.cli train all --category laptop
 '''
 
@@ -53,6 +54,9 @@ def add_parser(commands: Any) -> None:
     command.add_argument('--start', metavar='DIR',
                          help='weights to start from, "shipped" for those that come with this '
                               'package (default: random ones)')
+    command.add_argument('--without', nargs='+', default=[], metavar='EFFECT',
+                         help='effects of the real world that views shall not have, for ablations '
+                              '(docs/training.md lists them)')
     command.add_argument('--resume', action='store_true',
                          help='continue from the checkpoint in --out, if there is one')
 
@@ -73,7 +77,8 @@ def _train(options: argparse.Namespace) -> int:
     train(stages, names, options.out, TrainingConfig(
         steps=options.steps, seconds=options.seconds, batch=options.batch,
         refresh=options.refresh, lr=options.lr, seed=options.seed, device=options.device,
-        data=options.data, procedural=options.procedural, start=start))
+        data=options.data, procedural=options.procedural, start=start,
+        without=tuple(options.without)))
     if first_rank():
         print(f'weights are in {", ".join(str(options.out / name) for name in names)}; use them '
               f'with --weights {options.out}')

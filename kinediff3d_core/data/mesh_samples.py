@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from kinediff3d_core.data.mesh_objects import MeshObject
-from kinediff3d_core.data.object_views import cast_object, sample_object_views
+from kinediff3d_core.data.object_views import cast_object, pose_mesh_object
 from kinediff3d_core.data.raycasting import raycasting_scene
 from kinediff3d_core.data.sample_files import POINTS
 from kinediff3d_core.data.samples import noisy_clouds, query_points, view_rays
@@ -22,6 +22,8 @@ from kinediff3d_core.data.winding import winding_number
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.category import CATEGORIES, Category
 from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.simulation.real_world import RealWorld
+from kinediff3d_core.simulation.surroundings import add_surroundings, situation
 from kinediff3d_core.simulation.views import box_corners
 
 SURFACE_POINTS, QUERY_POINTS = 4096, 8192
@@ -150,13 +152,17 @@ def _view_samples(obj: MeshObject, category: Category, views: int, generator: to
 
     Views that show too little of the object are left out; others are repeated instead.
     """
+    world = RealWorld()
     good: list[tuple[Tensor, Tensor, Tensor]] = []
-    corners = box_corners(torch.from_numpy(obj.bounds).float())
-    for q, T in _candidate_views(obj, views, generator):
+    bounds = box_corners(torch.from_numpy(obj.bounds).float())
+    for q, T, R_ground_base in _candidate_views(obj, views, generator, world):
         poses = obj.part_poses(q, T)
-        rays = view_rays(transform_points(poses, corners).flatten(0, 1)[None], GRID)
-        depth, part = cast_object(obj, poses, rays[0])
-        cloud, _, valid = noisy_clouds(rays, depth[None], part[None], POINTS, generator)
+        corners = transform_points(poses, bounds).flatten(0, 1)[None]
+        rays = view_rays(corners, GRID)
+        depth, part = (x[None] for x in cast_object(obj, poses, rays[0]))
+        where = situation(T[None], R_ground_base[None], corners, bounds[:1], category.azimuth)
+        depth, part = add_surroundings(depth, part, rays, where, generator, world.surroundings)
+        cloud, _, valid = noisy_clouds(rays, depth, part, POINTS, generator, world.sensor)
         if bool(valid):
             good.append((cloud[0], T, q))
         if len(good) == views:
@@ -181,8 +187,9 @@ def view_tensors(good: Sequence[tuple[Tensor, Tensor, Tensor]], views: int, join
     return {'points': points, 'T_camera_base': T, 'q': positions}
 
 
-def _candidate_views(obj: MeshObject, n: int, generator: torch.Generator,
-                     ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Training views q (J,), T_camera_base (4, 4), n at a time."""
+def _candidate_views(obj: MeshObject, n: int, generator: torch.Generator, world: RealWorld,
+                     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Training views q (J,), T_camera_base (4, 4), R_ground_base (3, 3), n at a time."""
     for _ in range(VIEW_TRIES):
-        yield from zip(*sample_object_views(obj, generator, n, train=True), strict=True)
+        posed = pose_mesh_object(obj, generator, n, world.views)
+        yield from zip(posed.q, posed.T_camera_base, posed.R_ground_base, strict=True)

@@ -15,7 +15,12 @@ from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.objects.category import CATEGORIES, Category
 from kinediff3d_core.objects.estimate import transform_mesh
 from kinediff3d_core.simulation.render import pixel_rays
-from kinediff3d_core.simulation.views import sample_views
+from kinediff3d_core.simulation.views import (
+    PosedObjects,
+    ViewRange,
+    pose_objects,
+    sample_views,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -73,35 +78,32 @@ def sample_object_view(obj: MeshObject, generator: torch.Generator) -> tuple[Ten
     Raises:
         ValueError: a category without a test protocol.
     """
-    q, T_camera_base = sample_object_views(obj, generator, 1)
+    low, high = object_range(obj)
+    q, T_camera_base = sample_views(_repeated(obj, low, high, 1), generator)
     return q[0], T_camera_base[0]
 
 
-def sample_object_views(obj: MeshObject, generator: torch.Generator, n: int, train: bool = False,
-                        ) -> tuple[Tensor, Tensor]:
-    """Views of an object by the protocol of :func:`kinediff3d_core.simulation.views.sample_views`.
+def pose_mesh_object(obj: MeshObject, generator: torch.Generator, n: int, views: ViewRange,
+                     ) -> PosedObjects:
+    """Training views of one object, n of them.
 
     Args:
         generator: on the CPU.
-        n: number of views.
-        train: views of training instead of test views.
-
-    Returns:
-        q (n, J) rad or m; T_camera_base (n, 4, 4) m.
 
     Raises:
         ValueError: a category without a test protocol.
     """
+    return pose_objects(_repeated(obj, obj.lower, obj.upper, n), generator, views)
+
+
+def _repeated(obj: MeshObject, low: Array, high: Array, n: int) -> _RepeatedObject:
+    """The object n times, with joint limits (J,)."""
     if obj.category not in CATEGORIES:
         raise ValueError(f'no test views for category {obj.category!r}; known: '
                          f'{", ".join(sorted(CATEGORIES))}')
-
-    def repeated(x: Array) -> Tensor:
-        return torch.from_numpy(x).float().expand(n, *x.shape)
-
-    low, high = (obj.lower, obj.upper) if train else object_range(obj)
-    return sample_views(_RepeatedObject(obj, CATEGORIES[obj.category], repeated(obj.bounds),
-                                        repeated(low), repeated(high)), generator, train)
+    bounds, lower, upper = (torch.from_numpy(x).float().expand(n, *x.shape)
+                            for x in (obj.bounds, low, high))
+    return _RepeatedObject(obj, CATEGORIES[obj.category], bounds, lower, upper)
 
 
 @dataclass(frozen=True)

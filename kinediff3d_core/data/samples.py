@@ -9,9 +9,6 @@ from torch import Tensor
 
 from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
 
-TRAIN_SENSOR = SensorModel(mask_error=1, edge_dropout=0.2)
-"""Sensor of training views. Their images are coarser than a camera's, so that a pixel of error
-covers more of the object. Chosen."""
 MIN_CLOUD = 128
 """Views with fewer points are not trained on. Chosen."""
 MIN_DEPTH = 0.05
@@ -84,7 +81,8 @@ def view_rays(corners: Tensor, grid: int) -> Tensor:
 
 
 def noisy_clouds(rays: Tensor, depth: Tensor, part: Tensor, points: int,
-                 generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+                 generator: torch.Generator, sensor: SensorModel,
+                 ) -> tuple[Tensor, Tensor, Tensor]:
     """Clouds that a depth camera and a segmenter make of exact depths along rays.
 
     Points are drawn without replacement; if there are too few, they are repeated.
@@ -92,18 +90,19 @@ def noisy_clouds(rays: Tensor, depth: Tensor, part: Tensor, points: int,
     Args:
         rays: (B, grid^2, 3) of :func:`view_rays`.
         depth: (B, grid^2) m, 0 where there is nothing.
-        part: (B, grid^2) part index, -1 where there is nothing.
+        part: (B, grid^2) part index, negative where the object is not.
         points: number of points of each cloud.
         generator: on the rays' device.
 
     Returns:
         cloud (B, points, 3), camera frame, m; label (B, points) the part that each point's
-        pixel shows, -1 for a background beyond the object's edge; valid (B,) bool, whether the
-        camera gave at least ``MIN_CLOUD`` points.
+        pixel shows, negative where it shows no part of the object; valid (B,) bool, whether the
+        camera gave at least ``MIN_CLOUD`` points of the object.
     """
     grid = round(depth.shape[1] ** 0.5)
     square = (len(depth), grid, grid)
-    depth, mask = apply_sensor(depth.view(square), part.view(square), generator, TRAIN_SENSOR)
+    depth, mask = apply_sensor(depth.view(square), part.view(square), generator, sensor,
+                               rays.view(*square, 3))
     good = (mask & (depth > 0)).flatten(1)
     # A random order of the pixels, in which the good ones come first.
     key = torch.rand(good.shape, generator=generator, device=good.device) + (~good)
@@ -111,4 +110,4 @@ def noisy_clouds(rays: Tensor, depth: Tensor, part: Tensor, points: int,
     rank = torch.arange(points, device=good.device)[None] % count.clamp_min(1)[:, None]
     pick = key.argsort(1).gather(1, rank)
     cloud = (rays * depth.flatten(1)[..., None]).gather(1, pick[..., None].expand(-1, -1, 3))
-    return cloud, part.gather(1, pick), count >= MIN_CLOUD
+    return cloud, part.gather(1, pick), (good & (part >= 0)).sum(1) >= MIN_CLOUD

@@ -28,15 +28,29 @@ from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.objects.category import Category, get_category
 from kinediff3d_core.objects.estimate import Mesh
 from kinediff3d_core.simulation.families import FAMILIES, held_out_generator, sample_instances
-from kinediff3d_core.simulation.render import render_depth
+from kinediff3d_core.simulation.real_world import RealWorld
+from kinediff3d_core.simulation.render import pixel_rays, render_depth
 from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
 from kinediff3d_core.simulation.solids import Instances
-from kinediff3d_core.simulation.views import TEST_CAMERA, sample_views, state_range
+from kinediff3d_core.simulation.surroundings import Surroundings, add_surroundings, situation
+from kinediff3d_core.simulation.views import (
+    TEST_CAMERA,
+    TEST_VIEWS,
+    PosedObjects,
+    box_corners,
+    pose_objects,
+    posed_corners,
+    state_range,
+)
 
 Array = np.ndarray[Any, Any]
 
 SAMPLES_A_SEED = 100_003
 """Two seeds of evaluations share no sample whose number is below this."""
+
+
+LEAST_SEEN = 400
+"""Fewest pixels of the object with a depth, in views with surroundings. Chosen."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +144,8 @@ def _truth(spec: Category, view: ExactView) -> Truth:
 def _measured(index: int, truth: Truth, view: ExactView, generator: torch.Generator,
               sensor: SensorModel) -> Sample:
     """The sample of a view: with noise, a mask, and positions to generate at."""
-    noisy, mask = apply_sensor(view.depth[None], view.part[None], generator, sensor)
+    noisy, mask = apply_sensor(view.depth[None], view.part[None], generator, sensor,
+                               pixel_rays(TEST_CAMERA)[None])
     share = torch.rand(len(view.lower), generator=generator).double().numpy()
     points = draw_points(view.surfaces, list(truth.T_camera_part), POINTS,
                          np.random.default_rng(index))
@@ -155,10 +170,13 @@ def point_surfaces(instances: Instances) -> tuple[Surface, ...]:
 
 
 def procedural_samples(category: str, seed: int = 0, shapes: bool = True,
-                       sensor: SensorModel | None = None) -> Samples:
+                       sensor: SensorModel | None = None, world: RealWorld | None = None,
+                       ) -> Samples:
     """Held-out procedural objects, a new one in every sample.
 
     Args:
+        world: views, surroundings and sensor instead of those of the protocol; samples may then
+            raise :class:`UnusableView`.
         shapes: give the truth its surfaces (some tenths of a second for each sample).
 
     Raises:
@@ -172,8 +190,11 @@ def procedural_samples(category: str, seed: int = 0, shapes: bool = True,
     def sample(index: int) -> Sample:
         generator = held_out_generator(seed * SAMPLES_A_SEED + index)
         one = sample_instances(category, 1, generator)
-        q, T_camera_base = sample_views(one, generator)
+        posed = pose_objects(one, generator, world.views if world else TEST_VIEWS, train=False)
+        q, T_camera_base = posed.q, posed.T_camera_base
         depth, part = render_depth(one, q, T_camera_base, TEST_CAMERA)
+        if world:
+            depth, part = _surrounded(one, posed, (depth, part), generator, world.surroundings)
         parts = torch.nonzero(one.exists[0])[:, 0].tolist()
         joints = [i for i, j in enumerate(spec.joints) if j.child in parts]
         surfaces = tuple(Surface(true_mesh(one, k)) for k in parts) if shapes else None
@@ -184,9 +205,26 @@ def procedural_samples(category: str, seed: int = 0, shapes: bool = True,
             one.axis[0, joints], one.bounds[0, parts].mean(1), low, high,
             surfaces or point_surfaces(one))
         truth = replace(_truth(spec, view), surfaces=surfaces)
-        return _measured(index, truth, view, generator, sensor or SensorModel())
+        errors = world.sensor if world else sensor or SensorModel()
+        made = _measured(index, truth, view, generator, errors)
+        if world and (made.mask & (made.depth > 0) & (view.part >= 0).numpy()).sum() < LEAST_SEEN:
+            raise UnusableView(view.name, 'the object is hidden')
+        return made
 
     return sample
+
+
+def _surrounded(one: Instances, posed: PosedObjects, images: tuple[Tensor, Tensor],
+                generator: torch.Generator, model: Surroundings) -> tuple[Tensor, Tensor]:
+    """Depth and part images (1, H, W) of one object with its surroundings."""
+    shape = images[0].shape
+    rays = pixel_rays(TEST_CAMERA).view(1, -1, 3)
+    where = situation(posed.T_camera_base, posed.R_ground_base,
+                      posed_corners(one, posed.q, posed.T_camera_base),
+                      box_corners(one.bounds[:, 0]), one.category.azimuth)
+    depth, part = add_surroundings(images[0].flatten(1), images[1].flatten(1), rays, where,
+                                   generator, model)
+    return depth.view(shape), part.view(shape)
 
 
 def object_samples(root: Path | str, category: str, seed: int = 0, shapes: bool = True,

@@ -14,6 +14,7 @@ from kinediff3d_core.evaluation.samples import (
     object_samples,
     procedural_samples,
 )
+from kinediff3d_core.simulation.real_world import TEST_WORLD
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,14 @@ class Source:
 def procedural_source(categories: tuple[str, ...]) -> Source:
     """Held-out objects of the families."""
     return Source('procedural', categories, procedural_samples, {}, {})
+
+
+def realistic_source(categories: tuple[str, ...]) -> Source:
+    """Held-out objects of the families in surroundings, as real sensors and masks show them."""
+    def samples(category: str, seed: int, shapes: bool) -> Samples:
+        return procedural_samples(category, seed, shapes, world=TEST_WORLD)
+
+    return Source('realistic', categories, samples, {}, {})
 
 
 def folder_source(root: str) -> Source:

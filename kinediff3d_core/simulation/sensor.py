@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-FIELD_STANDARD_DEVIATION = 0.7
-"""Of a coarse grid of unit normal numbers after bilinear interpolation: its mean variance is
-(2/3)^2, rounded."""
-
+from kinediff3d_core.simulation.depth_cameras import (
+    CameraDraw,
+    DepthCamera,
+    draw_cameras,
+    quantize,
+)
+from kinediff3d_core.simulation.mask_errors import (
+    MaskErrors,
+    beyond_the_picture,
+    disturb_mask,
+    extent,
+    grow_or_shrink,
+    maximum_filter,
+)
+from kinediff3d_core.simulation.missing_returns import MissingReturns, missing_returns
+from kinediff3d_core.simulation.random_fields import (
+    normal,
+    normal_threshold,
+    smooth_field,
+    uniform,
+)
 
 @dataclass(frozen=True)
 class SensorModel:
@@ -53,10 +70,28 @@ class SensorModel:
     border_depth: float = 0.03
     """Largest distance of a flying pixel behind the surface where there is nothing behind, m.
     Chosen."""
+    cameras: tuple[DepthCamera, ...] = ()
+    """Cameras of which each image has one, instead of ``noise``, ``noise_per_m2`` and
+    ``quantum``; none by default."""
+    camera_share: float = 1.0
+    """Probability that an image has one of ``cameras``, where there are any. Chosen."""
+    returns: MissingReturns = MissingReturns()
+    """Surfaces without depth; none by default."""
+    blurred: float = 0.0
+    """Probability that each depth is the mean over a window, as stereo matching with large windows
+    and smoothing drivers give it. Chosen."""
+    blur_pixels: int = 1
+    """Largest half width of that window, pixels; drawn for each image. Chosen."""
+    inpainted: float = 0.0
+    """Probability that pixels without depth are filled from those around them, as some drivers
+    and data sets do. Chosen."""
+    masks: MaskErrors = MaskErrors()
+    """Large errors of the mask; none by default."""
 
 
 def apply_sensor(depth: Tensor, part: Tensor, generator: torch.Generator,
-                 model: SensorModel | None = None) -> tuple[Tensor, Tensor]:
+                 model: SensorModel | None = None, rays: Tensor | None = None,
+                 ) -> tuple[Tensor, Tensor]:
     """Noisy depth, and the mask that a segmenter would give.
 
     Args:
@@ -64,28 +99,80 @@ def apply_sensor(depth: Tensor, part: Tensor, generator: torch.Generator,
         part: (B, H, W) part index, negative where the object is not.
         generator: on the depth's device.
         model: the default one where None.
+        rays: (B or 1, H, W, 3) of the pixels, z = 1; needed only for ``model.returns``.
 
     Returns:
         depth (B, H, W), m, 0 where the camera gives nothing; mask (B, H, W) bool.
+
+    Raises:
+        ValueError: the model has missing returns, and there are no rays.
     """
     model = model or SensorModel()
     hit, inside = depth > 0, part >= 0
-    noisy = _add_range_noise(depth, model, generator)
+    camera = _draw_camera(model, len(depth), generator)
+    depth = _blur(depth, model, generator)
+    noisy = _add_range_noise(depth, camera, model, generator)
     noisy, lost = _disturb_edges(noisy, depth, model, generator)
     lost |= _holes(depth, model, generator)
-    noisy = _quantize(torch.where(lost | ~hit, 0.0, noisy), model)
-    mask = _grow_or_shrink(inside, model, generator)
+    if model.returns != MissingReturns():
+        if rays is None:
+            raise ValueError('missing returns need the rays of the pixels: give apply_sensor rays')
+        lost |= missing_returns(depth, part, rays, camera.baseline, model.returns, generator)
+    noisy = torch.where(lost | ~hit, 0.0, noisy)
+    if model.inpainted:
+        chosen = (uniform(generator, len(depth)) < model.inpainted)[:, None, None]
+        noisy = torch.where(chosen & lost & hit, fill_holes(noisy), noisy)
+    noisy = quantize(noisy, camera)
+    mask = grow_or_shrink(inside, model.mask_error, generator)
+    if model.masks != MaskErrors():
+        mask = disturb_mask(mask, part, model.masks, generator)
+        out = beyond_the_picture(inside, model.masks, generator)
+        noisy, mask = torch.where(out, 0.0, noisy), mask & ~out
     return noisy, mask & ~_occluder(inside, model, generator)
 
 
-def _add_range_noise(depth: Tensor, model: SensorModel, generator: torch.Generator) -> Tensor:
+def _draw_camera(model: SensorModel, n: int, generator: torch.Generator) -> CameraDraw:
+    """The camera of each of n images."""
+    own = DepthCamera('own', model.noise, model.noise_per_m2, model.quantum, 0.0, 0.0)
+    if not model.cameras:
+        return CameraDraw(*(torch.full((n, 1, 1), x, device=generator.device) for x in (
+            own.noise, own.noise_per_m2, own.quantum, own.step_per_m2, own.baseline)))
+    chosen = draw_cameras(model.cameras, n, generator)
+    if model.camera_share >= 1:
+        return chosen
+    plain = draw_cameras((own,), n, generator)
+    use = uniform(generator, n, 1, 1) < model.camera_share
+    return CameraDraw(*(torch.where(use, getattr(chosen, f.name), getattr(plain, f.name))
+                        for f in fields(CameraDraw)))
+
+
+def _add_range_noise(depth: Tensor, camera: CameraDraw, model: SensorModel,
+                     generator: torch.Generator) -> Tensor:
     """Depth with normal noise, part of it smooth over the image."""
     low, high = model.noise_factor
-    factor = low + (high - low) * _uniform(generator, len(depth), 1, 1)
-    sigma = (model.noise + model.noise_per_m2 * depth.square()) * factor
-    smooth = _smooth_field(depth, model.noise_cell, generator)
-    white = _normal(generator, *depth.shape)
+    factor = low + (high - low) * uniform(generator, len(depth), 1, 1)
+    sigma = (camera.noise + camera.noise_per_m2 * depth.square()) * factor
+    smooth = smooth_field(depth, model.noise_cell, generator)
+    white = normal(generator, *depth.shape)
     return depth + sigma * ((1 - model.smooth_share) * white + model.smooth_share * smooth)
+
+
+def _blur(depth: Tensor, model: SensorModel, generator: torch.Generator) -> Tensor:
+    """Depth (B, H, W) of which some images are means over square windows; 0 stays 0."""
+    if not model.blurred:
+        return depth
+    size = torch.randint(1, model.blur_pixels + 1, (len(depth),), generator=generator,
+                         device=depth.device)
+    size = size * (uniform(generator, len(depth)) < model.blurred)
+    out = depth.clone()
+    for half in size.unique().tolist():
+        rows = size == half
+        if half:
+            known = (depth[rows] > 0).float()
+            total, count = (F.avg_pool2d(x[:, None], 2 * half + 1, 1, half)[:, 0]
+                            for x in (depth[rows], known))
+            out[rows] = known * total / count.clamp_min(1e-6)
+    return out
 
 
 def _disturb_edges(noisy: Tensor, depth: Tensor, model: SensorModel, generator: torch.Generator,
@@ -100,40 +187,34 @@ def _disturb_edges(noisy: Tensor, depth: Tensor, model: SensorModel, generator: 
     near = -maximum_filter(torch.where(hit, -depth, -1e3))
     border = maximum_filter(~hit)
     edge = hit & ((_second_difference(depth) > model.edge_jump) | border)
-    choice = _uniform(generator, *depth.shape)
+    choice = uniform(generator, *depth.shape)
     flying = edge & (choice < model.flying)
-    behind = torch.where(border, model.border_depth * _uniform(generator, *depth.shape),
-                         (far - near) * _uniform(generator, *depth.shape))
+    behind = torch.where(border, model.border_depth * uniform(generator, *depth.shape),
+                         (far - near) * uniform(generator, *depth.shape))
     dropped = edge & (choice >= model.flying) & (choice < model.flying + model.edge_dropout)
     return torch.where(flying, near + behind, noisy), dropped
 
 
 def _holes(depth: Tensor, model: SensorModel, generator: torch.Generator) -> Tensor:
     """Blobs (B, H, W) without depth, where a smooth field is above a level drawn an image."""
-    field = _smooth_field(depth, model.hole_cell, generator)
-    share = model.hole_share * _uniform(generator, len(depth), 1, 1)
-    quantile = torch.erfinv(1 - 2 * share.clamp(1e-6, 0.5)) * (2 ** 0.5)
-    return (field > quantile * FIELD_STANDARD_DEVIATION) & (model.hole_share > 0)
+    field = smooth_field(depth, model.hole_cell, generator)
+    share = model.hole_share * uniform(generator, len(depth), 1, 1)
+    return field > normal_threshold(share)
 
 
-def _quantize(depth: Tensor, model: SensorModel) -> Tensor:
-    if model.quantum > 0:
-        return torch.round(depth / model.quantum) * model.quantum
-    return depth
+def fill_holes(depth: Tensor) -> Tensor:
+    """Depth (B, H, W) with zeros replaced by means of what is around them, from fine to coarse.
 
-
-def _grow_or_shrink(mask: Tensor, model: SensorModel, generator: torch.Generator) -> Tensor:
-    """The mask (B, H, W) dilated or eroded by a number of pixels drawn for each image."""
-    if model.mask_error <= 0:
-        return mask
-    size = torch.randint(-model.mask_error, model.mask_error + 1, (len(mask),),
-                         generator=generator, device=mask.device)[:, None, None]
-    grown, outside = mask, ~mask
-    for pixels in range(1, model.mask_error + 1):
-        grown, outside = maximum_filter(grown), maximum_filter(outside)
-        mask = torch.where(size == pixels, grown, mask)
-        mask = torch.where(size == -pixels, ~outside, mask)
-    return mask
+    A pyramid of means: a hole takes the finest level that has any depth there.
+    """
+    known = (depth > 0).float()
+    if bool(known.all()) or min(depth.shape[1:]) < 2:
+        return depth
+    pooled, weight = (F.avg_pool2d(x[:, None], 2, ceil_mode=True)[:, 0]
+                      for x in (depth * known, known))
+    coarse = torch.where(weight > 0, pooled / weight.clamp_min(1e-6), 0.0)
+    coarse = F.interpolate(fill_holes(coarse)[:, None], depth.shape[1:], mode='nearest')[:, 0]
+    return torch.where(depth > 0, depth, coarse)
 
 
 def _occluder(inside: Tensor, model: SensorModel, generator: torch.Generator) -> Tensor:
@@ -143,34 +224,18 @@ def _occluder(inside: Tensor, model: SensorModel, generator: torch.Generator) ->
         inside: (B, H, W) bool, the object's pixels.
     """
     B, H, W = inside.shape
-    hidden = (_uniform(generator, B) < model.occluded)[:, None, None]
+    hidden = (uniform(generator, B) < model.occluded)[:, None, None]
     for dim, length in ((1, H), (2, W)):
         place = torch.arange(length, device=inside.device)
-        present = inside.any(3 - dim)
-        first = torch.where(present, place, length).amin(1)
-        last = torch.where(present, place, 0).amax(1)
-        extent = (last - first).clamp_min(1)
-        size = extent * (model.occluder_least
-                         + (model.occluder - model.occluder_least) * _uniform(generator, B))
-        start = (first + _uniform(generator, B) * (1 + 2 * model.occluder_overhang) * extent
-                 - model.occluder_overhang * extent - size / 2)
+        first, last = (x[:, 0] for x in extent(inside, dim))
+        length_inside = (last - first).clamp_min(1)
+        size = length_inside * (model.occluder_least
+                         + (model.occluder - model.occluder_least) * uniform(generator, B))
+        start = (first + uniform(generator, B) * (1 + 2 * model.occluder_overhang) * length_inside
+                 - model.occluder_overhang * length_inside - size / 2)
         covered = (place >= start[:, None]) & (place <= (start + size)[:, None])
         hidden = hidden & covered.unsqueeze(3 - dim)
     return hidden
-
-
-def maximum_filter(image: Tensor) -> Tensor:
-    """Largest value (B, H, W) among each pixel and its eight neighbours; a dilation of masks.
-
-    ``max_pool2d`` gives the same, but is many times slower on a CPU: it also records where the
-    largest value was.
-    """
-    for dim in (1, 2):
-        last = image.shape[dim] - 1
-        pairs = torch.maximum(image.narrow(dim, 0, last), image.narrow(dim, 1, last))
-        middle = torch.maximum(pairs.narrow(dim, 0, last - 1), pairs.narrow(dim, 1, last - 1))
-        image = torch.cat([pairs.narrow(dim, 0, 1), middle, pairs.narrow(dim, last - 1, 1)], dim)
-    return image
 
 
 def _second_difference(depth: Tensor) -> Tensor:
@@ -179,18 +244,3 @@ def _second_difference(depth: Tensor) -> Tensor:
     rows = padded[:, 2:, 1:-1] + padded[:, :-2, 1:-1] - 2 * depth
     columns = padded[:, 1:-1, 2:] + padded[:, 1:-1, :-2] - 2 * depth
     return torch.maximum(rows.abs(), columns.abs())
-
-
-def _smooth_field(depth: Tensor, cell: int, generator: torch.Generator) -> Tensor:
-    """Normal numbers on a grid of ``cell`` pixels, interpolated to the images' size (B, H, W)."""
-    B, H, W = depth.shape
-    coarse = _normal(generator, B, 1, max(H // cell, 2), max(W // cell, 2))
-    return F.interpolate(coarse, (H, W), mode='bilinear', align_corners=False)[:, 0]
-
-
-def _uniform(generator: torch.Generator, *shape: int) -> Tensor:
-    return torch.rand(*shape, generator=generator, device=generator.device)
-
-
-def _normal(generator: torch.Generator, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=generator, device=generator.device)

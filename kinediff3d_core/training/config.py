@@ -66,6 +66,8 @@ class TrainingConfig:
     """Folder of imported objects, all of one category; None uses the procedural family."""
     procedural: float = 0.0
     """Share of procedural objects among imported ones, 0 to 1."""
+    without: tuple[str, ...] = ()
+    """Effects of the real world that procedural views shall not have, for ablations."""
     start: Path | None = None
     """Folder of weights to start from where there is no checkpoint; None starts at random."""
 

@@ -160,6 +160,7 @@ class Trainer:
                       'device': job.ranks.device.type, 'seed': job.run.seed,
                       'batch': job.config.batch, 'processes': job.ranks.size,
                       'before': self.before,
+                      **({'without': list(job.run.without)} if job.run.without else {}),
                       **(self.module.notes if isinstance(self.module, PartStage) else {})})
         self.network.load_state_dict(raw)
 

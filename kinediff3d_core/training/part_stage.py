@@ -15,7 +15,7 @@ from kinediff3d_core.networks.score import ScoreModel
 from kinediff3d_core.objects.category import Category
 from kinediff3d_core.training.config import CLOUD_POINTS
 from kinediff3d_core.training.matmul_precision import tf32_matmul
-from kinediff3d_core.training.pool import Pool
+from kinediff3d_core.training.pool import FOREIGN, Pool
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,20 @@ class PartStage(nn.Module):
             votes = net(centred[:, :c.voters], tokens, feature)
         label = views.label[:, :c.voters]
         truth = to_part_frames(views.cloud[:, :c.voters], poses).transpose(1, 2)
-        own = label[..., None, None].expand(-1, -1, 1, 3)
+        on_object = label != FOREIGN
+        own = torch.where(on_object, label, 0)[..., None, None].expand(-1, -1, 1, 3)
         guess, truth = (x.gather(2, own)[:, :, 0] for x in (votes.coordinates, truth))
-        losses = {'part': F.cross_entropy(votes.part.flatten(0, 1), label.flatten()),
-                  'coordinates': self._huber(guess, truth).mean()}
+        losses = {'part': F.cross_entropy(votes.part.flatten(0, 1), label.flatten(),
+                                          ignore_index=FOREIGN),
+                  'coordinates': self._huber(guess, truth)[on_object].mean()}
         losses['total'] = losses['part'] + c.coordinates * losses['coordinates']
         if net.sliding:
             losses['rest'] = self._rest_error(votes.rest, label, origin)
             losses['total'] = losses['total'] + c.rest * losses['rest']
         with torch.no_grad():
-            losses['wrong'] = (votes.part.argmax(-1) != label).float().mean()
-            losses['median_mm'] = (guess - truth).norm(dim=-1).median() * self.category.scale * 1e3
+            losses['wrong'] = (votes.part.argmax(-1) != label)[on_object].float().mean()
+            losses['median_mm'] = ((guess - truth).norm(dim=-1)[on_object].median()
+                                   * self.category.scale * 1e3)
         return losses
 
     def _rest_error(self, rest: Tensor, label: Tensor, origin: Tensor) -> Tensor:

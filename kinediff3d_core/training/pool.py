@@ -21,12 +21,16 @@ from kinediff3d_core.data.samples import noisy_clouds, query_points, view_rays
 from kinediff3d_core.geometry.kinematics import joint_units
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.simulation.families import sample_instances
+from kinediff3d_core.simulation.real_world import RealWorld
 from kinediff3d_core.simulation.render import trace
 from kinediff3d_core.simulation.solids import Instances
-from kinediff3d_core.simulation.views import posed_corners, sample_views
+from kinediff3d_core.simulation.surroundings import add_surroundings, situation
+from kinediff3d_core.simulation.views import box_corners, pose_objects, posed_corners
 from kinediff3d_core.training.config import LOOP
 
 Annotate = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+FOREIGN = 255
+"""Label of points that are not on the object."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class PoolConfig:
     rotation_noise: tuple[float, float, float] = (0.03, 0.03, 0.1)
     """Standard deviation of the rotation vector by which a view is turned about the camera at
     each use, rad. Chosen: larger about the viewing axis, about which a camera may be rolled."""
+    world: RealWorld = RealWorld()
+    """Views, surroundings and sensor of procedural objects."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class ShapeSamples:
 @dataclass(frozen=True)
 class ViewSamples:
     """Partial clouds, canonical units: points (n, P, 3) camera frame; label (n, P) uint8 part of
-    each point; T (n, 4, 4) of the base; q (n, J); instance (n) row of the instance; valid (n)
+    each point, or ``FOREIGN``; T (n, 4, 4) of the base; q (n, J); instance (n) row of the instance; valid (n)
     whether there are enough points."""
 
     points: Tensor
@@ -81,7 +87,7 @@ class ViewSamples:
 @dataclass(frozen=True)
 class DrawnViews:
     """Views of a batch, canonical units: row (n) of their instances; cloud (n, P, 3) camera frame;
-    label (n, P) part of each point; T (n, 4, 4) of the base; q (n, J)."""
+    label (n, P) part of each point, or ``FOREIGN``; T (n, 4, 4) of the base; q (n, J)."""
 
     row: Tensor
     cloud: Tensor
@@ -108,19 +114,23 @@ def sample_shapes(instances: Instances, generator: torch.Generator, surface: int
 
 
 def sample_clouds(instances: Instances, index: Tensor, generator: torch.Generator,
-                  points: int = 1024, grid: int = 64) -> ViewSamples:
+                  world: RealWorld, points: int = 1024, grid: int = 64) -> ViewSamples:
     """Noisy partial clouds of instances ``index`` (n), one random view each."""
-    chosen = instances[index]
-    q, T = sample_views(chosen, generator, train=True)
+    chosen, category = instances[index], instances.category
+    posed = pose_objects(chosen, generator, world.views)
+    q, T = posed.q, posed.T_camera_base
     corners = posed_corners(chosen, q, T)
     rays = view_rays(corners, grid)
     depth, part = trace(chosen, chosen.part_poses(q, T), rays)
-    cloud, label, valid = noisy_clouds(rays, depth, part, points, generator)
-    scale = instances.category.scale
+    where = situation(T, posed.R_ground_base, corners, box_corners(chosen.bounds[:, 0]),
+                      category.azimuth)
+    depth, part = add_surroundings(depth, part, rays, where, generator, world.surroundings)
+    cloud, label, valid = noisy_clouds(rays, depth, part, points, generator, world.sensor)
+    label = torch.where(label < 0, FOREIGN, label)
     T = T.clone()
-    T[:, :3, 3] /= scale
-    unit = joint_units(instances.category.joints, scale).to(index.device)
-    return ViewSamples(cloud / scale, label.to(torch.uint8), T, q / unit, index, valid)
+    T[:, :3, 3] /= category.scale
+    unit = joint_units(category.joints, category.scale).to(index.device)
+    return ViewSamples(cloud / category.scale, label.to(torch.uint8), T, q / unit, index, valid)
 
 
 class Pool:
@@ -185,7 +195,7 @@ class Pool:
         views = self.config.views
         if views:
             index = torch.arange(n, device=self.device).repeat_interleave(views)
-            v = sample_clouds(instances, index, self.generator)
+            v = sample_clouds(instances, index, self.generator, self.config.world)
             fresh |= {'points': v.points.view(n, views, *v.points.shape[1:]),
                       'label': v.label.view(n, views, -1),
                       'T': v.T_camera_base.view(n, views, 4, 4), 'q': v.q.view(n, views, -1),

@@ -26,6 +26,7 @@ from kinediff3d_core.networks.score import ScoreModel
 from kinediff3d_core.objects.category import Category, get_category
 from kinediff3d_core.objects.category_file import FILE_NAME, read_category, write_category
 from kinediff3d_core.simulation.families import FAMILIES
+from kinediff3d_core.simulation.real_world import without
 from kinediff3d_core.training.config import TrainingConfig
 from kinediff3d_core.training.latent_stage import LatentStage
 from kinediff3d_core.training.loop import Job, StageModule, Trainer, run_loop
@@ -57,6 +58,7 @@ def train(stages: Sequence[str], categories: Sequence[str], out: Path,
     """
     config = config or TrainingConfig()
     settings = {stage: config.of_stage(stage) for stage in stages}
+    world = without(config.without)
     with joined(torch.device(config.device)) as ranks:
         for name in categories:
             category, folder = get_category(name), out / name
@@ -67,7 +69,8 @@ def train(stages: Sequence[str], categories: Sequence[str], out: Path,
                 _write_own_category(category, folder / FILE_NAME, ranks)
             for stage in stages:
                 pool = PoolConfig(stage in WITH_SHAPES, settings[stage].views,
-                                  settings[stage].capacity, imported, config.procedural)
+                                  settings[stage].capacity, imported, config.procedural,
+                                  world=world)
                 train_stage(Job(stage, name, folder, settings[stage], config, ranks), pool)
                 ranks.wait()  # the next stage reads what rank 0 wrote
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from kinediff3d_core.simulation.render import render_depth
-from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor, maximum_filter
+from kinediff3d_core.simulation.mask_errors import maximum_filter
+from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
 from kinediff3d_core.simulation.views import TEST_CAMERA, sample_views
 
 CLEAN = SensorModel(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0, 0.0, 0.2)

@@ -1,4 +1,5 @@
-"""Boxes: cardboard and shoe boxes, chests, trunks, cases, jewellery and lunch boxes, toy benches.
+"""Boxes: cardboard and shoe boxes, chests, trunks, cases, jewellery and lunch boxes, toy benches,
+pencil cases and other shells that open flat.
 
 The pivot is the hinge line at the lid's rear edge: where lid and body meet, or on top of a lid
 that lies between the walls. In y it is in the middle. The body is built with x from the rear wall
@@ -8,7 +9,7 @@ that lies between the walls. In y it is in the middle. The body is built with x 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import radians
+from math import pi, radians
 
 import torch
 from torch import Tensor
@@ -17,6 +18,13 @@ from kinediff3d_core.simulation.families.builder import Builder, Slab, Wide, ord
 from kinediff3d_core.simulation.solids import Instances
 
 BODY, LID = 0, 1
+SHELLS = 0.2
+"""Share of shells: hollow lids that may be as high as the body and open flat. Chosen."""
+BEYOND_FLAT = radians(20)
+"""How far lids open beyond half a turn at most, rad. Chosen: 199.7 degrees occur in ReArtMix."""
+PLAY = 0.002
+"""How far the rear edge of a lid may reach into the body when it is open beyond half a turn, m:
+real hinges have that much play. Chosen."""
 
 
 def box(b: Builder) -> Instances:
@@ -37,8 +45,7 @@ def box(b: Builder) -> Instances:
     _add_lid_lip(b, item, sheet)
     lowest = _add_latch(b, item, sheet, lid)
 
-    upper = b.uniform(radians(100), radians(180))
-    upper = torch.where(kind.boxy, b.uniform(radians(100), radians(130)), upper)
+    upper = _upper_limit(b, item, lid)
     built = b.build(upper[:, None], b.pivot(item.hinge_x, item.hinge_z), middle=(1,))
     # A vault is the upper half of a block: the lid's box ends where the lower half was cut away.
     built.bounds[:, LID, 0, 2] = torch.where(kind.vault, lowest, built.bounds[:, LID, 0, 2])
@@ -47,13 +54,18 @@ def box(b: Builder) -> Instances:
 
 @dataclass(frozen=True)
 class BoxSize(Wide):
-    """Outer sizes of the body, and the thickness of walls and floor; m, each (n,)."""
+    """Outer sizes of the body, and the thickness of walls and floor; m, each (n,).
+
+    Attributes:
+        shell: bool; the body is one of two shells that open flat.
+    """
 
     width: Tensor
     depth: Tensor
     height: Tensor
     wall: Tensor
     floor: Tensor
+    shell: Tensor
 
     @property
     def side(self) -> Tensor:
@@ -164,7 +176,11 @@ class WalledLid:
 
 
 def _draw_size(b: Builder) -> BoxSize:
-    """Draws the width, 0.1 to 0.75 m, depth and height as shares of it, and walls, 1 to 30 mm."""
+    """Draws the width, 0.1 to 0.75 m, depth and height as shares of it, and walls, 1 to 30 mm.
+
+    Shells are 0.08 to 0.4 m wide and low, with walls of up to 5 mm.
+    """
+    shell = b.rare.chance(SHELLS)
     width = b.log_uniform(0.1, 0.75)
     depth = width * torch.where(b.chance(0.8), b.uniform(0.38, 0.85), b.uniform(0.8, 1.4))
     depth = depth.clamp(0.07, 0.7)
@@ -172,8 +188,12 @@ def _draw_size(b: Builder) -> BoxSize:
     height = (side * b.log_uniform(0.18, 1.5)).clamp(0.025, 0.6)
     wall = torch.where(b.chance(0.35), b.uniform(0.001, 0.004), side * b.uniform(0.015, 0.08))
     wall = wall.clamp(0.001, 0.03)
+    width = torch.where(shell, b.rare.log_uniform(0.08, 0.4), width)
+    depth = torch.where(shell, width * b.rare.uniform(0.28, 0.85), depth)
+    height = torch.where(shell, (depth * b.rare.uniform(0.15, 0.6)).clamp_min(0.015), height)
+    wall = torch.where(shell, torch.minimum(b.rare.uniform(0.001, 0.005), 0.1 * height), wall)
     floor = (wall * b.uniform(0.7, 2.0)).clamp_max(0.3 * height)
-    return BoxSize(width, depth, height, wall, floor)
+    return BoxSize(width, depth, height, wall, floor, shell)
 
 
 def _draw_lid_kind(b: Builder, size: BoxSize) -> LidKind:
@@ -183,9 +203,11 @@ def _draw_lid_kind(b: Builder, size: BoxSize) -> LidKind:
     slope = b.uniform(radians(3), radians(25)) * b.chance(0.6)
     slope = torch.minimum(slope, torch.atan2(0.6 * size.height, size.depth)) * inset
     sunk = b.uniform(0.0, 0.25) * size.height * (inset & (slope == 0) & b.chance(0.5))
-    return LidKind(plate=kind < 0.34, rim=(kind >= 0.34) & (kind < 0.5), inset=inset,
-                   hollow=(kind >= 0.62) & (kind < 0.84), vault=kind >= 0.84, slope=slope,
-                   sunk=sunk)
+    hollow = ((kind >= 0.62) & (kind < 0.84)) | size.shell
+    plain = ~size.shell
+    return LidKind(plate=plain & (kind < 0.34), rim=plain & (kind >= 0.34) & (kind < 0.5),
+                   inset=inset & plain, hollow=hollow, vault=plain & (kind >= 0.84),
+                   slope=slope * plain, sunk=sunk * plain)
 
 
 def _add_body(b: Builder, size: BoxSize, kind: LidKind) -> RoundCorners:
@@ -328,7 +350,9 @@ def _add_walled_lid(b: Builder, item: Box, sheet: SheetLid) -> WalledLid:
     size, kind, corner, zero = item.size, item.kind, item.corners.outer, b.zeros()
     y, depth, rim, vault = size.half_width, size.depth, kind.rim, kind.vault
     height = torch.where(vault, depth * b.uniform(0.15, 0.5),
-                         size.height * b.uniform(0.12, 0.55)).clamp(0.012, 0.3)
+                         size.height * b.uniform(0.12, 0.55))
+    height = torch.where(size.shell, size.height * b.rare.uniform(0.25, 1.0), height)
+    height = torch.where(size.shell, height.clamp_min(0.006), height.clamp(0.012, 0.3))
     height = torch.where(rim, sheet.gap + item.thickness, height)
     rim_low = -size.height * torch.where(b.chance(0.6), b.uniform(0.06, 0.3),
                                          b.uniform(0.3, 0.9))
@@ -444,3 +468,18 @@ def _add_latch(b: Builder, item: Box, sheet: SheetLid, lid: WalledLid) -> Tensor
         b.add(LID, Slab((x, side * place - half, -drop), (x + thick, side * place + half, top),
                         0.3 * half, 0.2 * thick, axis=0), latch)
     return torch.where(latch, -drop, sheet.gap)
+
+
+def _upper_limit(b: Builder, item: Box, lid: WalledLid) -> Tensor:
+    """Draws the largest opening angle (n,), rad: 100 to 180 degrees, of lids with walls mostly 100
+    to 130. Shells, and some of the others, open flat or as far beyond that as the rear edge lets
+    them.
+    """
+    kind = item.kind
+    upper = b.uniform(radians(100), radians(180))
+    upper = torch.where(kind.boxy, b.uniform(radians(100), radians(130)), upper)
+    thick = torch.where(kind.boxy | kind.rim, lid.height, item.thickness)
+    beyond = torch.asin((PLAY / thick).clamp_max(1)).clamp_max(BEYOND_FLAT)
+    flat = pi + beyond * b.rare.uniform(0.0, 1.0)
+    opens_flat = (item.size.shell & b.rare.chance(0.85)) | b.rare.chance(0.2)
+    return torch.where(opens_flat & ~kind.inset, flat, upper)
