@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from kinediff3d_core.data.samples import FOREIGN
 from kinediff3d_core.geometry.kinematics import Joint, forward_kinematics, joint_units
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.category import Category
@@ -36,6 +37,9 @@ MAX_FILES = 100_000
 """Largest number of files of a folder. Chosen."""
 MAX_LENGTH = 1e3
 """Largest absolute value in a file, m or rad. Chosen."""
+FAR_SHARE = 0.04
+"""Points farther from all surface samples than this share of the base's size are foreign.
+Chosen: samples are about 3 % apart."""
 SIZE = 0.1
 """Each time an object is drawn it is scaled by a factor from 1 - SIZE to 1 + SIZE. Chosen."""
 
@@ -116,6 +120,8 @@ def nearest_part(x: dict[str, Tensor], cloud: Tensor, T_camera_base: Tensor, q: 
                  joints: tuple[Joint, ...]) -> Tensor:
     """The part (V, P) uint8 whose surface samples are nearest to each point of V clouds.
 
+    Points that are far from all of them have the label ``FOREIGN``.
+
     Args:
         x: tensors of an object. cloud: (V, P, 3), T_camera_base: (V, 4, 4), q: (V, J), m and rad.
     """
@@ -123,8 +129,12 @@ def nearest_part(x: dict[str, Tensor], cloud: Tensor, T_camera_base: Tensor, q: 
     poses = forward_kinematics(joints, T_camera_base, q, x['origin'].expand(len(q), -1, 3),
                                x['axis'].expand(len(q), -1, 3))
     surface = transform_points(poses, x['surface'])
+    base = surface[:, 0]
+    size = (base.amax(1) - base.amin(1)).norm(dim=-1)
     surface = surface.masked_fill(~x['exists'][:, None, None], MAX_LENGTH).flatten(1, 2)
-    return (torch.cdist(cloud, surface).argmin(-1) // count).to(torch.uint8)
+    distance, nearest = torch.cdist(cloud, surface).min(-1)
+    label = (nearest // count).to(torch.uint8)
+    return label.masked_fill(distance > FAR_SHARE * size[:, None], FOREIGN)
 
 
 class ImportedObjects:

@@ -9,8 +9,10 @@ from torch import Tensor
 
 from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
 
+FOREIGN = 255
+"""Label of points of training clouds that are not on the object."""
 MIN_CLOUD = 128
-"""Views with fewer points are not trained on. Chosen."""
+"""Views with fewer points of the object are not trained on. Chosen."""
 MIN_DEPTH = 0.05
 """Corners that are nearer to the camera are projected from here, m. Chosen."""
 IMAGE_MARGIN = 0.03

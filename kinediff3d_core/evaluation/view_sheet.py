@@ -37,7 +37,7 @@ OUTLINE = (255, 60, 60)
 
 
 def view_picture(depth: Array, mask: Array) -> Array:
-    """Picture (h, w, 3) uint8 of the part of a depth image (H, W), m, around a mask (H, W) bool."""
+    """Picture (h, w, 3) uint8 of a depth image (H, W), m, around a mask (H, W) bool."""
     from PIL import Image
 
     rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]

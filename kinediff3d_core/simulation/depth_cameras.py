@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+TINY = 1e-9
+"""Smaller divisors count as this one, so that no division is by zero."""
+
 
 @dataclass(frozen=True)
 class DepthCamera:
@@ -61,7 +64,8 @@ class CameraDraw:
     baseline: Tensor
 
 
-def draw_cameras(cameras: tuple[DepthCamera, ...], n: int, generator: torch.Generator) -> CameraDraw:
+def draw_cameras(cameras: tuple[DepthCamera, ...], n: int, generator: torch.Generator,
+                 ) -> CameraDraw:
     """One of the cameras for each of n images, all equally likely; on the generator's device."""
     pick = torch.randint(len(cameras), (n,), generator=generator, device=generator.device)
     table = torch.tensor([[c.noise, c.noise_per_m2, c.quantum, c.step_per_m2, c.baseline]
@@ -71,10 +75,7 @@ def draw_cameras(cameras: tuple[DepthCamera, ...], n: int, generator: torch.Gene
 
 def quantize(depth: Tensor, camera: CameraDraw) -> Tensor:
     """Depth (B, H, W), m, in the camera's steps of the disparity and of its images; 0 stays 0."""
-    inverse = 1 / depth.clamp_min(1e-3)
-    step = camera.step_per_m2
-    coarse = torch.round(inverse / step.clamp_min(1e-9)) * step
-    depth = torch.where((step > 0) & (coarse > 0), 1 / coarse.clamp_min(1e-9), depth) * (depth > 0)
-    exact = camera.quantum <= 0
-    return torch.where(exact, depth, torch.round(depth / camera.quantum.clamp_min(1e-9))
-                       * camera.quantum)
+    step, quantum = camera.step_per_m2, camera.quantum
+    coarse = torch.round(1 / depth.clamp_min(TINY) / step.clamp_min(TINY)) * step
+    depth = torch.where((step > 0) & (coarse > 0), 1 / coarse.clamp_min(TINY), depth) * (depth > 0)
+    return torch.where(quantum > 0, torch.round(depth / quantum.clamp_min(TINY)) * quantum, depth)

@@ -1,4 +1,4 @@
-"""Masks as segmenters, detectors and people give them: too large, too small, with other surfaces."""
+"""Masks as segmenters, detectors and people give them: too large, too small, with other things."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OCCLUDER = -2
 
 @dataclass(frozen=True)
 class MaskErrors:
-    """How often a mask is wrong in which way. Probabilities are of an image; all are 0 by default.
+    """How often a mask is wrong, and how. Probabilities are of an image; all are 0 by default.
 
     At most one of ``grown``, ``closed`` and ``boxes`` happens to an image; the values of
     :data:`REAL_MASKS` are chosen. What a mask holds of another surface has that surface's depth.
@@ -53,12 +53,14 @@ def disturb_mask(mask: Tensor, part: Tensor, errors: MaskErrors, generator: torc
     first, second = errors.grown, errors.grown + errors.closed
     third = second + errors.boxes
     mask = mask.clone()
-    for rows, change in (
-            (kind < first, lambda m: _grow(m, errors.grown_pixels, generator)),
-            ((kind >= first) & (kind < second), lambda m: _close(m, errors.closed_pixels)),
-            ((kind >= second) & (kind < third), lambda m: _box(m, errors.box_error, generator))):
-        if rows.any():
-            mask[rows] = change(mask[rows])
+    grown, closed = kind < first, (kind >= first) & (kind < second)
+    boxed = (kind >= second) & (kind < third)
+    if grown.any():
+        mask[grown] = _grow(mask[grown], errors.grown_pixels, generator)
+    if closed.any():
+        mask[closed] = _close(mask[closed], errors.closed_pixels)
+    if boxed.any():
+        mask[boxed] = _box(mask[boxed], errors.box_error, generator)
     with_occluder = (uniform(generator, len(mask)) < errors.occluder)[:, None, None]
     return mask | (with_occluder & (part == OCCLUDER))
 

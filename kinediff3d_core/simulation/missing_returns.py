@@ -90,7 +90,7 @@ def missing_returns(depth: Tensor, part: Tensor, rays: Tensor, baseline: Tensor,
 def incidence(depth: Tensor, rays: Tensor) -> Tensor:
     """Angle (B, H, W), rad, between each ray and the surface's normal, by central differences.
 
-    0 where a neighbour has no depth.
+    Not a number, which is neither grazing nor facing, where a neighbour has no depth.
     """
     p = rays * depth[..., None]
     right, down = torch.zeros_like(p), torch.zeros_like(p)
@@ -102,7 +102,7 @@ def incidence(depth: Tensor, rays: Tensor) -> Tensor:
     inner = torch.zeros_like(hit)
     inner[:, 1:-1, 1:-1] = (hit[:, 1:-1, 2:] & hit[:, 1:-1, :-2] & hit[:, 2:, 1:-1]
                             & hit[:, :-2, 1:-1])
-    return torch.where(inner, torch.acos(cosine.clamp_max(1)), 0.0)
+    return torch.where(inner, torch.acos(cosine.clamp_max(1)), torch.nan)
 
 
 def shadow(depth: Tensor, rays: Tensor, baseline: Tensor) -> Tensor:

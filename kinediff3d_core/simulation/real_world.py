@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from kinediff3d_core.simulation.depth_cameras import DEPTH_CAMERAS
 from kinediff3d_core.simulation.mask_errors import REAL_MASKS, MaskErrors
@@ -37,34 +38,28 @@ TEST_WORLD = RealWorld(
 are otherwise those of the test protocol."""
 
 
-def _returns(**changes: float) -> Callable[[RealWorld], RealWorld]:
-    return lambda w: replace(w, sensor=replace(
-        w.sensor, returns=replace(w.sensor.returns, **changes)))
-
-
-def _masks(**changes: float) -> Callable[[RealWorld], RealWorld]:
-    return lambda w: replace(w, sensor=replace(w.sensor, masks=replace(w.sensor.masks, **changes)))
-
-
-EFFECTS: dict[str, Callable[[RealWorld], RealWorld]] = {
-    'cameras': lambda w: replace(w, sensor=replace(w.sensor, cameras=())),
-    'grazing': _returns(grazing=0.0),
-    'dark': _returns(dark=0.0),
-    'shiny': _returns(shiny=0.0),
-    'shadow': _returns(shadow=0.0),
-    'registration': _returns(registration=0.0, lines=0.0),
-    'blur': lambda w: replace(w, sensor=replace(w.sensor, blurred=0.0)),
-    'inpainting': lambda w: replace(w, sensor=replace(w.sensor, inpainted=0.0)),
-    'masks': lambda w: replace(w, sensor=replace(w.sensor, masks=MaskErrors())),
-    'boxes': _masks(boxes=0.0),
-    'truncation': _masks(truncated=0.0),
-    'surroundings': lambda w: replace(w, surroundings=NO_SURROUNDINGS),
-    'built-in': lambda w: replace(w, surroundings=replace(w.surroundings, built_in=0.0)),
-    'hands': lambda w: replace(w, surroundings=replace(w.surroundings, hand=0.0)),
-    'resting': lambda w: replace(w, views=replace(w.views, resting=0.0)),
-    'facing': lambda w: replace(w, views=replace(w.views, facing=0.0)),
+EFFECTS: dict[str, tuple[str, object]] = {
+    'cameras': ('sensor.cameras', ()),
+    'grazing': ('sensor.returns.grazing', 0.0),
+    'dark': ('sensor.returns.dark', 0.0),
+    'shiny': ('sensor.returns.shiny', 0.0),
+    'shadow': ('sensor.returns.shadow', 0.0),
+    'registration': ('sensor.returns.registration', 0.0),
+    'lines': ('sensor.returns.lines', 0.0),
+    'blur': ('sensor.blurred', 0.0),
+    'inpainting': ('sensor.inpainted', 0.0),
+    'masks': ('sensor.masks', MaskErrors()),
+    'grown': ('sensor.masks.grown', 0.0),
+    'closed': ('sensor.masks.closed', 0.0),
+    'boxes': ('sensor.masks.boxes', 0.0),
+    'truncation': ('sensor.masks.truncated', 0.0),
+    'surroundings': ('surroundings', NO_SURROUNDINGS),
+    'built-in': ('surroundings.built_in', 0.0),
+    'hands': ('surroundings.hand', 0.0),
+    'resting': ('views.resting', 0.0),
+    'facing': ('views.facing', 0.0),
 }
-"""Effects by name, and what switches each off."""
+"""Effects by name: the field of :class:`RealWorld`, and the value that switches it off."""
 
 
 def without(effects: Sequence[str], world: RealWorld | None = None) -> RealWorld:
@@ -77,5 +72,14 @@ def without(effects: Sequence[str], world: RealWorld | None = None) -> RealWorld
     for name in effects:
         if name not in EFFECTS:
             raise ValueError(f'unknown effect {name!r}; known: {", ".join(EFFECTS)}')
-        world = EFFECTS[name](world)
+        path, value = EFFECTS[name]
+        world = _with_field(world, path.split('.'), value)
     return world
+
+
+def _with_field(instance: Any, path: Sequence[str], value: object) -> Any:
+    """A copy of a frozen dataclass with the field at a path of names changed."""
+    first, *rest = path
+    if rest:
+        value = _with_field(getattr(instance, first), rest, value)
+    return replace(instance, **{first: value})

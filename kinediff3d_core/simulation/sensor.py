@@ -30,6 +30,10 @@ from kinediff3d_core.simulation.random_fields import (
     uniform,
 )
 
+TINY = 1e-6
+"""Smaller divisors count as this one, so that no division is by zero."""
+
+
 @dataclass(frozen=True)
 class SensorModel:
     """Errors of a stereo or time-of-flight camera, and of the mask of the object."""
@@ -165,13 +169,13 @@ def _blur(depth: Tensor, model: SensorModel, generator: torch.Generator) -> Tens
                          device=depth.device)
     size = size * (uniform(generator, len(depth)) < model.blurred)
     out = depth.clone()
-    for half in size.unique().tolist():
+    for half in range(1, model.blur_pixels + 1):
         rows = size == half
-        if half:
+        if rows.any():
             known = (depth[rows] > 0).float()
             total, count = (F.avg_pool2d(x[:, None], 2 * half + 1, 1, half)[:, 0]
                             for x in (depth[rows], known))
-            out[rows] = known * total / count.clamp_min(1e-6)
+            out[rows] = known * total / count.clamp_min(TINY)
     return out
 
 
@@ -212,7 +216,7 @@ def fill_holes(depth: Tensor) -> Tensor:
         return depth
     pooled, weight = (F.avg_pool2d(x[:, None], 2, ceil_mode=True)[:, 0]
                       for x in (depth * known, known))
-    coarse = torch.where(weight > 0, pooled / weight.clamp_min(1e-6), 0.0)
+    coarse = torch.where(weight > 0, pooled / weight.clamp_min(TINY), 0.0)
     coarse = F.interpolate(fill_holes(coarse)[:, None], depth.shape[1:], mode='nearest')[:, 0]
     return torch.where(depth > 0, depth, coarse)
 

@@ -79,7 +79,7 @@ class Situation:
     @property
     def size(self) -> Tensor:
         """(n,) diagonal of the box, m."""
-        return (self.high - self.low).norm(dim=-1)
+        return (self.high - self.low).square().sum(-1).sqrt()
 
 
 def situation(T_camera_base: Tensor, R_ground_base: Tensor, corners: Tensor, base: Tensor,

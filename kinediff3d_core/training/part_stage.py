@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kinediff3d_core.data.samples import FOREIGN
 from kinediff3d_core.geometry.kinematics import forward_kinematics
 from kinediff3d_core.geometry.rigid import to_part_frames
 from kinediff3d_core.networks.part_coordinates import ENCODER, PartCoordinates, encoder_digest
@@ -15,7 +16,7 @@ from kinediff3d_core.networks.score import ScoreModel
 from kinediff3d_core.objects.category import Category
 from kinediff3d_core.training.config import CLOUD_POINTS
 from kinediff3d_core.training.matmul_precision import tf32_matmul
-from kinediff3d_core.training.pool import FOREIGN, Pool
+from kinediff3d_core.training.pool import Pool
 
 
 @dataclass(frozen=True)

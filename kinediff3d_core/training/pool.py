@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from kinediff3d_core.data.sample_files import ImportedObjects
-from kinediff3d_core.data.samples import noisy_clouds, query_points, view_rays
+from kinediff3d_core.data.samples import FOREIGN, noisy_clouds, query_points, view_rays
 from kinediff3d_core.geometry.kinematics import joint_units
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.simulation.families import sample_instances
@@ -29,8 +29,6 @@ from kinediff3d_core.simulation.views import box_corners, pose_objects, posed_co
 from kinediff3d_core.training.config import LOOP
 
 Annotate = Callable[[dict[str, Tensor]], dict[str, Tensor]]
-FOREIGN = 255
-"""Label of points that are not on the object."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +71,8 @@ class ShapeSamples:
 @dataclass(frozen=True)
 class ViewSamples:
     """Partial clouds, canonical units: points (n, P, 3) camera frame; label (n, P) uint8 part of
-    each point, or ``FOREIGN``; T (n, 4, 4) of the base; q (n, J); instance (n) row of the instance; valid (n)
-    whether there are enough points."""
+    each point, or ``FOREIGN``; T (n, 4, 4) of the base; q (n, J); instance (n) row of the
+    instance; valid (n) whether there are enough points."""
 
     points: Tensor
     label: Tensor

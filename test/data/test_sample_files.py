@@ -7,6 +7,7 @@ import torch
 
 from kinediff3d_core.data import sample_files
 from kinediff3d_core.data.sample_files import ImportedObjects, read_object, write_object
+from kinediff3d_core.data.samples import FOREIGN
 from kinediff3d_core.objects.category import get_category
 
 LAPTOP = get_category('laptop')
@@ -21,7 +22,9 @@ def test_drawn_objects_are_canonical(imported, tmp_path):
     assert got['surface'].shape == (2, 2, sample_files.SURFACE, 3)
     assert got['points'].shape == (2, 2, sample_files.POINTS, 3)
     assert got['label'].shape == got['points'].shape[:3]
-    assert got['label'].unique().tolist() == [0, 1]
+    labels = got['label'].unique().tolist()
+    assert labels[:2] == [0, 1] and set(labels) <= {0, 1, FOREIGN}
+    assert (got['label'] == FOREIGN).float().mean() < 0.4
     want = (x['bounds'][:, 1] - x['bounds'][:, 0]) / 2 / LAPTOP.scale
     for i in range(2):
         factor = got['half'][i] / want

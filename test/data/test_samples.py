@@ -10,6 +10,9 @@ from kinediff3d_core.data.samples import (
     query_points,
     view_rays,
 )
+from kinediff3d_core.simulation.sensor import SensorModel
+
+SENSOR = SensorModel(mask_error=1, edge_dropout=0.2)
 
 
 def test_half_of_the_queries_are_near_the_surface_and_some_all_over_the_box():
@@ -48,7 +51,8 @@ def test_clouds_are_of_the_object_and_too_few_points_are_not_valid():
     part = torch.full((2, grid * grid), -1)
     part[0] = 0
     part[1].view(grid, grid)[10:14, 10:14] = 0
-    cloud, label, valid = noisy_clouds(rays, depth, part, 256, torch.Generator().manual_seed(1))
+    cloud, label, valid = noisy_clouds(rays, depth, part, 256, torch.Generator().manual_seed(1),
+                                       SENSOR)
     assert cloud.shape == (2, 256, 3) and valid.tolist() == [True, False]
     assert ((cloud[0, :, 2] - 1).abs() < 0.02).all()
     assert not label[0].any()

@@ -143,3 +143,20 @@ def test_the_lid_of_a_laptop_is_above_its_base_and_the_hinge_behind(laptops):
     assert (laptops.origin[:, 0, 0] < 0).all()
     lid_middle = laptops.bounds[:, 1].mean(1) + laptops.origin[:, 0]
     assert (lid_middle[:, 2] > 0).all() and (lid_middle[:, 0].abs() < 0.08).all()
+
+
+def test_some_boxes_are_shells_that_open_flat_and_do_not_cut_into_themselves():
+    """As of ReArtMix: 23 x 8 x 3.5 cm, a lid as wide as the base, open to half a turn or more."""
+    boxes = sample_instances('box', 300, torch.Generator().manual_seed(5))
+    size = boxes.bounds[..., 1, :] - boxes.bounds[..., 0, :]
+    flat = boxes.upper[:, 0] >= math.pi - 1e-5
+    assert 0.2 < flat.float().mean() < 0.45
+    assert math.radians(185) < boxes.upper.max() < math.radians(200.1)
+    low = flat & (size[:, 0, 2] < 0.6 * size[:, 0, 0]) & (size[:, 0, 1] < 0.4)
+    deep_lid = size[:, 1, 2] > 0.4 * size[:, 0, 2]
+    assert (low & deep_lid).float().mean() > 0.05
+    g = torch.Generator().manual_seed(0)
+    lid, _ = boxes.surface_points(1, 300, g)
+    poses = boxes.part_poses(boxes.upper, torch.eye(4).expand(300, 4, 4))
+    inside = boxes.part_sdf(0, transform_points(poses[:, 1], lid)).amin(1)
+    assert inside.min() > -3.5e-3

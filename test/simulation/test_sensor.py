@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from kinediff3d_core.simulation.render import render_depth
 from kinediff3d_core.simulation.mask_errors import maximum_filter
-from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
+from kinediff3d_core.simulation.render import render_depth
+from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor, fill_holes
 from kinediff3d_core.simulation.views import TEST_CAMERA, sample_views
 
 CLEAN = SensorModel(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0, 0.0, 0.2)
@@ -142,3 +142,38 @@ def test_an_occluder_is_a_rectangle_on_the_object():
     _, mask = sensor(torch.ones(400, 40, 60), part.repeat(4, 1, 1), occluded=0.25, occluder=0.4)
     changed = (mask != inside.repeat(4, 1, 1)).flatten(1).any(1).float().mean()
     assert 0.15 < changed < 0.3
+
+
+def test_holes_are_filled_from_around_them():
+    depth = torch.ones(2, 37, 50)
+    depth[:, :, 25:] = 2.0
+    holed = depth.clone()
+    holed[:, 10:20, 5:15] = 0.0
+    holed[1, 20:22, 24:26] = 0.0
+    filled = fill_holes(holed)
+    torch.testing.assert_close(filled[0], depth[0])
+    assert (filled[1, 20:22, 24:26] >= 1).all() and (filled[1, 20:22, 24:26] <= 2).all()
+    assert torch.equal(filled[holed > 0], holed[holed > 0])
+    assert not fill_holes(torch.zeros(1, 8, 8)).any()
+
+
+def test_inpainting_leaves_no_hole_in_its_share_of_the_images():
+    depth = torch.ones(300, 24, 24)
+    noisy, _ = sensor(depth, hole_share=0.4, hole_cell=4, inpainted=0.4)
+    plain, _ = sensor(depth, hole_share=0.4, hole_cell=4)
+    before = (plain == 0).flatten(1).any(1)
+    after = (noisy == 0).flatten(1).any(1)
+    assert before.float().mean() > 0.8
+    assert abs((after & before).sum() / before.sum() - 0.6) < 0.1
+    assert (noisy[noisy > 0] == 1).all()
+
+
+def test_blurred_images_round_edges_and_keep_holes():
+    depth = steps(200)
+    depth[:, 5:8, 5:8] = 0.0
+    noisy, _ = sensor(depth, blurred=0.5, blur_pixels=2)
+    blurred = ((noisy != depth) & (depth > 0)).flatten(1).any(1)
+    assert abs(blurred.float().mean() - 0.5) < 0.12
+    changed = (noisy != depth).any(0)
+    assert not changed[:, :30].any() and not changed[:, 34:].any() and changed[:, 30:34].any()
+    assert (noisy[:, 5:8, 5:8] == 0).all()
