@@ -9,6 +9,7 @@ from kinediff3d_core.observation import cloud as C
 from kinediff3d_core.observation.cloud import (
     ObjectCloud,
     OutlierConfig,
+    filter_cloud,
     filter_points,
     object_cloud,
     remove_outliers,
@@ -68,6 +69,19 @@ def test_valid_points_are_finite_and_in_front_of_the_camera():
     np.testing.assert_array_equal(filter_points(RAW), RAW[[0, 9]].astype(np.float32))
     clean = RAW[[0, 9]].astype(np.float32)
     assert filter_points(clean) is clean, 'valid clouds are not copied'
+
+
+def test_the_filter_of_a_cloud_removes_what_is_no_measurement_of_the_object():
+    object_points = depths(np.linspace(1.0, 1.2, 200))
+    raw = ObjectCloud(np.concatenate([object_points, RAW[1:9], depths([5.0])]),
+                      np.concatenate([RAW, depths([5.0])]))
+    found = filter_cloud(raw)
+    np.testing.assert_array_equal(found.points, object_points)
+    # Beside the object there is background at any distance.
+    np.testing.assert_array_equal(found.others[:, 2], np.float32([1.0, 1e-3, 5.0]))
+    assert found.filtered and not raw.filtered
+    assert filter_cloud(found) is found, 'a cloud is filtered once'
+    assert filter_cloud(object_points).points is object_points
 
 
 @pytest.mark.parametrize('shape', [(3,), (5, 4), (2, 5, 3)])
