@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -33,6 +34,7 @@ class NodeSceneHost:
         parameters: returns the present parameters.
 
     Attributes:
+        lock: as ``SceneHost.lock``.
         models: pipelines of the categories.
         listed: category of mask ids, from the parameter ``objects``.
     """
@@ -40,7 +42,7 @@ class NodeSceneHost:
     def __init__(self, node: Node, parameters: Callable[[], PerceptionParameters], models: Models,
                  config: NodeConfig) -> None:
         self._node, self._parameters, self._config = node, parameters, config
-        self.models = models
+        self.models, self.lock = models, threading.RLock()
         self.listed = object_categories(parameters().objects)
         self.health = Health('inactive', 'not active')
         self.objects: dict[int, SceneObject] = {}
@@ -61,7 +63,7 @@ class NodeSceneHost:
         self._publishers.append(markers)
         self._diagnostics = endpoints.publisher(self._node, DiagnosticArray, 'diagnostics')
         self._publishers.append(self._diagnostics)
-        self._context = OutputContext(self._node, tf, markers, self._parameters,
+        self._context = OutputContext(self._node, self.lock, tf, markers, self._parameters,
                                       self._node.get_logger().warning, self._config)
         if self.parameters.instances == 'one':
             self.make_object(0)
@@ -71,9 +73,9 @@ class NodeSceneHost:
 
     def close(self) -> None:
         """Destroy all objects and publishers."""
-        for obj in self.objects.values():
-            obj.publisher.close()
-        self.objects.clear()
+        with self.lock:
+            for number in list(self.objects):
+                self.remove_object(number)
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
         self._publishers.clear()
@@ -108,6 +110,10 @@ class NodeSceneHost:
         obj = self.objects[number] = SceneObject(number, outputs, health)
         return obj
 
+    def remove_object(self, number: int) -> None:
+        """Remove an object and destroy its publishers; on the executor's thread."""
+        self.objects.pop(number).publisher.close()
+
     def camera_pose(self, header: FrameHeader) -> np.ndarray | None:
         """Return T_fixed_camera (4, 4) at a header's stamp; None without ``fixed_frame``."""
         return None if self._camera_pose is None else self._camera_pose.look_up(header)
@@ -128,11 +134,12 @@ class NodeSceneHost:
 
     def report(self) -> None:
         """Publish diagnostics: a status per object, and one of the node if it has several."""
-        objects = list(self.objects.values())
-        statuses = [self._status(o.name, o.health, o.category) for o in objects]
-        if 0 not in self.objects:
-            statuses.insert(0, self._status(
-                'objects', self.health, ','.join(self.models.categories)))
+        with self.lock:
+            statuses = [self._status(o.name, o.health, o.category)
+                        for o in self.objects.values()]
+            if 0 not in self.objects:
+                statuses.insert(0, self._status(
+                    'objects', self.health, ','.join(self.models.categories)))
         self._diagnostics.publish(DiagnosticArray(
             header=Header(stamp=self._node.get_clock().now().to_msg()), status=statuses))
 
