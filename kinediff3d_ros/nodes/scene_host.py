@@ -64,7 +64,7 @@ class NodeSceneHost:
         self._diagnostics = endpoints.publisher(self._node, DiagnosticArray, 'diagnostics')
         self._publishers.append(self._diagnostics)
         self._context = OutputContext(self._node, self.lock, tf, markers, self._parameters,
-                                      self._node.get_logger().warning, self._config)
+                                      lambda text: self.log('joint_command', text), self._config)
         if self.parameters.instances == 'one':
             self.make_object(0)
         if self.parameters.fixed_frame:

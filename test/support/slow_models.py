@@ -1,4 +1,4 @@
-"""Models for tests of threads: they take some milliseconds, may be cancelled, and fail at times."""
+"""Models for tests of threads: they take milliseconds, may be cancelled, and fail at times."""
 
 from __future__ import annotations
 
