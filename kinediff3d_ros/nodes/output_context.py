@@ -11,6 +11,7 @@ from rclpy.publisher import Publisher
 from tf2_ros import TransformBroadcaster
 
 from kinediff3d_ros.nodes.config import NodeConfig
+from kinediff3d_ros.nodes.points_output import PointsOutput
 from kinediff3d_ros.scene.parameters import PerceptionParameters
 
 
@@ -22,6 +23,7 @@ class OutputContext:
         lock: of the scene's host; commands of users hold it, as everything that is published.
         tf: sends the transforms of all objects.
         markers: publishes the markers of all objects.
+        points: publishes the points of all objects.
         parameters: returns the present parameters.
         warn: logs why a ``joint_command`` is refused.
     """
@@ -30,6 +32,7 @@ class OutputContext:
     lock: threading.RLock
     tf: TransformBroadcaster
     markers: Publisher
+    points: PointsOutput
     parameters: Callable[[], PerceptionParameters]
     warn: Callable[[str], None]
     config: NodeConfig
