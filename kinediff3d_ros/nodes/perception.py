@@ -77,8 +77,8 @@ class PerceptionNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _fail(self, transition: str, error: Exception) -> TransitionCallbackReturn:
-        expected = isinstance(error, (ValueError, OSError))
-        self._fault = str(error) if expected else f'{type(error).__name__}: {error}'
+        kind = '' if isinstance(error, (ValueError, OSError)) else f'{type(error).__name__}: '
+        self._fault = f'{kind}{error}'
         if not self._settings.autostart:
             self.get_logger().error(f'cannot {transition}: {self._fault}')
         return TransitionCallbackReturn.FAILURE
@@ -100,21 +100,19 @@ class PerceptionNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the camera."""
+        host = self._host
         try:
-            self._activate()
+            if not self._threads_end(self.config.join_timeout):
+                raise ValueError('the last full estimate has not ended yet; activate again')
+            host.health.enter('waiting', 'no input yet')
+            self._scene = Scene(host.models, host, host.listed, self.scene_config)
+            self._scene.limit_rate(self._settings.max_rate)
+            self._inputs = Inputs(self, host, self._scene.submit, self.config)
         except Exception as error:
             self._deactivate()
             return self._fail('activate', error)
-        return super().on_activate(state)
-
-    def _activate(self) -> None:
-        if not self._threads_end(self.config.join_timeout):
-            raise ValueError('the last full estimate has not ended yet; activate again')
-        self._host.health.enter('waiting', 'no input yet')
-        self._scene = Scene(self._host.models, self._host, self._host.listed, self.scene_config)
-        self._scene.limit_rate(self._settings.max_rate)
-        self._inputs = Inputs(self, self._host, self._scene.submit, self.config)
         self.get_logger().info(f'waiting for {self._inputs.topic}')
+        return super().on_activate(state)
 
     def _threads_end(self, timeout: float) -> bool:
         """Whether the threads of the last activation end within a time, s."""
@@ -135,8 +133,7 @@ class PerceptionNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Deactivate and clean up."""
         self._deactivate()
-        self._clean_up()
-        return TransitionCallbackReturn.SUCCESS
+        return self.on_cleanup(state)
 
     def _deactivate(self) -> None:
         """Withdraw what is shown; a full estimate in work is interrupted before its next step."""
@@ -167,9 +164,7 @@ class PerceptionNode(LifecycleNode):
         self._deactivate()
         if not self._threads_end(self.config.shutdown_timeout):
             self.get_logger().error('a full estimate does not end; the process may crash now')
-        if self._service is not None:
-            self._service.close(self.config.join_timeout)
-            self._service = None
+        self._clean_up()
 
     def _request_estimates(self) -> EstimateRequest | str:
         """Request full estimates of the next frame; on the thread of the service."""
