@@ -65,6 +65,7 @@ class PerceptionNode(LifecycleNode):
         if self._settings.autostart and (
                 self.trigger_configure() != TransitionCallbackReturn.SUCCESS
                 or self.trigger_activate() != TransitionCallbackReturn.SUCCESS):
+            self.close()
             raise ValueError(self._fault)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -100,14 +101,14 @@ class PerceptionNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the camera."""
-        host = self._host
         try:
             if not self._threads_end(self.config.join_timeout):
                 raise ValueError('the last full estimate has not ended yet; activate again')
-            host.health.enter('waiting', 'no input yet')
-            self._scene = Scene(host.models, host, host.listed, self.scene_config)
+            self._host.health.enter('waiting', 'no input yet')
+            self._scene = Scene(self._host.models, self._host, self._host.listed,
+                                self.scene_config)
             self._scene.limit_rate(self._settings.max_rate)
-            self._inputs = Inputs(self, host, self._scene.submit, self.config)
+            self._inputs = Inputs(self, self._host, self._scene.submit, self.config)
         except Exception as error:
             self._deactivate()
             return self._fail('activate', error)
@@ -142,8 +143,8 @@ class PerceptionNode(LifecycleNode):
         scene, self._inputs, self._scene = self._scene, None, None
         if scene is None:
             return
-        scene.close()
         self._ended = scene
+        scene.close()
         self._host.health.enter('inactive', 'not active')
         self._host.report()
         self._threads_end(self.config.join_timeout)
