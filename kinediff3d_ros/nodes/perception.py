@@ -52,8 +52,7 @@ class PerceptionNode(LifecycleNode):
         self.add_post_set_parameters_callback(lambda _: self._update_parameters())
         self._inputs: Inputs | None = None
         self._scene: Scene | None = None
-        self._ended: Scene | None = None
-        self._watchdog = self._service = None
+        self._watchdog = self._service = self._ended = None
         self._fault = ''
 
     def autostart(self) -> None:
