@@ -66,11 +66,12 @@ class DemoRecording:
         self.diagnostics = recorder.subscribe(DiagnosticArray, '/diagnostics')
 
     def status(self) -> dict[str, str]:
-        """Values and ``message`` of the newest diagnostics; empty before the first."""
-        if not self.diagnostics.entries:
-            return {}
-        status = self.diagnostics.entries[-1][1].status[0]
-        return {**{v.key: v.value for v in status.values}, 'message': status.message}
+        """Values and ``message`` of the object's newest diagnostics; empty before the first."""
+        for _, array in reversed(list(self.diagnostics.entries)):
+            for status in array.status:
+                if status.hardware_id == self.object_name:
+                    return {**{v.key: v.value for v in status.values}, 'message': status.message}
+        return {}
 
     def processed_frames(self) -> int:
         """Frames that the node has processed, with an estimate or without one."""
