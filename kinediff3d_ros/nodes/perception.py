@@ -176,10 +176,11 @@ class PerceptionNode(LifecycleNode):
             self._scene.limit_rate(self._settings.max_rate)
 
     def _watch(self) -> None:
-        """Check the input and publish diagnostics."""
+        """Check the input, send markers again, and publish diagnostics."""
         if self._scene is not None and self._inputs is not None:
             self._scene.expire_requests()
             check_input(self._scene, self._host, self._inputs.status())
+            self._scene.refresh()
         self._host.report_regularly()
 
 

@@ -363,6 +363,29 @@ def test_topics_of_parts_and_joints_follow_the_estimated_category(bench: Bench) 
     assert shown == {'object', 'object/axis'}
 
 
+def test_markers_are_sent_again_without_new_frames_and_end_by_themselves(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A viewer removes a marker when its lifetime has passed since its last message."""
+    config = NodeConfig(markers_period=0.4, watch_period=0.2, marker_lifetime=LIMIT)
+    monkeypatch.setattr(bench.node, 'config', config)
+    bench.start(lost_after=10 * LIMIT)
+    stamp = bench.show({1: 1.0})
+    bench.wait(lambda: len(bench.markers.entries) >= 4, 'markers of one frame, four times')
+    for _, array in list(bench.markers.entries):
+        assert {(m.ns, m.id) for m in array.markers} == {
+            ('laptop', 0), ('laptop', 1), ('laptop/axis', 0)}
+        assert {stamp_key(m) for m in array.markers} == {stamp}
+        assert {m.lifetime.sec for m in array.markers} == {int(LIMIT)}
+    times = [at for at, _ in list(bench.markers.entries)]
+    assert times[3] - times[0] > 2 * config.markers_period
+    assert bench.change(Transition.TRANSITION_DEACTIVATE)
+    bench.wait(lambda: all(m.action == Marker.DELETE for m in bench.markers.messages[-1].markers),
+               'deletion')
+    sent = len(bench.markers.entries)
+    time.sleep(2 * (config.markers_period + config.watch_period))
+    assert len(bench.markers.entries) == sent
+
+
 def test_topics_for_planners(bench: Bench) -> None:
     bench.start()
     stamp = bench.show({1: 1.2})

@@ -65,7 +65,7 @@ def recorded_laptop() -> DemoRecording:
             logs['/tf'].append(TFMessage(transforms=poses.transforms(estimate, head, 'laptop')))
             logs['/points_used'].append(clouds.cloud_from_points(estimate.points, head))
         if second > 2:
-            logs['/markers'].append(markers.markers(estimate, head.stamp, 'laptop', 6000))
+            logs['/markers'].append(markers.markers(estimate, head.stamp, 'laptop', 6000, 1.0))
     recorder = SimpleNamespace(subscribe=lambda kind, topic, *_, **__: Log(logs[topic]))
     return DemoRecording(recorder, get_category('laptop'))
 
