@@ -6,7 +6,6 @@ Topic, period and names are those of ``diagnostic_updater`` with its parameter `
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -33,7 +32,7 @@ class Task:
 
 
 class DiagnosticsOutput:
-    """Publishes the statuses of all tasks of a node; for several threads.
+    """Publishes the statuses of all tasks of a node, under the lock of its scene's host.
 
     The name of a status is ``<fully qualified name of the node>: <task>``.
 
@@ -52,20 +51,17 @@ class DiagnosticsOutput:
                  device: Callable[[], str]) -> None:
         self._node, self._tasks, self._device = node, tasks, device
         self.publisher = endpoints.publisher(node, DiagnosticArray, '/diagnostics')
-        self._lock = threading.Lock()
         self._reported: dict[str, str] = {}
 
     def publish(self) -> None:
         """Publish all statuses."""
-        with self._lock:
-            self._publish(self._tasks())
+        self._publish(self._tasks())
 
     def publish_changes(self) -> None:
         """Publish all statuses if a task is new, has ended, or is in another state."""
-        with self._lock:
-            tasks = self._tasks()
-            if {t.name: t.health.state for t in tasks} != self._reported:
-                self._publish(tasks)
+        tasks = self._tasks()
+        if {t.name: t.health.state for t in tasks} != self._reported:
+            self._publish(tasks)
 
     def _publish(self, tasks: Sequence[Task]) -> None:
         self._reported = {}

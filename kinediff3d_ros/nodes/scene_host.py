@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -34,6 +35,7 @@ class NodeSceneHost:
         parameters: returns the present parameters.
 
     Attributes:
+        lock: held while diagnostics are published.
         models: pipelines of the categories.
         listed: category of mask ids, from the parameter ``objects``.
     """
@@ -41,7 +43,7 @@ class NodeSceneHost:
     def __init__(self, node: Node, parameters: Callable[[], PerceptionParameters], models: Models,
                  config: NodeConfig) -> None:
         self._node, self._parameters, self._config = node, parameters, config
-        self.models = models
+        self.models, self.lock = models, threading.RLock()
         self.listed = object_categories(parameters().objects)
         self.health = Health('inactive', 'not active')
         self.objects: dict[int, SceneObject] = {}
@@ -127,17 +129,20 @@ class NodeSceneHost:
 
     def enter(self, state: str, message: str) -> None:
         """Set the state of the node and of all objects, and publish diagnostics."""
-        for health in (self.health, *(o.health for o in list(self.objects.values()))):
-            health.enter(state, message)
-        self._diagnostics.publish()
+        with self.lock:
+            for health in (self.health, *(o.health for o in list(self.objects.values()))):
+                health.enter(state, message)
+            self._diagnostics.publish()
 
     def report(self) -> None:
         """Publish diagnostics if a state has changed."""
-        self._diagnostics.publish_changes()
+        with self.lock:
+            self._diagnostics.publish_changes()
 
     def report_regularly(self) -> None:
         """Publish diagnostics."""
-        self._diagnostics.publish()
+        with self.lock:
+            self._diagnostics.publish()
 
     def _tasks(self) -> list[Task]:
         """One task per object, and one of the node if it may have several."""
