@@ -103,7 +103,7 @@ class PerceptionNode(LifecycleNode):
         try:
             if not self._threads_end(self.config.join_timeout):
                 raise ValueError('the last full estimate has not ended yet; activate again')
-            self._host.health.enter('waiting', 'no input yet')
+            self._host.enter('waiting', 'no input yet')
             self._scene = Scene(self._host.models, self._host, self._host.listed,
                                 self.scene_config)
             self._scene.limit_rate(self._settings.max_rate)
@@ -144,9 +144,8 @@ class PerceptionNode(LifecycleNode):
             return
         self._ended = scene
         scene.close()
-        self._host.health.enter('inactive', 'not active')
-        self._host.report()
         self._threads_end(self.config.join_timeout)
+        self._host.enter('inactive', 'not active')
 
     def _clean_up(self) -> None:
         if self._watchdog is not None:
@@ -177,10 +176,11 @@ class PerceptionNode(LifecycleNode):
             self._scene.limit_rate(self._settings.max_rate)
 
     def _watch(self) -> None:
-        """Check the input and publish diagnostics."""
+        """Check the input, send markers again, and publish diagnostics."""
         if self._scene is not None and self._inputs is not None:
             check_input(self._scene, self._host, self._inputs.status())
-        self._host.report()
+            self._scene.refresh()
+        self._host.report_regularly()
 
 
 def _make() -> PerceptionNode:

@@ -65,6 +65,10 @@ class Scene:
         """Request full estimates of all objects in the next frame; wait for the answer."""
         return self._requests.add()
 
+    def refresh(self) -> None:
+        """Send again what viewers remove after some time."""
+        self._objects.refresh()
+
     def withdraw_all(self, state: str, message: str) -> None:
         """Withdraw what is shown of all objects; the state and the message give the reason."""
         self._objects.withdraw_all(state, message)

@@ -134,6 +134,13 @@ class SceneObjects:
                 self._host.remove_object(obj.number)
                 obj.answer(obj.take_requests(), False, obj.health.message)
 
+    def refresh(self) -> None:
+        """Send again what viewers remove after some time."""
+        with self.lock:
+            if not self._closed:
+                for obj in self._host.objects.values():
+                    obj.publisher.refresh()
+
     def reset_clock(self) -> None:
         """Discard all stored times after a clock reset: they are after the new stamps."""
         with self.lock:
