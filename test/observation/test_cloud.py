@@ -110,6 +110,15 @@ def test_outliers_are_beyond_one_and_a_half_ranges_from_the_middle():
     np.testing.assert_allclose(near, [0.87, 1.33])
 
 
+def test_percentiles_of_a_large_cloud_are_those_of_a_sample():
+    """Of 8000 points every second one counts; of 7999 all of them."""
+    config = OutlierConfig(reach=1.5, min_range=0.25)
+    values = np.ones(8000)
+    values[1::2] = 2.0
+    assert len(remove_outliers(depths(values), config)) == 4000
+    assert len(remove_outliers(depths(values[1:]), config)) == 7999
+
+
 def test_a_flat_object_has_a_range_of_five_centimetres():
     inliers = np.full(2000, 1.0)
     near = remove_outliers(depths([*inliers, 0.92, 0.93, 1.07, 1.08]))[2000:, 2]
