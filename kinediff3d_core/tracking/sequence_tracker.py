@@ -113,6 +113,6 @@ class SequenceTracker:
         tracker.mark_view()
         try:
             self._candidate = self._tracker_of(self._infer(cloud, seconds), seconds)
-        except (NoEstimate, ValueError) as error:
+        except Exception as error:  # the track goes on, whatever has failed beside it
             return estimate, f'{REINITIALIZATION}: {error}'
         return estimate, REINITIALIZATION

@@ -132,7 +132,7 @@ class SceneObjects:
             for obj in [o for o in self._host.objects.values()
                         if o.health.state == 'lost' and o.last_seen < limit]:
                 self._host.remove_object(obj.number)
-                obj.answer(obj.take_requests(), False, obj.health.message)
+                obj.answer(obj.take_requests(), False, 'is not in the mask any more')
 
     def refresh(self) -> None:
         """Send again what viewers remove after some time."""

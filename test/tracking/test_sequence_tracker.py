@@ -123,6 +123,15 @@ def test_an_unexpected_error_ends_the_track_and_a_full_estimate_follows(fake):
     assert fake.sequence.update(CLOUD, 0.2) == TrackedFrame('tracked', 'tracked from full 2')
 
 
+@pytest.mark.parametrize('error', [NoEstimate('hidden'), RuntimeError('broken')])
+def test_a_full_estimate_that_fails_beside_tracking_leaves_the_track(fake, error):
+    fake.sequence.update(CLOUD, 0.0)
+    fake.trackers[0].uncertain, fake.pipeline.refusal = True, error
+    assert fake.sequence.update(CLOUD, 3.0) == TrackedFrame(
+        'tracked', 'tracked from full 1', f're-initialization: {error}')
+    assert fake.sequence.update(CLOUD, 3.1).estimate == 'tracked from full 1'
+
+
 def test_a_cloud_that_is_none_leaves_the_track(fake):
     fake.sequence.update(CLOUD, 0.0)
     refused = fake.sequence.update(np.zeros((5, 4)), 0.1)
