@@ -24,7 +24,7 @@ class SlowModels(InstantModels):
     def __init__(self, categories=('laptop',)) -> None:
         super().__init__(categories)
         self.reinitialization_interval = 0.0
-        self.before_tracking = lambda: self._fail(TrackingLost('gone'))
+        self.before_tracking = self._track_slowly
         self.fault_share = 0.1
         self.random = random.Random(0)
         self.at_work: list[str] = []
@@ -46,6 +46,10 @@ class SlowModels(InstantModels):
         tracker = super().tracker(*arguments)
         self._fail(RuntimeError('no tracker'))
         return tracker
+
+    def _track_slowly(self) -> None:
+        time.sleep(0.002)
+        self._fail(TrackingLost('gone'))
 
     def _fail(self, *errors: Exception) -> None:
         """Raise one of these or an unexpected error now and then."""

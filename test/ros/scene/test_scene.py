@@ -625,6 +625,24 @@ def test_nothing_is_published_after_the_end() -> None:
         assert bench.host.log_lines == lines and bench.host.health.state != 'stale'
 
 
+def test_a_frame_in_work_makes_no_object_after_the_end() -> None:
+    """Nobody would destroy its publishers: the host may be closed by then."""
+    with SceneBench() as bench:
+        inside, proceed = threading.Event(), threading.Event()
+        frame = bench.frame({1: 1.0})
+
+        def convert():
+            inside.set()
+            assert proceed.wait(LIMIT)
+            return frame.convert()
+
+        bench.scene.submit(Frame(frame.header, convert))
+        assert inside.wait(LIMIT)
+        bench.scene.close()
+        proceed.set()
+        assert bench.scene.join(LIMIT) and not bench.host.objects
+
+
 def test_the_end_of_a_scene_interrupts_the_full_estimate() -> None:
     """Its next step does not begin, so that the end does not wait for the whole estimate."""
     with SceneBench() as bench:
