@@ -99,8 +99,9 @@ class NodeSceneHost:
             return self.objects[number]
         now = self.parameters
         if len(self.objects) >= now.max_objects:
-            self.log('objects', f'mask id {number} is ignored: there are max_objects = '
-                     f'{now.max_objects} already')
+            # Without the id: a segmenter may give a new one to each frame.
+            self.log('objects', f'there are max_objects = {now.max_objects} already; other mask '
+                     'ids are ignored until one is lost')
             return None
         category = self.listed.get(number, now.category) if number else now.category
         outputs = ObjectOutputs(
