@@ -76,7 +76,9 @@ class FullEstimator:
 
     def _work(self, job: Job) -> None:
         try:
-            if not self._found_meanwhile(job):
+            if not self._objects.is_current(job.obj, job.view):
+                self._count_dropped(job)
+            elif not self._found_meanwhile(job):
                 self._estimate(job.obj, job.view)
         except Cancelled:
             self._count_dropped(job)

@@ -207,6 +207,21 @@ def test_a_segmenter_with_growing_ids_gets_an_answer_for_each() -> None:
         assert not bench.host.objects and len(bench.host.removed) == 7
 
 
+def test_no_full_estimate_is_made_of_an_object_that_was_removed() -> None:
+    """Its view waits behind the full estimate of another object."""
+    with SceneBench(instances='each', lost_after=5.0) as bench:
+        bench.models.may_estimate.clear()
+        stamp = bench.show({1: 1.0, 4: 1.5})
+        bench.wait_for(lambda: bench.models.begun == 1 and 4 in bench.host.objects
+                       and bench.host.objects[4].number in bench.scene._estimator._worker._slots)
+        bench.host.objects[4].last_seen -= 6.0
+        bench.scene.remove_absent()
+        bench.models.may_estimate.set()
+        bench.publication(stamp, 1)
+        bench.wait_for(lambda: bench.counts['frames_dropped'] == 1)
+        assert bench.models.begun == 1
+
+
 def test_an_estimate_of_an_object_that_was_removed_meanwhile_is_discarded() -> None:
     with SceneBench(instances='each', lost_after=5.0) as bench:
         bench.models.may_estimate.clear()
