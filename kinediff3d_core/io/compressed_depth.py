@@ -1,8 +1,9 @@
 """Depth images as ``compressed_depth_image_transport`` (ROS) compresses them.
 
-The data begin with a header: an enumerator (int32, unused) and two float32, A and B. A PNG of one
-16-bit channel follows. In a ``16UC1`` image its values are the depth in millimetres. In a ``32FC1``
-image they are q = A / depth + B, the inverse depth in equal steps; q = 0 is no measurement.
+The data begin with a header: an enumerator (int32, unused) and two float32, A and B. A PNG with
+one channel of 16 bits follows. Of a ``16UC1`` image its values are the depth in millimetres. Of a
+``32FC1`` image they are q = A / depth + B, the inverse depth in equal steps; q = 0 is no
+measurement.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ def decode_compressed_depth(image_format: str, data: bytes) -> Array:
     """
     encoding, _, codec = (part.strip() for part in image_format.partition(';'))
     if encoding not in ENCODINGS or codec not in CODECS:
-        raise ValueError(f'compressed depth image has format {image_format!r}; need 16UC1 or 32FC1 '
-                         'with "compressedDepth png" (set compressedDepth.format of the publisher '
-                         'to png)')
+        raise ValueError(f'compressed depth image has format {image_format!r}; need 16UC1 or '
+                         '32FC1 with "compressedDepth png" (set the parameter '
+                         "compressedDepth.format of the image's publisher to png)")
     if len(data) <= HEADER.size:
         raise ValueError(f'compressed depth image holds {len(data)} bytes: no image after its '
                          f'header of {HEADER.size}')

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 from sensor_msgs.msg import JointState, PointCloud2
 from std_msgs.msg import String
@@ -16,6 +16,7 @@ from tf2_ros import Buffer, TransformException, TransformListener
 from visualization_msgs.msg import Marker, MarkerArray
 
 from kinediff3d_ros.messages import clouds, poses
+from kinediff3d_ros.nodes.endpoints import InputSubscription
 from kinediff3d_ros.tools.browser_scene import BrowserScene
 from kinediff3d_ros.tools.recorder import stamp_key
 
@@ -58,8 +59,7 @@ class ViewNode(Node):
                     or 'sensor_msgs/msg/PointCloud2' not in types:
                 continue
             self._joint_types[prefix] = {}
-            self.create_subscription(PointCloud2, topic, partial(self._on_cloud, prefix),
-                                     qos_profile_sensor_data)
+            InputSubscription(self, PointCloud2, topic, partial(self._on_cloud, prefix))
             self.create_subscription(JointState, f'{prefix}joint_states',
                                      partial(self._on_joints, prefix), 10)
             self.create_subscription(

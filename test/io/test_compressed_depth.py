@@ -68,7 +68,8 @@ def huge(side: int) -> bytes:
 
 @pytest.mark.parametrize(('data', 'text'), [
     (b'', 'holds 0 bytes'), (bytes(12), 'holds 12 bytes'), (bytes(500), 'not readable'),
-    (GOOD[:len(GOOD) // 2], 'not readable'), (huge(30_000), 'DecompressionBomb'), (huge(9000), '9000 x 9000 pixels are more'),
+    (GOOD[:len(GOOD) // 2], 'not readable'), (huge(30_000), 'DecompressionBomb'),
+    (huge(9000), '9000 x 9000 pixels are more'),
     (bytes(12) + png(np.ones((4, 4), np.uint8)), 'one channel of 16 bits'),
     (bytes(12) + png(np.ones((4, 4, 3), np.uint8)), 'one channel of 16 bits')],
     ids=['nothing', 'header', 'zeros', 'cut', 'huge', 'large', '8 bit', 'colour'])

@@ -22,8 +22,8 @@ def png(pixels: np.ndarray) -> bytes:
 def compress(pixels: np.ndarray) -> tuple[str, bytes]:
     """Format and data of a depth image (H, W): uint16 mm or float32 m."""
     if pixels.dtype == np.uint16:
-        far = pixels > MAX_DEPTH * 1000
-        return '16UC1; compressedDepth png', bytes(12) + png(np.where(far, 0, pixels).astype('<u2'))
+        near = np.where(pixels > MAX_DEPTH * 1000, 0, pixels).astype(np.uint16)
+        return '16UC1; compressedDepth png', bytes(12) + png(near)
     a = QUANTIZATION * (QUANTIZATION + 1)
     b = 1 - a / MAX_DEPTH
     with np.errstate(divide='ignore', invalid='ignore'):
