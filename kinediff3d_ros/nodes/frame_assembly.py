@@ -80,6 +80,11 @@ class FrameAssembly:
         """Add a camera_info of masks; return the frames that it completes."""
         return self._use_masks(self._masks.add_second(_stamp(info), info))
 
+    def release_late(self) -> list[Frame]:
+        """Frames of images that have waited for their own camera_info since the last call."""
+        return self._use_depths(self._depths.release_late()) + \
+            self._use_masks(self._masks.release_late())
+
     def _use_depths(self, pairs: Iterable[tuple[DepthImage, CameraInfo]]) -> list[Frame]:
         found = []
         for image, info in pairs:

@@ -62,8 +62,9 @@ class Inputs:
         self._frames.discard()
         self._count()
 
-    def status(self) -> InputStatus:
-        """Return the state of the input for :func:`check_input`."""
+    def check(self) -> InputStatus:
+        """Use images that wait in vain; return the state of the input. Called regularly."""
+        self._use_all(self._frames.release_late())
         silence = time.monotonic() - self._last_message
         stopped = silence > self._config.input_timeout
         return InputStatus(self.topic, silence, stopped, self._problem(stopped))

@@ -179,7 +179,7 @@ class PerceptionNode(LifecycleNode):
         """Check the input and publish diagnostics."""
         if self._scene is not None and self._inputs is not None:
             self._scene.expire_requests()
-            check_input(self._scene, self._host, self._inputs.status())
+            check_input(self._scene, self._host, self._inputs.check())
         self._host.report()
 
 

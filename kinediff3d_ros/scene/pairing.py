@@ -65,7 +65,8 @@ class CalibrationPairing(Generic[First, Second]):
     """Gives each image (first) the calibration (second) with its own stamp, where there is one.
 
     Drivers stamp both alike, or they do not. Once an image and a calibration had the same stamp,
-    an image waits for its own calibration, at most until the next image or a newer calibration.
+    an image waits for its own calibration, at most until the next image or a newer calibration,
+    or :meth:`release_late`.
     If its own does not come, and where stamps never agree, the image gets the newest calibration
     that is not newer than the image, or else the newest one; the next image does not wait.
     Before the first calibration, images wait for it.
@@ -84,6 +85,7 @@ class CalibrationPairing(Generic[First, Second]):
         self._stamps: deque[int] = deque(maxlen=depth)
         self._calibrations: deque[tuple[int, Second]] = deque(maxlen=depth)
         self._stamped_alike = False
+        self._waited: list[int] = []
         self.uncalibrated = 0
 
     @property
@@ -114,6 +116,13 @@ class CalibrationPairing(Generic[First, Second]):
         if first or any(stamp >= waiting for waiting, _ in self._waiting):
             return self._release()
         return []
+
+    def release_late(self) -> list[tuple[First, Second]]:
+        """Pairs of images that have waited since the last call; for a source that pauses."""
+        waiting = [stamp for stamp, _ in self._waiting]
+        late = bool(self._calibrations) and waiting == self._waited
+        self._waited = waiting
+        return self._release() if late else []
 
     def _release(self) -> list[tuple[First, Second]]:
         """Pairs of all images that wait."""

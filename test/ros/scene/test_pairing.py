@@ -170,3 +170,15 @@ def test_kept_calibrations_are_bounded() -> None:
     assert pairing.add_first(2, 'kept') == [('kept', '2')]
     assert pairing.add_first(1, 'forgotten') == []
     assert pairing.add_first(4, 'next') == [('forgotten', '4'), ('next', '4')]
+
+
+def test_the_last_image_of_a_source_that_pauses_is_used() -> None:
+    pairing: Calibrations = CalibrationPairing()
+    pairing.add_first(50, 'without any')
+    assert pairing.release_late() == [] == pairing.release_late()
+    pairing.add_second(100, 'A')
+    pairing.add_first(100, 'a')
+    assert pairing.add_first(200, 'b') == [] == pairing.release_late()
+    assert pairing.release_late() == [('b', 'A')]
+    assert pairing.release_late() == []
+    assert pairing.add_first(300, 'c') == [('c', 'A')]
