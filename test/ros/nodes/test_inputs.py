@@ -147,8 +147,9 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     patch = pytest.MonkeyPatch()
     patch.setattr(perception, 'Models', lambda categories, *_: InstantModels(categories))
     patch.setattr(endpoints, 'CHECK_PERIOD', 0.1)
-    rclpy.init(domain_id=domain, args=[
-        '--ros-args', '-p', 'autostart:=false', '-p', f'description_dir:={tmp_path_factory.mktemp("inputs")}'])
+    folder = tmp_path_factory.mktemp('inputs')
+    rclpy.init(domain_id=domain, args=['--ros-args', '-p', 'autostart:=false',
+                                       '-p', f'description_dir:={folder}'])
     node = perception.PerceptionNode()
     executor = make_executor()
     executor.add_node(node)
