@@ -31,7 +31,7 @@ class FrameAssembly:
     """
 
     def __init__(self, sync_slop: float, mask_wanted: Callable[[], bool],
-                 transforms: Transforms | None = None, early: int = 1) -> None:
+                 transforms: Transforms | None = None, early: int = 0) -> None:
         self._mask_wanted, self._transforms = mask_wanted, transforms
         self._depths: CalibrationPairing[DepthImage, CameraInfo] = CalibrationPairing(early)
         self._masks: CalibrationPairing[Image, CameraInfo] = CalibrationPairing(early)

@@ -69,7 +69,6 @@ class CalibrationPairing(Generic[First, Second]):
     or :meth:`release_late`.
     If its own does not come, and where stamps never agree, the image gets the newest calibration
     that is not newer than the image, or else the newest one; the next image does not wait.
-    Before the first calibration, images wait for it.
 
     Args:
         early: most images that wait for the first calibration; older ones are discarded.
@@ -79,7 +78,7 @@ class CalibrationPairing(Generic[First, Second]):
         uncalibrated: number of images that were discarded because there was no calibration.
     """
 
-    def __init__(self, early: int = 1, depth: int = 10) -> None:
+    def __init__(self, early: int = 0, depth: int = 10) -> None:
         self._early = early
         self._waiting: deque[tuple[int, First]] = deque()
         self._stamps: deque[int] = deque(maxlen=depth)
@@ -103,7 +102,7 @@ class CalibrationPairing(Generic[First, Second]):
             return pairs + self._release()
         if self._calibrations and not self._stamped_alike:
             return pairs + self._release()
-        if len(self._waiting) > self._early:
+        if not self._calibrations and len(self._waiting) > self._early:
             self._waiting.popleft()
             self.uncalibrated += 1
         return pairs

@@ -163,6 +163,15 @@ def test_images_wait_for_the_first_calibration() -> None:
     assert pairing.calibrated and pairing.uncalibrated == 1
 
 
+def test_images_before_the_first_calibration_are_discarded_by_default() -> None:
+    pairing: Calibrations = CalibrationPairing()
+    assert pairing.add_first(100, 'a') == [] and pairing.uncalibrated == 1
+    assert pairing.add_second(100, 'A') == []
+    assert pairing.add_first(200, 'b') == [], 'stamps agreed, so it waits'
+    assert pairing.uncalibrated == 1
+    assert pairing.add_second(200, 'B') == [('b', 'B')]
+
+
 def test_kept_calibrations_are_bounded() -> None:
     pairing: Calibrations = CalibrationPairing(depth=3)
     for i in range(5):
@@ -173,7 +182,7 @@ def test_kept_calibrations_are_bounded() -> None:
 
 
 def test_the_last_image_of_a_source_that_pauses_is_used() -> None:
-    pairing: Calibrations = CalibrationPairing()
+    pairing: Calibrations = CalibrationPairing(early=1)
     pairing.add_first(50, 'without any')
     assert pairing.release_late() == [] == pairing.release_late()
     pairing.add_second(100, 'A')
