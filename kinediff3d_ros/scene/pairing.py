@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, TypeVar
 
+KEPT_CALIBRATIONS = 30
+"""Calibrations that are kept for images that arrive later. Chosen: one second of a fast camera."""
+
 First = TypeVar('First')
 Second = TypeVar('Second')
 
@@ -65,10 +68,10 @@ class CalibrationPairing(Generic[First, Second]):
     """Gives each image (first) the calibration (second) with its own stamp, where there is one.
 
     Drivers stamp both alike, or they do not. Once an image and a calibration had the same stamp,
-    an image waits for its own calibration, at most until the next image or a newer calibration,
-    or :meth:`release_late`.
-    If its own does not come, and where stamps never agree, the image gets the newest calibration
-    that is not newer than the image, or else the newest one; the next image does not wait.
+    an image waits for its own calibration, at most until the next image, a newer calibration, or
+    :meth:`release_late`. If its own does not come, and where stamps never agree, the image gets
+    the newest calibration that is not newer than the image, or else the newest one; the next image
+    does not wait.
 
     Args:
         early: most images that wait for the first calibration; older ones are discarded.
@@ -78,7 +81,7 @@ class CalibrationPairing(Generic[First, Second]):
         uncalibrated: number of images that were discarded because there was no calibration.
     """
 
-    def __init__(self, early: int = 0, depth: int = 10) -> None:
+    def __init__(self, early: int = 0, depth: int = KEPT_CALIBRATIONS) -> None:
         self._early = early
         self._waiting: deque[tuple[int, First]] = deque()
         self._stamps: deque[int] = deque(maxlen=depth)
