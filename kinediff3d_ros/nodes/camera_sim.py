@@ -21,7 +21,6 @@ from kinediff3d_ros.nodes import endpoints, parameters
 from kinediff3d_ros.nodes.running import run_node
 from kinediff3d_ros.scene.parameters import CameraSimParameters
 
-
 KEPT_MESSAGES = 10
 """Messages of a topic that the transport keeps for slow subscribers. Chosen: with two, a machine
 with more to do than cores lost the masks of a fifth of the images (``kinediff3d demo``)."""
