@@ -47,7 +47,7 @@ class ObjectOutputs:
         self._description = self._publisher(String, 'robot_description', QoSProfile(
             depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
         self._independent = len(self._publishers)
-        self._command = endpoints.subscription(
+        self._command = endpoints.InputSubscription(
             context.node, JointState, self._prefix + 'joint_command', self._on_command)
         self._markers = MarkerOutput(context, name)
         self._planning: PlanningOutput | None = None
@@ -72,7 +72,7 @@ class ObjectOutputs:
     def close(self) -> None:
         """Destroy all publishers and the subscription."""
         self._destroy(0)
-        self._context.node.destroy_subscription(self._command)
+        self._command.close()
 
     def publish(self, estimate: ArticulatedEstimate, header: FrameHeader, points: np.ndarray,
                 T_fixed_camera: np.ndarray | None, shape_changed: bool) -> None:
@@ -102,6 +102,10 @@ class ObjectOutputs:
         for part in estimate.parts:
             if part.mesh is not None:
                 markers.corners(part.mesh, self._context.parameters().marker_triangles)
+
+    def refresh(self) -> None:
+        """Send what has a lifetime again, if that is due."""
+        self._markers.refresh()
 
     def clear(self) -> None:
         """Delete the markers; the next estimate is published as that of a new object."""
@@ -135,6 +139,8 @@ class ObjectOutputs:
 
     def _on_command(self, command: JointState) -> None:
         try:
-            self._markers.command(command)
+            # The scene's threads publish and withdraw the estimate that the ghost is made of.
+            with self._context.lock:
+                self._markers.command(command)
         except ValueError as error:
             self._context.warn(str(error))

@@ -76,11 +76,18 @@ class PerceptionParameters:
         '', 'Categories of mask ids with several objects, as "1:laptop, 4:box"; other ids are of '
         'the category.')
     max_objects: int = parameter(
-        8, 'Most objects that are tracked; ids that come later are ignored, with a warning.',
+        8, 'Most objects at a time; further ids are ignored until one is lost, with a warning.',
         lower=1, upper=255)
     input: str = parameter(
         'depth', 'Where the geometry comes from: depth images or the points topic.',
         choices=('depth', 'points'))
+    depth_transport: str = parameter(
+        'raw', 'Transport of the depth images: raw, or compressedDepth (the topic '
+        '<depth topic>/compressedDepth).', choices=('raw', 'compressedDepth'))
+    register_depth: bool = parameter(
+        False, "Register the depth images to the mask's camera, which mask/camera_info and TF "
+        'describe; estimates are then in its frame. False: the mask is in pixels of the depth '
+        'image.')
     mask_mode: str = parameter(
         'auto', 'auto: use the mask if the topic has a publisher, else segment the object; '
         'required: wait for a mask; ignored: do not subscribe to the mask.',
@@ -154,6 +161,9 @@ class PerceptionParameters:
         if self.instances != 'one' and (self.input == 'points' or self.mask_mode == 'ignored'):
             raise ValueError(f"parameter 'instances' is {self.instances!r}, which needs depth "
                              'images with a mask of instance ids')
+        if self.register_depth and (self.input == 'points' or self.mask_mode == 'ignored'):
+            raise ValueError("parameter 'register_depth' is true, which needs depth images with "
+                             'a mask')
         object_categories(self.objects)
         if self.instances != 'one' and AUTO in self.categories():
             raise ValueError(f"category 'auto' needs parameter 'instances' to be 'one', and it is "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -58,15 +59,27 @@ class RecordingNode:
         return self.topics[topic]
 
     def create_subscription(self, kind: type, topic: str, callback: Callable, qos: object,
-                            **_: object) -> str:
+                            **_: object) -> SimpleNamespace:
         self.callbacks[topic] = callback
-        return topic
+        return SimpleNamespace(topic=topic, qos_profile=qos)
 
     def destroy_publisher(self, publisher: Publisher) -> None:
         self.topics = {t: p for t, p in self.topics.items() if p is not publisher}
 
-    def destroy_subscription(self, topic: str) -> None:
-        del self.callbacks[topic]
+    def destroy_subscription(self, subscription: SimpleNamespace) -> None:
+        del self.callbacks[subscription.topic]
+
+    def resolve_topic_name(self, topic: str) -> str:
+        return topic
+
+    def get_publishers_info_by_topic(self, topic: str) -> list:
+        return []
+
+    def create_timer(self, *_: object, **__: object) -> None:
+        pass
+
+    def destroy_timer(self, timer: None) -> None:
+        pass
 
     def get_namespace(self) -> str:
         return '/left'
@@ -83,12 +96,12 @@ class Bench:
         clock = SimpleNamespace(monotonic=lambda: self.now)
         monkeypatch.setattr(outputs, 'time', clock)
         monkeypatch.setattr(marker_output, 'time', clock)
-        self.node, self.warnings = RecordingNode(), []
+        self.node, self.warnings, self.lock = RecordingNode(), [], threading.RLock()
         self.markers, self.points = Publisher(subscribers=1), Publisher()
         self.tf = SimpleNamespace(sent=[], sendTransform=lambda t: self.tf.sent.append(t))
         self.parameters = PerceptionParameters(description_dir=str(folder))
         self.outputs = ObjectOutputs(
-            OutputContext(self.node, self.tf, self.markers,
+            OutputContext(self.node, self.lock, self.tf, self.markers,
                           PointsOutput(self.points, NodeConfig().max_points),
                           lambda: self.parameters, self.warnings.append, NodeConfig()),
             'laptop', 'laptop')
@@ -172,6 +185,29 @@ def test_markers_carry_the_stamp_of_their_frame(bench: Bench) -> None:
     bench.publish(estimate)
     assert [{m.header.stamp.nanosec for m in a.markers} for a in bench.markers.messages] == [
         {1}, {2}]
+
+
+def test_markers_are_sent_before_their_lifetime_ends_also_without_a_frame(bench: Bench) -> None:
+    config = NodeConfig()
+    bench.outputs.refresh()
+    assert bench.sent() == []
+    bench.publish(laptop_estimate(1.0), True)
+    bench.command('laptop_lid_joint', positions=(2.0,))
+    everything = {key for sent in bench.sent() for key in sent}
+    assert everything == added(*MESHES, AXIS, *GHOST)
+    assert config.marker_lifetime >= 2 * (config.markers_period + config.watch_period)
+    for _ in range(3):
+        bench.now += config.markers_period - 0.1
+        bench.outputs.refresh()
+        assert bench.sent() == []
+        bench.now += config.watch_period
+        bench.outputs.refresh()
+        assert bench.sent() == [everything]
+    bench.outputs.clear()
+    bench.sent()
+    bench.now += 100.0
+    bench.outputs.refresh()
+    assert bench.sent() == []
 
 
 def test_markers_of_missing_parts_and_of_the_whole_object_are_deleted(bench: Bench) -> None:
@@ -310,6 +346,33 @@ def test_a_ghost_that_does_not_fit_a_newer_estimate_is_not_shown(bench: Bench) -
     bench.sent()
     bench.publish(narrow, True)
     assert bench.sent() == [added(AXIS, *MESHES) | deleted(*GHOST)]
+
+
+def test_a_command_while_the_object_is_withdrawn(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scene's threads withdraw it before or after the command, not in the middle of it."""
+    bench.publish(laptop_estimate(1.0), shape_changed=True)
+    original, threads = marker_output.planning.commanded_positions, []
+
+    def withdraw() -> None:
+        with bench.lock:
+            bench.outputs.clear()
+
+    def commanded_positions(*arguments: object) -> object:
+        threads.append(threading.Thread(target=withdraw))
+        threads[-1].start()
+        threads[-1].join(0.2)
+        return original(*arguments)
+
+    monkeypatch.setattr(marker_output.planning, 'commanded_positions', commanded_positions)
+    bench.command('laptop_lid_joint', positions=(2.0,))
+    for thread in threads:
+        thread.join(30.0)
+    assert len(threads) == 2 and not bench.warnings
+    last = bench.markers.messages[-1].markers
+    assert {m.action for m in last} == {Marker.DELETE} and 'laptop/ghost' in {m.ns for m in last}
+    bench.command('laptop_lid_joint', positions=(2.0,))
+    assert bench.warnings == ['joint_command came while laptop is not estimated']
 
 
 def test_another_category_has_other_topics_of_parts_and_joints(bench: Bench) -> None:
