@@ -26,7 +26,7 @@ class MaskErrors:
     grown_pixels: int = 4
     """Of a training view, which has 64 pixels: 6 % of the object's box."""
     closed: float = 0.0
-    """Probability of a mask whose holes and notches are filled, as finger holes of scissors are."""
+    """Probability of a mask whose holes and notches are filled, as finger holes are."""
     closed_pixels: int = 4
     """Holes of up to twice this width are filled."""
     boxes: float = 0.0

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from kinediff3d_core.simulation.random_fields import normal_threshold, smooth_field, uniform
 
+MIN_DEPTH = 1e-3
+"""Smaller depths count as this one, so that no division is by zero, m."""
+
 
 @dataclass(frozen=True)
 class MissingReturns:
@@ -111,7 +114,7 @@ def shadow(depth: Tensor, rays: Tensor, baseline: Tensor) -> Tensor:
     Seen from there, a point has the image coordinate x - b / z. Along a row these coordinates
     increase, except behind a nearer surface on that side.
     """
-    at = rays[..., 0] - baseline / depth.clamp_min(1e-3)
+    at = rays[..., 0] - baseline / depth.clamp_min(MIN_DEPTH)
     at = torch.where(depth > 0, at, -torch.inf)
     from_left = at < at.cummax(2).values
     back = torch.where(depth > 0, -at, -torch.inf).flip(2)

@@ -36,10 +36,16 @@ class Surroundings:
     """How far it reaches beyond the object on each side."""
     wall: float = 0.25
     """Probability of a wall behind the object."""
+    wall_gap: float = 0.3
+    """Largest gap between the wall and the object."""
     neighbour: float = 0.25
     """Probability of each of two things beside the object."""
     neighbour_gap: float = 0.3
     """Largest gap between them and the object."""
+    neighbour_size: tuple[float, float] = (0.15, 0.85)
+    """Range of their width, depth and height."""
+    neighbour_in_x: float = 0.4
+    """Probability that such a thing is before or behind the object, not at its left or right."""
     built_in: float = 0.5
     """Probability that furniture or an appliance stands between neighbours, whose fronts are flush
     with its own."""
@@ -51,12 +57,30 @@ class Surroundings:
     """Probability of a hand with its forearm before the object."""
 
 
+WALL_REACH = 3.0
+"""How far a wall reaches beyond the object, m. Chosen."""
+BUILT_IN_WIDTH = 0.6
+"""Width of the neighbours at the left and right of built-in furniture, m. Chosen."""
+BUILT_IN_HEIGHT = 0.2
+"""Height of what is above and below it, m. Chosen."""
+BUILT_IN_GAP = 0.003
+"""Gap between built-in furniture and its neighbours, m. Chosen."""
 NO_SURROUNDINGS = Surroundings(support=0.0, wall=0.0, neighbour=0.0, built_in=0.0, hand=0.0)
 """The object stands alone."""
 HAND = (0.055, 0.045, 0.02)
 """Half axes of the ellipsoid that stands for a hand, m."""
 FOREARM = (0.2, 0.04, 0.035)
 """Half axes of the ellipsoid that stands for a forearm, m."""
+FINGERS = 0.8
+"""From a hand's middle to its fingers, as a share of its half length. Chosen."""
+HAND_GAP = 1.2
+"""From the middle of a hand to the surface behind it, as a share of its half thickness. Chosen."""
+WRIST = 0.9
+"""From the hand's end to the middle of the forearm, as a share of its half length. Chosen."""
+UNSEEN_WEIGHT = 1e-6
+"""Weight of rays beside the object where the point for a hand is drawn: one is always found."""
+ARM_RISE = 0.4
+"""How steeply an arm comes towards the camera at most, as a tangent. Chosen."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +178,7 @@ def _boxes(where: Situation, model: Surroundings, generator: torch.Generator,
     lower = torch.cat([low[:, :2] - reach[:, :2], low[:, 2:] - THICK], dim=1)
     upper = torch.cat([high[:, :2] + reach[:, 2:], low[:, 2:]], dim=1)
     yield draw() < model.support, lower, upper
-    yield _wall(where, draw() < model.wall, size * 0.3 * draw(1))
+    yield _wall(where, draw() < model.wall, size * model.wall_gap * draw(1))
     for side in (1, -1):
         yield _neighbour(where, (draw() < model.neighbour) & ~built_in, side, draw(6), model)
     if where.stands_against_walls:
@@ -172,7 +196,7 @@ def _wall(where: Situation, present: Tensor, gap: Tensor) -> tuple[Tensor, Tenso
     if where.stands_against_walls:  # behind its rear
         along = torch.tensor([True, False, False], device=gap.device).expand_as(along)
         positive = torch.zeros_like(positive)
-    wide = torch.full_like(where.low, 3.0)
+    wide = torch.full_like(where.low, WALL_REACH)
     behind_high = where.high + gap
     behind_low = where.low - gap
     lower = torch.where(along, torch.where(positive, behind_high, behind_low - THICK),
@@ -191,11 +215,12 @@ def _neighbour(where: Situation, present: Tensor, side: int, draws: Tensor, mode
         draws: (n, 6) between 0 and 1.
     """
     size, low, high = where.size, where.low, where.high
-    dims = size[:, None] * (0.15 + 0.7 * draws[:, :3])
+    least, most = model.neighbour_size
+    dims = size[:, None] * (least + (most - least) * draws[:, :3])
     gap = size * model.neighbour_gap * draws[:, 3]
     middle = (low + high) / 2 + (draws[:, 4:5] - 0.5) * (high - low)
     lower, upper = middle - dims / 2, middle + dims / 2
-    in_x = draws[:, 5] < 0.4
+    in_x = draws[:, 5] < model.neighbour_in_x
     for axis, here in ((0, in_x), (1, ~in_x)):
         start = high[:, axis] + gap if side > 0 else low[:, axis] - gap - dims[:, axis]
         lower[:, axis] = torch.where(here, start, lower[:, axis])
@@ -214,14 +239,13 @@ def _built_in(where: Situation, present: Tensor, number: int, off: Tensor,
     low, high = where.base.unbind(1)
     lower, upper = low.clone(), high.clone()
     axis = 1 if number < 2 else 2
-    width = 0.6 if number < 2 else 0.2
-    clear = 0.003
+    width = BUILT_IN_WIDTH if number < 2 else BUILT_IN_HEIGHT
     if number in (0, 2):
-        lower[:, axis], upper[:, axis] = high[:, axis] + clear, high[:, axis] + width
+        lower[:, axis], upper[:, axis] = high[:, axis] + BUILT_IN_GAP, high[:, axis] + width
     else:
-        lower[:, axis], upper[:, axis] = low[:, axis] - width, low[:, axis] - clear
+        lower[:, axis], upper[:, axis] = low[:, axis] - width, low[:, axis] - BUILT_IN_GAP
     if number >= 2:
-        lower[:, 1], upper[:, 1] = low[:, 1] - 0.6, high[:, 1] + 0.6
+        lower[:, 1], upper[:, 1] = low[:, 1] - BUILT_IN_WIDTH, high[:, 1] + BUILT_IN_WIDTH
     upper[:, 0] = upper[:, 0] + off
     return present, lower, upper
 
@@ -234,20 +258,20 @@ def _hand(depth: Tensor, part: Tensor, rays: Tensor, generator: torch.Generator,
         T_camera_ellipsoid (n, 4, 4) m and the half axes (3,), m.
     """
     n = len(depth)
-    weight = torch.where(part >= 0, 1.0, 1e-6)
+    weight = torch.where(part >= 0, 1.0, UNSEEN_WEIGHT)
     pick = torch.multinomial(weight, 1, generator=generator)
     z = depth.gather(1, pick).clamp_min(2 * NEAREST)
     at = rays.gather(1, pick[..., None].expand(-1, -1, 3))[:, 0] * z
-    at[:, 2] -= 1.2 * HAND[2]
+    at[:, 2] -= HAND_GAP * HAND[2]
     angle = 2 * pi * uniform(generator, n)
-    x = torch.stack([angle.cos(), angle.sin(), -0.4 * uniform(generator, n)], dim=-1)
+    x = torch.stack([angle.cos(), angle.sin(), -ARM_RISE * uniform(generator, n)], dim=-1)
     x = torch.nn.functional.normalize(x, dim=-1)
     y = torch.nn.functional.normalize(torch.linalg.cross(
         torch.tensor([0.0, 0.0, 1.0], device=x.device).expand_as(x), x), dim=-1)
     R = torch.stack([x, y, torch.linalg.cross(x, y)], dim=-1)
-    at = at + 0.8 * HAND[0] * x  # the fingers' tips are at the point
+    at = at + FINGERS * HAND[0] * x  # the fingers' tips are at the point
     yield make_transform(R, at), torch.tensor(HAND, device=x.device)
-    behind = at + x * (HAND[0] + 0.9 * FOREARM[0])
+    behind = at + x * (HAND[0] + WRIST * FOREARM[0])
     yield make_transform(R, behind), torch.tensor(FOREARM, device=x.device)
 
 

@@ -171,6 +171,7 @@ class LossLog:
     def __init__(self, job: Job, file: TextIO | None) -> None:
         self.job, self.file = job, file
         self.sums: dict[str, Tensor] = {}
+        self.steps = 0
         self.zero = torch.zeros((), device=job.ranks.device)
 
     def add(self, losses: Mapping[str, Tensor], step: int, spent: float,
@@ -182,12 +183,13 @@ class LossLog:
         """
         for key, loss in losses.items():
             self.sums[key] = self.sums.get(key, self.zero) + loss.detach()
+        self.steps += 1  # fewer than between two lines where training has resumed
         if step % LOOP.log_steps:
             return None
-        means = torch.stack(list(self.sums.values())) / LOOP.log_steps
+        means = torch.stack(list(self.sums.values())) / self.steps
         self.job.ranks.average([means])
         line = dict(zip(self.sums, means.tolist(), strict=True))
-        self.sums = {}
+        self.sums, self.steps = {}, 0
         if not math.isfinite(line['total']):
             raise FloatingPointError(f'{self.job.category} {self.job.stage}: the loss is '
                                      f'{line["total"]} at step {step}; resume with a lower rate')

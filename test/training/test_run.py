@@ -11,6 +11,7 @@ from kinediff3d_core.networks.checkpoints import SHIPPED, load_network, read_not
 from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import ScoreModel
 from kinediff3d_core.objects.category import get_category
+from kinediff3d_core.simulation.real_world import without
 from kinediff3d_core.training.config import LOOP, STAGES, StageConfig, TrainingConfig
 from kinediff3d_core.training.loop import Job, LossLog, Trainer
 from kinediff3d_core.training.pool import Pool, PoolConfig, PoolFeed
@@ -145,6 +146,28 @@ def test_losses_are_written_as_means_and_a_bad_one_stops(tmp_path):
     with pytest.raises(FloatingPointError, match='laptop pose: the loss is nan at step 50'):
         for step in range(1, LOOP.log_steps + 1):
             bad.add({'total': torch.tensor(float('nan'))}, step, 1.0)
+
+
+def test_a_mean_after_a_resume_is_over_the_steps_since_then(tmp_path):
+    job = Job('pose', 'laptop', tmp_path, STAGES['pose'], TrainingConfig(), ALONE)
+    log = LossLog(job, None)
+    means = [log.add({'total': torch.tensor(2.0)}, step, 1.0)
+             for step in range(LOOP.log_steps - 9, LOOP.log_steps + 1)]
+    assert means[-1] == {'total': 2.0}
+
+
+def test_effects_are_left_out_and_the_weights_say_so(tmp_path, monkeypatch):
+    seen = []
+    make = Pool._make
+    monkeypatch.setattr(Pool, '_make', lambda self, n: (seen.append(self.config.world),
+                                                       make(self, n))[1])
+    config = TrainingConfig(steps=1, without=('hands', 'shadow'), **SMALL)
+    train(['pose'], ['laptop'], tmp_path, config)
+    assert seen and all(w == without(['hands', 'shadow']) for w in seen)
+    notes = read_notes(tmp_path / 'laptop' / 'pose.safetensors')
+    assert notes['without'] == ['hands', 'shadow']
+    with pytest.raises(ValueError, match='unknown effect'):
+        train(['pose'], ['laptop'], tmp_path / 'b', TrainingConfig(without=('noise',)))
 
 
 class CountingPool:
