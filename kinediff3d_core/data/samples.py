@@ -13,6 +13,8 @@ FOREIGN = 255
 """Label of points of training clouds that are not on the object."""
 MIN_CLOUD = 128
 """Views with fewer points of the object are not trained on. Chosen."""
+MIN_SHARE = 0.2
+"""Nor are clouds of which less than this share is on the object. Chosen."""
 MIN_DEPTH = 0.05
 """Corners that are nearer to the camera are projected from here, m. Chosen."""
 IMAGE_MARGIN = 0.03
@@ -98,8 +100,8 @@ def noisy_clouds(rays: Tensor, depth: Tensor, part: Tensor, points: int,
 
     Returns:
         cloud (B, points, 3), camera frame, m; label (B, points) the part that each point's
-        pixel shows, negative where it shows no part of the object; valid (B,) bool, whether the
-        camera gave at least ``MIN_CLOUD`` points of the object.
+        pixel shows, negative where it shows no part of the object; valid (B,) bool, whether
+        enough points of the object are among them (``MIN_CLOUD``, ``MIN_SHARE``).
     """
     grid = round(depth.shape[1] ** 0.5)
     square = (len(depth), grid, grid)
@@ -112,4 +114,5 @@ def noisy_clouds(rays: Tensor, depth: Tensor, part: Tensor, points: int,
     rank = torch.arange(points, device=good.device)[None] % count.clamp_min(1)[:, None]
     pick = key.argsort(1).gather(1, rank)
     cloud = (rays * depth.flatten(1)[..., None]).gather(1, pick[..., None].expand(-1, -1, 3))
-    return cloud, part.gather(1, pick), (good & (part >= 0)).sum(1) >= MIN_CLOUD
+    own = (good & (part >= 0)).sum(1)
+    return cloud, part.gather(1, pick), (own >= MIN_CLOUD) & (own >= MIN_SHARE * count)

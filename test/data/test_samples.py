@@ -10,6 +10,7 @@ from kinediff3d_core.data.samples import (
     query_points,
     view_rays,
 )
+from kinediff3d_core.simulation.mask_errors import MaskErrors
 from kinediff3d_core.simulation.sensor import SensorModel
 
 SENSOR = SensorModel(mask_error=1, edge_dropout=0.2)
@@ -63,3 +64,21 @@ def test_clouds_are_of_the_object_and_too_few_points_are_not_valid():
     assert len(cloud[0].unique(dim=0)) == 256, 'drawn without replacement'
     few = len(cloud[1].unique(dim=0))
     assert few < MIN_CLOUD and (cloud[1, :few].unique(dim=0).shape[0] == few)
+
+
+@pytest.mark.parametrize(('rows', 'valid'), [(4, False), (12, True)])
+def test_a_cloud_that_is_mostly_of_other_things_is_not_valid(rows, valid):
+    """A mask that is a bounding box, with the object in some rows of it."""
+    grid = 64
+    corners = torch.tensor([[[x, y, 1.0] for x in (-0.2, 0.2) for y in (-0.2, 0.2)]])
+    rays = view_rays(corners, grid)
+    part = torch.full((1, grid, grid), -1)
+    part[:, :rows] = 0
+    part[:, -1] = 0
+    sensor = SensorModel(mask_error=0, occluded=0.0,
+                         masks=MaskErrors(boxes=1.0, box_error=0.0))
+    depth = torch.ones(1, grid * grid)
+    cloud, label, good = noisy_clouds(rays, depth, part.flatten(1), 512,
+                                      torch.Generator().manual_seed(0), sensor)
+    assert good.tolist() == [valid]
+    assert (label >= 0).float().mean().item() == pytest.approx((rows + 1) / grid, abs=0.06)
