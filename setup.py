@@ -50,6 +50,7 @@ setup(
             'kinediff3d = kinediff3d_core.cli.main:main',
             'perception_node = kinediff3d_ros.nodes.perception:main',
             'camera_sim_node = kinediff3d_ros.nodes.camera_sim:main',
+            'description_relay_node = kinediff3d_ros.nodes.description_relay:main',
         ],
         # Commands of `kinediff3d` that need ROS: kinediff3d_core/cli/main.py finds them here.
         'kinediff3d.commands': [
