@@ -1,4 +1,4 @@
-"""Start the perception node on a depth camera's topics; RViz, robot_state_publisher if asked for."""
+"""Start the perception node on a depth camera's topics; RViz and more if asked for."""
 
 from pathlib import Path
 

@@ -19,9 +19,9 @@ from kinediff3d_ros.nodes.running import run_node
 RETRY_PERIOD = 0.5
 """Time between attempts while robot_state_publisher is not there, s. Chosen."""
 
-ANSWER_TIMEOUT = 5.0
+ANSWER_TIMEOUT = 2.0
 """After this time without an answer, the parameter is set again, s. Chosen: robot_state_publisher
-answers in milliseconds unless it has ended meanwhile."""
+answers in milliseconds, but DDS may lose the answer of a service that has just been found."""
 
 
 class DescriptionRelay(Node):

@@ -7,7 +7,7 @@ with a description, publishes the one in use, and refuses one that it cannot par
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -37,6 +37,21 @@ def version(number: int) -> str:
     return f'<robot name="laptop"><link name="laptop_base_{number}"/></robot>'
 
 
+class Spinning:
+    """A node on a thread of its own."""
+
+    def __init__(self, node: Node) -> None:
+        self.node, self._executor = node, SingleThreadedExecutor()
+        self._executor.add_node(node)
+        self._thread = threading.Thread(target=self._executor.spin)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self._thread.join(LIMIT)
+        self.node.destroy_node()
+
+
 class StatePublisher(Node):
     """Stands in for robot_state_publisher.
 
@@ -64,23 +79,26 @@ class StatePublisher(Node):
 class Bench:
     """The relay, the stand-in when there is one, and what the stand-in uses."""
 
-    def __init__(self, recorder: Recorder, executor: SingleThreadedExecutor) -> None:
-        self.executor, self.recorder = executor, recorder
-        self.state_publisher: StatePublisher | None = None
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self._relay = Spinning(DescriptionRelay())
+        self._state_publisher: Spinning | None = None
         self._description = recorder.node.create_publisher(
             String, '/laptop/robot_description', LATCHED)
         self._used = recorder.subscribe(
             String, '/laptop/robot_state_publisher/robot_description', LATCHED)
 
     def start(self) -> StatePublisher:
-        self.state_publisher = StatePublisher()
-        self.executor.add_node(self.state_publisher)
-        return self.state_publisher
+        node = StatePublisher()
+        self._state_publisher = Spinning(node)
+        return node
 
     def kill(self) -> None:
-        self.executor.remove_node(self.state_publisher)
-        self.state_publisher.destroy_node()
-        self.state_publisher = None
+        self._state_publisher.close()
+
+    def close(self) -> None:
+        self._state_publisher.close()
+        self._relay.close()
 
     def publish(self, text: str) -> None:
         self._description.publish(String(data=text))
@@ -88,26 +106,20 @@ class Bench:
     def wait_until_used(self, text: str) -> None:
         self.wait(lambda: self._used.messages and self._used.messages[-1].data == text, text)
 
-    def wait(self, condition, what: str) -> None:
+    def wait(self, condition: Callable[[], object], what: str) -> None:
         self.recorder.wait_for(condition, LIMIT, what)
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.delenv('ROS_DOMAIN_ID', raising=False)
-        domain = private_graph()
-        rclpy.init(domain_id=domain, args=['--ros-args', '-r', 'description_relay:__ns:=/laptop'])
-        relay, executor = DescriptionRelay(), SingleThreadedExecutor()
-        executor.add_node(relay)
-        thread = threading.Thread(target=executor.spin)
-        thread.start()
-        with Recorder(domain) as recorder:
-            yield Bench(recorder, executor)
-        executor.shutdown()
-        thread.join(LIMIT)
-        relay.destroy_node()
-        rclpy.shutdown()
+def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.delenv('ROS_DOMAIN_ID', raising=False)
+    domain = private_graph()
+    rclpy.init(domain_id=domain, args=['--ros-args', '-r', 'description_relay:__ns:=/laptop'])
+    with Recorder(domain) as recorder:
+        bench = Bench(recorder)
+        yield bench
+        bench.close()
+    rclpy.shutdown()
 
 
 def test_every_version_is_used_by_a_publisher_that_comes_late_or_again(bench: Bench) -> None:

@@ -45,7 +45,7 @@ Calls = dict[str, list[str]]
 
 @pytest.fixture
 def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An installation of this package, RViz and robot_state_publisher, as the ament index has it."""
+    """This package, RViz and robot_state_publisher as the ament index has them."""
     path = tmp_path / 'prefix'
     index = path / 'share/ament_index/resource_index/packages'
     index.mkdir(parents=True)
