@@ -111,8 +111,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.delenv('ROS_DOMAIN_ID', raising=False)
+def bench() -> Iterator[Bench]:
     domain = private_graph()
     rclpy.init(domain_id=domain, args=['--ros-args', '-r', 'description_relay:__ns:=/laptop'])
     with Recorder(domain) as recorder:
