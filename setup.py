@@ -28,7 +28,8 @@ setup(
         'open3d',
         'pillow',
         'pyyaml',
-        'roma',
+        # Later ones import torch's compiler, which doubles the start of every process.
+        'roma<1.6',
         'safetensors',
         'scikit-image',
         'scipy',

@@ -6,7 +6,9 @@ Runs where ROS 2's own launch is, which PyPI does not have.
 from __future__ import annotations
 
 import json
+import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,18 @@ def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv('AMENT_PREFIX_PATH', str(path))
     monkeypatch.setenv('ROS_LOG_DIR', str(tmp_path / 'log'))
     return path
+
+
+@pytest.fixture
+def messages() -> Iterator[list[str]]:
+    """What launch itself logs."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger = logging.getLogger('launch')
+    logger.addHandler(handler)
+    yield lines
+    logger.removeHandler(handler)
 
 
 def uninstall(prefix: Path, package: str) -> None:
@@ -283,7 +297,7 @@ def test_rviz_shows_the_topics_that_the_node_has(prefix: Path, tmp_path: Path, c
 
 
 @pytest.mark.parametrize('missing', ['rviz2', 'robot_state_publisher'])
-def test_what_is_not_installed_is_a_warning(prefix: Path, caplog: pytest.LogCaptureFixture,
+def test_what_is_not_installed_is_a_warning(prefix: Path, messages: list[str],
                                             missing: str) -> None:
     uninstall(prefix, missing)
     calls = run(prefix, 'demo.launch.py', rviz='true', robot_state_publisher='true')
@@ -292,7 +306,7 @@ def test_what_is_not_installed_is_a_warning(prefix: Path, caplog: pytest.LogCapt
     # Without robot_state_publisher nobody else publishes the frames of the parts.
     publish_tf = started(calls, 'perception_node')[1].publish_tf
     assert publish_tf == ('parts' if missing == 'robot_state_publisher' else 'base')
-    output = caplog.text
+    output = ' '.join(messages)
     assert f'sudo apt install ros-$ROS_DISTRO-{missing.replace("_", "-")}' in output
 
 
@@ -301,10 +315,10 @@ BAD = [{'rviz': 'maybe'}, {'seed': 'one'}, {'rate': 'fast'}, {'respawn': '2'}, {
 
 @pytest.mark.parametrize('arguments', BAD, ids=str)
 def test_an_argument_that_cannot_be_used_starts_no_node(
-        prefix: Path, caplog: pytest.LogCaptureFixture, arguments: dict[str, str]) -> None:
+        prefix: Path, messages: list[str], arguments: dict[str, str]) -> None:
     assert not run(prefix, 'demo.launch.py', status=1, **arguments)
     [(name, value)] = arguments.items()
-    output = caplog.text
+    output = ' '.join(messages)
     assert name in output and value in output
 
 
@@ -340,10 +354,10 @@ def test_robot_state_publisher_gets_the_description(prefix: Path) -> None:
 
 
 def test_robot_state_publisher_needs_a_name_that_is_known(
-        prefix: Path, caplog: pytest.LogCaptureFixture) -> None:
+        prefix: Path, messages: list[str]) -> None:
     assert not run(prefix, 'perception.launch.py', robot_state_publisher='true',
                    instances='each', status=1)
-    assert 'namespace:=/<object>' in caplog.text
+    assert 'namespace:=/<object>' in ' '.join(messages)
 
 
 @pytest.mark.parametrize('respawn', ['true', 'false'])
