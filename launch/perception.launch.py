@@ -54,7 +54,7 @@ OVERRIDES = {
     'category': 'Category of the object',
     'preset': 'fast or paper',
     'device': 'auto, cpu, cuda or cuda:N',
-    'object_name': 'Prefix of the TF frames',
+    'object_name': 'Name of the object in topics, TF frames, URDF and markers',
     'instances': 'one, each (every id in the mask is an object) or listed (the ids in objects)',
     'objects': 'Categories of mask ids, as "1:laptop, 4:box"',
     'input': 'depth or points',
@@ -142,10 +142,15 @@ def setting(context: LaunchContext, name: str, default: str) -> str:
 
 
 def namespaces(context: LaunchContext) -> tuple[str, str]:
-    """Namespace of the node and that of its only object's topics (docs/ros.md, Names)."""
+    """Namespace of the node and that of its only object's topics.
+
+    The rule is that of kinediff3d_ros.scene.object_names. Launch runs in ROS's own Python, which
+    need not have what the nodes import.
+    """
     node = '/' + argument(context, 'namespace').strip('/')
     category = setting(context, 'category', 'laptop')
-    name = setting(context, 'object_name', 'object' if category == 'auto' else category)
+    name = setting(context, 'object_name',
+                   'object' if category == 'auto' else category.replace('-', '_'))
     return node, node if node.split('/')[-1] == name else f'{node.rstrip("/")}/{name}'
 
 

@@ -28,27 +28,57 @@ VELOCITY = {'revolute': 3.0, 'prismatic': 1.0}
 """Greatest velocity of a joint, rad/s or m/s. Chosen; URDF requires one."""
 
 
+def default_object_name(category: str) -> str:
+    """The name of an object of a category: the category, with ``_`` for ``-``.
+
+    Topics, of whose names it becomes a part, have no ``-``.
+    """
+    return category.replace('-', '_')
+
+
+def link_name(object_name: str, part: str) -> str:
+    """The link of a part, and its TF frame: ``<object>_<part>``."""
+    return f'{object_name}_{part}'
+
+
+def joint_name(object_name: str, joint: str) -> str:
+    """The name of a joint in URDFs and joint states: ``<object>_<joint>``."""
+    return f'{object_name}_{joint}'
+
+
+def own_name(object_name: str, name: str) -> str:
+    """A category's own name of a part or joint, from :func:`link_name` or :func:`joint_name`.
+
+    Other names stay as they are.
+    """
+    return name.removeprefix(f'{object_name}_')
+
+
 def urdf_string(estimate: ArticulatedEstimate,
                 mesh_uri: Callable[[str], str] | str = 'meshes/{part}.obj',
-                name: str | None = None) -> str:
+                object_name: str | None = None) -> str:
     """The URDF of an estimate.
 
-    The root link is the base part. The frame of a child link is at its joint's pivot, parallel to
-    its parent's at position zero (docs/conventions.md).
+    Links and joints carry the object's name (:func:`link_name`, :func:`joint_name`), so that
+    several objects and a robot fit into one URDF. The root link is the base part. The frame of a
+    child link is at its joint's pivot, parallel to its parent's at position zero
+    (docs/conventions.md).
 
     Args:
         mesh_uri: the address of a part's mesh by part name: a function, or a pattern with
             ``{part}`` such as ``package://demo/meshes/{part}.obj``. Parts without a mesh get a
             link without geometry.
-        name: of the robot; the category by default.
+        object_name: of the robot in the URDF, and before all names; by default
+            :func:`default_object_name` of the category.
 
     Raises:
         ValueError: a number that is not finite.
     """
     uri = mesh_uri if callable(mesh_uri) else lambda part: mesh_uri.format(part=part)
-    robot = ElementTree.Element('robot', name=name or estimate.category)
+    name = object_name or default_object_name(estimate.category)
+    robot = ElementTree.Element('robot', name=name)
     for part in estimate.parts:
-        link = ElementTree.SubElement(robot, 'link', name=part.name)
+        link = ElementTree.SubElement(robot, 'link', name=link_name(name, part.name))
         if part.mesh is None:
             continue
         _add_inertial(link, part.mesh)
@@ -56,9 +86,10 @@ def urdf_string(estimate: ArticulatedEstimate,
             geometry = ElementTree.SubElement(ElementTree.SubElement(link, kind), 'geometry')
             ElementTree.SubElement(geometry, 'mesh', filename=uri(part.name))
     for joint in estimate.joints:
-        element = ElementTree.SubElement(robot, 'joint', name=joint.name, type=joint.joint_type)
-        ElementTree.SubElement(element, 'parent', link=joint.parent)
-        ElementTree.SubElement(element, 'child', link=joint.child)
+        element = ElementTree.SubElement(robot, 'joint', name=joint_name(name, joint.name),
+                                         type=joint.joint_type)
+        ElementTree.SubElement(element, 'parent', link=link_name(name, joint.parent))
+        ElementTree.SubElement(element, 'child', link=link_name(name, joint.child))
         ElementTree.SubElement(element, 'origin', xyz=_numbers(joint.origin), rpy='0 0 0')
         axis = np.asarray(joint.axis, dtype=np.float64)
         ElementTree.SubElement(element, 'axis', xyz=_numbers(axis / np.linalg.norm(axis)))

@@ -27,6 +27,7 @@ from rclpy.node import Node  # noqa: E402
 
 import launch  # noqa: E402
 from kinediff3d_ros.nodes import parameters
+from kinediff3d_ros.scene.object_names import object_name, topic_prefix
 from kinediff3d_ros.scene.parameters import CameraSimParameters, PerceptionParameters, fields
 
 ROOT = Path(__file__).parents[3]
@@ -265,6 +266,8 @@ RVIZ = {
                               '/camera'),
     'unknown category': ({'category': 'auto', 'camera': '/front'}, '/object', '',
                          'camera_depth_optical_frame', '/front'),
+    'own category': ({'category': 'tea-pot'}, '/tea_pot', '', 'camera_depth_optical_frame',
+                     '/camera'),
     'parameter file': ({'params_file': 'mine.yaml'}, '/cup', '', 'world', '/camera'),
 }
 """Arguments; namespace of the object's topics, that of the node's, RViz's frame, the camera."""
@@ -275,8 +278,8 @@ def test_rviz_shows_the_topics_that_the_node_has(prefix: Path, tmp_path: Path, c
     given, item, namespace, frame, camera = RVIZ[case]
     if 'params_file' in given:
         file = tmp_path / given['params_file']
-        file.write_text('/**: {perception: {ros__parameters: {object_name: cup, category: box, '
-                        'fixed_frame: world}}}')
+        file.write_text('/perception: {ros__parameters: {object_name: cup, category: box, '
+                        'fixed_frame: world}}')
         given = {'params_file': str(file)}
     calls = run(prefix, 'perception.launch.py', rviz='true', **given)
     command = calls['rviz2']
@@ -290,6 +293,10 @@ def test_rviz_shows_the_topics_that_the_node_has(prefix: Path, tmp_path: Path, c
             'points')}
     finally:
         context.try_shutdown()
+    # The launch file knows the names before the node does.
+    values = started(calls, 'perception_node')[1]
+    name = object_name(values.object_name, values.category, 0)
+    assert f'{namespace}/{topic_prefix(namespace or "/", name)}'.rstrip('/') == item
     assert topics == {
         'markers': f'{namespace}/markers', 'points_used': f'{namespace}/points_used',
         'robot_description': f'{item}/robot_description', 'contact/lid': f'{item}/contact/lid',
