@@ -4,7 +4,12 @@ from pathlib import Path
 
 import yaml
 from ament_index_python import PackageNotFoundError, get_package_prefix, get_package_share_path
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.actions import (
+    DeclareLaunchArgument,
+    GroupAction,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+)
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.logging import get_logger
 from launch.substitutions import LaunchConfiguration
@@ -178,14 +183,16 @@ def state_publisher(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         raise RuntimeError(
             'robot_state_publisher:=true needs instances: one; for each of several objects start '
             'robot_state_publisher.launch.py namespace:=/<object>, with publish_tf: base')
-    return [IncludeLaunchDescription(
+    include = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(
             str(Path(__file__).with_name('robot_state_publisher.launch.py'))),
         launch_arguments={
             'namespace': namespaces(context)[1],
             **{name: argument(context, name)
                for name in ('use_sim_time', 'log_level', 'respawn')},
-        }.items())]
+        }.items())
+    # Otherwise its namespace would be the default of a file that is included after this one.
+    return [GroupAction([include], scoped=True)]
 
 
 def rviz(context: LaunchContext) -> list[LaunchDescriptionEntity]:

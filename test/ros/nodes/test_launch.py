@@ -360,6 +360,18 @@ def test_robot_state_publisher_gets_the_description(prefix: Path) -> None:
         '/left/kitchen/robot_description'
 
 
+def test_a_second_node_does_not_get_the_namespace_of_the_first_object(prefix: Path) -> None:
+    second = launch.actions.OpaqueFunction(function=lambda context: seen.append(
+        launch.substitutions.LaunchConfiguration('namespace').perform(context)))
+    seen: list[str] = []
+    service = launch.LaunchService(noninteractive=True)
+    service.include_launch_description(launch.LaunchDescription([
+        IncludeLaunchDescription(PythonLaunchDescriptionSource(
+            str(prefix / 'share/kinediff3d_ros/launch/perception.launch.py')),
+            launch_arguments={'robot_state_publisher': 'true'}.items()), second]))
+    assert service.run() == 0 and seen == ['']
+
+
 def test_robot_state_publisher_needs_a_name_that_is_known(
         prefix: Path, messages: list[str]) -> None:
     assert not run(prefix, 'perception.launch.py', robot_state_publisher='true',
