@@ -9,8 +9,8 @@ import sys
 import pytest
 import torch
 from estimates import laptop_estimate
-from safetensors import safe_open
 from open3d_or_skip import import_open3d
+from safetensors import safe_open
 from two_processes import environment, run_two
 
 from kinediff3d_core.cli import main
