@@ -23,6 +23,7 @@ setup(
     # rclpy and the other ROS packages come from rosdep (package.xml), or from
     # requirements-ros.txt and pip_ros on a machine without ROS 2.
     install_requires=[
+        'defusedxml',
         'matplotlib',
         'numpy',
         'open3d',
@@ -44,7 +45,8 @@ setup(
         # libusb for Open3D, where the system package libusb-1.0-0 is not installed.
         'libusb': ['libusb-package'],
         'view': ['viser'],
-        'test': ['mypy', 'pytest', 'pytest-timeout', 'ruff', 'types-PyYAML', 'types-tqdm'],
+        'test': ['mypy', 'pytest', 'pytest-timeout', 'ruff', 'types-PyYAML', 'types-defusedxml',
+                 'types-tqdm'],
     },
     entry_points={
         'console_scripts': [
