@@ -20,7 +20,7 @@ RETRY_PERIOD = 0.5
 """Time between attempts while robot_state_publisher is not there, s. Chosen."""
 
 ANSWER_TIMEOUT = 2.0
-"""After this time without an answer, the parameter is set again, s. Chosen: robot_state_publisher
+"""After this time without an effect, the parameter is set again, s. Chosen: robot_state_publisher
 answers in milliseconds, but DDS may lose the answer of a service that has just been found."""
 
 
@@ -39,7 +39,7 @@ class DescriptionRelay(Node):
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._wanted = self._used = self._refused = ''
         self._answer: Future | None = None
-        self._answer_due = 0.0
+        self._due = 0.0
         endpoints.subscription(self, String, 'robot_description', self._on_wanted, latched)
         endpoints.subscription(self, String, 'robot_state_publisher/robot_description',
                                self._on_used, latched)
@@ -50,40 +50,35 @@ class DescriptionRelay(Node):
         """There are no threads to end."""
 
     def _on_wanted(self, description: String) -> None:
-        self._wanted = description.data
+        self._wanted, self._due = description.data, 0.0
         self._relay()
 
     def _on_used(self, description: String) -> None:
-        self._used = description.data
+        # Only this topic says what is used: an answer may be older than a new start.
+        self._used, self._due = description.data, 0.0
+        if self._used == self._wanted:
+            self.get_logger().info('robot_state_publisher uses a new robot_description')
         self._relay()
 
     def _relay(self) -> None:
         """Set the parameter, if that is due."""
-        if self._wanted in ('', self._used, self._refused):
-            return
-        if self._answer is not None and time.monotonic() < self._answer_due:
-            return
-        if not self._client.service_is_ready():
+        if (self._wanted in ('', self._used, self._refused) or time.monotonic() < self._due
+                or not self._client.service_is_ready()):
             return
         if self._answer is not None:
             self._client.remove_pending_request(self._answer)
         sent = self._wanted
         self._answer = self._client.call_async(SetParameters.Request(parameters=[
             Parameter('robot_description', value=sent).to_parameter_msg()]))
-        self._answer_due = time.monotonic() + ANSWER_TIMEOUT
+        self._due = time.monotonic() + ANSWER_TIMEOUT
         self._answer.add_done_callback(lambda future: self._on_answer(sent, future))
 
     def _on_answer(self, sent: str, answer: Future) -> None:
-        self._answer = None
         result = answer.result().results[0]
-        if result.successful:
-            self._used = sent
-            self.get_logger().info('robot_state_publisher uses a new robot_description')
-        else:
+        if not result.successful:
             self._refused = sent
             self.get_logger().error(
                 f'robot_state_publisher refuses the robot_description: {result.reason}')
-        self._relay()
 
 
 def main(args: list[str] | None = None) -> int:
