@@ -1,0 +1,112 @@
+"""Collision geometry: convex pieces of the parts that let the joints move.
+
+Convex pieces of one part fill small hollows of it, and estimated parts overlap by some
+millimetres. A simulator pushes overlapping bodies apart: drawers leave their cabinet. Each part's
+pieces are therefore cut back where its moving parts pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kinediff3d_core.objects.convex import Polyhedron, hull_of, subtract
+from kinediff3d_core.objects.convex_pieces import DecompositionConfig, convex_pieces
+from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, Mesh
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class CollisionConfig:
+    """How collision geometry is made. All values are chosen."""
+
+    decomposition: DecompositionConfig = field(default_factory=DecompositionConfig)
+    """Bounds of the decomposition of one part."""
+    turn: float = np.deg2rad(6.0)
+    """Greatest angle between the positions of a turning part between which its hull is taken, rad;
+    an arc then lies at most 0.14 % of its radius outside of it."""
+    clearance: float = 0.002
+    """Gap between a part and one that moves in it, in shares of the moving part's diagonal."""
+    min_clearance: float = 5e-4
+    """Least gap, m: contact margins of simulators are about that."""
+    min_share: float = 0.08
+    """A cut keeps a piece of at least this share of a piece's width; the rest is dropped."""
+    most_pieces: int = 32
+    """Most pieces of a part after the cuts; the smallest are dropped."""
+
+
+CONFIG = CollisionConfig()
+
+
+def collision_pieces(estimate: ArticulatedEstimate,
+                     config: CollisionConfig = CONFIG) -> dict[str, tuple[Mesh, ...]]:
+    """Convex pieces (vertices (V, 3), faces (F, 3), part frame, m) of every part with a mesh.
+
+    No piece overlaps those of a part that a joint moves in it, at any position of that joint, nor
+    those of another part while all joints are at the estimated positions, or all at zero.
+    """
+    pieces: dict[str, list[Polyhedron]] = {}
+    for part in reversed(estimate.parts):
+        if part.mesh is None:
+            continue
+        own = convex_pieces(part.mesh, config.decomposition)
+        for other, obstacles in pieces.items():
+            gap = max(config.min_clearance, config.clearance * _diagonal(obstacles))
+            moving = _obstacles(estimate, part.name, other, obstacles, config)
+            own = [left for piece in own
+                   for left in subtract(piece, moving, gap, config.min_share)]
+        own.sort(key=lambda piece: -piece.volume)
+        pieces[part.name] = own[:config.most_pieces]
+    return {part.name: tuple(Mesh(p.vertices, p.faces) for p in pieces[part.name])
+            for part in estimate.parts if part.name in pieces}
+
+
+def _diagonal(pieces: list[Polyhedron]) -> float:
+    vertices = np.concatenate([p.vertices for p in pieces] or [np.zeros((1, 3))])
+    return float(np.linalg.norm(np.ptp(vertices, axis=0)))
+
+
+def _obstacles(estimate: ArticulatedEstimate, part: str, other: str, pieces: list[Polyhedron],
+               config: CollisionConfig) -> list[Polyhedron]:
+    """Where the pieces of another part are in a part's frame, over the states that count."""
+    estimated = np.array([j.position for j in estimate.joints])
+    closed = np.array([np.clip(0.0, j.lower, j.upper) for j in estimate.joints])
+    found = []
+    for positions in (estimated, closed):
+        poses = estimate.part_poses_at(positions)
+        T = np.linalg.inv(poses[part]) @ poses[other]
+        found += [piece.moved(T) for piece in pieces]
+    for joint in estimate.joints:
+        if joint.parent == part and joint.child == other:
+            found += _swept(_motions(estimate, joint, config), pieces)
+    return found
+
+
+def _motions(estimate: ArticulatedEstimate, joint: JointEstimate,
+             config: CollisionConfig) -> list[Array]:
+    """T_parent_child (4, 4) along a joint's range, near enough that hulls between them are tight.
+
+    """
+    steps = 1 if joint.joint_type == 'prismatic' else max(
+        1, int(np.ceil((joint.upper - joint.lower) / config.turn)))
+    index = [j.name for j in estimate.joints].index(joint.name)
+    motions = []
+    for position in np.linspace(joint.lower, joint.upper, steps + 1):
+        positions = np.array([j.position for j in estimate.joints])
+        positions[index] = position
+        poses: Mapping[str, Array] = estimate.part_poses_at(positions)
+        motions.append(np.linalg.inv(poses[joint.parent]) @ poses[joint.child])
+    return motions
+
+
+def _swept(motions: list[Array], pieces: list[Polyhedron]) -> list[Polyhedron]:
+    """Hulls of each piece at two positions that follow each other."""
+    hulls = []
+    for piece in pieces:
+        placed = [piece.moved(T).vertices for T in motions]
+        hulls += [hull_of(np.concatenate(pair)) for pair in zip(placed, placed[1:], strict=False)]
+    return [h for h in hulls if h is not None]
