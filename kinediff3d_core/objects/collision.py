@@ -29,10 +29,10 @@ class CollisionConfig:
     turn: float = np.deg2rad(6.0)
     """Greatest angle between the positions of a turning part between which its hull is taken, rad;
     an arc then lies at most 0.14 % of its radius outside of it."""
-    clearance: float = 0.002
+    clearance: float = 0.008
     """Gap between a part and one that moves in it, in shares of the moving part's diagonal."""
-    min_clearance: float = 5e-4
-    """Least gap, m: contact margins of simulators are about that."""
+    max_clearance: float = 2.2e-3
+    """Greatest gap, m: Bullet adds 1 mm around every piece."""
     min_share: float = 0.08
     """A cut keeps a piece of at least this share of a piece's width; the rest is dropped."""
     most_pieces: int = 32
@@ -55,7 +55,7 @@ def collision_pieces(estimate: ArticulatedEstimate,
             continue
         own = convex_pieces(part.mesh, config.decomposition)
         for other, obstacles in pieces.items():
-            gap = max(config.min_clearance, config.clearance * _diagonal(obstacles))
+            gap = min(config.max_clearance, config.clearance * _diagonal(obstacles))
             moving = _obstacles(estimate, part.name, other, obstacles, config)
             own = [left for piece in own
                    for left in subtract(piece, moving, gap, config.min_share)]
