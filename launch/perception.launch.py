@@ -50,7 +50,7 @@ OVERRIDES = {
     'category': 'Category of the object',
     'preset': 'fast or paper',
     'device': 'auto, cpu, cuda or cuda:N',
-    'object_name': 'Prefix of the TF frames',
+    'object_name': 'Name of the object in topics, TF frames, URDF and markers',
     'instances': 'one, each (every id in the mask is an object) or listed (the ids in objects)',
     'objects': 'Categories of mask ids, as "1:laptop, 4:box"',
     'input': 'depth or points',

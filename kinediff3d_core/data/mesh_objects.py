@@ -4,7 +4,8 @@ An object is one folder with one ``*.urdf`` and the meshes that it names. The pa
 name before the first ``_`` is its category. Axes must follow docs/conventions.md, or a
 :class:`Placement` says how to turn them. Links become parts: all links between two movable joints
 are one part, whose frame is at its joint's pivot and parallel to the base frame at q = 0. The base
-frame is moved to the centre of the base part's box.
+frame is moved to the centre of the base part's box. Names lose the robot's name before them, which
+our own URDFs have.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from kinediff3d_core.data.placement import AS_WRITTEN, Placement, match_joints, 
 from kinediff3d_core.geometry.kinematics import Joint, forward_kinematics
 from kinediff3d_core.objects.category import CATEGORIES, Category
 from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.objects.urdf import own_name
 from kinediff3d_core.objects.urdf_reader import find_urdf, link_meshes, read_urdf
 
 Array = np.ndarray[Any, Any]
@@ -147,13 +149,14 @@ def _assemble(source: Path, robot: Any, movable: list[Any], spec: Category | Non
         p = by_child[child]
         parent = parts.index(p.joint.parent)
         x, y, z = (p.sign * _axis(source, pose, p.joint)).tolist()
-        joints.append(Joint(p.joint.name, _joint_type(p.joint), parent, k, (x, y, z), p.lower,
-                            p.upper))
+        joints.append(Joint(own_name(robot.robot.name, p.joint.name), _joint_type(p.joint), parent,
+                            k, (x, y, z), p.lower, p.upper))
         shift = pose[child][:3, 3] - pose[parts.roots[parent]][:3, 3]
         origin.append(shift - centre if parent == 0 else shift)
     folder = source.parent
     name = category_of(folder) if spec is None else spec.name
-    found = MeshObject(folder.resolve().name, name, parts.roots, tuple(joints), tuple(meshes),
+    links = tuple(own_name(robot.robot.name, root) for root in parts.roots)
+    found = MeshObject(folder.resolve().name, name, links, tuple(joints), tuple(meshes),
                        np.array(origin))
     return found if spec is None else _as_category(source, found, spec)
 

@@ -1,6 +1,6 @@
 """Contact sheet of where moving parts are pushed or pulled, on held-out procedural objects.
 
-    python -m kinediff3d_core.evaluation.contact_sheet --out docs/images/interaction.png
+    python -m kinediff3d_core.evaluation.contact_sheet --out docs/images/contacts.png
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def draw(options: argparse.Namespace) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw the sheet; returns the exit status."""
     parser = Parser('contact_sheet', 'Draw where moving parts are pushed or pulled.')
-    parser.add_argument('--out', type=Path, default=Path('docs/images/interaction.png'))
+    parser.add_argument('--out', type=Path, default=Path('docs/images/contacts.png'))
     parser.add_argument('--category', choices=sorted(FAMILIES), action='append',
                         help='default: all')
     parser.add_argument('--count', type=int, default=6)

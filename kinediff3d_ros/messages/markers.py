@@ -12,8 +12,9 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, Mesh
+from kinediff3d_core.objects.urdf import link_name
 from kinediff3d_core.visualization.simplification import simplify_mesh
-from kinediff3d_ros.messages.poses import PRESENT, part_frame, present_parts
+from kinediff3d_ros.messages.poses import PRESENT, present_parts
 
 PART_COLOURS = ((0.35, 0.55, 0.80), (0.95, 0.60, 0.20), (0.40, 0.75, 0.45), (0.80, 0.40, 0.55),
                 (0.60, 0.50, 0.80))
@@ -50,7 +51,7 @@ def _meshes(estimate: ArticulatedEstimate, stamp: Time, object_name: str,
     for i, part in enumerate(estimate.parts):
         if part.mesh is None or part not in present or not len(part.mesh.faces):
             continue
-        marker = _marker(object_name, i, part_frame(object_name, part.name), stamp)
+        marker = _marker(object_name, i, link_name(object_name, part.name), stamp)
         marker.type = Marker.TRIANGLE_LIST
         marker.scale.x = marker.scale.y = marker.scale.z = 1.0
         marker.color = _colour(PART_COLOURS[i % len(PART_COLOURS)], PART_ALPHA)
@@ -64,7 +65,7 @@ def _axes(estimate: ArticulatedEstimate, stamp: Time, object_name: str) -> list[
     for i, joint in enumerate(estimate.joints):
         if joint.probability < PRESENT:
             continue
-        marker = _marker(f'{object_name}/axis', i, part_frame(object_name, joint.parent), stamp)
+        marker = _marker(f'{object_name}/axis', i, link_name(object_name, joint.parent), stamp)
         marker.type = Marker.ARROW
         length = AXIS_LENGTH * _extent(estimate, joint)
         marker.scale.x, marker.scale.y, marker.scale.z = (s * length for s in AXIS_SCALE)

@@ -14,8 +14,9 @@ from kinediff3d_core.geometry.basis import basis_with_x_axis
 from kinediff3d_core.inference.uncertainty import part_covariances
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
+from kinediff3d_core.objects.urdf import joint_name, link_name
 from kinediff3d_ros.messages.poses import (
-    part_frame,
+    joint_names,
     pose_from_matrix,
     present_joints,
     present_parts,
@@ -41,10 +42,11 @@ def part_poses(estimate: ArticulatedEstimate,
     return messages
 
 
-def joint_standard_deviations(estimate: ArticulatedEstimate, header: Header) -> JointState:
+def joint_standard_deviations(estimate: ArticulatedEstimate, header: Header,
+                              object_name: str) -> JointState:
     """JointState with standard deviations (rad or m) in place of the positions."""
     joints = present_joints(estimate)
-    return JointState(header=header, name=[j.name for j in joints],
+    return JointState(header=header, name=joint_names(estimate, object_name),
                       position=[float(j.std) for j in joints])
 
 
@@ -61,8 +63,8 @@ def joint_axes(estimate: ArticulatedEstimate, header: Header) -> dict[str, PoseS
     return messages
 
 
-def interactions(estimate: ArticulatedEstimate, contacts: Mapping[str, np.ndarray],
-                 header: Header) -> dict[str, PoseStamped]:
+def contact_poses(estimate: ArticulatedEstimate, contacts: Mapping[str, np.ndarray],
+                  header: Header) -> dict[str, PoseStamped]:
     """Contact frame of every present part that has one, by its name, in the header's frame.
 
     Args:
@@ -73,20 +75,23 @@ def interactions(estimate: ArticulatedEstimate, contacts: Mapping[str, np.ndarra
         for p in present_parts(estimate) if p.name in contacts}
 
 
-def commanded_positions(estimate: ArticulatedEstimate, command: JointState) -> np.ndarray:
+def commanded_positions(estimate: ArticulatedEstimate, command: JointState,
+                        object_name: str) -> np.ndarray:
     """Positions (J,) of all joints: the commanded ones, and the estimate's for the others.
+
+    Commands name joints as joint states do.
 
     Raises:
         ValueError: no such joint, not one finite position per name, or beyond a joint's limits.
     """
-    joints = {j.name: i for i, j in enumerate(estimate.joints)}
+    joints = {joint_name(object_name, j.name): i for i, j in enumerate(estimate.joints)}
     if len(command.name) != len(command.position):
         raise ValueError(f'joint_command has {len(command.name)} names and '
                          f'{len(command.position)} positions')
     q = np.array([j.position for j in estimate.joints])
     for name, position in zip(command.name, command.position, strict=True):
         if name not in joints:
-            raise ValueError(f'joint_command names {name!r}; the {estimate.category} has '
+            raise ValueError(f'joint_command names {name!r}; {object_name} has '
                              f'{", ".join(joints)}')
         joint = estimate.joints[joints[name]]
         lower, upper = joint.lower - LIMIT_TOLERANCE, joint.upper + LIMIT_TOLERANCE
@@ -110,7 +115,7 @@ def ghost(estimate: ArticulatedEstimate, positions: np.ndarray, meshes: list[Mar
     markers = []
     for mesh in meshes:
         marker = Marker(header=Header(
-            stamp=mesh.header.stamp, frame_id=part_frame(object_name, names[0])),
+            stamp=mesh.header.stamp, frame_id=link_name(object_name, names[0])),
             ns=f'{object_name}/ghost', id=mesh.id, type=mesh.type, action=Marker.ADD,
             scale=mesh.scale, points=mesh.points, frame_locked=True,
             pose=pose_from_matrix(poses[names[mesh.id]]))

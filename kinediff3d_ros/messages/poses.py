@@ -9,6 +9,7 @@ from std_msgs.msg import Header
 from tf_transformations import quaternion_from_matrix, quaternion_matrix
 
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, PartEstimate
+from kinediff3d_core.objects.urdf import joint_name, link_name
 
 PRESENT = 0.5
 """Least probability of a joint that counts as present: more likely present than not."""
@@ -23,11 +24,6 @@ def present_parts(estimate: ArticulatedEstimate) -> tuple[PartEstimate, ...]:
     """The base, and the child parts of the present joints."""
     children = {j.child for j in present_joints(estimate)}
     return tuple(p for i, p in enumerate(estimate.parts) if i == 0 or p.name in children)
-
-
-def part_frame(object_name: str, part: str) -> str:
-    """TF frame of a part."""
-    return f'{object_name}/{part}'
 
 
 def pose_from_matrix(T: np.ndarray) -> Pose:
@@ -69,22 +65,27 @@ def matrix_from_transform(message: TransformStamped) -> np.ndarray:
 
 def transforms(estimate: ArticulatedEstimate, header: Header, object_name: str,
                base_only: bool = False) -> list[TransformStamped]:
-    """TF of every present part, ``<object>/<part>``, each a child of the header's frame.
+    """TF of every present part, ``<object>_<part>``, each a child of the header's frame.
 
     Args:
         base_only: only the base's.
     """
     parts = estimate.parts[:1] if base_only else present_parts(estimate)
-    return [transform_from_matrix(p.T_camera_part, header, part_frame(object_name, p.name))
+    return [transform_from_matrix(p.T_camera_part, header, link_name(object_name, p.name))
             for p in parts]
 
 
-def joint_state(estimate: ArticulatedEstimate, header: Header) -> JointState:
+def joint_names(estimate: ArticulatedEstimate, object_name: str) -> list[str]:
+    """``<object>_<joint>`` of the present joints."""
+    return [joint_name(object_name, j.name) for j in present_joints(estimate)]
+
+
+def joint_state(estimate: ArticulatedEstimate, header: Header, object_name: str) -> JointState:
     """Names and positions (rad or m) of the present joints, as in ``robot_description``.
 
     Velocities (rad/s or m/s) are set while the object is tracked; otherwise the array is empty.
     """
     joints = present_joints(estimate)
-    return JointState(header=header, name=[j.name for j in joints],
+    return JointState(header=header, name=joint_names(estimate, object_name),
                       position=[float(j.position) for j in joints],
                       velocity=[float(j.velocity) for j in joints if j.velocity is not None])

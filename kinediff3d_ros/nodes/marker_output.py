@@ -27,10 +27,9 @@ class MarkerOutput:
         self._command: JointState | None = None
         self._reset()
 
-    def rename(self, name: str) -> None:
-        """Delete all markers; use another name from now on, without a ghost."""
-        self.clear()
-        self.name, self._command = name, None
+    def forget_command(self) -> None:
+        """Show no ghost until the next command."""
+        self._command = None
 
     def clear(self) -> None:
         """Delete all markers."""
@@ -74,7 +73,7 @@ class MarkerOutput:
         """
         if self._estimate is None:
             raise ValueError(f'joint_command came while {self.name} is not estimated')
-        planning.commanded_positions(self._estimate, command)
+        planning.commanded_positions(self._estimate, command, self.name)
         self._command = command if command.name else None
         if self._command is None:
             shown = {k: f for k, f in self._shown.items() if k[0] == f'{self.name}/ghost'}
@@ -90,7 +89,7 @@ class MarkerOutput:
             return []
         meshes = [m for m in self._array.markers if m.type == Marker.TRIANGLE_LIST]
         try:
-            positions = planning.commanded_positions(self._estimate, self._command)
+            positions = planning.commanded_positions(self._estimate, self._command, self.name)
         except ValueError:
             return []  # A newer full estimate has fewer joints.
         return planning.ghost(self._estimate, positions, meshes, self.name)

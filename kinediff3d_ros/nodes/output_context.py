@@ -10,6 +10,7 @@ from rclpy.publisher import Publisher
 from tf2_ros import TransformBroadcaster
 
 from kinediff3d_ros.nodes.config import NodeConfig
+from kinediff3d_ros.nodes.points_output import PointsOutput
 from kinediff3d_ros.scene.parameters import PerceptionParameters
 
 
@@ -20,6 +21,7 @@ class OutputContext:
     Attributes:
         tf: sends the transforms of all objects.
         markers: publishes the markers of all objects.
+        points: publishes the points of all objects.
         parameters: returns the present parameters.
         warn: logs why a ``joint_command`` is refused.
     """
@@ -27,6 +29,7 @@ class OutputContext:
     node: Node
     tf: TransformBroadcaster
     markers: Publisher
+    points: PointsOutput
     parameters: Callable[[], PerceptionParameters]
     warn: Callable[[str], None]
     config: NodeConfig

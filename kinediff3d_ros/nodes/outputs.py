@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from sensor_msgs.msg import JointState, PointCloud2
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Header, String
 
 from kinediff3d_core.inference.auto import AUTO
 from kinediff3d_core.inference.uncertainty import transform_estimate
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
-from kinediff3d_ros.messages import clouds, markers, planning, poses
+from kinediff3d_ros.messages import markers, planning, poses
 from kinediff3d_ros.nodes import endpoints
 from kinediff3d_ros.nodes.frames import header_message
 from kinediff3d_ros.nodes.marker_output import MarkerOutput
@@ -23,15 +23,14 @@ from kinediff3d_ros.nodes.output_context import OutputContext
 from kinediff3d_ros.nodes.planning_output import PlanningOutput
 from kinediff3d_ros.scene.description import DescriptionFiles, default_directory
 from kinediff3d_ros.scene.frames import FrameHeader
+from kinediff3d_ros.scene.object_names import topic_prefix
 
 
 class ObjectOutputs:
     """An ``ObjectPublisher`` (``kinediff3d_ros.scene.object_publisher``) with ROS topics.
 
     Args:
-        name: of the object: ``<name>/<part>`` are its frames, ``<name>`` its markers' namespace;
-            '' uses the category.
-        prefix: of its topics: '' or '<name>/'.
+        name: of the object (``kinediff3d_ros.scene.object_names``).
         category: ``auto`` until :meth:`set_category` is called.
 
     Raises:
@@ -39,38 +38,36 @@ class ObjectOutputs:
         ValueError: an override of a topic's quality of service cannot be used.
     """
 
-    def __init__(self, context: OutputContext, name: str, prefix: str, category: str) -> None:
-        self._context, self._given_name, self._prefix = context, name, prefix
-        self.category, self.name = category, name or category
+    def __init__(self, context: OutputContext, name: str, category: str) -> None:
+        self._context, self.name, self.category = context, name, category
+        self._prefix = topic_prefix(context.node.get_namespace(), name)
         self._publishers: list[Publisher] = []
         self._joint_states = self._publisher(JointState, 'joint_states')
         self._standard_deviations = self._publisher(JointState, 'joint_states_stddev')
-        self._points = self._publisher(PointCloud2, 'points_used')
         self._description = self._publisher(String, 'robot_description', QoSProfile(
             depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
         self._independent = len(self._publishers)
-        self._command = endpoints.subscription(context.node, JointState, prefix + 'joint_command',
-                                               self._on_command)
-        self._markers = MarkerOutput(context, self.name)
+        self._command = endpoints.subscription(
+            context.node, JointState, self._prefix + 'joint_command', self._on_command)
+        self._markers = MarkerOutput(context, name)
         self._planning: PlanningOutput | None = None
-        self._files: DescriptionFiles | None = None
+        directory = Path(context.parameters().description_dir or default_directory())
+        self._files = DescriptionFiles(directory.expanduser(), name)
         self.clear()
         if category != AUTO:
             self.set_category(category)
 
     def set_category(self, category: str) -> None:
-        """Withdraw what is shown; use the names and topics of a category from now on.
+        """Withdraw what is shown; use the topics of a category's parts and joints from now on.
 
         Raises:
-            OSError, ValueError: as the class.
+            ValueError: as the class.
         """
         self.clear()
+        self._markers.forget_command()
         self._destroy(self._independent)
-        self.category, self.name = category, self._given_name or category
-        self._markers.rename(self.name)
+        self.category = category
         self._planning = PlanningOutput(self._publisher, get_category(category))
-        directory = Path(self._context.parameters().description_dir or default_directory())
-        self._files = DescriptionFiles(directory.expanduser(), self.name)
 
     def close(self) -> None:
         """Destroy all publishers and the subscription."""
@@ -88,16 +85,14 @@ class ObjectOutputs:
         if parameters.publish_tf != 'none':
             self._context.tf.sendTransform(poses.transforms(
                 estimate, parent, self.name, base_only=parameters.publish_tf == 'base'))
-        self._joint_states.publish(poses.joint_state(estimate, stamped))
+        self._joint_states.publish(poses.joint_state(estimate, stamped, self.name))
         if self._standard_deviations.get_subscription_count():
             self._standard_deviations.publish(
-                planning.joint_standard_deviations(estimate, stamped))
+                planning.joint_standard_deviations(estimate, stamped, self.name))
         if self._planning is not None:
             self._planning.publish(estimate, parent, shape_changed)
         self._markers.show(estimate, stamped, shape_changed)
-        if self._points.get_subscription_count():
-            step = -(-len(points) // self._context.config.max_points)
-            self._points.publish(clouds.cloud_from_points(points[::step], stamped))
+        self._context.points.publish(self.name, points, stamped)
         self._description_outdated |= shape_changed
         if self._description_outdated and parameters.publish_meshes:
             self._describe(estimate, header)
@@ -111,6 +106,7 @@ class ObjectOutputs:
     def clear(self) -> None:
         """Delete the markers; the next estimate is published as that of a new object."""
         self._markers.clear()
+        self._context.points.remove(self.name)
         if self._planning is not None:
             self._planning.clear()
         self._description_due = 0.0
@@ -130,7 +126,7 @@ class ObjectOutputs:
     def _describe(self, estimate: ArticulatedEstimate, header: FrameHeader) -> None:
         """Publish the URDF, unless the last one is too recent."""
         now, period = time.monotonic(), self._context.parameters().description_period
-        if now < self._description_due or self._files is None:
+        if now < self._description_due:
             return
         self._description_due = now + period if period > 0 else float('inf')
         self._description_outdated = False

@@ -17,7 +17,7 @@ from kinediff3d_ros.messages import planning
 
 
 class PlanningOutput:
-    """Publishes ``pose/``, ``axis/`` and ``interaction/``, each only with a subscriber.
+    """Publishes ``pose/``, ``axis/`` and ``contact/``, each only with a subscriber.
 
     Args:
         create: makes a publisher of a message type and a topic.
@@ -27,7 +27,7 @@ class PlanningOutput:
         self._poses = {p: create(PoseWithCovarianceStamped, f'pose/{p}') for p in category.parts}
         self._axes = {j.name: create(PoseStamped, f'axis/{j.name}') for j in category.joints}
         children = (category.parts[j.child] for j in category.joints)
-        self._interactions = {p: create(PoseStamped, f'interaction/{p}') for p in children}
+        self._contact_poses = {p: create(PoseStamped, f'contact/{p}') for p in children}
         self._contacts: dict[str, np.ndarray] | None = None
 
     def publish(self, estimate: ArticulatedEstimate, header: Header, shape_changed: bool) -> None:
@@ -40,7 +40,7 @@ class PlanningOutput:
             self._contacts = None
         _publish(self._poses, lambda: planning.part_poses(estimate, header))
         _publish(self._axes, lambda: planning.joint_axes(estimate, header))
-        _publish(self._interactions, lambda: planning.interactions(
+        _publish(self._contact_poses, lambda: planning.contact_poses(
             estimate, self._contacts_of(estimate), header))
 
     def clear(self) -> None:

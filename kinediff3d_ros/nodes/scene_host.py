@@ -8,6 +8,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.publisher import Publisher
+from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from tf2_ros import TransformBroadcaster
 from visualization_msgs.msg import MarkerArray
@@ -18,9 +19,11 @@ from kinediff3d_ros.nodes.camera_pose import CameraPose
 from kinediff3d_ros.nodes.config import NodeConfig
 from kinediff3d_ros.nodes.output_context import OutputContext
 from kinediff3d_ros.nodes.outputs import ObjectOutputs
+from kinediff3d_ros.nodes.points_output import PointsOutput
 from kinediff3d_ros.scene.frames import FrameHeader
 from kinediff3d_ros.scene.health import Health
 from kinediff3d_ros.scene.models import Models
+from kinediff3d_ros.scene.object_names import object_name
 from kinediff3d_ros.scene.parameters import PerceptionParameters, object_categories
 from kinediff3d_ros.scene.scene_object import SceneObject
 from kinediff3d_ros.scene.throttle import Throttle
@@ -58,11 +61,13 @@ class NodeSceneHost:
         tf = TransformBroadcaster(self._node)
         self._publishers.append(tf.pub_tf)
         markers = endpoints.publisher(self._node, MarkerArray, 'markers')
-        self._publishers.append(markers)
+        points = endpoints.publisher(self._node, PointCloud2, 'points_used')
+        self._publishers += [markers, points]
         self._diagnostics = endpoints.publisher(self._node, DiagnosticArray, 'diagnostics')
         self._publishers.append(self._diagnostics)
-        self._context = OutputContext(self._node, tf, markers, self._parameters,
-                                      self._node.get_logger().warning, self._config)
+        self._context = OutputContext(
+            self._node, tf, markers, PointsOutput(points, self._config.max_points),
+            self._parameters, self._node.get_logger().warning, self._config)
         if self.parameters.instances == 'one':
             self.make_object(0)
         if self.parameters.fixed_frame:
@@ -88,7 +93,7 @@ class NodeSceneHost:
     def make_object(self, number: int) -> SceneObject | None:
         """Return the object of a mask id, made if it is new; None beyond ``max_objects``.
 
-        Number 0 is the only object; its name and topics have no id.
+        Number 0 is the only object; its name has no id.
         """
         if number in self.objects:
             return self.objects[number]
@@ -98,12 +103,8 @@ class NodeSceneHost:
                      f'{now.max_objects} already')
             return None
         category = self.listed.get(number, now.category) if number else now.category
-        name = now.object_name
-        if number:
-            name = '/'.join(x for x in (now.object_name, f'{category}_{number}') if x)
-        # Topics allow no hyphen.
-        prefix = f'{name.replace("-", "_")}/' if number else ''
-        outputs = ObjectOutputs(self._context, name, prefix, category)
+        outputs = ObjectOutputs(
+            self._context, object_name(now.object_name, category, number), category)
         health = Health('waiting', 'not seen yet') if number else self.health
         obj = self.objects[number] = SceneObject(number, outputs, health)
         return obj

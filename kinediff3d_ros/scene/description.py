@@ -36,6 +36,7 @@ class DescriptionFiles:
 
     def __init__(self, directory: Path, object_name: str) -> None:
         self._written: dict[str, tuple[Mesh, Path]] = {}
+        self._object_name = object_name
         self._root = directory.absolute() / object_name
         self._root.mkdir(parents=True, exist_ok=True)
 
@@ -49,7 +50,8 @@ class DescriptionFiles:
         scratch = Path(tempfile.mkdtemp(prefix='.new-', dir=self._root))
         try:
             self._write_meshes(estimate, scratch / 'meshes')
-            write_text(scratch / 'object.urdf', urdf_string(estimate))
+            write_text(scratch / 'object.urdf', urdf_string(
+                estimate, object_name=self._object_name))
             scratch.chmod(0o755)
             shutil.rmtree(folder, ignore_errors=True)
             scratch.rename(folder)
@@ -61,7 +63,8 @@ class DescriptionFiles:
                           key=lambda p: p.stat().st_mtime)
         for old in versions[:-KEPT_VERSIONS]:
             shutil.rmtree(old, ignore_errors=True)
-        return urdf_string(estimate, lambda part: (folder / 'meshes' / f'{part}.obj').as_uri())
+        return urdf_string(estimate, lambda part: (folder / 'meshes' / f'{part}.obj').as_uri(),
+                           self._object_name)
 
     def _write_meshes(self, estimate: ArticulatedEstimate, folder: Path) -> None:
         """Write ``<part>.obj`` of each mesh; a mesh of the last version is linked instead."""

@@ -7,14 +7,11 @@ A node's parameters are a frozen dataclass. Each field carries the content of it
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from kinediff3d_core.inference.auto import AUTO
-
-OBJECT_NAME = re.compile(r'[A-Za-z0-9_\-]+(/[A-Za-z0-9_\-]+)*')
-"""What ``object_name`` may be: TF frames and topics are made of it."""
+from kinediff3d_ros.scene.object_names import check_object_name
 
 MAX_MASK_ID = 65535
 """Largest value of a pixel of a mask, which has at most 16 bits."""
@@ -70,8 +67,8 @@ class PerceptionParameters:
     seed: int = parameter(
         0, 'Seed of the samplers, the same for every frame.', lower=0, upper=2**31 - 1, live=True)
     object_name: str = parameter(
-        '', 'Prefix of the TF frames and namespace of the markers; empty takes the category. With '
-        'several objects it comes before <category>_<id>.')
+        '', 'Name of the object in topics, TF frames, URDF and markers; empty takes the category '
+        '("object" with category auto). With several objects, _<id> follows.')
     instances: str = parameter(
         'one', 'one: the mask shows one object; each: every id in the mask is an object of its '
         'own; listed: those ids that objects names.', choices=('one', 'each', 'listed'))
@@ -153,9 +150,7 @@ class PerceptionParameters:
         Raises:
             ValueError: values that do not fit together; the message names a parameter.
         """
-        if self.object_name and not OBJECT_NAME.fullmatch(self.object_name):
-            raise ValueError(f"parameter 'object_name' is {self.object_name!r}; use letters, "
-                             'digits, _ and -')
+        check_object_name(self.object_name)
         if self.instances != 'one' and (self.input == 'points' or self.mask_mode == 'ignored'):
             raise ValueError(f"parameter 'instances' is {self.instances!r}, which needs depth "
                              'images with a mask of instance ids')

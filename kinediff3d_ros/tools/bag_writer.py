@@ -16,8 +16,6 @@ from kinediff3d_ros.tools.replay_frames import ReplayResult
 BAG_VERSION = 9
 """Version of rosbag2's metadata, that of ROS 2 Jazzy."""
 
-TOPICS = {'/tf': 'tf2_msgs/msg/TFMessage', '/joint_states': 'sensor_msgs/msg/JointState',
-          '/markers': 'visualization_msgs/msg/MarkerArray'}
 
 
 class EstimateBag:
@@ -26,7 +24,7 @@ class EstimateBag:
     Args:
         path: folder of the bag.
         storage: ``mcap`` or ``sqlite3``.
-        object_name: prefix of the TF frames and namespace of the markers.
+        object_name: as the perception node's; the joint states are ``/<object>/joint_states``.
 
     Raises:
         ValueError: the folder exists.
@@ -43,10 +41,13 @@ class EstimateBag:
             self._writer.open()
         except rosbag2.WriterError as error:
             raise ValueError(str(error)) from error
-        self._object_name = object_name
+        self._object_name, self._joint_states = object_name, f'/{object_name}/joint_states'
         self._shown: dict[tuple[str, int], str] = {}
-        self._connections = {topic: self._writer.add_connection(topic, kind, typestore=store)
-                             for topic, kind in TOPICS.items()}
+        self._connections = {
+            topic: self._writer.add_connection(topic, kind, typestore=store)
+            for topic, kind in (('/tf', 'tf2_msgs/msg/TFMessage'),
+                                (self._joint_states, 'sensor_msgs/msg/JointState'),
+                                ('/markers', 'visualization_msgs/msg/MarkerArray'))}
 
     def add(self, result: ReplayResult) -> None:
         """Write the messages of one frame at the time at which the frame was recorded."""
@@ -55,7 +56,8 @@ class EstimateBag:
         if result.estimate is not None:
             self._write('/tf', recorded, TFMessage(transforms=poses.transforms(
                 result.estimate, header, self._object_name)))
-            self._write('/joint_states', recorded, poses.joint_state(result.estimate, header))
+            self._write(self._joint_states, recorded, poses.joint_state(
+                result.estimate, header, self._object_name))
             array = markers.markers(result.estimate, header.stamp, self._object_name,
                                     DEFAULTS.marker_triangles)
         self._shown = markers.delete_missing_markers(array, self._shown, header.stamp)

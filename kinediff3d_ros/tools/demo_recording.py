@@ -15,6 +15,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from kinediff3d_core.objects.category import Category
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, Mesh, PartEstimate
+from kinediff3d_core.objects.urdf import default_object_name, joint_name, link_name, own_name
 from kinediff3d_ros.messages import clouds, images, poses
 from kinediff3d_ros.tools.recorder import Recorder, stamp_key
 
@@ -57,7 +58,8 @@ class DemoRecording:
         self.mask = recorder.subscribe(Image, '/camera/mask', keep=FRAMES_HELD, raw=True)
         self.true_joints = recorder.subscribe(JointState, '/camera/truth/joint_states', 100)
         self.true_pose = recorder.subscribe(PoseStamped, '/camera/truth/pose', 100)
-        self.joints = recorder.subscribe(JointState, '/joint_states', 100)
+        self.object_name = default_object_name(category.name)
+        self.joints = recorder.subscribe(JointState, f'/{self.object_name}/joint_states', 100)
         self.tf = recorder.subscribe(TFMessage, '/tf', 100)
         self.points = recorder.subscribe(PointCloud2, '/points_used', keep=FRAMES_HELD, raw=True)
         self.markers = recorder.subscribe(MarkerArray, '/markers', keep=MARKERS_HELD, raw=True)
@@ -94,13 +96,14 @@ class DemoRecording:
         true_poses = {stamp_key(m): poses.matrix_from_pose(m.pose)
                       for m in self.true_pose.messages}
         base_poses = self._base_poses()
+        estimated = [joint_name(self.object_name, j.name) for j in self.category.joints]
         begin = self.motion_begin() or (0, 0)
         samples = []
         for arrival, message in list(self.joints.entries):
             key = stamp_key(message)
             if begin <= key in true_positions and key in true_poses and key in base_poses:
                 samples.append(Sample(
-                    seconds(key), ordered_positions(message, self.category), true_positions[key],
+                    seconds(key), ordered_positions(message, estimated), true_positions[key],
                     base_poses[key], true_poses[key], arrival - seconds(key)))
         return samples
 
@@ -132,12 +135,13 @@ class DemoRecording:
 
     def true_positions_at(self, stamp: Stamp) -> np.ndarray:
         """True positions (K-1,), as in :class:`Sample`."""
-        return ordered_positions(_message_at(self.true_joints.messages, stamp), self.category)
+        return ordered_positions(_message_at(self.true_joints.messages, stamp),
+                                 self._true_joint_names())
 
     def estimate_at(self, stamp: Stamp) -> ArticulatedEstimate:
         """The estimate, rebuilt from the published messages: what no topic has is zero."""
         transforms = next(m for m in self.tf.messages if stamp_key(m.transforms[0]) == stamp)
-        part_poses = {t.child_frame_id.rpartition('/')[2]: poses.matrix_from_transform(t)
+        part_poses = {own_name(self.object_name, t.child_frame_id): poses.matrix_from_transform(t)
                       for t in transforms.transforms}
         markers = {(m.ns, m.id): m for a in self.markers.messages
                    if stamp_key(a.markers[0]) <= stamp for m in a.markers}
@@ -154,7 +158,8 @@ class DemoRecording:
 
     def _joints(self, state: JointState, arrows: Sequence[Marker]) -> tuple[JointEstimate, ...]:
         """Joints that have a position and the arrow of their axis."""
-        positions = dict(zip(state.name, state.position, strict=True))
+        positions = dict(zip((own_name(self.object_name, name) for name in state.name),
+                             state.position, strict=True))
         axes = {m.id: np.array([[p.x, p.y, p.z] for p in m.points]) for m in arrows}
         joints = []
         for i, joint in enumerate(self.category.joints):
@@ -168,11 +173,15 @@ class DemoRecording:
         return tuple(joints)
 
     def _true_positions(self) -> dict[Stamp, np.ndarray]:
-        return {stamp_key(m): ordered_positions(m, self.category)
+        return {stamp_key(m): ordered_positions(m, self._true_joint_names())
                 for m in self.true_joints.messages}
 
+    def _true_joint_names(self) -> list[str]:
+        """Names of the simulated camera: the category's own."""
+        return [j.name for j in self.category.joints]
+
     def _base_poses(self) -> dict[Stamp, np.ndarray]:
-        base = poses.part_frame(self.category.name, self.category.parts[0])
+        base = link_name(self.object_name, self.category.parts[0])
         return {stamp_key(t): poses.matrix_from_transform(t)
                 for m in self.tf.messages for t in m.transforms if t.child_frame_id == base}
 
@@ -182,10 +191,10 @@ def seconds(stamp: Stamp) -> float:
     return stamp[0] + 1e-9 * stamp[1]
 
 
-def ordered_positions(message: JointState, category: Category) -> np.ndarray:
-    """Positions (K-1,) in the category's order, NaN for joints that the message lacks."""
+def ordered_positions(message: JointState, joints: Sequence[str]) -> np.ndarray:
+    """Positions (J,) of joints by name, NaN for those that the message lacks."""
     positions = dict(zip(message.name, message.position, strict=True))
-    return np.array([positions.get(j.name, np.nan) for j in category.joints])
+    return np.array([positions.get(name, np.nan) for name in joints])
 
 
 def _is_mesh(marker: Marker) -> bool:

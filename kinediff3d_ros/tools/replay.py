@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kinediff3d_core.inference.pipeline import Pipeline
+from kinediff3d_core.objects.urdf import default_object_name
 from kinediff3d_core.tracking.sequence_tracker import SequenceTracker
 from kinediff3d_ros.scene.parameters import PerceptionParameters
 from kinediff3d_ros.tools.bag_reader import DEFAULTS, FrameReader, Topics, choose_topics, open_bag
@@ -67,7 +68,7 @@ def replay(pipeline: Pipeline, options: ReplayOptions,
     results: list[ReplayResult] = []
     with open_bag(options.bag) as bag, ExitStack() as files:
         topics = choose_topics(bag, options.topics)
-        writers = _open_outputs(options, pipeline.category.name, files)
+        writers = _open_outputs(options, default_object_name(pipeline.category.name), files)
         sequence = SequenceTracker(pipeline, options.tracking, bool(options.storage), options.seed)
         reader = FrameReader(topics, options.parameters)
         stop = options.every * (options.limit - 1) + 1 if options.limit else None

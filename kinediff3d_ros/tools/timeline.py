@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from sensor_msgs.msg import JointState
 
+from kinediff3d_core.objects.urdf import default_object_name, joint_name
 from kinediff3d_ros.tools.joint_positions import DISPLAY_UNITS
 from kinediff3d_ros.tools.replay_frames import ReplayResult, seconds_of
 
@@ -20,7 +21,8 @@ def draw_timeline(results: list[ReplayResult], truth: list[JointState], out: Pat
     """Write the picture as a PNG; a red line marks a frame without an estimate.
 
     Args:
-        truth: recorded joint states, drawn beside the estimates.
+        truth: recorded joint states, drawn beside the estimates. Joints have the category's own
+            names, or those of an object with the category's name.
     """
     start = results[0].frame.seconds
     joint_types = {j.name: j.joint_type for r in results if r.estimate is not None
@@ -48,8 +50,11 @@ def _draw_joint(ax: Any, name: str, joint_type: str, results: list[ReplayResult]
                 truth: list[JointState], start: float) -> None:
     """Positions of one joint with their standard deviations."""
     unit, factor = DISPLAY_UNITS[joint_type]
+    prefixed = {joint_name(default_object_name(r.estimate.category), name)
+                for r in results if r.estimate is not None}
     recorded = [(seconds_of(m.header) - start, factor * q) for m in truth
-                for n, q in zip(m.name, m.position, strict=True) if n == name]
+                for n, q in zip(m.name, m.position, strict=True)
+                if n == name or n in prefixed]
     if recorded:
         ax.plot(*zip(*recorded, strict=True), color='0.6', lw=1.2, label='recorded')
     for kind, colour in KIND_COLOURS.items():

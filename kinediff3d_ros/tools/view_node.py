@@ -42,24 +42,28 @@ class ViewNode(Node):
         self._buffer = Buffer()
         self._listener = TransformListener(self._buffer, self)
         self.create_subscription(MarkerArray, 'markers', self._on_markers, 10)
+        self.create_subscription(PointCloud2, 'points_used', self._on_cloud,
+                                 qos_profile_sensor_data)
         self._joint_types: dict[str, dict[str, str]] = {}
-        self._stamps: dict[tuple[str, str], tuple[int, int]] = {}
+        self._stamps: dict[str, tuple[int, int]] = {}
         self.create_timer(1.0 / POSE_RATE, lambda: self.scene.place(self._frame_pose))
         self.create_timer(DISCOVERY_PERIOD, self._find_objects)
         self._find_objects()
 
     def _find_objects(self) -> None:
-        """Subscribe to the topics of each object: those beside a ``points_used``."""
+        """Subscribe to the topics of each object: those beside a ``joint_states_stddev``.
+
+        A robot has the others, too.
+        """
         namespace = self.get_namespace().rstrip('/') + '/'
         for topic, types in self.get_topic_names_and_types():
-            prefix = topic.removesuffix('points_used')
+            prefix = topic.removesuffix('joint_states_stddev')
             if prefix in self._joint_types or prefix == topic \
                     or not topic.startswith(namespace) \
-                    or 'sensor_msgs/msg/PointCloud2' not in types:
+                    or prefix.removeprefix(namespace).count('/') > 1 \
+                    or 'sensor_msgs/msg/JointState' not in types:
                 continue
             self._joint_types[prefix] = {}
-            self.create_subscription(PointCloud2, topic, partial(self._on_cloud, prefix),
-                                     qos_profile_sensor_data)
             self.create_subscription(JointState, f'{prefix}joint_states',
                                      partial(self._on_joints, prefix), 10)
             self.create_subscription(
@@ -72,18 +76,18 @@ class ViewNode(Node):
                 self.scene.show_frame(marker.header.frame_id)
         self.scene.show_markers(array)
 
-    def _on_cloud(self, prefix: str, cloud: PointCloud2) -> None:
+    def _on_cloud(self, cloud: PointCloud2) -> None:
         frame = cloud.header.frame_id
         self._fixed = self._fixed or frame
         points = clouds.points_from_cloud(cloud)
-        self._stamps[prefix, 'cloud'] = stamp_key(cloud)
-        self.scene.show_cloud(f'{prefix}points_used', points, frame)
+        self._stamps['points_used'] = stamp_key(cloud)
+        self.scene.show_cloud('points_used', points, frame)
         T = self._frame_pose(frame)
         if T is not None:
             self.scene.aim(points @ T[:3, :3].T + T[:3, 3])
 
     def _on_joints(self, prefix: str, state: JointState) -> None:
-        self._stamps[prefix, 'joints'] = stamp_key(state)
+        self._stamps[prefix] = stamp_key(state)
         self.scene.show_joints(prefix, dict(zip(state.name, state.position, strict=False)),
                                self._joint_types[prefix])
 

@@ -1,17 +1,21 @@
 """Objects from URDF folders: frames, parts and joints."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 import trimesh
-from estimates import laptop_estimate
+from estimates import box_mesh, laptop_estimate
 from own_objects import edit_urdf
 
 from kinediff3d_core.data.mesh_objects import list_objects, load_object
 from kinediff3d_core.data.placement import Placement
+from kinediff3d_core.io.urdf_folder import write_urdf
 from kinediff3d_core.objects.category import get_category
+from kinediff3d_core.objects.estimate import JointEstimate, PartEstimate
+from kinediff3d_core.objects.urdf import urdf_string
 
 LAPTOP = get_category('laptop')
 
@@ -29,6 +33,26 @@ def test_a_written_estimate_is_read_back(folder):
     np.testing.assert_allclose(poses[1], e.parts[1].T_camera_part, atol=1e-6)
 
 
+@pytest.mark.parametrize('name', [None, 'kitchen_4'])
+def test_drawers_keep_their_names_when_they_are_read_back(tmp_path, name):
+    """By their places alone, the upper one would be the first."""
+    base = PartEstimate('base', np.eye(4), box_mesh((0.4, 0.4, 0.6)))
+    parts, joints = [base], []
+    for i, height in enumerate((-0.1, 0.1)):
+        parts.append(PartEstimate(f'drawer_{i}', np.eye(4), box_mesh((0.3, 0.3, 0.1))))
+        joints.append(JointEstimate(
+            f'drawer_{i}_joint', 'prismatic', 'base', f'drawer_{i}', np.array([0, 0, height]),
+            np.array([1.0, 0, 0]), 0.1, 0.0, 0.4, 0.01))
+    estimate = replace(laptop_estimate(), category='drawer', parts=tuple(parts),
+                       joints=tuple(joints))
+    folder = tmp_path / 'drawer_1'
+    path = write_urdf(estimate, folder)
+    path.write_text(urdf_string(estimate, object_name=name))
+    got = load_object(folder)
+    assert got.parts == ('base', 'drawer_0', 'drawer_1')
+    np.testing.assert_allclose(got.origin[:, 2], [-0.1, 0.1])
+
+
 def test_offsets_rotations_and_fixed_links_change_nothing(folder):
     """Offsets in visuals, rotated joints, fixed links and an off-centre root change nothing."""
     want = load_object(folder)
@@ -43,7 +67,7 @@ def test_offsets_rotations_and_fixed_links_change_nothing(folder):
     axis = ' '.join(f'{x:.9f}' for x in turn.T @ (0, -1, 0))
     edit_urdf(folder, '<axis xyz="0 -1 0" />', f'<axis xyz="{axis}" />')
     edit_urdf(folder, '</robot>', '<link name="foot"><visual><geometry><box size=".01 .01 .01"/>'
-         '</geometry></visual></link><joint name="f" type="fixed"><parent link="base"/>'
+         '</geometry></visual></link><joint name="f" type="fixed"><parent link="laptop_base"/>'
          '<child link="foot"/><origin xyz=".5 0 0"/></joint></robot>')
     got = load_object(folder)
     np.testing.assert_allclose(got.origin, want.origin, atol=1e-5)

@@ -9,7 +9,7 @@ import yourdfpy
 from estimates import box_mesh, laptop_estimate
 
 from kinediff3d_core.io.urdf_folder import write_urdf
-from kinediff3d_core.objects.urdf import urdf_string
+from kinediff3d_core.objects.urdf import default_object_name, urdf_string
 
 
 def test_round_trip(tmp_path):
@@ -18,22 +18,25 @@ def test_round_trip(tmp_path):
     robot = yourdfpy.URDF.load(str(path), build_collision_scene_graph=True, load_meshes=True,
                                load_collision_meshes=True)
     assert robot.validate()
-    assert robot.base_link == 'base' and robot.actuated_joint_names == ['lid_joint']
-    joint, truth = robot.joint_map['lid_joint'], e.joints[0]
-    assert joint.type == 'revolute' and (joint.parent, joint.child) == ('base', 'lid')
+    assert robot.base_link == 'laptop_base'
+    assert robot.actuated_joint_names == ['laptop_lid_joint']
+    joint, truth = robot.joint_map['laptop_lid_joint'], e.joints[0]
+    assert joint.type == 'revolute' and (joint.parent, joint.child) == (
+        'laptop_base', 'laptop_lid')
     np.testing.assert_allclose(joint.axis, truth.axis, atol=1e-6)
     np.testing.assert_allclose(joint.origin[:3, 3], truth.origin, atol=1e-6)
     assert (joint.limit.lower, joint.limit.upper) == pytest.approx((0.0, math.pi))
-    robot.update_cfg({'lid_joint': 0.7})
+    robot.update_cfg({'laptop_lid_joint': 0.7})
     want = e.part_poses_at(np.array([0.7]))['lid']
-    np.testing.assert_allclose(robot.get_transform('lid', 'base'), want, atol=1e-6)
+    got = robot.get_transform('laptop_lid', 'laptop_base')
+    np.testing.assert_allclose(got, want, atol=1e-6)
     for part in e.parts:
         for scene in (robot.scene, robot.collision_scene):
             mesh = scene.geometry[f'{part.name}.obj']
             np.testing.assert_allclose(mesh.bounds, [part.mesh.vertices.min(0),
                                                      part.mesh.vertices.max(0)], atol=1e-6)
             assert mesh.is_watertight
-    link = robot.link_map['base']
+    link = robot.link_map['laptop_base']
     assert link.inertial.mass > 0 and np.linalg.eigvalsh(link.inertial.inertia).min() > 0
     assert sorted(p.name for p in path.parent.rglob('*') if p.is_file()) == [
         'base.obj', 'lid.obj', 'object.urdf']
@@ -45,7 +48,7 @@ def test_mesh_uri_and_parts_without_mesh():
     assert 'file:///x/base.dae' in urdf_string(e, lambda part: f'file:///x/{part}.dae')
     bare = replace(e, parts=tuple(replace(p, mesh=None) for p in e.parts))
     text = urdf_string(bare)
-    assert '<mesh' not in text and '<link name="lid"' in text
+    assert '<mesh' not in text and '<link name="laptop_lid"' in text
 
 
 def test_prismatic_and_hostile_names(tmp_path):
@@ -73,7 +76,7 @@ def test_mass_and_inertia_are_those_of_the_bounding_box(tmp_path, extents, mass,
     lid = replace(e.parts[1], mesh=box_mesh(extents, centre))
     path = tmp_path / 'object.urdf'
     path.write_text(urdf_string(replace(e, parts=(e.parts[0], lid))))
-    found = yourdfpy.URDF.load(str(path), load_meshes=False).link_map['lid'].inertial
+    found = yourdfpy.URDF.load(str(path), load_meshes=False).link_map['laptop_lid'].inertial
     assert found.mass == pytest.approx(mass)
     np.testing.assert_allclose(found.inertia, np.diag(inertia), rtol=1e-5)
     np.testing.assert_allclose(found.origin[:3, 3], centre, atol=1e-9)
@@ -83,8 +86,17 @@ def test_mass_and_inertia_are_those_of_the_bounding_box(tmp_path, extents, mass,
 def test_axes_are_written_with_unit_length_and_joints_with_limits():
     e = laptop_estimate()
     joint = replace(e.joints[0], axis=np.array([0.0, 3.0, 4.0]), lower=-0.25, upper=1.5)
-    text = urdf_string(replace(e, joints=(joint,)), name='another')
+    text = urdf_string(replace(e, joints=(joint,)), object_name='another')
     assert '<axis xyz="0 0.6 0.8" />' in text and '<robot name="another">' in text
+    assert '<link name="another_lid">' in text and '<joint name="another_lid_joint"' in text
+    assert '<parent link="another_base" />' in text and '<child link="another_lid" />' in text
     assert '<limit lower="-0.25" upper="1.5" effort="10" velocity="3" />' in text
     slide = urdf_string(replace(e, joints=(replace(joint, joint_type='prismatic'),)))
     assert 'effort="50" velocity="1"' in slide and '<robot name="laptop">' in slide
+
+
+def test_the_object_is_named_after_its_category():
+    """A user's own category may have a hyphen, which topics may not."""
+    e = replace(laptop_estimate(), category='tool-box')
+    assert default_object_name('tool-box') == 'tool_box'
+    assert '<link name="tool_box_lid">' in urdf_string(e)

@@ -27,8 +27,8 @@ def test_markers_carry_meshes_in_part_frames_and_the_axis() -> None:
     array = markers.markers(value, HEADER.stamp, 'laptop', 100_000)
     base, lid, axis = array.markers
     assert [(m.ns, m.id, m.header.frame_id) for m in array.markers] == [
-        ('laptop', 0, 'laptop/base'), ('laptop', 1, 'laptop/lid'),
-        ('laptop/axis', 0, 'laptop/base')]
+        ('laptop', 0, 'laptop_base'), ('laptop', 1, 'laptop_lid'),
+        ('laptop/axis', 0, 'laptop_base')]
     assert all(m.header.stamp == HEADER.stamp and m.pose.orientation.w == 1.0
                for m in array.markers)
     assert base.type == lid.type == Marker.TRIANGLE_LIST and axis.type == Marker.ARROW
@@ -109,10 +109,10 @@ def test_markers_that_are_not_in_the_newest_array_are_deleted() -> None:
         return markers.markers(boxes_estimate(probability), HEADER.stamp, 'a', 1000)
 
     shown = markers.delete_missing_markers(array(1.0), {}, HEADER.stamp)
-    assert shown == {('a', 0): 'a/base', ('a', 1): 'a/lid', ('a/axis', 0): 'a/base'}
+    assert shown == {('a', 0): 'a_base', ('a', 1): 'a_lid', ('a/axis', 0): 'a_base'}
     fewer = array(0.0)
-    assert markers.delete_missing_markers(fewer, shown, HEADER.stamp) == {('a', 0): 'a/base'}
+    assert markers.delete_missing_markers(fewer, shown, HEADER.stamp) == {('a', 0): 'a_base'}
     assert [(m.ns, m.id, m.action, m.header.frame_id) for m in fewer.markers] == [
-        ('a', 0, Marker.ADD, 'a/base'), ('a', 1, Marker.DELETE, 'a/lid'),
-        ('a/axis', 0, Marker.DELETE, 'a/base')]
+        ('a', 0, Marker.ADD, 'a_base'), ('a', 1, Marker.DELETE, 'a_lid'),
+        ('a/axis', 0, Marker.DELETE, 'a_base')]
     assert all(m.header.stamp == HEADER.stamp for m in fewer.markers)

@@ -25,22 +25,24 @@ HEADER = Header(stamp=Time(sec=12, nanosec=34), frame_id='camera')
 
 def test_commanded_positions_must_fit_the_joints() -> None:
     value = laptop_estimate(1.0)
-    command = JointState(name=['lid_joint'], position=[float('nan')])
+    command = JointState(name=['box_4_lid_joint'], position=[float('nan')])
     with pytest.raises(ValueError, match='limits'):
-        planning.commanded_positions(value, command)
-    assert planning.commanded_positions(value, JointState()) == pytest.approx([1.0])
+        planning.commanded_positions(value, command, 'box_4')
+    assert planning.commanded_positions(value, JointState(), 'box_4') == pytest.approx([1.0])
     # Joints that the command does not name stay where they are; limits are inclusive.
     limits = value.joints[0]
     for position in (limits.lower, limits.upper, 0.5, limits.upper + 1e-7, limits.lower - 1e-7):
-        named = JointState(name=['lid_joint'], position=[position])
-        assert planning.commanded_positions(value, named) == pytest.approx([position])
+        named = JointState(name=['box_4_lid_joint'], position=[position])
+        assert planning.commanded_positions(value, named, 'box_4') == pytest.approx([position])
     for bad in (limits.upper + 1e-5, limits.lower - 1e-5):
         with pytest.raises(ValueError, match='its limits are'):
-            planning.commanded_positions(value, JointState(name=['lid_joint'], position=[bad]))
-    with pytest.raises(ValueError, match="names 'handle'; the laptop has lid_joint"):
-        planning.commanded_positions(value, JointState(name=['handle'], position=[1.0]))
+            planning.commanded_positions(
+                value, JointState(name=['box_4_lid_joint'], position=[bad]), 'box_4')
+    for name in ('handle', 'lid_joint'):
+        with pytest.raises(ValueError, match=f"names '{name}'; box_4 has box_4_lid_joint"):
+            planning.commanded_positions(value, JointState(name=[name], position=[1.0]), 'box_4')
     with pytest.raises(ValueError, match='1 names and 0 positions'):
-        planning.commanded_positions(value, JointState(name=['lid_joint']))
+        planning.commanded_positions(value, JointState(name=['box_4_lid_joint']), 'box_4')
 
 
 def test_axis_frames_have_x_along_the_axis_at_the_pivot() -> None:
@@ -64,14 +66,14 @@ def test_part_poses_carry_their_covariances() -> None:
                                    atol=1e-9)
         np.testing.assert_array_equal(np.reshape(message.pose.covariance, (6, 6)),
                                       part_covariances(value)[part.name])
-    state = planning.joint_standard_deviations(value, HEADER)
-    assert (list(state.name), list(state.position)) == (['lid_joint'], [0.02])
+    state = planning.joint_standard_deviations(value, HEADER, 'mine')
+    assert (list(state.name), list(state.position)) == (['mine_lid_joint'], [0.02])
 
 
 def test_contact_frames_move_with_their_parts() -> None:
     value, T = laptop_estimate(1.2), np.eye(4)
     T[:3, 3] = 0.2, 0.1, 0.0
-    messages = planning.interactions(value, {'lid': T}, HEADER)
+    messages = planning.contact_poses(value, {'lid': T}, HEADER)
     assert list(messages) == ['lid'] and messages['lid'].header == HEADER
     np.testing.assert_allclose(matrix_from_pose(messages['lid'].pose),
                                value.parts[1].T_camera_part @ T, atol=1e-9)
@@ -83,8 +85,8 @@ def test_parts_that_are_not_present_have_no_messages() -> None:
         dataclasses.replace(value.joints[0], probability=0.1),))
     assert list(planning.part_poses(value, HEADER)) == ['base']
     assert not planning.joint_axes(value, HEADER)
-    assert not planning.joint_standard_deviations(value, HEADER).name
-    assert not planning.interactions(value, {'lid': np.eye(4)}, HEADER)
+    assert not planning.joint_standard_deviations(value, HEADER, 'mine').name
+    assert not planning.contact_poses(value, {'lid': np.eye(4)}, HEADER)
 
 
 def test_the_ghost_is_the_object_at_other_positions() -> None:
@@ -92,7 +94,7 @@ def test_the_ghost_is_the_object_at_other_positions() -> None:
     meshes = markers.markers(value, HEADER.stamp, 'mine', 1000).markers[:2]
     ghosts = planning.ghost(value, np.array([2.0]), meshes, 'mine')
     assert [(g.ns, g.id, g.header.frame_id) for g in ghosts] == [
-        ('mine/ghost', 0, 'mine/base'), ('mine/ghost', 1, 'mine/base')]
+        ('mine/ghost', 0, 'mine_base'), ('mine/ghost', 1, 'mine_base')]
     base, lid = (p.T_camera_part for p in moved.parts)
     for ghost, mesh, T in zip(ghosts, meshes, (np.eye(4), np.linalg.inv(base) @ lid), strict=True):
         np.testing.assert_allclose(matrix_from_pose(ghost.pose), T, atol=1e-9)

@@ -25,15 +25,15 @@ def test_pose_round_trip(seed: int) -> None:
     T = random_pose(seed)
     np.testing.assert_allclose(poses.matrix_from_pose(poses.pose_from_matrix(T)), T,
                                atol=1e-12)
-    message = poses.transform_from_matrix(T, HEADER, 'laptop/base')
-    assert (message.header, message.child_frame_id) == (HEADER, 'laptop/base')
+    message = poses.transform_from_matrix(T, HEADER, 'laptop_base')
+    assert (message.header, message.child_frame_id) == (HEADER, 'laptop_base')
     np.testing.assert_allclose(poses.matrix_from_transform(message), T, atol=1e-12)
 
 
 def test_transforms_name_the_parts_under_the_camera() -> None:
     value = boxes_estimate()
-    messages = poses.transforms(value, HEADER, 'bench/laptop')
-    assert [m.child_frame_id for m in messages] == ['bench/laptop/base', 'bench/laptop/lid']
+    messages = poses.transforms(value, HEADER, 'kitchen_4')
+    assert [m.child_frame_id for m in messages] == ['kitchen_4_base', 'kitchen_4_lid']
     assert all(m.header == HEADER for m in messages)
     for message, part in zip(messages, value.parts, strict=True):
         np.testing.assert_allclose(poses.matrix_from_transform(message),
@@ -42,23 +42,25 @@ def test_transforms_name_the_parts_under_the_camera() -> None:
 
 
 def test_joint_state_is_the_estimates() -> None:
-    state = poses.joint_state(boxes_estimate(), HEADER)
-    assert (state.header, list(state.name), list(state.position)) == (HEADER, ['lid_joint'], [1.2])
+    state = poses.joint_state(boxes_estimate(), HEADER, 'mine')
+    assert (state.header, list(state.name)) == (HEADER, ['mine_lid_joint'])
+    assert list(state.position) == [1.2]
 
 
 def test_a_joint_that_is_not_present_has_no_state_and_no_transform() -> None:
     value = boxes_estimate(probability=0.2)
-    assert not poses.joint_state(value, HEADER).name
-    assert [m.child_frame_id for m in poses.transforms(value, HEADER, 'a')] == ['a/base']
+    assert not poses.joint_state(value, HEADER, 'a').name
+    assert [m.child_frame_id for m in poses.transforms(value, HEADER, 'a')] == ['a_base']
     # A joint counts as present from a probability of one half on.
-    assert list(poses.joint_state(boxes_estimate(0.5), HEADER).name) == ['lid_joint']
-    assert not poses.joint_state(boxes_estimate(0.49), HEADER).name
+    assert list(poses.joint_state(boxes_estimate(0.5), HEADER, 'a').name) == [
+        'a_lid_joint']
+    assert not poses.joint_state(boxes_estimate(0.49), HEADER, 'a').name
     assert [p.name for p in poses.present_parts(boxes_estimate(0.5))] == ['base', 'lid']
 
 
 def test_velocities_are_those_of_tracked_joints() -> None:
     value = boxes_estimate()
-    assert not poses.joint_state(value, HEADER).velocity
+    assert not poses.joint_state(value, HEADER, 'a').velocity
     moving = dataclasses.replace(value, joints=(
         dataclasses.replace(value.joints[0], velocity=0.5),))
-    assert list(poses.joint_state(moving, HEADER).velocity) == [0.5]
+    assert list(poses.joint_state(moving, HEADER, 'a').velocity) == [0.5]

@@ -38,7 +38,7 @@ class Graph:
 
     def __init__(self, recorder: Recorder, folder: Path) -> None:
         self.recorder, self.folder, self.started = recorder, folder, []
-        self.joints = recorder.subscribe(JointState, '/joint_states', 50)
+        self.joints = recorder.subscribe(JointState, '/laptop/joint_states', 50)
         self.truth = recorder.subscribe(JointState, '/truth/joint_states', 50)
         self.markers = recorder.subscribe(MarkerArray, '/markers', 50)
         self.diagnostics = recorder.subscribe(DiagnosticArray, '/diagnostics', 50)

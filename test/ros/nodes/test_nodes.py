@@ -219,7 +219,7 @@ def processes(domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         'perception': NodeProcess(
             'perception', folder / 'perception.log', namespace='bench',
             remaps={'/tf': 'tf'}, parameters={
-                'threads': 1, 'lost_after': 20.0, 'object_name': 'bench/laptop',
+                'threads': 1, 'lost_after': 20.0, 'object_name': 'bench',
                 'description_dir': str(folder / 'description'),
                 **reliable_subscriptions(*(f'/bench/{name}' for name in INPUTS))}),
         'camera': NodeProcess(
@@ -352,7 +352,7 @@ def test_estimate_is_near_the_truth_and_everything_has_its_stamp(
     for i, frame in enumerate(frames[1:]):
         for encoding in ('16UC1', '32FC1')[::(-1) ** i]:
             state = bench.joint_state(bench.show(frame, encoding))
-            assert list(state.name) == ['lid_joint'] and state.header.frame_id == CAMERA
+            assert list(state.name) == ['bench_lid_joint'] and state.header.frame_id == CAMERA
             errors.append(abs(np.degrees(state.position[0] - frame.positions[0])))
     assert max(errors) < JOINT_TOLERANCE, errors
     # Markers move with their frames and are sent again to a new subscriber.
@@ -361,7 +361,7 @@ def test_estimate_is_near_the_truth_and_everything_has_its_stamp(
     bench.wait(lambda: late.messages, 'markers for the late subscriber')
 
     transforms = bench.transforms(stamp)
-    assert [t.child_frame_id for t in transforms] == ['bench/laptop/base', 'bench/laptop/lid']
+    assert [t.child_frame_id for t in transforms] == ['bench_base', 'bench_lid']
     assert {t.header.frame_id for t in transforms} == {CAMERA}
     assert {stamp_key(t) for t in transforms} == {stamp}
     base = poses.matrix_from_transform(transforms[0])
@@ -369,9 +369,9 @@ def test_estimate_is_near_the_truth_and_everything_has_its_stamp(
 
     markers = bench.shown_markers(stamp)
     assert [(m.ns, m.id, m.type, m.header.frame_id) for m in markers] == [
-        ('bench/laptop', 0, Marker.TRIANGLE_LIST, 'bench/laptop/base'),
-        ('bench/laptop', 1, Marker.TRIANGLE_LIST, 'bench/laptop/lid'),
-        ('bench/laptop/axis', 0, Marker.ARROW, 'bench/laptop/base')]
+        ('bench', 0, Marker.TRIANGLE_LIST, 'bench_base'),
+        ('bench', 1, Marker.TRIANGLE_LIST, 'bench_lid'),
+        ('bench/axis', 0, Marker.ARROW, 'bench_base')]
     assert all(len(m.points) % 3 == 0 and len(m.points) > 30 for m in markers[:2])
 
     used = bench.points_of(stamp)
@@ -392,9 +392,10 @@ def test_late_subscriber_gets_the_description_with_its_meshes(bench: Bench, fram
         depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
     text = bench.wait(lambda: late.messages and late.messages[-1].data, 'robot_description')
     robot = ElementTree.fromstring(text)
-    joint = robot.find("joint[@name='lid_joint']")
+    joint = robot.find("joint[@name='bench_lid_joint']")
     assert joint.get('type') == 'revolute'
-    assert (joint.find('parent').get('link'), joint.find('child').get('link')) == ('base', 'lid')
+    assert (joint.find('parent').get('link'), joint.find('child').get('link')) == (
+        'bench_base', 'bench_lid')
     files = [m.get('filename') for m in robot.iter('mesh')]
     assert files and all(f.startswith('file:///') for f in files)
     assert all(Path(f.removeprefix('file://')).stat().st_size > 0 for f in files)
@@ -504,7 +505,7 @@ def test_bad_input_is_reported_and_survived(bench: Bench, frames: list, spoil, s
     status = bench.status(state, text, after=begin)
     assert status.level != DiagnosticStatus.OK
     assert 'residual_m' not in values(status)
-    assert {(m.ns, m.id) for m in bench.deleted_markers(begin)} == {('bench/laptop/axis', 0)}
+    assert {(m.ns, m.id) for m in bench.deleted_markers(begin)} == {('bench/axis', 0)}
     lines = [x for x in bench.process.output().splitlines() if text in x]
     assert 1 <= len(lines) <= 2 and re.match(r'\[(WARN|ERROR)\]', lines[-1])
 
@@ -512,7 +513,7 @@ def test_bad_input_is_reported_and_survived(bench: Bench, frames: list, spoil, s
     answer = bench.joint_state(again)
     assert abs(np.degrees(answer.position[0] - frames[1].positions[0])) < JOINT_TOLERANCE
     assert [(m.ns, m.action) for m in bench.shown_markers(again)] == [
-        ('bench/laptop/axis', Marker.ADD)]
+        ('bench/axis', Marker.ADD)]
     assert stamp not in {stamp_key(m) for m in bench.joints.messages}
     assert stamp not in {stamp_key(m.transforms[0]) for m in bench.tf.messages}
     assert bench.process.exit_status is None
@@ -525,7 +526,7 @@ def test_a_camera_that_stops_is_reported(bench: Bench, frames: list) -> None:
     assert bench.set(lost_after=1.0)[0]
     bench.status('stale', bench.topic['depth/image_rect'], after=begin)
     assert {(m.ns, m.id) for m in bench.deleted_markers(begin)} == {
-        ('bench/laptop', 0), ('bench/laptop', 1), ('bench/laptop/axis', 0)}
+        ('bench', 0), ('bench', 1), ('bench/axis', 0)}
     assert bench.set(lost_after=20.0)[0]
     bench.joint_state(bench.show(frames[1]))
 
@@ -558,6 +559,7 @@ def desk(bench: Bench) -> Bench:
     bench.recorder.node.destroy_publisher(bench.mask)
     bench.mask = None
     bench.configure(object_name='')
+    bench.joints = bench.recorder.subscribe(JointState, '/bench/laptop/joint_states')
     return bench.ready(bench.depth, bench.info)
 
 
@@ -578,7 +580,7 @@ def test_object_on_a_table_is_found_without_a_mask(desk: Bench, film: list) -> N
         state = desk.joint_state(stamp)
         assert abs(np.degrees(state.position[0] - shot.joints.position[0])) < JOINT_TOLERANCE
         transforms, markers = desk.transforms(stamp), desk.shown_markers(stamp)
-        assert [t.child_frame_id for t in transforms] == ['laptop/base', 'laptop/lid']
+        assert [t.child_frame_id for t in transforms] == ['laptop_base', 'laptop_lid']
         assert {stamp_key(m) for m in (*transforms, *markers, desk.points_of(stamp))} == {stamp}
         assert {t.header.frame_id for t in transforms} == {CAMERA}
         assert [(m.ns, m.id) for m in markers] == [
@@ -626,7 +628,7 @@ def test_points_instead_of_depth(desk: Bench, frames: list) -> None:
     stamp = show()
     state = desk.joint_state(stamp)
     assert abs(np.degrees(state.position[0] - frame.positions[0])) < JOINT_TOLERANCE
-    assert [t.child_frame_id for t in desk.transforms(stamp)] == ['laptop/base']
+    assert [t.child_frame_id for t in desk.transforms(stamp)] == ['laptop_base']
     assert {m.type for m in desk.shown_markers(stamp)} == {Marker.ARROW}
 
     begin = time.time()

@@ -25,6 +25,7 @@ from kinediff3d_ros.nodes import marker_output, outputs
 from kinediff3d_ros.nodes.config import NodeConfig
 from kinediff3d_ros.nodes.output_context import OutputContext
 from kinediff3d_ros.nodes.outputs import ObjectOutputs
+from kinediff3d_ros.nodes.points_output import PointsOutput
 from kinediff3d_ros.scene.frames import FrameHeader
 from kinediff3d_ros.scene.parameters import PerceptionParameters
 
@@ -67,6 +68,9 @@ class RecordingNode:
     def destroy_subscription(self, topic: str) -> None:
         del self.callbacks[topic]
 
+    def get_namespace(self) -> str:
+        return '/left'
+
     def get_clock(self) -> SimpleNamespace:
         return SimpleNamespace(now=lambda: SimpleNamespace(to_msg=Time))
 
@@ -80,18 +84,20 @@ class Bench:
         monkeypatch.setattr(outputs, 'time', clock)
         monkeypatch.setattr(marker_output, 'time', clock)
         self.node, self.warnings = RecordingNode(), []
-        self.markers = Publisher(subscribers=1)
+        self.markers, self.points = Publisher(subscribers=1), Publisher()
         self.tf = SimpleNamespace(sent=[], sendTransform=lambda t: self.tf.sent.append(t))
         self.parameters = PerceptionParameters(description_dir=str(folder))
         self.outputs = ObjectOutputs(
-            OutputContext(self.node, self.tf, self.markers, lambda: self.parameters,
-                          self.warnings.append, NodeConfig()), '', 'left/', 'laptop')
+            OutputContext(self.node, self.tf, self.markers,
+                          PointsOutput(self.points, NodeConfig().max_points),
+                          lambda: self.parameters, self.warnings.append, NodeConfig()),
+            'laptop', 'laptop')
 
     def topic(self, name: str) -> Publisher:
-        return self.node.topics[f'left/{name}']
+        return self.node.topics[f'laptop/{name}']
 
     def command(self, *names: str, positions: tuple[float, ...] = ()) -> None:
-        self.node.callbacks['left/joint_command'](JointState(name=names, position=positions))
+        self.node.callbacks['laptop/joint_command'](JointState(name=names, position=positions))
 
     def publish(self, estimate: ArticulatedEstimate, shape_changed: bool = False,
                 T_fixed_camera: np.ndarray | None = None, points: int = 10) -> None:
@@ -215,23 +221,25 @@ def test_the_description_is_published_when_the_object_appears_again(bench: Bench
 
 
 def test_topics_without_subscribers_are_not_published(bench: Bench) -> None:
-    optional = ('joint_states_stddev', 'points_used', 'pose/base', 'pose/lid', 'axis/lid_joint',
-                'interaction/lid')
+    optional = ('joint_states_stddev', 'pose/base', 'pose/lid', 'axis/lid_joint',
+                'contact/lid')
     bench.publish(laptop_estimate(1.0), True)
     assert not any(bench.topic(name).messages for name in optional)
+    assert not bench.points.messages
     assert len(bench.topic('joint_states').messages) == len(bench.tf.sent) == 1
-    for name in optional:
-        bench.topic(name).subscribers = 1
+    for topic in (bench.points, *map(bench.topic, optional)):
+        topic.subscribers = 1
     bench.publish(laptop_estimate(1.0))
     assert all(len(bench.topic(name).messages) == 1 for name in optional)
+    assert len(bench.points.messages) == 1
 
 
 @pytest.mark.parametrize(('points', 'published'), [
     (9_999, 9_999), (10_000, 10_000), (10_001, 5_001), (25_000, 8_334)])
 def test_points_are_thinned(bench: Bench, points: int, published: int) -> None:
-    bench.topic('points_used').subscribers = 1
+    bench.points.subscribers = 1
     bench.publish(laptop_estimate(1.0), points=points)
-    assert bench.topic('points_used').messages[0].width == published
+    assert bench.points.messages[0].width == published
 
 
 def test_contacts_are_found_once_per_shape(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +247,7 @@ def test_contacts_are_found_once_per_shape(bench: Bench, monkeypatch: pytest.Mon
 
     found, find = [], planning_output.contacts
     monkeypatch.setattr(planning_output, 'contacts', lambda e: found.append(e) or find(e))
-    bench.topic('interaction/lid').subscribers = 1
+    bench.topic('contact/lid').subscribers = 1
     for shape_changed, count in ((True, 1), (False, 1), (True, 2)):
         bench.publish(laptop_estimate(1.0), shape_changed)
         assert len(found) == count
@@ -249,7 +257,7 @@ def test_contacts_are_found_once_per_shape(bench: Bench, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(('value', 'children'), [
-    ('parts', ['laptop/base', 'laptop/lid']), ('base', ['laptop/base']), ('none', None)])
+    ('parts', ['laptop_base', 'laptop_lid']), ('base', ['laptop_base']), ('none', None)])
 def test_publish_tf_selects_the_transforms(bench: Bench, value: str, children: list | None,
                                            ) -> None:
     bench.parameters = replace(bench.parameters, publish_tf=value)
@@ -275,14 +283,14 @@ def test_under_a_fixed_frame_poses_are_transformed_and_the_joints_keep_the_camer
 
 
 def test_a_ghost_stays_until_a_command_without_names(bench: Bench) -> None:
-    bench.command('lid_joint', positions=(2.0,))
+    bench.command('laptop_lid_joint', positions=(2.0,))
     assert bench.warnings == ['joint_command came while laptop is not estimated']
     estimate = laptop_estimate(1.0)
     bench.publish(estimate, True)
     bench.sent()
-    bench.command('lid_joint', positions=(9.0,))
+    bench.command('laptop_lid_joint', positions=(9.0,))
     assert len(bench.warnings) == 2 and bench.sent() == []
-    bench.command('lid_joint', positions=(2.0,))
+    bench.command('laptop_lid_joint', positions=(2.0,))
     assert bench.sent() == [added(*GHOST)]
     bench.publish(estimate, True)
     assert bench.sent() == [added(AXIS, *GHOST)]
@@ -296,7 +304,7 @@ def test_a_ghost_stays_until_a_command_without_names(bench: Bench) -> None:
 def test_a_ghost_that_does_not_fit_a_newer_estimate_is_not_shown(bench: Bench) -> None:
     estimate = laptop_estimate(1.0)
     bench.publish(estimate, True)
-    bench.command('lid_joint', positions=(2.0,))
+    bench.command('laptop_lid_joint', positions=(2.0,))
     bench.now += 10.0
     narrow = replace(estimate, joints=(replace(estimate.joints[0], upper=1.5),))
     bench.sent()
@@ -304,14 +312,14 @@ def test_a_ghost_that_does_not_fit_a_newer_estimate_is_not_shown(bench: Bench) -
     assert bench.sent() == [added(AXIS, *MESHES) | deleted(*GHOST)]
 
 
-def test_another_category_has_other_topics_and_names(bench: Bench) -> None:
+def test_another_category_has_other_topics_of_parts_and_joints(bench: Bench) -> None:
     bench.publish(laptop_estimate(1.0), True)
-    bench.command('lid_joint', positions=(2.0,))
+    bench.command('laptop_lid_joint', positions=(2.0,))
     bench.sent()
     bench.outputs.set_category('stapler')
     assert bench.sent() == [deleted(AXIS, *MESHES, *GHOST)]
-    assert (bench.outputs.name, bench.outputs.category) == ('stapler', 'stapler')
-    names = {t.removeprefix('left/') for t in bench.node.topics}
+    assert (bench.outputs.name, bench.outputs.category) == ('laptop', 'stapler')
+    names = {t.removeprefix('laptop/') for t in bench.node.topics}
     assert {'joint_states', 'pose/arm', 'axis/arm_joint'} <= names
     assert not any('lid' in name for name in names)
     bench.outputs.close()

@@ -56,17 +56,17 @@ class Bench:
         self.depth = create(Image, '/depth/image_rect', 10)
         self.info = create(CameraInfo, '/depth/camera_info', 10)
         self.mask = create(Image, '/mask', 10)
-        self.command = create(JointState, '/joint_command', 10)
+        self.command = create(JointState, '/laptop/joint_command', 10)
         self.broadcast = create(TFMessage, '/tf', 10)
         subscribe = recorder.subscribe
         self.tf = subscribe(TFMessage, '/tf', 100)
         self.markers = subscribe(MarkerArray, '/markers', 100)
-        self.joints = {k: subscribe(JointState, f'/{k}joint_states', 100)
-                       for k in ('', 'laptop_1/', 'box_4/')}
-        self.standard_deviations = subscribe(JointState, '/joint_states_stddev')
-        self.lid = subscribe(PoseWithCovarianceStamped, '/pose/lid')
-        self.axis = subscribe(PoseStamped, '/axis/lid_joint')
-        self.contact = subscribe(PoseStamped, '/interaction/lid')
+        self.joints = {k: subscribe(JointState, f'/{k}/joint_states', 100)
+                       for k in ('laptop', 'laptop_1', 'box_4', 'object')}
+        self.standard_deviations = subscribe(JointState, '/laptop/joint_states_stddev')
+        self.lid = subscribe(PoseWithCovarianceStamped, '/laptop/pose/lid')
+        self.axis = subscribe(PoseStamped, '/laptop/axis/lid_joint')
+        self.contact = subscribe(PoseStamped, '/laptop/contact/lid')
         self.diagnostics = subscribe(DiagnosticArray, '/diagnostics', 100)
         self._change = recorder.node.create_client(ChangeState, '/perception/change_state')
         self._estimate = recorder.node.create_client(Trigger, '/estimate')
@@ -112,7 +112,7 @@ class Bench:
         self.depth.publish(images.image_from_pixels(depth, '32FC1', header))
         return header.stamp.sec, header.stamp.nanosec
 
-    def joint(self, stamp: tuple[int, int], of: str = '') -> JointState:
+    def joint(self, stamp: tuple[int, int], of: str = 'laptop') -> JointState:
         return self.wait(lambda: next((m for m in self.joints[of].messages
                                        if stamp_key(m) == stamp), None), f'joint state of {of!r}')
 
@@ -152,7 +152,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         'qos_overrides': {
             '/depth/camera_info': {'subscription': {'reliability': 'reliable'}},
             '/points_used': {'publisher': {'reliability': 'best_effort'}},
-            '/joint_states_stddev': {'publisher': {'depth': 3}}}}}}))
+            '/laptop/joint_states_stddev': {'publisher': {'depth': 3}}}}}}))
     rclpy.init(args=['--ros-args', '-p', 'autostart:=false', '-p', f'description_dir:={folder}',
                      '--params-file', str(folder / 'qos.yaml')], domain_id=domain)
     node = perception.PerceptionNode()
@@ -210,11 +210,11 @@ def test_lifecycle_transitions(bench: Bench) -> None:
     bench.wait(lambda: bench.markers.messages and all(
         m.action == Marker.DELETE for m in bench.markers.messages[-1].markers), 'deletion')
     bench.status(lambda v, s: v['state'] == 'inactive', 'inactive')
-    before = len(bench.joints[''].entries)
+    before = len(bench.joints['laptop'].entries)
     bench.show({1: 1.0})
     assert change(Transition.TRANSITION_ACTIVATE)
     bench.wait(bench.depth.get_subscription_count, 'subscription')
-    assert len(bench.joints[''].entries) == before
+    assert len(bench.joints['laptop'].entries) == before
     bench.info.publish(camera_info.info_from_intrinsics(CAMERA, bench.header()))
     time.sleep(0.2)
     bench.joint(bench.show({1: 1.0}))
@@ -237,14 +237,14 @@ def test_quality_of_service_is_overridden_per_topic(bench: Bench) -> None:
         return profile.reliability.name
 
     assert [reliability(node.get_subscriptions_info_by_topic(f'/{t}')) for t in (
-        'depth/image_rect', 'depth/camera_info', 'mask', 'joint_command')] == [
+        'depth/image_rect', 'depth/camera_info', 'mask', 'laptop/joint_command')] == [
         'BEST_EFFORT', 'RELIABLE', 'BEST_EFFORT', 'RELIABLE']
     assert [reliability(node.get_publishers_info_by_topic(f'/{t}')) for t in (
-        'markers', 'points_used', 'joint_states_stddev')] == [
+        'markers', 'points_used', 'laptop/joint_states_stddev')] == [
         'RELIABLE', 'BEST_EFFORT', 'RELIABLE']
     own = {p.topic_name: p for p in bench.node.publishers}
-    assert own['/joint_states_stddev'].qos_profile.depth == 3
-    assert own['/joint_states'].qos_profile.depth == 10
+    assert own['/laptop/joint_states_stddev'].qos_profile.depth == 3
+    assert own['/laptop/joint_states'].qos_profile.depth == 10
     bench.joint(bench.show({1: 1.0}))
 
 
@@ -266,17 +266,17 @@ def test_estimates_are_published_tracked_and_reported(bench: Bench) -> None:
 def test_each_object_has_names_and_topics_of_its_own(bench: Bench) -> None:
     bench.start(instances='each', objects='4:box', lost_after=0.6, max_objects=2)
     stamp = bench.show({1: 1.0, 4: 1.5})
-    assert bench.joint(stamp, 'laptop_1/').position[0] == pytest.approx(1.0)
-    assert bench.joint(stamp, 'box_4/').position[0] == pytest.approx(1.5)
+    assert bench.joint(stamp, 'laptop_1').position[0] == pytest.approx(1.0)
+    assert bench.joint(stamp, 'box_4').position[0] == pytest.approx(1.5)
     frames = {t.child_frame_id for m in bench.tf.messages for t in m.transforms}
-    assert frames == {'laptop_1/base', 'laptop_1/lid', 'box_4/base', 'box_4/lid'}
-    assert not bench.joints[''].entries
+    assert frames == {'laptop_1_base', 'laptop_1_lid', 'box_4_base', 'box_4_lid'}
+    assert not bench.joints['laptop'].entries
     # The box goes, a third that is one too many comes, the laptop stays.
     end = time.monotonic() + 1.2
     while time.monotonic() < end:
         last = bench.show({1: 1.1, 9: 1.0})
         time.sleep(0.1)
-    bench.joint(last, 'laptop_1/')
+    bench.joint(last, 'laptop_1')
     bench.wait(lambda: any(m.ns == 'box_4' and m.action == Marker.DELETE
                            for a in bench.markers.messages for m in a.markers), 'deletion')
     assert not any(m.ns.startswith('laptop_1') and m.action == Marker.DELETE
@@ -284,29 +284,34 @@ def test_each_object_has_names_and_topics_of_its_own(bench: Bench) -> None:
     status, _ = bench.status(lambda v, s: v['state'] == 'lost', 'lost')
     assert status.hardware_id == 'box_4' and 'not been in the mask' in status.message
     assert not any(m.ns.endswith('_9') for a in bench.markers.messages for m in a.markers)
-    assert max(stamp_key(m) for m in bench.joints['box_4/'].messages) == stamp
-    bench.joint(bench.show({1: 1.1, 4: 0.9}), 'box_4/')
+    assert max(stamp_key(m) for m in bench.joints['box_4'].messages) == stamp
+    bench.joint(bench.show({1: 1.1, 4: 0.9}), 'box_4')
 
 
-def test_names_and_topics_follow_the_estimated_category(bench: Bench) -> None:
-    """They are those of the newest full estimate; tracking keeps the category."""
+def test_topics_of_parts_and_joints_follow_the_estimated_category(bench: Bench) -> None:
+    """They are those of the newest full estimate; tracking keeps the category. The object keeps
+    its name."""
     assert bench.node.set_parameters([Parameter('instances', value='each')])[0].successful
     assert bench.node.set_parameters([Parameter('category', value='auto')])[0].successful
     assert not bench.change(Transition.TRANSITION_CONFIGURE)
     assert "category 'auto' needs" in bench.node._fault
     bench.start(instances='one')
     bench.status(lambda v, s: v['category'] == 'auto', 'an unknown category')
+    # What does not depend on the category is there from the start.
+    for topic in ('joint_states', 'joint_states_stddev', 'robot_description'):
+        bench.wait(lambda t=topic: bench.recorder.node.count_publishers(f'/object/{t}'), topic)
 
     def check(angle: float, name: str, part: str, other: str, sure: str) -> None:
         stamp = bench.show({1: angle})
-        assert list(bench.joint(stamp).name) == [f'{part}_joint']
+        assert list(bench.joint(stamp, 'object').name) == [f'object_{part}_joint']
         bench.wait(lambda: {t.child_frame_id for m in bench.tf.messages for t in m.transforms
-                            if stamp_key(t) == stamp} == {f'{name}/base', f'{name}/{part}'}, 'TF')
+                            if stamp_key(t) == stamp} == {'object_base', f'object_{part}'}, 'TF')
         status, _ = bench.status(
             lambda v, s: (v['category'], v.get('category_confidence')) == (name, sure), name)
-        assert status.hardware_id == name
-        bench.wait(lambda: bench.recorder.node.count_publishers(f'/pose/{part}'), 'its topics')
-        bench.wait(lambda: not bench.recorder.node.count_publishers(f'/pose/{other}'), 'the end')
+        assert status.hardware_id == 'object'
+        count = bench.recorder.node.count_publishers
+        bench.wait(lambda: count(f'/object/pose/{part}'), 'its topics')
+        bench.wait(lambda: not count(f'/object/pose/{other}'), 'the end')
 
     for angle in (1.0, 1.1):
         check(angle, 'laptop', 'lid', 'arm', '0.9')
@@ -316,7 +321,7 @@ def test_names_and_topics_follow_the_estimated_category(bench: Bench) -> None:
     shown: set[str] = set()
     for marker in (m for a in bench.markers.messages for m in a.markers):
         (shown.add if marker.action == Marker.ADD else shown.discard)(marker.ns)
-    assert shown == {'stapler', 'stapler/axis'}
+    assert shown == {'object', 'object/axis'}
 
 
 def test_topics_for_planners(bench: Bench) -> None:
@@ -416,12 +421,12 @@ def test_a_ghost_is_shown_at_commanded_positions(bench: Bench) -> None:
                 if m.ns == 'laptop/ghost' and m.action == action]
 
     for bad in (JointState(name=['handle'], position=[1.0]),
-                JointState(name=['lid_joint'], position=[9.0]),
-                JointState(name=['lid_joint'])):
+                JointState(name=['laptop_lid_joint'], position=[9.0]),
+                JointState(name=['laptop_lid_joint'])):
         bench.command.publish(bad)
-    bench.command.publish(JointState(name=['lid_joint'], position=[2.0]))
+    bench.command.publish(JointState(name=['laptop_lid_joint'], position=[2.0]))
     lid = bench.wait(lambda: next((m for m in ghosts(Marker.ADD) if m.id == 1), None), 'ghost')
-    assert lid.header.frame_id == 'laptop/base' and lid.color.a < 0.5 and lid.points
+    assert lid.header.frame_id == 'laptop_base' and lid.color.a < 0.5 and lid.points
     T = laptop_estimate(2.0)
     expected = np.linalg.inv(T.parts[0].T_camera_part) @ T.parts[1].T_camera_part
     np.testing.assert_allclose(poses.matrix_from_pose(lid.pose), expected, atol=1e-6)
@@ -454,9 +459,9 @@ def test_two_nodes_share_one_camera(bench: Bench) -> None:
         bench.info.publish(camera_info.info_from_intrinsics(CAMERA, bench.header()))
         time.sleep(0.1)
         stamp = bench.show({1: 1.0})
-        for log in (bench.joints[''], joints):
+        for log in (bench.joints['laptop'], joints):
             bench.at(log, stamp)
-        both = ['laptop/base', 'laptop/lid', 'second/base', 'second/lid']
+        both = ['laptop_base', 'laptop_lid', 'second_base', 'second_lid']
         bench.wait(lambda: frames(stamp) == both, 'the frames of both')
         for log, name in ((bench.markers, 'laptop'), (markers, 'second')):
             array = bench.wait(lambda h=log: h.messages, 'markers')[0]
@@ -467,12 +472,12 @@ def test_two_nodes_share_one_camera(bench: Bench) -> None:
             assert {s.name for m in log.messages for s in m.status} == {name}
 
         assert bench.change(Transition.TRANSITION_DEACTIVATE)
-        answered = len(bench.joints[''].entries)
+        answered = len(bench.joints['laptop'].entries)
         for angle in (1.1, 1.2):
             stamp = bench.show({1: angle})
             assert bench.at(joints, stamp).velocity, 'not tracked any more'
         bench.wait(lambda: frames(stamp), 'TF')
-        assert frames(stamp) == both[2:] and len(bench.joints[''].entries) == answered
+        assert frames(stamp) == both[2:] and len(bench.joints['laptop'].entries) == answered
         assert not any(m.action == Marker.DELETE for a in markers.messages for m in a.markers)
     finally:
         bench.executor.remove_node(second)
@@ -497,7 +502,7 @@ def test_a_moving_camera_has_objects_in_the_fixed_frame(bench: Bench) -> None:
     stamp = bench.show({1: 1.0})
     bench.joint(stamp)
     sent = bench.wait(lambda: next((m.transforms for m in bench.tf.messages
-                                    if m.transforms[0].child_frame_id == 'laptop/base'), None),
+                                    if m.transforms[0].child_frame_id == 'laptop_base'), None),
                       'TF')
     assert sent[0].header.frame_id == 'map' and stamp_key(sent[0]) == stamp
     np.testing.assert_allclose(poses.matrix_from_transform(sent[0]),
@@ -513,7 +518,7 @@ def test_frames_with_unusable_stamps_are_refused_and_counted(bench: Bench) -> No
     _, values = bench.status(lambda v, s: all(int(v[f'frames_{k}']) for k in (
         'repeated', 'out_of_order', 'future', 'stale')), 'counts')
     bench.joint(bench.show({1: 1.0}))
-    assert len(bench.joints[''].entries) == 2
+    assert len(bench.joints['laptop'].entries) == 2
 
 
 def test_simulated_time(bench: Bench) -> None:
@@ -534,7 +539,7 @@ def test_simulated_time(bench: Bench) -> None:
         bench.joint(stamp)
         _, values = bench.status(lambda v, s: 'age_ms' in v, 'estimate')
         assert float(values['age_ms']) == pytest.approx(1000.0)
-        assert {stamp_key(m) for m in bench.joints[''].messages} == {stamp}
+        assert {stamp_key(m) for m in bench.joints['laptop'].messages} == {stamp}
     finally:
         bench.node.set_parameters([Parameter('use_sim_time', value=False)])
 

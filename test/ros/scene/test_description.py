@@ -13,13 +13,15 @@ from kinediff3d_ros.scene.description import DescriptionFiles, default_directory
 
 
 def test_versions_link_unchanged_meshes_and_the_oldest_is_deleted(tmp_path: Path) -> None:
-    files, estimate = DescriptionFiles(tmp_path, 'left/laptop'), laptop_estimate(1.0)
-    folder = tmp_path / 'left/laptop'
+    files, estimate = DescriptionFiles(tmp_path, 'kitchen_4'), laptop_estimate(1.0)
+    folder = tmp_path / 'kitchen_4'
     for i in range(4):
         urdf = files.write(estimate, f'v{i}')
         os.utime(folder / f'v{i}', (i, i))
     assert sorted(p.name for p in folder.iterdir()) == ['v1', 'v2', 'v3']
     lid = folder / 'v3/meshes/lid.obj'
+    for text in (urdf, (folder / 'v3/object.urdf').read_text()):
+        assert '<robot name="kitchen_4">' in text and '<link name="kitchen_4_lid">' in text
     assert lid.as_uri() in urdf and lid.samefile(folder / 'v2/meshes/lid.obj')
     # A new mesh is written.
     base, lid_part = estimate.parts

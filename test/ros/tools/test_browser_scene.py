@@ -35,7 +35,7 @@ def marker_array(estimate) -> MarkerArray:
 
 def frame_poses(estimate):
     """T_camera_frame of the parts' frames and of the camera's."""
-    known = {f'laptop/{p.name}': p.T_camera_part for p in estimate.parts}
+    known = {f'laptop_{p.name}': p.T_camera_part for p in estimate.parts}
     return {**known, CAMERA_FRAME: np.eye(4)}.get
 
 
@@ -46,7 +46,7 @@ def test_markers_are_added_changed_and_removed(scene: BrowserScene) -> None:
                    type=Marker.TRIANGLE_LIST, points=array.markers[1].points)
     ghost.color.a = 0.35
     array.markers.append(ghost)
-    scene.show_frame('laptop/lid')
+    scene.show_frame('laptop_lid')
     scene.show_markers(array)
     scene.show_cloud('/points_used', estimate.points, CAMERA_FRAME)
     scene.place(frame_poses(estimate))

@@ -113,15 +113,15 @@ def test_input_is_a_frame_for_infer(run: Run) -> None:
 def test_description_loads_and_moves(run: Run) -> None:
     robot = yourdfpy.URDF.load(str(run.out / 'object.urdf'), load_meshes=True,
                                build_collision_scene_graph=True, load_collision_meshes=True)
-    assert robot.validate() and robot.actuated_joint_names == ['lid_joint']
+    assert robot.validate() and robot.actuated_joint_names == ['laptop_lid_joint']
     files = {p.name for p in (run.out / 'meshes').iterdir()}
     assert files == set(robot.scene.geometry) == {'base.obj', 'lid.obj'}
     for mesh in robot.scene.geometry.values():
         assert mesh.is_watertight and len(mesh.faces) > 100
         assert 0.1 < np.ptp(mesh.bounds, axis=0).max() < 0.8
-    before = robot.get_transform('lid', 'base')
-    robot.update_cfg({'lid_joint': 1.0})
-    assert not np.allclose(before, robot.get_transform('lid', 'base'))
+    before = robot.get_transform('laptop_lid', 'laptop_base')
+    robot.update_cfg({'laptop_lid_joint': 1.0})
+    assert not np.allclose(before, robot.get_transform('laptop_lid', 'laptop_base'))
 
 
 def test_logs_have_the_output_of_both_nodes(run: Run) -> None:

@@ -45,7 +45,8 @@ def recorded_laptop() -> DemoRecording:
     """Truth at every stamp, estimates at 2 s to 4 s, meshes from 3 s on, no mask at 4 s."""
     logs: dict[str, list] = {name: [] for name in (
         '/camera/depth/image_rect', '/camera/mask', '/camera/truth/joint_states',
-        '/camera/truth/pose', '/joint_states', '/tf', '/points_used', '/markers', '/diagnostics')}
+        '/camera/truth/pose', '/laptop/joint_states', '/tf', '/points_used', '/markers',
+        '/diagnostics')}
     image = np.full((4, 6), 1500, np.uint16)
     for second, position in POSITIONS.items():
         estimate, head = laptop_estimate(position), header(second)
@@ -53,11 +54,12 @@ def recorded_laptop() -> DemoRecording:
         if second < 4:
             logs['/camera/mask'].append(images.image_from_pixels(
                 np.eye(4, 6, dtype=np.uint8), 'mono8', head))
-        logs['/camera/truth/joint_states'].append(poses.joint_state(estimate, head))
+        logs['/camera/truth/joint_states'].append(JointState(
+            header=head, name=['lid_joint'], position=[position]))
         logs['/camera/truth/pose'].append(PoseStamped(
             header=head, pose=poses.pose_from_matrix(estimate.T_camera_base)))
         if second > 1:
-            logs['/joint_states'].append(poses.joint_state(estimate, head))
+            logs['/laptop/joint_states'].append(poses.joint_state(estimate, head, 'laptop'))
             logs['/tf'].append(TFMessage(transforms=poses.transforms(estimate, head, 'laptop')))
             logs['/points_used'].append(clouds.cloud_from_points(estimate.points, head))
         if second > 2:
@@ -117,5 +119,5 @@ def test_joints_of_a_cabinet_with_two_drawers() -> None:
     assert len(scene.meshes(np.zeros(4), voxel=0.02)) == 3
     positions = ordered_positions(
         JointState(name=['drawer_2_joint', 'drawer_0_joint'], position=[0.25, 0.5]),
-        get_category('drawer'))
+        [j.name for j in get_category('drawer').joints])
     np.testing.assert_equal(positions, [0.5, np.nan, 0.25, np.nan])

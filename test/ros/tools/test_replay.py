@@ -46,12 +46,12 @@ def check_estimate_bag(bag: Path) -> None:
     """Three frames of TF, joint states and markers at the times of the recording."""
     with open_bag(bag) as reader:
         entries = [(c.topic, recorded, bytes(raw)) for c, recorded, raw in reader.messages()]
-    types = {'/tf': TFMessage, '/joint_states': JointState, '/markers': MarkerArray}
+    types = {'/tf': TFMessage, '/laptop/joint_states': JointState, '/markers': MarkerArray}
     messages = {topic: [deserialize_message(raw, kind) for t, _, raw in entries if t == topic]
                 for topic, kind in types.items()}
     assert {topic: len(found) for topic, found in messages.items()} == dict.fromkeys(types, 3)
     first, second, _ = messages['/tf']
-    assert [t.child_frame_id for t in first.transforms] == ['laptop/base', 'laptop/lid']
+    assert [t.child_frame_id for t in first.transforms] == ['laptop_base', 'laptop_lid']
     assert second.transforms[0].header.stamp.nanosec == bags.PERIOD
     assert {recorded for _, recorded, _ in entries} == {
         100_000_000_000 + bags.PERIOD * i for i in range(3)}

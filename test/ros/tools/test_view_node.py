@@ -23,6 +23,7 @@ from rclpy.context import Context  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
+from sensor_msgs.msg import JointState  # noqa: E402
 from std_msgs.msg import Header, String  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 from viser import ClientHandle  # noqa: E402
@@ -89,8 +90,13 @@ def published_messages(estimate) -> dict[str, tuple[object, object]]:
         '/tf': (TFMessage(transforms=poses.transforms(estimate, header, 'laptop')), 10),
         'markers': (markers.markers(estimate, header.stamp, 'laptop', 6000), 10),
         'points_used': (clouds.cloud_from_points(estimate.points, header), 10),
-        'joint_states': (poses.joint_state(estimate, header), 10),
-        'robot_description': (String(data=urdf_string(estimate)), latched)}
+        'laptop/joint_states': (poses.joint_state(estimate, header, 'laptop'), 10),
+        'laptop/joint_states_stddev': (JointState(), 10),
+        # Of a robot, and of a perception node in another namespace.
+        'joint_states': (JointState(name=['elbow'], position=[1.0]), 10),
+        'left/box/joint_states': (JointState(name=['box_lid_joint'], position=[1.0]), 10),
+        'left/box/joint_states_stddev': (JointState(), 10),
+        'laptop/robot_description': (String(data=urdf_string(estimate)), latched)}
 
 
 def complete(scene: BrowserScene) -> bool:
@@ -103,7 +109,7 @@ def test_published_topics_are_in_the_scene(scene: BrowserScene) -> None:
     estimate = laptop_estimate(1.75)
     assert set(scene.items) == {
         '/markers/laptop.0', '/markers/laptop.1', '/markers/laptop.axis.0', '/points/points_used',
-        '/frames/laptop.base', '/frames/laptop.lid'}
+        '/frames/laptop_base', '/frames/laptop_lid'}
     for i, part in enumerate(estimate.parts):
         handle = scene.items[f'/markers/laptop.{i}'].handle
         assert handle.visible
@@ -112,7 +118,7 @@ def test_published_topics_are_in_the_scene(scene: BrowserScene) -> None:
         np.testing.assert_allclose(vertices.min(0), part.mesh.vertices.min(0), atol=1e-6)
         np.testing.assert_allclose(vertices.max(0), part.mesh.vertices.max(0), atol=1e-6)
     assert len(scene.items['/points/points_used'].handle.points) == len(estimate.points)
-    assert f'{np.degrees(1.75):.1f}°' in scene.table
+    assert scene.joints == [('laptop_lid_joint', f'{np.degrees(1.75):.1f}°')]
 
 
 def test_the_page_is_served_on_loopback(scene: BrowserScene) -> None:
