@@ -10,7 +10,6 @@ from math import pi, radians
 
 from kinediff3d_core.geometry.kinematics import Joint
 
-
 DEFAULT_DENSITY = 700.0
 """Density of the parts of a category that states none, kg/m^3. Chosen: that of wood."""
 

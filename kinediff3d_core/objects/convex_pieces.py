@@ -184,16 +184,18 @@ def _crossings(corners: Array, shape: Array) -> tuple[Array, Array, Array]:
     at = first[triangle] + np.stack(np.divmod(step, np.maximum(columns[triangle], 1)), axis=1)
     a, b, c = (corners[triangle, k] for k in range(3))
 
-    def twice_area(p: Array, q: Array, r: Array) -> Array:
-        u, v = q - p, r - p
-        return np.asarray(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0])
-
-    weights = np.stack([twice_area(b[:, 1:], c[:, 1:], at), twice_area(c[:, 1:], a[:, 1:], at),
-                        twice_area(a[:, 1:], b[:, 1:], at)], axis=1)
+    weights = np.stack([_twice_area(b, c, at), _twice_area(c, a, at), _twice_area(a, b, at)],
+                       axis=1)
     total = weights.sum(1)
-    hit = ((weights > 0).all(1) | (weights < 0).all(1)) & (total != 0)
+    hit: Array = ((weights > 0).all(1) | (weights < 0).all(1)) & (total != 0)
     x = (weights * np.stack([a[:, 0], b[:, 0], c[:, 0]], axis=1)).sum(1)[hit] / total[hit]
     return x, at[hit, 0], at[hit, 1]
+
+
+def _twice_area(p: Array, q: Array, at: Array) -> Array:
+    """Twice the signed area in (y, z) of triangles from p and q (N, 3) to ``at`` (N, 2)."""
+    u, v = q[:, 1:] - p[:, 1:], at - p[:, 1:]
+    return np.asarray(u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0])
 
 
 def _sample(points: Array, most: int, rng: np.random.Generator) -> Array:
@@ -216,7 +218,7 @@ def _edges(mesh: Mesh) -> Array:
 
 def _clipped(vertices: Array, edges: Array, low: Array, high: Array) -> Array:
     """Vertices (N, 3) in a box, and the points in which edges leave it: no gap at its sides."""
-    inside = ((vertices >= low) & (vertices < high)).all(1)
+    inside: Array = np.asarray(((vertices >= low) & (vertices < high)).all(1))
     ends = inside[edges]
     leaving = edges[ends[:, 0] != ends[:, 1]]
     flip = inside[leaving[:, 1]]

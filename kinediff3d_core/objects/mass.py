@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from kinediff3d_core.objects.category import CATEGORIES, DEFAULT_DENSITY
+from kinediff3d_core.objects.convex import hull_of
 from kinediff3d_core.objects.estimate import Mesh
 
 Array = np.ndarray[Any, Any]
@@ -42,32 +44,42 @@ def density_of(category: str) -> float:
     return CATEGORIES[category].density if category in CATEGORIES else DEFAULT_DENSITY
 
 
+_KNOWN: WeakKeyDictionary[Mesh, tuple[float, MassProperties]] = WeakKeyDictionary()
+
+
 def mass_properties(mesh: Mesh, density: float) -> MassProperties:
     """Mass properties of the solid that a mesh encloses, or of its hull if it is not closed.
+
+    They are cached for as long as the mesh exists.
 
     Args:
         mesh: vertices in m; the centre is in the same frame. density: kg/m^3.
     """
+    known = _KNOWN.get(mesh)
+    if known is None or known[0] != density:
+        body = _solid(mesh)
+        mass = max(density * float(body.volume), MIN_MASS)
+        known = density, MassProperties(
+            mass, np.asarray(body.center_mass),
+            _possible(np.asarray(body.moment_inertia) / float(body.volume), mass))
+        _KNOWN[mesh] = known
+    return known[1]
+
+
+def _solid(mesh: Mesh) -> Any:
+    """A mesh that encloses a volume: the mesh itself, its convex hull, or a box around it."""
     import trimesh
 
     vertices = np.asarray(mesh.vertices, dtype=np.float64)
-    low, high = vertices.min(0), vertices.max(0)
+    hull = hull_of(vertices)
+    if hull is None:
+        low, high = vertices.min(0), vertices.max(0)
+        middle, half = (low + high) / 2, np.maximum(high - low, MIN_RADIUS) / 2
+        return trimesh.creation.box(bounds=np.stack([middle - half, middle + half]))
     solid = trimesh.Trimesh(vertices, np.asarray(mesh.faces), process=False)
-    try:
-        hull = solid.convex_hull
-    except Exception:  # Qhull's errors: a flat part
-        hull = trimesh.creation.box(
-            np.maximum(high - low, MIN_RADIUS),
-            trimesh.transformations.translation_matrix((low + high) / 2))
-    for body in (solid, hull):
-        found = body.mass_properties
-        centre, inertia = np.asarray(found.center_mass), np.asarray(found.inertia)
-        if found.volume > MIN_FILL * hull.volume and (low <= centre).all() and (
-                centre <= high).all() and np.linalg.eigvalsh(inertia).min() > 0 and (
-                body is hull or body.is_watertight):
-            break
-    mass = max(density * float(found.volume), MIN_MASS)
-    return MassProperties(mass, centre, _possible(inertia / found.volume, mass))
+    if solid.is_watertight and solid.volume > MIN_FILL * hull.volume:
+        return solid
+    return trimesh.Trimesh(hull.vertices, hull.faces, process=False)
 
 
 def _possible(per_mass: Array, mass: float) -> Array:

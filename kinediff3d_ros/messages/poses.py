@@ -65,14 +65,18 @@ def matrix_from_transform(message: TransformStamped) -> np.ndarray:
 
 def transforms(estimate: ArticulatedEstimate, header: Header, object_name: str,
                base_only: bool = False) -> list[TransformStamped]:
-    """TF of every present part, ``<object>_<part>``, each a child of the header's frame.
+    """TF of the object's root and every present part, each a child of the header's frame.
+
+    The root, ``<object>``, has the pose of the base part; parts are ``<object>_<part>``.
 
     Args:
-        base_only: only the base's.
+        base_only: only the root's: robot_state_publisher adds the parts as its children.
     """
-    parts = estimate.parts[:1] if base_only else present_parts(estimate)
-    return [transform_from_matrix(p.T_camera_part, header, link_name(object_name, p.name))
-            for p in parts]
+    frames = {object_name: estimate.T_camera_base}
+    if not base_only:
+        frames |= {link_name(object_name, p.name): p.T_camera_part
+                   for p in present_parts(estimate)}
+    return [transform_from_matrix(T, header, frame) for frame, T in frames.items()]
 
 
 def joint_names(estimate: ArticulatedEstimate, object_name: str) -> list[str]:

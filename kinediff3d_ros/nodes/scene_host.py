@@ -26,7 +26,9 @@ from kinediff3d_ros.scene.models import Models
 from kinediff3d_ros.scene.object_names import object_name
 from kinediff3d_ros.scene.parameters import PerceptionParameters, object_categories
 from kinediff3d_ros.scene.scene_object import SceneObject
+from kinediff3d_ros.scene.scene_objects import first_line
 from kinediff3d_ros.scene.throttle import Throttle
+from kinediff3d_ros.scene.worker import NewestItemWorker
 
 
 class NodeSceneHost:
@@ -55,7 +57,6 @@ class NodeSceneHost:
         """Create publishers, the only object where there is one, and the TF listener.
 
         Raises:
-            OSError: the description's directory cannot be made.
             ValueError: an override of a topic's quality of service cannot be used.
         """
         tf = TransformBroadcaster(self._node)
@@ -65,9 +66,11 @@ class NodeSceneHost:
         self._publishers += [markers, points]
         self._diagnostics = endpoints.publisher(self._node, DiagnosticArray, 'diagnostics')
         self._publishers.append(self._diagnostics)
+        self._worker: NewestItemWorker[Callable[[], None]] = NewestItemWorker(
+            lambda work: work(), self._on_worker_error, 'description')
         self._context = OutputContext(
-            self._node, tf, markers, PointsOutput(points, self._config.max_points),
-            self._parameters, self._node.get_logger().warning, self._config)
+            self._node, tf, markers, PointsOutput(points, self._config.max_points), self._worker,
+            self._parameters, lambda reason: self.log('warning', reason), self._config)
         if self.parameters.instances == 'one':
             self.make_object(0)
         if self.parameters.fixed_frame:
@@ -75,7 +78,8 @@ class NodeSceneHost:
                                            self._config.transform_timeout)
 
     def close(self) -> None:
-        """Destroy all objects and publishers."""
+        """Destroy all objects and publishers; the worker may finish, but publishes nothing."""
+        self._worker.close()
         for obj in self.objects.values():
             obj.publisher.close()
         self.objects.clear()
@@ -126,6 +130,10 @@ class NodeSceneHost:
                 self._node.get_logger().info(message)
             else:
                 self._node.get_logger().warning(message)
+
+    def _on_worker_error(self, error: Exception) -> None:
+        self.health.count('errors')
+        self.log('error', f'describing an object failed: {first_line(error)}')
 
     def report(self) -> None:
         """Publish diagnostics: a status per object, and one of the node if it has several."""

@@ -115,7 +115,7 @@ def _run(options: DemoOptions) -> None:
     if not summary['estimates']:
         raise DemoError(f'no estimate came; last state: {status.get("message", "unknown")} '
                         f'(see {options.out / "logs"})')
-    _move_last_description(descriptions / options.category.name, options.out)
+    _move_last_description(descriptions, options.out)
     draw_pictures(recording, options.out)
     print(in_words(summary))
     print(f'summary.json, pictures, meshes and URDF are in {options.out}')
@@ -231,9 +231,9 @@ def require_running(processes: Sequence[NodeProcess]) -> None:
 
 def _move_last_description(folder: Path, out: Path) -> None:
     """Move the newest URDF and its meshes to ``out`` and delete the older ones."""
-    versions = sorted((p for p in folder.glob('*') if (p / 'object.urdf').exists()),
+    versions = sorted((p.parent for p in folder.rglob('object.urdf')),
                       key=lambda p: p.stat().st_mtime)
     if versions:
         shutil.rmtree(out / 'meshes', ignore_errors=True)
         shutil.copytree(versions[-1], out, dirs_exist_ok=True)
-    shutil.rmtree(folder.parent, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -21,7 +21,7 @@ from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_ros.messages.poses import matrix_from_pose, matrix_from_transform
-from kinediff3d_ros.nodes import marker_output, outputs
+from kinediff3d_ros.nodes import description_output, marker_output
 from kinediff3d_ros.nodes.config import NodeConfig
 from kinediff3d_ros.nodes.output_context import OutputContext
 from kinediff3d_ros.nodes.outputs import ObjectOutputs
@@ -81,7 +81,7 @@ class Bench:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.stamp = 1000.0, 0
         clock = SimpleNamespace(monotonic=lambda: self.now)
-        monkeypatch.setattr(outputs, 'time', clock)
+        monkeypatch.setattr(description_output, 'time', clock)
         monkeypatch.setattr(marker_output, 'time', clock)
         self.node, self.warnings = RecordingNode(), []
         self.markers, self.points = Publisher(subscribers=1), Publisher()
@@ -90,8 +90,13 @@ class Bench:
         self.outputs = ObjectOutputs(
             OutputContext(self.node, self.tf, self.markers,
                           PointsOutput(self.points, NodeConfig().max_points),
+                          SimpleNamespace(submit=self.submit),
                           lambda: self.parameters, self.warnings.append, NodeConfig()),
             'laptop', 'laptop')
+
+    def submit(self, work: Callable[[], None], key: str) -> None:
+        """Run at once what the node's worker would run."""
+        work()
 
     def topic(self, name: str) -> Publisher:
         return self.node.topics[f'laptop/{name}']
