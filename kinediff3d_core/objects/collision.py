@@ -7,7 +7,6 @@ pieces are therefore cut back where its moving parts pass.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,8 +45,8 @@ def collision_pieces(estimate: ArticulatedEstimate,
                      config: CollisionConfig = CONFIG) -> dict[str, tuple[Mesh, ...]]:
     """Convex pieces (vertices (V, 3), faces (F, 3), part frame, m) of every part with a mesh.
 
-    No piece overlaps those of a part that a joint moves in it, at any position of that joint, nor
-    those of another part while all joints are at the estimated positions, or all at zero.
+    Pieces of two parts do not overlap at the estimated positions, nor while one joint is anywhere
+    in its range and the others are at zero.
     """
     pieces: dict[str, list[Polyhedron]] = {}
     for part in reversed(estimate.parts):
@@ -75,36 +74,34 @@ def _obstacles(estimate: ArticulatedEstimate, part: str, other: str, pieces: lis
     """Where the pieces of another part are in a part's frame, over the states that count."""
     estimated = np.array([j.position for j in estimate.joints])
     closed = np.array([np.clip(0.0, j.lower, j.upper) for j in estimate.joints])
-    found = []
-    for positions in (estimated, closed):
-        poses = estimate.part_poses_at(positions)
-        T = np.linalg.inv(poses[part]) @ poses[other]
-        found += [piece.moved(T) for piece in pieces]
-    for joint in estimate.joints:
-        if joint.parent == part and joint.child == other:
-            found += _swept(_motions(estimate, joint, config), pieces)
+    here, start = (_relative(estimate, part, other, q) for q in (estimated, closed))
+    found = [piece.moved(T) for T in (here, start) for piece in pieces]
+    for i, joint in enumerate(estimate.joints):
+        motions = []
+        for position in _steps(joint, config):
+            positions = closed.copy()
+            positions[i] = position
+            motions.append(_relative(estimate, part, other, positions))
+        if not np.allclose(motions, start):
+            found += _swept(motions, pieces)
     return found
 
 
-def _motions(estimate: ArticulatedEstimate, joint: JointEstimate,
-             config: CollisionConfig) -> list[Array]:
-    """T_parent_child (4, 4) along a joint's range, near enough that hulls between them are tight.
+def _relative(estimate: ArticulatedEstimate, part: str, other: str, positions: Array) -> Array:
+    """T_part_other (4, 4) at joint positions."""
+    poses = estimate.part_poses_at(positions)
+    return np.asarray(np.linalg.inv(poses[part]) @ poses[other])
 
-    """
+
+def _steps(joint: JointEstimate, config: CollisionConfig) -> Array:
+    """Positions along a joint's range, near enough that hulls between them are tight."""
     steps = 1 if joint.joint_type == 'prismatic' else max(
         1, int(np.ceil((joint.upper - joint.lower) / config.turn)))
-    index = [j.name for j in estimate.joints].index(joint.name)
-    motions = []
-    for position in np.linspace(joint.lower, joint.upper, steps + 1):
-        positions = np.array([j.position for j in estimate.joints])
-        positions[index] = position
-        poses: Mapping[str, Array] = estimate.part_poses_at(positions)
-        motions.append(np.linalg.inv(poses[joint.parent]) @ poses[joint.child])
-    return motions
+    return np.linspace(joint.lower, joint.upper, steps + 1)
 
 
 def _swept(motions: list[Array], pieces: list[Polyhedron]) -> list[Polyhedron]:
-    """Hulls of each piece at two positions that follow each other."""
+    """Hulls of each piece at two poses (4, 4) that follow each other."""
     hulls = []
     for piece in pieces:
         placed = [piece.moved(T).vertices for T in motions]

@@ -65,18 +65,17 @@ def matrix_from_transform(message: TransformStamped) -> np.ndarray:
 
 def transforms(estimate: ArticulatedEstimate, header: Header, object_name: str,
                base_only: bool = False) -> list[TransformStamped]:
-    """TF of the object's root and every present part, each a child of the header's frame.
+    """TF of every present part and of the object's root, each a child of the header's frame.
 
-    The root, ``<object>``, has the pose of the base part; parts are ``<object>_<part>``.
+    Parts are ``<object>_<part>``; the root, ``<object>``, has the pose of the base part.
 
     Args:
         base_only: only the root's: robot_state_publisher adds the parts as its children.
     """
-    frames = {object_name: estimate.T_camera_base}
-    if not base_only:
-        frames |= {link_name(object_name, p.name): p.T_camera_part
-                   for p in present_parts(estimate)}
-    return [transform_from_matrix(T, header, frame) for frame, T in frames.items()]
+    parts = () if base_only else present_parts(estimate)
+    return [transform_from_matrix(T, header, frame) for T, frame in (
+        *((p.T_camera_part, link_name(object_name, p.name)) for p in parts),
+        (estimate.T_camera_base, object_name))]
 
 
 def joint_names(estimate: ArticulatedEstimate, object_name: str) -> list[str]:

@@ -12,6 +12,8 @@ from kinediff3d_core.objects.contact import contacts
 
 MOST = {'revolute': np.deg2rad(1.0), 'prismatic': 2e-3}
 """Greatest motion of a joint at rest in a second, rad or m."""
+CREEP = np.deg2rad(5.0)
+"""Greatest motion against friction in a second of gravity: MuJoCo's friction is soft."""
 PUSH = 2.0
 """Force at the contact, in terms of what holds the joint."""
 MASSES = {'laptop': (0.8, 4.0), 'eyeglasses': (0.003, 0.1), 'dishwasher': (15.0, 80.0),
@@ -97,6 +99,16 @@ def test_joints_stay_where_they_are_in_mujoco(written):
             assert abs(moved) < MOST[joint.joint_type], joint.name
 
 
+def test_a_lid_stays_open_in_mujoco(written):
+    estimate, path = written
+    simulation = MuJoCo(estimate, path)
+    simulation.model.opt.gravity[2] = -9.81
+    start = np.array([j.position for j in estimate.joints])
+    simulation.reset(start)
+    simulation.step(1.0)
+    assert np.abs(simulation.positions() - start).max() < CREEP
+
+
 def test_a_push_at_the_contact_opens_each_joint_in_mujoco(written):
     estimate, path = written
     simulation = MuJoCo(estimate, path)
@@ -108,7 +120,7 @@ def test_a_push_at_the_contact_opens_each_joint_in_mujoco(written):
             simulation.reset(np.zeros(len(estimate.joints)))
             simulation.step(1.5, contact, force)
             share = simulation.positions()[i] / joint.upper
-            assert (share > 0.5) if opens else (share < 0.05), (joint.name, force, share)
+            assert (share > 0.5) if opens else (share < 0.1), (joint.name, force, share)
 
 
 def test_masses_are_those_of_products(written):
