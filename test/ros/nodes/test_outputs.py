@@ -211,8 +211,8 @@ def test_descriptions_are_published_for_new_shapes_once_per_period(bench: Bench)
     bench.publish(estimate)
     assert len(bench.described()) == 2
     # The meshes have not changed: their files are links.
-    files = [[Path(x.removeprefix('file://')) for x in re.findall('file://[^"]+/(?:base|lid).obj', text)]
-             for text in bench.described()]
+    meshes = re.compile('file://([^"]+/(?:base|lid).obj)')
+    files = [[Path(x) for x in meshes.findall(text)] for text in bench.described()]
     assert files[0] and all(a != b and a.samefile(b) for a, b in zip(*files, strict=True))
 
 
