@@ -30,6 +30,8 @@ class Category:
         optional_parts: whether parts after the first moving one may be missing.
         density: mass of a part by the volume that its mesh encloses, kg/m^3, hollow spaces and
             what the mesh leaves out included.
+        wall: greatest thickness of what a part is made of, m: a mesh that encloses more, because
+            its inside was not seen, is taken as hollow. None: parts are solid.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Category:
     azimuth: float = pi
     optional_parts: bool = False
     density: float = DEFAULT_DENSITY
+    wall: float | None = None
 
 
 def _revolute(child: int, part: str, axis: tuple[float, float, float], upper: float) -> Joint:
@@ -66,14 +69,14 @@ CATEGORIES: dict[str, Category] = {c.name: c for c in (
              (_revolute(1, 'leg_left', UP, 100.0), _revolute(2, 'leg_right', DOWN, 100.0)),
              0.1, _deg(0, 90), _deg(0, 100), density=3000.0),
     Category('dishwasher', ('base', 'door'), (_revolute(1, 'door', SIDE, 100.0),),
-             0.5, _deg(0, 90), _deg(0, 100), FRONT, density=250.0),
+             0.5, _deg(0, 90), _deg(0, 100), FRONT, density=250.0, wall=0.06),
     Category('scissors', ('base', 'blade'), (_revolute(1, 'blade', UP, 100.0),),
              0.1, _deg(0, 80), _deg(0, 90), density=8000.0),
     Category('drawer', ('base', *(f'drawer_{i}' for i in range(4))),
              tuple(_prismatic(i + 1, f'drawer_{i}', 0.6) for i in range(4)),
-             0.5, (0.0, 0.5), (0.0, 0.6), FRONT, optional_parts=True, density=600.0),
+             0.5, (0.0, 0.5), (0.0, 0.6), FRONT, optional_parts=True, density=600.0, wall=0.03),
     Category('box', ('base', 'lid'), (_revolute(1, 'lid', BACK, 180.0),),
-             0.2, _deg(0, 130), _deg(0, 150), density=250.0),
+             0.2, _deg(0, 130), _deg(0, 150), density=250.0, wall=0.01),
     Category('stapler', ('base', 'arm'), (_revolute(1, 'arm', BACK, 110.0),),
              0.1, _deg(0, 90), _deg(0, 100), density=4000.0),
     Category('cutter', ('base', 'blade'), (_prismatic(1, 'blade', 0.08),),

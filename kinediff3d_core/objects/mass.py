@@ -39,27 +39,45 @@ class MassProperties:
     inertia: Array
 
 
-def density_of(category: str) -> float:
-    """Density of the parts of a category, kg/m^3; that of an unknown one is the default."""
-    return CATEGORIES[category].density if category in CATEGORIES else DEFAULT_DENSITY
+@dataclass(frozen=True)
+class Material:
+    """What the parts of a category are made of (:class:`Category`).
+
+    Attributes:
+        density: kg/m^3. wall: greatest thickness, m; None: parts are solid.
+    """
+
+    density: float = DEFAULT_DENSITY
+    wall: float | None = None
 
 
-_KNOWN: WeakKeyDictionary[Mesh, tuple[float, MassProperties]] = WeakKeyDictionary()
+def material_of(category: str) -> Material:
+    """The material of a category; that of an unknown one is solid and of the default density."""
+    if category not in CATEGORIES:
+        return Material()
+    return Material(CATEGORIES[category].density, CATEGORIES[category].wall)
 
 
-def mass_properties(mesh: Mesh, density: float) -> MassProperties:
+_KNOWN: WeakKeyDictionary[Mesh, tuple[Material, MassProperties]] = WeakKeyDictionary()
+
+
+def mass_properties(mesh: Mesh, material: Material) -> MassProperties:
     """Mass properties of the solid that a mesh encloses, or of its hull if it is not closed.
 
-    They are cached for as long as the mesh exists.
+    A mesh that encloses more than walls of the material's thickness weighs what the walls do.
+    The result is cached for as long as the mesh exists.
 
     Args:
-        mesh: vertices in m; the centre is in the same frame. density: kg/m^3.
+        mesh: vertices in m; the centre is in the same frame.
     """
     known = _KNOWN.get(mesh)
-    if known is None or known[0] != density:
+    if known is None or known[0] != material:
         body = _solid(mesh)
-        mass = max(density * float(body.volume), MIN_MASS)
-        known = density, MassProperties(
+        volume = float(body.volume)
+        if material.wall is not None:
+            volume = min(volume, material.wall * float(body.area))
+        mass = max(material.density * volume, MIN_MASS)
+        known = material, MassProperties(
             mass, np.asarray(body.center_mass),
             _possible(np.asarray(body.moment_inertia) / float(body.volume), mass))
         _KNOWN[mesh] = known

@@ -14,7 +14,7 @@ import numpy as np
 
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate
 from kinediff3d_core.objects.joint_dynamics import joint_dynamics
-from kinediff3d_core.objects.mass import MassProperties, density_of, mass_properties
+from kinediff3d_core.objects.mass import MassProperties, mass_properties, material_of
 
 RELATIVE = 'meshes/{mesh}.obj'
 """Pattern of the addresses of meshes beside a URDF."""
@@ -79,8 +79,8 @@ def urdf_string(estimate: ArticulatedEstimate,
     robot = ElementTree.Element('robot', name=name)
     # MuJoCo before version 4 looks for meshes beside the URDF otherwise; others ignore it.
     ElementTree.SubElement(ElementTree.SubElement(robot, 'mujoco'), 'compiler', strippath='false')
-    density = density_of(estimate.category)
-    mass = {p.name: mass_properties(p.mesh, density) for p in estimate.parts
+    material = material_of(estimate.category)
+    mass = {p.name: mass_properties(p.mesh, material) for p in estimate.parts
             if p.mesh is not None}
     ElementTree.SubElement(robot, 'link', name=name)
     _add_fixed_joint(robot, name, link_name(name, estimate.parts[0].name))

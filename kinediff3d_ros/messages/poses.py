@@ -65,17 +65,16 @@ def matrix_from_transform(message: TransformStamped) -> np.ndarray:
 
 def transforms(estimate: ArticulatedEstimate, header: Header, object_name: str,
                base_only: bool = False) -> list[TransformStamped]:
-    """TF of every present part and of the object's root, each a child of the header's frame.
-
-    Parts are ``<object>_<part>``; the root, ``<object>``, has the pose of the base part.
+    """TF of every present part, ``<object>_<part>``, each a child of the header's frame.
 
     Args:
-        base_only: only the root's: robot_state_publisher adds the parts as its children.
+        base_only: instead, the object's root, ``<object>``, at the pose of the base part:
+            robot_state_publisher adds all parts below it, and a frame has one parent.
     """
-    parts = () if base_only else present_parts(estimate)
-    return [transform_from_matrix(T, header, frame) for T, frame in (
-        *((p.T_camera_part, link_name(object_name, p.name)) for p in parts),
-        (estimate.T_camera_base, object_name))]
+    if base_only:
+        return [transform_from_matrix(estimate.T_camera_base, header, object_name)]
+    return [transform_from_matrix(p.T_camera_part, header, link_name(object_name, p.name))
+            for p in present_parts(estimate)]
 
 
 def joint_names(estimate: ArticulatedEstimate, object_name: str) -> list[str]:

@@ -128,8 +128,8 @@ class PerceptionParameters:
         0.0, 'Upper limit on frames processed per second; 0 sets no limit.',
         unit='Hz', lower=0.0, upper=1000.0, live=True)
     publish_tf: str = parameter(
-        'parts', 'parts: the frames of the object and of every part, as children of the camera; '
-        'base: that of the object alone, for use with robot_state_publisher; none: no TF.',
+        'parts', 'parts: the frame of every part, as a child of the camera; base: the root frame '
+        '<object> alone, for use with robot_state_publisher; none: no TF.',
         choices=('parts', 'base', 'none'))
     publish_meshes: bool = parameter(
         True, 'Extract meshes; without them there are neither part markers nor a '

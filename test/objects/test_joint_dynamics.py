@@ -7,11 +7,11 @@ import pytest
 from estimates import box_mesh, laptop_estimate
 
 from kinediff3d_core.objects.joint_dynamics import GRAVITY, HOLD, LEAST, joint_dynamics
-from kinediff3d_core.objects.mass import mass_properties
+from kinediff3d_core.objects.mass import Material, mass_properties
 
 JOINT = laptop_estimate().joints[0]
 """Turns about -y."""
-LID = mass_properties(box_mesh((0.22, 0.33, 0.006), (0.11, 0.0, 0.0)), 1000.0)
+LID = mass_properties(box_mesh((0.22, 0.33, 0.006), (0.11, 0.0, 0.0)), Material(1000.0))
 DRAWER = replace(JOINT, joint_type='prismatic', axis=np.array([2.0, 0.0, 0.0]))
 
 

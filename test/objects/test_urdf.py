@@ -6,12 +6,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import trimesh
 import yourdfpy
 from estimates import box_mesh, laptop_estimate
 
 from kinediff3d_core.io.urdf_folder import write_urdf
 from kinediff3d_core.objects.joint_dynamics import joint_dynamics
-from kinediff3d_core.objects.mass import density_of, mass_properties
+from kinediff3d_core.objects.mass import mass_properties, material_of
 from kinediff3d_core.objects.urdf import default_object_name, urdf_string
 
 
@@ -34,16 +35,19 @@ def test_round_trip(tmp_path):
     got = robot.get_transform('laptop_lid', 'laptop_base')
     np.testing.assert_allclose(got, want, atol=1e-6)
     for part in e.parts:
-        for scene, name in ((robot.scene, part.name),
-                            (robot.collision_scene, f'{part.name}_collision_0')):
-            mesh = scene.geometry[f'{name}.obj']
-            np.testing.assert_allclose(mesh.bounds, [part.mesh.vertices.min(0),
-                                                     part.mesh.vertices.max(0)], atol=1e-6)
-            assert mesh.is_watertight
+        low, high = part.mesh.vertices.min(0), part.mesh.vertices.max(0)
+        mesh = robot.scene.geometry[f'{part.name}.obj']
+        np.testing.assert_allclose(mesh.bounds, [low, high], atol=1e-6)
+        assert mesh.is_watertight
+        pieces = [trimesh.load(path.parent / c.geometry.mesh.filename)
+                  for c in robot.link_map[f'laptop_{part.name}'].collisions]
+        assert pieces and all(p.is_watertight and p.is_convex for p in pieces)
+        assert all((p.bounds[0] > low - 1e-6).all() and (p.bounds[1] < high + 1e-6).all()
+                   for p in pieces)
     link = robot.link_map['laptop_base']
     assert link.inertial.mass > 0 and np.linalg.eigvalsh(link.inertial.inertia).min() > 0
-    assert sorted(p.name for p in path.parent.rglob('*') if p.is_file()) == [
-        'base.obj', 'base_collision_0.obj', 'lid.obj', 'lid_collision_0.obj', 'object.urdf']
+    files = {p.name for p in path.parent.rglob('*') if '_collision_' not in p.name}
+    assert files == {'meshes', 'base.obj', 'lid.obj', 'object.urdf'}
 
 
 def test_mesh_uri_and_parts_without_mesh():
@@ -74,7 +78,7 @@ def test_links_have_the_mass_of_their_meshes_and_the_root_has_none(tmp_path):
     path = tmp_path / 'object.urdf'
     path.write_text(urdf_string(replace(e, parts=(e.parts[0], lid))))
     links = yourdfpy.URDF.load(str(path), load_meshes=False).link_map
-    found, wanted = links['laptop_lid'].inertial, mass_properties(lid.mesh, density_of('laptop'))
+    found, wanted = links['laptop_lid'].inertial, mass_properties(lid.mesh, material_of('laptop'))
     assert found.mass == pytest.approx(wanted.mass) and found.mass > 1.0
     np.testing.assert_allclose(found.inertia, wanted.inertia, rtol=1e-5, atol=1e-9)
     np.testing.assert_allclose(found.origin[:3, 3], centre, atol=1e-9)
@@ -98,7 +102,7 @@ def test_axes_are_written_with_unit_length_and_joints_with_limits():
     assert '<axis xyz="0 0.6 0.8" />' in text and '<robot name="another">' in text
     assert '<link name="another_lid">' in text and '<joint name="another_lid_joint"' in text
     assert '<parent link="another_base" />' in text and '<child link="another_lid" />' in text
-    wanted = joint_dynamics(joint, mass_properties(e.parts[1].mesh, density_of('laptop')))
+    wanted = joint_dynamics(joint, mass_properties(e.parts[1].mesh, material_of('laptop')))
     assert f'<limit lower="-0.25" upper="1.5" effort="{wanted.effort:.7g}" velocity="3" />' in text
     assert (f'<dynamics damping="{wanted.damping:.7g}" friction="{wanted.friction:.7g}" />'
             in text)

@@ -309,7 +309,7 @@ def test_contacts_are_found_once_per_shape(bench: Bench, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(('value', 'children'), [
-    ('parts', ['laptop_base', 'laptop_lid', 'laptop']), ('base', ['laptop']), ('none', None)])
+    ('parts', ['laptop_base', 'laptop_lid']), ('base', ['laptop']), ('none', None)])
 def test_publish_tf_selects_the_transforms(bench: Bench, value: str, children: list | None,
                                            ) -> None:
     bench.parameters = replace(bench.parameters, publish_tf=value)
