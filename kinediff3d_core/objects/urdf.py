@@ -38,14 +38,6 @@ def joint_name(object_name: str, joint: str) -> str:
     return f'{object_name}_{joint}'
 
 
-def own_name(object_name: str, name: str) -> str:
-    """A category's own name of a part or joint, from :func:`link_name` or :func:`joint_name`.
-
-    Other names stay as they are.
-    """
-    return name.removeprefix(f'{object_name}_')
-
-
 def collision_name(part: str, index: int) -> str:
     """Name of the mesh of one of a part's collision pieces."""
     return f'{part}_collision_{index}'

@@ -10,7 +10,13 @@ class NodeConfig:
     """Periods, timeouts and sizes of the perception node."""
 
     markers_period: float = 5.0
-    """Time after which all markers are sent again, for viewers that missed them, s. Chosen."""
+    """Time after which all markers are sent again, for viewers that missed them, s. The next
+    frame or the next check after ``watch_period`` sends them. Chosen."""
+
+    marker_lifetime: float = 12.0
+    """Time after its last message at which a viewer removes a marker, so that a node that was
+    killed leaves none, s. Chosen: two ``markers_period`` and two ``watch_period``, so that one
+    message may be lost."""
 
     max_points: int = 10_000
     """Most points of ``points_used``. A megabyte per frame fills the buffers of the transport and

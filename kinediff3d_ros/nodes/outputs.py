@@ -107,6 +107,10 @@ class ObjectOutputs:
             if part.mesh is not None:
                 markers.corners(part.mesh, self._context.parameters().marker_triangles)
 
+    def refresh(self) -> None:
+        """Send what has a lifetime again, if that is due."""
+        self._markers.refresh()
+
     def clear(self) -> None:
         """Delete the markers; the next estimate is published as that of a new object."""
         self._markers.clear()

@@ -98,7 +98,7 @@ class PerceptionNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the camera."""
-        self._host.health.enter('waiting', 'no input yet')
+        self._host.enter('waiting', 'no input yet')
         self._scene = Scene(self._host.models, self._host, self._host.listed, self.scene_config)
         self._scene.limit_rate(self._settings.max_rate)
         try:
@@ -133,9 +133,9 @@ class PerceptionNode(LifecycleNode):
         if scene is None:
             return True
         scene.close()
-        self._host.health.enter('inactive', 'not active')
-        self._host.report()
-        return scene.join(self.config.join_timeout)
+        ended = scene.join(self.config.join_timeout)
+        self._host.enter('inactive', 'not active')
+        return ended
 
     def _clean_up(self) -> None:
         if self._watchdog is not None:
@@ -176,11 +176,12 @@ class PerceptionNode(LifecycleNode):
             self._scene.limit_rate(self._settings.max_rate)
 
     def _watch(self) -> None:
-        """Check the input and publish diagnostics."""
+        """Check the input, send markers again, and publish diagnostics."""
         if self._scene is not None and self._inputs is not None:
             self._scene.expire_requests()
             check_input(self._scene, self._host, self._inputs.status())
-        self._host.report()
+            self._scene.refresh()
+        self._host.report_regularly()
 
 
 def _make() -> PerceptionNode:

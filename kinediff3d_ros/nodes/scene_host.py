@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import PointCloud2
-from std_msgs.msg import Header
 from tf2_ros import TransformBroadcaster
 from visualization_msgs.msg import MarkerArray
 
-from kinediff3d_ros.messages.diagnostics import diagnostic_status
 from kinediff3d_ros.nodes import endpoints
 from kinediff3d_ros.nodes.camera_pose import CameraPose
 from kinediff3d_ros.nodes.config import NodeConfig
+from kinediff3d_ros.nodes.diagnostics_output import DiagnosticsOutput, Task
 from kinediff3d_ros.nodes.output_context import OutputContext
 from kinediff3d_ros.nodes.outputs import ObjectOutputs
 from kinediff3d_ros.nodes.points_output import PointsOutput
@@ -38,6 +37,7 @@ class NodeSceneHost:
         parameters: returns the present parameters.
 
     Attributes:
+        lock: held while diagnostics are published.
         models: pipelines of the categories.
         listed: category of mask ids, from the parameter ``objects``.
     """
@@ -45,7 +45,7 @@ class NodeSceneHost:
     def __init__(self, node: Node, parameters: Callable[[], PerceptionParameters], models: Models,
                  config: NodeConfig) -> None:
         self._node, self._parameters, self._config = node, parameters, config
-        self.models = models
+        self.models, self.lock = models, threading.RLock()
         self.listed = object_categories(parameters().objects)
         self.health = Health('inactive', 'not active')
         self.objects: dict[int, SceneObject] = {}
@@ -59,15 +59,15 @@ class NodeSceneHost:
         Raises:
             ValueError: an override of a topic's quality of service cannot be used.
         """
+        self._worker: NewestItemWorker[Callable[[], None]] = NewestItemWorker(
+            lambda work: work(), self._on_worker_error, 'description')
         tf = TransformBroadcaster(self._node)
         self._publishers.append(tf.pub_tf)
         markers = endpoints.publisher(self._node, MarkerArray, 'markers')
         points = endpoints.publisher(self._node, PointCloud2, 'points_used')
         self._publishers += [markers, points]
-        self._diagnostics = endpoints.publisher(self._node, DiagnosticArray, 'diagnostics')
-        self._publishers.append(self._diagnostics)
-        self._worker: NewestItemWorker[Callable[[], None]] = NewestItemWorker(
-            lambda work: work(), self._on_worker_error, 'description')
+        self._diagnostics = DiagnosticsOutput(self._node, self._tasks, lambda: self.models.device)
+        self._publishers.append(self._diagnostics.publisher)
         self._context = OutputContext(
             self._node, tf, markers, PointsOutput(points, self._config.max_points), self._worker,
             self._parameters, lambda reason: self.log('warning', reason), self._config)
@@ -135,17 +135,26 @@ class NodeSceneHost:
         self.health.count('errors')
         self.log('error', f'describing an object failed: {first_line(error)}')
 
-    def report(self) -> None:
-        """Publish diagnostics: a status per object, and one of the node if it has several."""
-        objects = list(self.objects.values())
-        statuses = [self._status(o.name, o.health, o.category) for o in objects]
-        if 0 not in self.objects:
-            statuses.insert(0, self._status(
-                'objects', self.health, ','.join(self.models.categories)))
-        self._diagnostics.publish(DiagnosticArray(
-            header=Header(stamp=self._node.get_clock().now().to_msg()), status=statuses))
+    def enter(self, state: str, message: str) -> None:
+        """Set the state of the node and of all objects, and publish diagnostics."""
+        with self.lock:
+            for health in (self.health, *(o.health for o in list(self.objects.values()))):
+                health.enter(state, message)
+            self._diagnostics.publish()
 
-    def _status(self, name: str, health: Health, category: str) -> DiagnosticStatus:
-        return diagnostic_status(
-            f'{self._node.get_fully_qualified_name()[1:]}: {name}', name, health.state,
-            health.message, health.values(category=category, device=self.models.device))
+    def report(self) -> None:
+        """Publish diagnostics if a state has changed."""
+        with self.lock:
+            self._diagnostics.publish_changes()
+
+    def report_regularly(self) -> None:
+        """Publish diagnostics."""
+        with self.lock:
+            self._diagnostics.publish()
+
+    def _tasks(self) -> list[Task]:
+        """One task per object, and one of the node if it may have several."""
+        objects = list(self.objects.values())
+        node = [] if any(o.number == 0 for o in objects) else [
+            Task('objects', self.health, ','.join(self.models.categories))]
+        return [*node, *(Task(o.name, o.health, o.category) for o in objects)]

@@ -41,5 +41,8 @@ class ObjectPublisher(Protocol):
             shape_changed: the meshes or the joints' origins differ from the last ones.
         """
 
+    def refresh(self) -> None:
+        """Send again what viewers remove after some time; called regularly, without a frame."""
+
     def clear(self) -> None:
         """Withdraw what is shown; the next estimate is published as that of a new object."""

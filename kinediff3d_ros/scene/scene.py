@@ -69,6 +69,10 @@ class Scene:
         """Answer the requests whose time is up."""
         self._requests.expire()
 
+    def refresh(self) -> None:
+        """Send again what viewers remove after some time."""
+        self._objects.refresh()
+
     def withdraw_all(self, state: str, message: str) -> None:
         """Withdraw what is shown of all objects; the state and the message give the reason."""
         self._objects.withdraw_all(state, message)

@@ -44,4 +44,4 @@ class SceneHost(Protocol):
         """Log a message about a state."""
 
     def report(self) -> None:
-        """Publish diagnostics of all objects."""
+        """Publish diagnostics of all objects if a state has changed."""

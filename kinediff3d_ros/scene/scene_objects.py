@@ -103,6 +103,13 @@ class SceneObjects:
                     self.withdraw(obj, 'lost',
                                   f'{obj.name} has not been in the mask for {absent:.1f} s')
 
+    def refresh(self) -> None:
+        """Send again what viewers remove after some time."""
+        with self.lock:
+            if not self._closed:
+                for obj in self._host.objects.values():
+                    obj.publisher.refresh()
+
     def reset_clock(self) -> None:
         """Discard all stored times after a clock reset: they are after the new stamps."""
         with self.lock:

@@ -74,7 +74,7 @@ class Bench:
         self.tf = subscribe(TFMessage, '/bench/tf')
         self.markers = subscribe(MarkerArray, '/bench/markers')
         self.used = subscribe(PointCloud2, '/bench/points_used')
-        self.diagnostics = subscribe(DiagnosticArray, '/bench/diagnostics')
+        self.diagnostics = subscribe(DiagnosticArray, '/diagnostics')
 
     def wait(self, condition, what: str, timeout: float = ANSWER):
         try:

@@ -183,6 +183,29 @@ def test_markers_carry_the_stamp_of_their_frame(bench: Bench) -> None:
         {1}, {2}]
 
 
+def test_markers_are_sent_before_their_lifetime_ends_also_without_a_frame(bench: Bench) -> None:
+    config = NodeConfig()
+    bench.outputs.refresh()
+    assert bench.sent() == []
+    bench.publish(laptop_estimate(1.0), True)
+    bench.command('laptop_lid_joint', positions=(2.0,))
+    everything = {key for sent in bench.sent() for key in sent}
+    assert everything == added(*MESHES, AXIS, *GHOST)
+    assert config.marker_lifetime >= 2 * (config.markers_period + config.watch_period)
+    for _ in range(3):
+        bench.now += config.markers_period - 0.1
+        bench.outputs.refresh()
+        assert bench.sent() == []
+        bench.now += config.watch_period
+        bench.outputs.refresh()
+        assert bench.sent() == [everything]
+    bench.outputs.clear()
+    bench.sent()
+    bench.now += 100.0
+    bench.outputs.refresh()
+    assert bench.sent() == []
+
+
 def test_markers_of_missing_parts_and_of_the_whole_object_are_deleted(bench: Bench) -> None:
     estimate = laptop_estimate(1.0)
     bench.publish(estimate, True)

@@ -39,6 +39,7 @@ from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_ros.messages import camera_info, images, poses
 from kinediff3d_ros.nodes import endpoints, perception
+from kinediff3d_ros.nodes.config import NodeConfig
 from kinediff3d_ros.nodes.running import make_executor, spin
 from kinediff3d_ros.scene.config import SceneConfig
 from kinediff3d_ros.tools.processes import private_graph
@@ -295,6 +296,38 @@ def test_a_description_that_cannot_be_written_is_a_warning(bench: Bench) -> None
                  and 'warning' not in v, 'no warning')
 
 
+def states(bench: Bench) -> list[str]:
+    """State in each report of the only object."""
+    return [v.value for m in bench.diagnostics.messages for s in m.status for v in s.values
+            if v.key == 'state']
+
+
+def test_diagnostics_come_with_changes_of_state_and_not_with_each_frame(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last report, at deactivation, counts every frame."""
+    monkeypatch.setattr(bench.node, 'config', NodeConfig(watch_period=10 * LIMIT))
+    bench.start()
+    for i in range(9):
+        bench.joint(bench.show({1: 1.0 + 0.01 * i}))
+    bench.show({1: 3.5})
+    bench.wait(lambda: 'no_estimate' in states(bench), 'the change of state')
+    bench.joint(bench.show({1: 1.0}))
+    assert bench.change(Transition.TRANSITION_DEACTIVATE)
+    status, values = bench.status(lambda v, s: v['state'] == 'inactive', 'the last report')
+    assert (status.name, status.level) == ('/perception: laptop', DiagnosticStatus.OK)
+    assert [values[k] for k in ('frames_received', 'estimates', 'no_estimates')] == [
+        '11', '10', '1']
+    assert states(bench) == ['waiting', 'estimate', 'no_estimate', 'estimate', 'inactive']
+
+
+def test_diagnostics_come_once_per_second(bench: Bench) -> None:
+    bench.start()
+    bench.wait(lambda: len(states(bench)) == 5, 'reports')
+    times = [at for at, _ in list(bench.diagnostics.entries)]
+    # The first may be that of the activation, the second may be late on a busy machine.
+    assert 1.5 < times[4] - times[1] < LIMIT and set(states(bench)) == {'waiting'}
+
+
 def test_each_object_has_names_and_topics_of_its_own(bench: Bench) -> None:
     bench.start(instances='each', objects='4:box', lost_after=0.6, max_objects=2)
     stamp = bench.show({1: 1.0, 4: 1.5})
@@ -318,6 +351,12 @@ def test_each_object_has_names_and_topics_of_its_own(bench: Bench) -> None:
     assert not any(m.ns.endswith('_9') for a in bench.markers.messages for m in a.markers)
     assert max(stamp_key(m) for m in bench.joints['box_4'].messages) == stamp
     bench.joint(bench.show({1: 1.1, 4: 0.9}), 'box_4')
+    assert bench.change(Transition.TRANSITION_DEACTIVATE)
+    bench.status(lambda v, s: v['state'] == 'inactive', 'the last report')
+    last = bench.diagnostics.messages[-1].status
+    assert {s.name for s in last} == {
+        f'/perception: {task}' for task in ('objects', 'laptop_1', 'box_4')}
+    assert {v.value for s in last for v in s.values if v.key == 'state'} == {'inactive'}
 
 
 def test_topics_of_parts_and_joints_follow_the_estimated_category(bench: Bench) -> None:
@@ -354,6 +393,29 @@ def test_topics_of_parts_and_joints_follow_the_estimated_category(bench: Bench) 
     for marker in (m for a in bench.markers.messages for m in a.markers):
         (shown.add if marker.action == Marker.ADD else shown.discard)(marker.ns)
     assert shown == {'object', 'object/axis'}
+
+
+def test_markers_are_sent_again_without_new_frames_and_end_by_themselves(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A viewer removes a marker when its lifetime has passed since its last message."""
+    config = NodeConfig(markers_period=0.4, watch_period=0.2, marker_lifetime=LIMIT)
+    monkeypatch.setattr(bench.node, 'config', config)
+    bench.start(lost_after=10 * LIMIT)
+    stamp = bench.show({1: 1.0})
+    bench.wait(lambda: len(bench.markers.entries) >= 4, 'markers of one frame, four times')
+    for _, array in list(bench.markers.entries):
+        assert {(m.ns, m.id) for m in array.markers} == {
+            ('laptop', 0), ('laptop', 1), ('laptop/axis', 0)}
+        assert {stamp_key(m) for m in array.markers} == {stamp}
+        assert {m.lifetime.sec for m in array.markers} == {int(LIMIT)}
+    times = [at for at, _ in list(bench.markers.entries)]
+    assert times[3] - times[0] > 2 * config.markers_period
+    assert bench.change(Transition.TRANSITION_DEACTIVATE)
+    bench.wait(lambda: all(m.action == Marker.DELETE for m in bench.markers.messages[-1].markers),
+               'deletion')
+    sent = len(bench.markers.entries)
+    time.sleep(2 * (config.markers_period + config.watch_period))
+    assert len(bench.markers.entries) == sent
 
 
 def test_topics_for_planners(bench: Bench) -> None:
@@ -472,8 +534,8 @@ def test_two_nodes_share_one_camera(bench: Bench) -> None:
     """Each has its own names; deactivating one does not affect the other."""
     bench.start()
     subscribe = bench.recorder.subscribe
-    joints, markers, diagnostics = (subscribe(kind, f'/second/{topic}') for kind, topic in (
-        (JointState, 'joint_states'), (MarkerArray, 'markers'), (DiagnosticArray, 'diagnostics')))
+    joints, markers = (subscribe(kind, f'/second/{topic}') for kind, topic in (
+        (JointState, 'joint_states'), (MarkerArray, 'markers')))
     second = perception.PerceptionNode(cli_args=[
         '--ros-args', '-r', '__ns:=/second', '-p', 'object_name:=second', '-p', 'autostart:=true',
         *(x for topic in ('depth/image_rect', 'depth/camera_info', 'mask')
@@ -498,10 +560,9 @@ def test_two_nodes_share_one_camera(bench: Bench) -> None:
         for log, name in ((bench.markers, 'laptop'), (markers, 'second')):
             array = bench.wait(lambda h=log: h.messages, 'markers')[0]
             assert {m.ns for m in array.markers} == {name, f'{name}/axis'}
-        for log, name in ((bench.diagnostics, 'perception: laptop'),
-                            (diagnostics, 'second/perception: second')):
-            bench.wait(lambda h=log: h.messages, 'diagnostics')
-            assert {s.name for m in log.messages for s in m.status} == {name}
+        names = {'/perception: laptop', '/second/perception: second'}
+        bench.wait(lambda: {s.name for m in bench.diagnostics.messages for s in m.status} == names,
+                   'diagnostics of both')
 
         assert bench.change(Transition.TRANSITION_DEACTIVATE)
         answered = len(bench.joints['laptop'].entries)
