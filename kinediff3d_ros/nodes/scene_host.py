@@ -24,6 +24,7 @@ from kinediff3d_ros.scene.health import Health
 from kinediff3d_ros.scene.models import Models
 from kinediff3d_ros.scene.object_names import object_name
 from kinediff3d_ros.scene.parameters import PerceptionParameters, object_categories
+from kinediff3d_ros.scene.priority import lower_priority
 from kinediff3d_ros.scene.scene_object import SceneObject
 from kinediff3d_ros.scene.scene_objects import first_line
 from kinediff3d_ros.scene.throttle import Throttle
@@ -60,7 +61,7 @@ class NodeSceneHost:
             ValueError: an override of a topic's quality of service cannot be used.
         """
         self._worker: NewestItemWorker[Callable[[], None]] = NewestItemWorker(
-            lambda work: work(), self._on_worker_error, 'description')
+            _run_with_low_priority, self._on_worker_error, 'description')
         tf = TransformBroadcaster(self._node)
         self._publishers.append(tf.pub_tf)
         markers = endpoints.publisher(self._node, MarkerArray, 'markers')
@@ -158,3 +159,9 @@ class NodeSceneHost:
         node = [] if any(o.number == 0 for o in objects) else [
             Task('objects', self.health, ','.join(self.models.categories))]
         return [*node, *(Task(o.name, o.health, o.category) for o in objects)]
+
+
+def _run_with_low_priority(work: Callable[[], None]) -> None:
+    """Run what the node's worker does beside tracking and full estimates."""
+    lower_priority()
+    work()
