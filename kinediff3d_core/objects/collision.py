@@ -2,7 +2,8 @@
 
 Convex pieces of one part fill small hollows of it, and estimated parts overlap by some
 millimetres. A simulator pushes overlapping bodies apart: drawers leave their cabinet. Each part's
-pieces are therefore cut back where its moving parts pass.
+pieces are therefore cut back where its moving parts pass. Libraries (V-HACD, CoACD) decompose one
+mesh and know nothing of the parts that move in it.
 """
 
 from __future__ import annotations

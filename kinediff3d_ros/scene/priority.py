@@ -6,9 +6,9 @@ import os
 import threading
 from contextlib import suppress
 
-NICE = 15
+NICE = 10
 """Niceness of threads whose results nobody waits for. Chosen: on a busy core they get about a
-thirtieth of what tracking gets."""
+tenth of what tracking gets."""
 
 
 def lower_priority() -> None:

@@ -105,6 +105,9 @@ def _run(options: DemoOptions) -> None:
         if not options.headless:
             print(_rviz_command(domain))
         timing = _record(recorder, recording, options.seconds, (camera_sim, perception))
+        if recording.joints.entries:
+            _wait(recorder, (camera_sim, perception), 'writing the description',
+                  lambda: _versions(descriptions))
         perception.stop()
         status = _last_status(recorder, recording)
     summary = summarize(options, status, timing.estimate_rate, recording.samples())
@@ -229,10 +232,15 @@ def require_running(processes: Sequence[NodeProcess]) -> None:
             raise DemoError(f'{process.log.stem} ended: {reason}')
 
 
+def _versions(folder: Path) -> list[Path]:
+    """Folders of complete descriptions in the node's ``description_dir``, the newest last."""
+    return sorted((p.parent for p in folder.glob('*/*/object.urdf')
+                   if not p.parent.name.startswith('.')), key=lambda p: p.stat().st_mtime)
+
+
 def _move_last_description(folder: Path, out: Path) -> None:
     """Move the newest URDF and its meshes to ``out`` and delete the older ones."""
-    versions = sorted((p.parent for p in folder.rglob('object.urdf')),
-                      key=lambda p: p.stat().st_mtime)
+    versions = _versions(folder)
     if versions:
         shutil.rmtree(out / 'meshes', ignore_errors=True)
         shutil.copytree(versions[-1], out, dirs_exist_ok=True)
