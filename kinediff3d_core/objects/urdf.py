@@ -18,6 +18,8 @@ from kinediff3d_core.objects.mass import MassProperties, mass_properties, materi
 
 RELATIVE = 'meshes/{mesh}.obj'
 """Pattern of the addresses of meshes beside a URDF."""
+WITHOUT_MESH = MassProperties(1.0, np.array([0.0, 0.0, 0.1]), 1e-2 * np.eye(3))
+"""What the joint of a part without a mesh is taken to move. Chosen; URDF requires limits."""
 
 
 def default_object_name(category: str) -> str:
@@ -90,10 +92,6 @@ def urdf_string(estimate: ArticulatedEstimate,
         _add_joint(robot, name, joint, mass.get(joint.child, WITHOUT_MESH))
     ElementTree.indent(robot)
     return '<?xml version="1.0"?>\n' + ElementTree.tostring(robot, encoding='unicode') + '\n'
-
-
-WITHOUT_MESH = MassProperties(1.0, np.array([0.0, 0.0, 0.1]), 1e-2 * np.eye(3))
-"""What the joint of a part without a mesh is taken to move. Chosen; URDF requires limits."""
 
 
 def _add_geometry(link: ElementTree.Element, kind: str, uri: str) -> None:

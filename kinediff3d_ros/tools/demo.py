@@ -35,6 +35,10 @@ SAMPLE_PERIOD = 0.2
 DESCRIPTION_PERIOD = 5.0
 """Parameter ``description_period`` of the perception node, s. Chosen: some in each demo."""
 
+DESCRIPTION_LIMIT = 120.0
+"""Seconds after the recording within which there must be a description. Chosen for a busy
+machine; it is there already on others."""
+
 INPUTS = ('depth/image_rect', 'depth/camera_info', 'mask')
 
 
@@ -106,8 +110,7 @@ def _run(options: DemoOptions) -> None:
             print(_rviz_command(domain))
         timing = _record(recorder, recording, options.seconds, (camera_sim, perception))
         if recording.joints.entries:
-            _wait(recorder, (camera_sim, perception), 'writing the description',
-                  lambda: _versions(descriptions))
+            _wait_for_description(recorder, descriptions)
         perception.stop()
         status = _last_status(recorder, recording)
     summary = summarize(options, status, timing.estimate_rate, recording.samples())
@@ -230,6 +233,14 @@ def require_running(processes: Sequence[NodeProcess]) -> None:
             lines = process.output().strip().splitlines() or ['(no output)']
             reason = re.sub(r'^\[\w+\] \[[\d.]+\] \[[\w.]+\]: ', '', lines[-1])
             raise DemoError(f'{process.log.stem} ended: {reason}')
+
+
+def _wait_for_description(recorder: Recorder, folder: Path) -> None:
+    """Wait until the node has written a description, which it does beside its estimates."""
+    try:
+        recorder.wait_for(lambda: _versions(folder), DESCRIPTION_LIMIT, 'description')
+    except TimeoutError:
+        raise DemoError(f'no description was written within {DESCRIPTION_LIMIT:.0f} s') from None
 
 
 def _versions(folder: Path) -> list[Path]:
