@@ -23,6 +23,7 @@ setup(
     # rclpy and the other ROS packages come from rosdep (package.xml), or from
     # requirements-ros.txt and pip_ros on a machine without ROS 2.
     install_requires=[
+        'defusedxml',
         'matplotlib',
         'numpy',
         'open3d',
@@ -44,7 +45,7 @@ setup(
         'libusb': ['libusb-package'],
         'view': ['viser'],
         'test': ['mujoco-core', 'mypy', 'pytest', 'pytest-timeout', 'ruff', 'types-PyYAML',
-                 'types-tqdm'],
+                 'types-defusedxml', 'types-tqdm'],
     },
     entry_points={
         'console_scripts': [

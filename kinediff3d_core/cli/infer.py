@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command, number
+from kinediff3d_core.cli.arguments import DONE, add_command, number
 
 if TYPE_CHECKING:
     from kinediff3d_core.objects.estimate import ArticulatedEstimate
@@ -52,7 +51,6 @@ def add_parser(commands: Any) -> None:
 def _infer(options: argparse.Namespace) -> int:
     from kinediff3d_core.io.estimate import write_estimate
     from kinediff3d_core.objects.category import get_category
-    from kinediff3d_core.objects.estimate import NoEstimate
 
     if options.category != 'auto':
         get_category(options.category)
@@ -61,15 +59,11 @@ def _infer(options: argparse.Namespace) -> int:
     from kinediff3d_core.visualization.preview import draw_preview
 
     pipeline = load_pipeline(options.category, options.preset, options.device, options.weights)
-    try:
-        if options.points is not None and options.segment:
-            from kinediff3d_core.observation.segmentation import object_in_cloud
+    if options.points is not None and options.segment:
+        from kinediff3d_core.observation.segmentation import object_in_cloud
 
-            inputs['points'] = object_in_cloud(inputs['points'])
-        estimate = pipeline.infer(**inputs, mesh=True, seed=options.seed)
-    except NoEstimate as reason:
-        print(f'kinediff3d: no estimate: {reason}', file=sys.stderr)
-        return NO_ANSWER
+        inputs['points'] = object_in_cloud(inputs['points'])
+    estimate = pipeline.infer(**inputs, mesh=True, seed=options.seed)
     write_estimate(estimate, options.out)
     draw_preview(estimate, options.out / 'preview.png')
     _print(estimate)

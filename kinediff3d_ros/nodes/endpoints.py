@@ -1,18 +1,16 @@
-"""Publishers and subscriptions with QoS parameters, and services that answer later."""
+"""Publishers and subscriptions with QoS parameters."""
 
 from __future__ import annotations
 
-import contextlib
 import copy
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.exceptions import InvalidHandle, InvalidParameterTypeException
+from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.service import Service
 from rclpy.subscription import Subscription
 
 
@@ -31,31 +29,6 @@ def subscription(node: Node, kind: type, topic: str, callback: Callable[[Any], N
                  qos: QoSProfile | int = 10) -> Subscription:
     """Create a subscription; as :func:`publisher`, with ``subscription`` for ``publisher``."""
     return _overridable(node.create_subscription, qos, kind, topic, callback)
-
-
-def late_service(node: Node, kind: type, name: str,
-                 callback: Callable[[Any, Callable[[], None]], None]) -> Service:
-    """Create a service whose response may be sent after its callback has returned.
-
-    Not every executor of Jazzy runs coroutines as callbacks of services.
-
-    Args:
-        callback: takes an empty response and a function that sends it. That function may be called
-            later, from any thread; it does nothing if the service is destroyed by then.
-    """
-    service = node.create_service(kind, name, lambda request, response: response)
-    send = service.send_response
-
-    def later(response: Any, header: Any) -> None:
-        def now() -> None:
-            with contextlib.suppress(InvalidHandle):
-                send(response, header)
-
-        callback(response, now)
-
-    # Executors call this with what the callback has returned.
-    service.send_response = later
-    return service
 
 
 def _overridable(create: Callable, qos: QoSProfile | int, *arguments: object) -> Any:

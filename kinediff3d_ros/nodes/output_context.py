@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ class OutputContext:
     """Node, shared publishers and settings.
 
     Attributes:
+        lock: of the scene's host; commands of users hold it, as everything that is published.
         tf: sends the transforms of all objects.
         markers: publishes the markers of all objects.
         points: publishes the points of all objects.
@@ -29,6 +31,7 @@ class OutputContext:
     """
 
     node: Node
+    lock: threading.RLock
     tf: TransformBroadcaster
     markers: Publisher
     points: PointsOutput

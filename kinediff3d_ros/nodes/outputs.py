@@ -132,6 +132,8 @@ class ObjectOutputs:
 
     def _on_command(self, command: JointState) -> None:
         try:
-            self._markers.command(command)
+            # The scene's threads publish and withdraw the estimate that the ghost is made of.
+            with self._context.lock:
+                self._markers.command(command)
         except ValueError as error:
             self._context.warn(str(error))

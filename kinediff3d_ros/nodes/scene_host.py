@@ -38,7 +38,7 @@ class NodeSceneHost:
         parameters: returns the present parameters.
 
     Attributes:
-        lock: held while diagnostics are published.
+        lock: as ``SceneHost.lock``.
         models: pipelines of the categories.
         listed: category of mask ids, from the parameter ``objects``.
     """
@@ -70,8 +70,8 @@ class NodeSceneHost:
         self._diagnostics = DiagnosticsOutput(self._node, self._tasks, lambda: self.models.device)
         self._publishers.append(self._diagnostics.publisher)
         self._context = OutputContext(
-            self._node, tf, markers, PointsOutput(points, self._config.max_points), self._worker,
-            self._parameters, lambda reason: self.log('warning', reason), self._config)
+            self._node, self.lock, tf, markers, PointsOutput(points, self._config.max_points),
+            self._worker, self._parameters, lambda text: self.log('warning', text), self._config)
         if self.parameters.instances == 'one':
             self.make_object(0)
         if self.parameters.fixed_frame:
@@ -81,9 +81,9 @@ class NodeSceneHost:
     def close(self) -> None:
         """Destroy all objects and publishers; the worker may finish, but publishes nothing."""
         self._worker.close()
-        for obj in self.objects.values():
-            obj.publisher.close()
-        self.objects.clear()
+        with self.lock:
+            for number in list(self.objects):
+                self.remove_object(number)
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
         self._publishers.clear()
@@ -104,8 +104,9 @@ class NodeSceneHost:
             return self.objects[number]
         now = self.parameters
         if len(self.objects) >= now.max_objects:
-            self.log('objects', f'mask id {number} is ignored: there are max_objects = '
-                     f'{now.max_objects} already')
+            # Without the id: a segmenter may give a new one to each frame.
+            self.log('objects', f'there are max_objects = {now.max_objects} already; other mask '
+                     'ids are ignored until one is lost')
             return None
         category = self.listed.get(number, now.category) if number else now.category
         outputs = ObjectOutputs(
@@ -113,6 +114,10 @@ class NodeSceneHost:
         health = Health('waiting', 'not seen yet') if number else self.health
         obj = self.objects[number] = SceneObject(number, outputs, health)
         return obj
+
+    def remove_object(self, number: int) -> None:
+        """Remove an object and destroy its publishers; on the executor's thread."""
+        self.objects.pop(number).publisher.close()
 
     def camera_pose(self, header: FrameHeader) -> np.ndarray | None:
         """Return T_fixed_camera (4, 4) at a header's stamp; None without ``fixed_frame``."""

@@ -80,7 +80,7 @@ class PerceptionParameters:
         '', 'Categories of mask ids with several objects, as "1:laptop, 4:box"; other ids are of '
         'the category.')
     max_objects: int = parameter(
-        8, 'Most objects that are tracked; ids that come later are ignored, with a warning.',
+        8, 'Most objects at a time; further ids are ignored until one is lost, with a warning.',
         lower=1, upper=255)
     input: str = parameter(
         'depth', 'Where the geometry comes from: depth images or the points topic.',

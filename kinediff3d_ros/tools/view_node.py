@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree.ElementTree import ParseError
 
 import numpy as np
+from defusedxml import DefusedXmlException, ElementTree
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.time import Time
@@ -94,8 +95,8 @@ class ViewNode(Node):
     def _on_description(self, prefix: str, description: String) -> None:
         """Read the joint types from the URDF: a JointState does not have them."""
         try:
-            root = ElementTree.fromstring(description.data)
-        except ElementTree.ParseError:
+            root = ElementTree.fromstring(description.data, forbid_dtd=True)
+        except (ParseError, DefusedXmlException):
             return
         self._joint_types[prefix] = {j.get('name', ''): j.get('type', '')
                                      for j in root.iter('joint')}

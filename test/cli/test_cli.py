@@ -11,6 +11,9 @@ from estimates import laptop_estimate
 from PIL import Image
 
 from kinediff3d_core.cli import main
+from kinediff3d_core.evaluation.samples import procedural_samples
+from kinediff3d_core.geometry.camera import backproject
+from kinediff3d_core.inference import decoding
 from kinediff3d_core.io.estimate import write_estimate
 
 COMMANDS = ('demo', 'infer', 'generate', 'evaluate', 'benchmark', 'train', 'import', 'replay',
@@ -211,3 +214,19 @@ def test_the_metadata_of_the_package_registers_the_ros_commands():
     text = (Path(__file__).parents[2] / 'setup.py').read_text()
     for name in ROS_COMMANDS:
         assert f"'{name} = kinediff3d_ros.tools.commands:add_{name}'" in text
+
+
+@pytest.mark.parametrize('arguments', [
+    ('infer', '--points', 'cloud.npy'), ('generate', '--truth', '0/0', '--positions', '1')])
+def test_a_shape_without_a_mesh_is_no_estimate(arguments, tmp_path, monkeypatch, capsys):
+    """Exit status 1, as for every view without an estimate; it is no unusable input."""
+    sample = procedural_samples('laptop', 0)(0)
+    np.save(tmp_path / 'cloud.npy', backproject(sample.depth, sample.intrinsics, sample.mask))
+
+    def no_surface(*_, **__):
+        raise ValueError('no surface between -1 and 1')
+
+    monkeypatch.setattr(decoding, 'extract_mesh', no_surface)
+    monkeypatch.chdir(tmp_path)
+    assert main.main([*arguments, '--category', 'laptop', '--out', 'out']) == 1
+    assert 'no estimate: the estimated shape of part' in capsys.readouterr().err

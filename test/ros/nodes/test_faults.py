@@ -109,6 +109,29 @@ def test_a_moving_joint_is_tracked(graph: Graph) -> None:
 
 
 @pytest.mark.timeout(900)
+def test_a_node_that_is_stopped_inside_a_full_estimate_ends_normally(graph: Graph) -> None:
+    """With the preset ``paper`` a full estimate takes a minute."""
+    slow = NodeProcess(
+        'perception', graph.folder / 'slow.log',
+        {'threads': 1, 'preset': 'paper', 'description_dir': str(graph.folder / 'slow'),
+         **reliable_subscriptions(*(f'/{topic}' for topic in INPUTS))},
+        {topic: f'/{topic}' for topic in INPUTS}, 'slow')
+    graph.started.append(slow)
+
+    def values() -> dict[str, str]:
+        return next(({v.key: v.value for v in s.values}
+                     for m in reversed(graph.diagnostics.messages) for s in m.status
+                     if s.name.startswith('/slow/')), {})
+
+    graph.wait(lambda: int(values().get('frames_dropped', 0)) > 3, 'frames beside an estimate')
+    assert values()['estimates'] == '0'
+    assert slow.stop(signal.SIGTERM, timeout=START) == 0
+    graph.wait(lambda: values()['state'] == 'inactive', 'the end')
+    assert values()['estimates'] == values()['errors'] == '0'
+    assert 'ERROR' not in slow.output() and 'Traceback' not in slow.output()
+
+
+@pytest.mark.timeout(900)
 def test_a_camera_that_is_killed_is_replaced_by_another(graph: Graph) -> None:
     """The new one has another resolution: the calibration changes while the node runs."""
     os.kill(graph.camera.pid, signal.SIGKILL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -84,12 +85,12 @@ class Bench:
         clock = SimpleNamespace(monotonic=lambda: self.now)
         monkeypatch.setattr(description_output, 'time', clock)
         monkeypatch.setattr(marker_output, 'time', clock)
-        self.node, self.warnings = RecordingNode(), []
+        self.node, self.warnings, self.lock = RecordingNode(), [], threading.RLock()
         self.markers, self.points = Publisher(subscribers=1), Publisher()
         self.tf = SimpleNamespace(sent=[], sendTransform=lambda t: self.tf.sent.append(t))
         self.parameters = PerceptionParameters(description_dir=str(folder))
         self.outputs = ObjectOutputs(
-            OutputContext(self.node, self.tf, self.markers,
+            OutputContext(self.node, self.lock, self.tf, self.markers,
                           PointsOutput(self.points, NodeConfig().max_points),
                           SimpleNamespace(submit=self.submit),
                           lambda: self.parameters, self.warnings.append, NodeConfig()),
@@ -385,6 +386,33 @@ def test_a_ghost_that_does_not_fit_a_newer_estimate_is_not_shown(bench: Bench) -
     bench.sent()
     bench.publish(narrow, True)
     assert bench.sent() == [added(AXIS, *MESHES) | deleted(*GHOST)]
+
+
+def test_a_command_while_the_object_is_withdrawn(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scene's threads withdraw it before or after the command, not in the middle of it."""
+    bench.publish(laptop_estimate(1.0), shape_changed=True)
+    original, threads = marker_output.planning.commanded_positions, []
+
+    def withdraw() -> None:
+        with bench.lock:
+            bench.outputs.clear()
+
+    def commanded_positions(*arguments: object) -> object:
+        threads.append(threading.Thread(target=withdraw))
+        threads[-1].start()
+        threads[-1].join(0.2)
+        return original(*arguments)
+
+    monkeypatch.setattr(marker_output.planning, 'commanded_positions', commanded_positions)
+    bench.command('laptop_lid_joint', positions=(2.0,))
+    for thread in threads:
+        thread.join(30.0)
+    assert len(threads) == 2 and not bench.warnings
+    last = bench.markers.messages[-1].markers
+    assert {m.action for m in last} == {Marker.DELETE} and 'laptop/ghost' in {m.ns for m in last}
+    bench.command('laptop_lid_joint', positions=(2.0,))
+    assert bench.warnings == ['joint_command came while laptop is not estimated']
 
 
 def test_another_category_has_other_topics_of_parts_and_joints(bench: Bench) -> None:
