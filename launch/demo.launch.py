@@ -35,7 +35,6 @@ def generate_launch_description() -> LaunchDescription:
         PythonLaunchDescriptionSource(
             PathJoinSubstitution([share, 'launch', 'perception.launch.py'])),
         launch_arguments={
-            'params_file': PathJoinSubstitution([share, 'config', 'demo.yaml']),
             'category': LaunchConfiguration('category'),
             'device': LaunchConfiguration('device'),
             'log_level': LaunchConfiguration('log_level'),

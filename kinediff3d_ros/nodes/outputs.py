@@ -49,7 +49,7 @@ class ObjectOutputs:
         self._description = DescriptionOutput(context, description, name, DescriptionFiles(
             directory.expanduser(), f'{context.node.get_namespace()}/{self._prefix}', name))
         self._independent = len(self._publishers)
-        self._command = endpoints.subscription(
+        self._command = endpoints.InputSubscription(
             context.node, JointState, self._prefix + 'joint_command', self._on_command)
         self._markers = MarkerOutput(context, name)
         self._planning: PlanningOutput | None = None
@@ -78,7 +78,7 @@ class ObjectOutputs:
         """Destroy all publishers and the subscription."""
         self._description.clear()
         self._destroy(0)
-        self._context.node.destroy_subscription(self._command)
+        self._command.close()
 
     def publish(self, estimate: ArticulatedEstimate, header: FrameHeader, points: np.ndarray,
                 T_fixed_camera: np.ndarray | None, shape_changed: bool) -> None:

@@ -13,12 +13,12 @@ from tf2_ros import TransformBroadcaster
 from visualization_msgs.msg import MarkerArray
 
 from kinediff3d_ros.nodes import endpoints
-from kinediff3d_ros.nodes.camera_pose import CameraPose
 from kinediff3d_ros.nodes.config import NodeConfig
 from kinediff3d_ros.nodes.diagnostics_output import DiagnosticsOutput, Task
 from kinediff3d_ros.nodes.output_context import OutputContext
 from kinediff3d_ros.nodes.outputs import ObjectOutputs
 from kinediff3d_ros.nodes.points_output import PointsOutput
+from kinediff3d_ros.nodes.transforms import Transforms
 from kinediff3d_ros.scene.frames import FrameHeader
 from kinediff3d_ros.scene.health import Health
 from kinediff3d_ros.scene.models import Models
@@ -41,6 +41,7 @@ class NodeSceneHost:
         lock: as ``SceneHost.lock``.
         models: pipelines of the categories.
         listed: category of mask ids, from the parameter ``objects``.
+        transforms: TF, listened to with ``fixed_frame`` or ``register_depth``.
     """
 
     def __init__(self, node: Node, parameters: Callable[[], PerceptionParameters], models: Models,
@@ -52,7 +53,7 @@ class NodeSceneHost:
         self.objects: dict[int, SceneObject] = {}
         self._throttle = Throttle(config.log_period)
         self._publishers: list[Publisher] = []
-        self._camera_pose: CameraPose | None = None
+        self.transforms = Transforms(config.transform_timeout)
 
     def open(self) -> None:
         """Create publishers, the only object where there is one, and the TF listener.
@@ -74,9 +75,8 @@ class NodeSceneHost:
             self._worker, self._parameters, lambda text: self.log('warning', text), self._config)
         if self.parameters.instances == 'one':
             self.make_object(0)
-        if self.parameters.fixed_frame:
-            self._camera_pose = CameraPose(self._node, self.parameters.fixed_frame,
-                                           self._config.transform_timeout)
+        if self.parameters.fixed_frame or self.parameters.register_depth:
+            self.transforms.listen(self._node)
 
     def close(self) -> None:
         """Destroy all objects and publishers; the worker may finish, but publishes nothing."""
@@ -87,8 +87,7 @@ class NodeSceneHost:
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
         self._publishers.clear()
-        if self._camera_pose is not None:
-            self._camera_pose.close()
+        self.transforms.close()
 
     @property
     def parameters(self) -> PerceptionParameters:
@@ -121,7 +120,8 @@ class NodeSceneHost:
 
     def camera_pose(self, header: FrameHeader) -> np.ndarray | None:
         """Return T_fixed_camera (4, 4) at a header's stamp; None without ``fixed_frame``."""
-        return None if self._camera_pose is None else self._camera_pose.look_up(header)
+        frame = self.parameters.fixed_frame
+        return self.transforms.look_up(frame, header, 'fixed_frame') if frame else None
 
     def age(self, header: FrameHeader) -> float:
         """Return the time since a header's stamp by the node's clock, s."""

@@ -85,6 +85,13 @@ class PerceptionParameters:
     input: str = parameter(
         'depth', 'Where the geometry comes from: depth images or the points topic.',
         choices=('depth', 'points'))
+    depth_transport: str = parameter(
+        'raw', 'Transport of the depth images: raw, or compressedDepth (the topic '
+        '<depth topic>/compressedDepth).', choices=('raw', 'compressedDepth'))
+    register_depth: bool = parameter(
+        False, "Register the depth images to the mask's camera, which mask/camera_info and TF "
+        'describe; estimates are then in its frame. False: the mask is in pixels of the depth '
+        'image.')
     mask_mode: str = parameter(
         'auto', 'auto: use the mask if the topic has a publisher, else segment the object; '
         'required: wait for a mask; ignored: do not subscribe to the mask.',
@@ -165,9 +172,15 @@ class PerceptionParameters:
         if self.instances != 'one' and (self.input == 'points' or self.mask_mode == 'ignored'):
             raise ValueError(f"parameter 'instances' is {self.instances!r}, which needs depth "
                              'images with a mask of instance ids')
+<<<<<<< HEAD
         if not MESH_URI.fullmatch(self.mesh_uri):
             raise ValueError(f"parameter 'mesh_uri' is {self.mesh_uri!r}; write file, relative or "
                              'package://<package>/<folder>, which stands for description_dir')
+=======
+        if self.register_depth and (self.input == 'points' or self.mask_mode == 'ignored'):
+            raise ValueError("parameter 'register_depth' is true, which needs depth images with "
+                             'a mask')
+>>>>>>> main
         object_categories(self.objects)
         if self.instances != 'one' and AUTO in self.categories():
             raise ValueError(f"category 'auto' needs parameter 'instances' to be 'one', and it is "

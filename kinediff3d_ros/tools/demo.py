@@ -20,7 +20,7 @@ from kinediff3d_ros.tools.demo_options import SCENE, DemoOptions
 from kinediff3d_ros.tools.demo_pictures import draw_pictures
 from kinediff3d_ros.tools.demo_recording import DemoRecording
 from kinediff3d_ros.tools.demo_summary import in_words, summarize
-from kinediff3d_ros.tools.processes import NodeProcess, private_graph, reliable_subscriptions
+from kinediff3d_ros.tools.processes import NodeProcess, private_graph
 from kinediff3d_ros.tools.recorder import Recorder
 
 START_LIMIT = 300.0
@@ -138,8 +138,7 @@ def _start_nodes(options: DemoOptions, descriptions: Path) -> tuple[NodeProcess,
     perception = NodeProcess(
         'perception', logs / 'perception.log', remaps=topics, parameters={
             'category': category, 'description_dir': str(descriptions),
-            'description_period': DESCRIPTION_PERIOD,
-            **reliable_subscriptions(*topics.values())})
+            'description_period': DESCRIPTION_PERIOD})
     return camera_sim, perception
 
 

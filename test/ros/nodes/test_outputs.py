@@ -59,15 +59,27 @@ class RecordingNode:
         return self.topics[topic]
 
     def create_subscription(self, kind: type, topic: str, callback: Callable, qos: object,
-                            **_: object) -> str:
+                            **_: object) -> SimpleNamespace:
         self.callbacks[topic] = callback
-        return topic
+        return SimpleNamespace(topic=topic, qos_profile=qos)
 
     def destroy_publisher(self, publisher: Publisher) -> None:
         self.topics = {t: p for t, p in self.topics.items() if p is not publisher}
 
-    def destroy_subscription(self, topic: str) -> None:
-        del self.callbacks[topic]
+    def destroy_subscription(self, subscription: SimpleNamespace) -> None:
+        del self.callbacks[subscription.topic]
+
+    def resolve_topic_name(self, topic: str) -> str:
+        return topic
+
+    def get_publishers_info_by_topic(self, topic: str) -> list:
+        return []
+
+    def create_timer(self, *_: object, **__: object) -> None:
+        pass
+
+    def destroy_timer(self, timer: None) -> None:
+        pass
 
     def get_namespace(self) -> str:
         return '/left'

@@ -153,7 +153,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     before, perception.Models = perception.Models, load
     (folder / 'qos.yaml').write_text(yaml.safe_dump({'/**': {'ros__parameters': {
         'qos_overrides': {
-            '/depth/camera_info': {'subscription': {'reliability': 'reliable'}},
+            '/mask': {'subscription': {'reliability': 'best_effort'}},
             '/points_used': {'publisher': {'reliability': 'best_effort'}},
             '/laptop/joint_states_stddev': {'publisher': {'depth': 3}}}}}}))
     rclpy.init(args=['--ros-args', '-p', 'autostart:=false', '-p', f'description_dir:={folder}',
@@ -241,7 +241,7 @@ def test_quality_of_service_is_overridden_per_topic(bench: Bench) -> None:
 
     assert [reliability(node.get_subscriptions_info_by_topic(f'/{t}')) for t in (
         'depth/image_rect', 'depth/camera_info', 'mask', 'laptop/joint_command')] == [
-        'BEST_EFFORT', 'RELIABLE', 'BEST_EFFORT', 'RELIABLE']
+        'RELIABLE', 'RELIABLE', 'BEST_EFFORT', 'RELIABLE']
     assert [reliability(node.get_publishers_info_by_topic(f'/{t}')) for t in (
         'markers', 'points_used', 'laptop/joint_states_stddev')] == [
         'RELIABLE', 'BEST_EFFORT', 'RELIABLE']
