@@ -172,15 +172,12 @@ class PerceptionParameters:
         if self.instances != 'one' and (self.input == 'points' or self.mask_mode == 'ignored'):
             raise ValueError(f"parameter 'instances' is {self.instances!r}, which needs depth "
                              'images with a mask of instance ids')
-<<<<<<< HEAD
         if not MESH_URI.fullmatch(self.mesh_uri):
             raise ValueError(f"parameter 'mesh_uri' is {self.mesh_uri!r}; write file, relative or "
                              'package://<package>/<folder>, which stands for description_dir')
-=======
         if self.register_depth and (self.input == 'points' or self.mask_mode == 'ignored'):
             raise ValueError("parameter 'register_depth' is true, which needs depth images with "
                              'a mask')
->>>>>>> main
         object_categories(self.objects)
         if self.instances != 'one' and AUTO in self.categories():
             raise ValueError(f"category 'auto' needs parameter 'instances' to be 'one', and it is "
