@@ -58,6 +58,11 @@ class DescriptionOutput:
             self._generation += 1
             self._due, self._outdated = 0.0, False
 
+    def close(self) -> None:
+        """Publish nothing any more; the files are deleted after a time."""
+        self.clear()
+        self._files.retire()
+
     def _describe(self, estimate: ArticulatedEstimate, header: FrameHeader,
                   generation: int) -> None:
         """Write the files and publish the URDF; on the worker."""

@@ -76,7 +76,7 @@ class ObjectOutputs:
 
     def close(self) -> None:
         """Destroy all publishers and the subscription."""
-        self._description.clear()
+        self._description.close()
         self._destroy(0)
         self._command.close()
 

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,9 @@ robot_state_publisher may have received it and load its meshes late. Chosen."""
 KEPT_MOST = 30
 """Most versions that are kept, the newest; bounds the space on the disk. Chosen: five minutes of
 the default period."""
+
+RETIRED = '.retired'
+"""File in the folder of an object that is not published any more, of the time when that ended."""
 
 
 def default_directory() -> Path:
@@ -67,6 +71,7 @@ class DescriptionFiles:
             CONFIG.decomposition, max_pieces=pieces))) if pieces else {}
         counts = {part: len(meshes) for part, meshes in collision.items()}
         self._root.mkdir(parents=True, exist_ok=True)
+        (self._root / RETIRED).unlink(missing_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix='.new-', dir=self._root))
         try:
             self._write_meshes(estimate, scratch / 'meshes')
@@ -81,7 +86,20 @@ class DescriptionFiles:
         self._written = {p.name: (p.mesh, folder / 'meshes' / f'{p.name}.obj')
                          for p in estimate.parts if p.mesh is not None}
         self._delete_old()
+        self._delete_retired()
         return self._published(estimate, folder, mesh_uri, counts)
+
+    def retire(self) -> None:
+        """State that the object is not published any more: its files are deleted after a time."""
+        with suppress(OSError):
+            (self._root / RETIRED).touch()
+
+    def _delete_retired(self) -> None:
+        """Delete the folders of other objects that were retired long ago."""
+        for marker in self._root.parent.glob(f'*/{RETIRED}'):
+            with suppress(OSError):
+                if time.time() - marker.stat().st_mtime > KEPT_SECONDS:
+                    shutil.rmtree(marker.parent, ignore_errors=True)
 
     def _unused(self, version: str) -> Path:
         """The folder of a version; with a number if there is one, as when a recording repeats."""

@@ -16,6 +16,7 @@ from estimates import box_mesh, laptop_estimate
 from kinediff3d_ros.scene.description import (
     KEPT_MOST,
     KEPT_SECONDS,
+    RETIRED,
     DescriptionFiles,
     default_directory,
 )
@@ -77,6 +78,24 @@ def test_nodes_of_two_namespaces_have_two_folders(tmp_path: Path) -> None:
     for topics in ('/left/laptop/', '/right/laptop/'):
         DescriptionFiles(tmp_path, topics, 'laptop').write(laptop_estimate(1.0), 'a')
     assert (tmp_path / 'left/laptop/a').is_dir() and (tmp_path / 'right/laptop/a').is_dir()
+
+
+def test_files_of_an_object_that_is_gone_are_deleted_after_a_time(tmp_path: Path) -> None:
+    """A segmenter may number its objects on and on."""
+    estimate, before = laptop_estimate(1.0), time.time() - KEPT_SECONDS - 1
+    files = {i: DescriptionFiles(tmp_path, f'/left/box_{i}', f'box_{i}') for i in range(4)}
+    for i in (0, 1, 2):
+        files[i].write(estimate, 'a')
+    for i in (0, 1):
+        files[i].retire()
+    os.utime(tmp_path / 'left/box_0' / RETIRED, (before, before))
+    files[3].write(estimate, 'a')
+    assert sorted(p.name for p in (tmp_path / 'left').iterdir()) == ['box_1', 'box_2', 'box_3']
+    # One that comes again stays.
+    os.utime(tmp_path / 'left/box_1' / RETIRED, (before, before))
+    files[1].write(estimate, 'b')
+    files[3].write(estimate, 'b')
+    assert (tmp_path / 'left/box_1/b').is_dir()
 
 
 @contextmanager
