@@ -53,10 +53,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     )
     perception = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(Path(__file__).with_name('perception.launch.py'))),
-        launch_arguments={
-            'params_file': str(config / 'demo.yaml'),
-            **{name: given[name] for name in PASSED_ON},
-        }.items(),
+        launch_arguments={name: given[name] for name in PASSED_ON}.items(),
     )
     return [perception, camera_sim]
 

@@ -24,6 +24,7 @@ CAMERAS = {
         'depth_topic': '/depth/image_rect',
         'camera_info_topic': '/depth/camera_info',
         'mask_topic': '/mask',
+        'mask_camera_info_topic': '/color/camera_info',
         'points_topic': '/points',
         'fixed_frame': 'camera_depth_optical_frame',
     },
@@ -32,6 +33,7 @@ CAMERAS = {
         'depth_topic': '/aligned_depth_to_color/image_raw',
         'camera_info_topic': '/aligned_depth_to_color/camera_info',
         'mask_topic': '/mask',
+        'mask_camera_info_topic': '/color/camera_info',
         'points_topic': '/depth/color/points',
         'fixed_frame': 'camera_color_optical_frame',
     },
@@ -40,6 +42,7 @@ CAMERAS = {
         'depth_topic': '/depth/image_rect',
         'camera_info_topic': '/depth/camera_info',
         'mask_topic': '/mask',
+        'mask_camera_info_topic': '/rgb/camera_info',
         'points_topic': '/points2',
         'fixed_frame': 'depth_camera_link',
     },
@@ -51,6 +54,8 @@ TOPICS = {
     'depth_topic': ('depth/image_rect', 'Rectified depth image, 16UC1 (mm) or 32FC1 (m)'),
     'camera_info_topic': ('depth/camera_info', 'Calibration of the depth image'),
     'mask_topic': ('mask', "Mask of the object (mono8, mono16), with the depth image's stamps"),
+    'mask_camera_info_topic': (
+        'mask/camera_info', "Calibration of the mask's camera, for register_depth:=true"),
     'points_topic': ('points', 'Point cloud, for input:=points'),
 }
 """Arguments that name a topic: the node's own name of it, and its description."""
@@ -63,6 +68,8 @@ OVERRIDES = {
     'instances': 'one, each (every id in the mask is an object) or listed (the ids in objects)',
     'objects': 'Categories of mask ids, as "1:laptop, 4:box"',
     'input': 'depth or points',
+    'depth_transport': 'raw, or compressedDepth: the topic <depth_topic>/compressedDepth',
+    'register_depth': "true: register the depth images to the mask's camera, by TF",
     'mask_mode': 'auto, required or ignored',
     'tracking': 'true, or false: a full estimate for every frame',
     'autostart': 'true, or false: a lifecycle manager configures and activates the node',
@@ -70,7 +77,7 @@ OVERRIDES = {
 }
 """Arguments that replace the value in params_file when they are given, and their descriptions."""
 
-BOOLEAN = ('tracking', 'autostart')
+BOOLEAN = ('register_depth', 'tracking', 'autostart')
 TRUE_OR_FALSE = ['true', 'false', 'True', 'False']
 
 RESPAWN_DELAY = 2.0

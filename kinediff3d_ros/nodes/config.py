@@ -26,7 +26,7 @@ class NodeConfig:
     """Time without a usable frame after which diagnostics report what is missing, s. Chosen."""
 
     transform_timeout: float = 0.2
-    """Time that a frame waits for the transform of a moving camera, s. Chosen."""
+    """Time that a frame waits for the transform of its camera, s. Chosen."""
 
     watch_period: float = 1.0
     """Time between two checks of the input and two reports of the diagnostics, s. Chosen."""

@@ -13,7 +13,6 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.task import Future
 from std_msgs.msg import String
 
-from kinediff3d_ros.nodes import endpoints
 from kinediff3d_ros.nodes.running import run_node
 
 RETRY_PERIOD = 0.5
@@ -40,9 +39,9 @@ class DescriptionRelay(Node):
         self._wanted = self._used = self._refused = ''
         self._answer: Future | None = None
         self._due = 0.0
-        endpoints.subscription(self, String, 'robot_description', self._on_wanted, latched)
-        endpoints.subscription(self, String, 'robot_state_publisher/robot_description',
-                               self._on_used, latched)
+        self.create_subscription(String, 'robot_description', self._on_wanted, latched)
+        self.create_subscription(String, 'robot_state_publisher/robot_description',
+                                 self._on_used, latched)
         self._client = self.create_client(SetParameters, 'robot_state_publisher/set_parameters')
         self.create_timer(RETRY_PERIOD, self._relay, clock=Clock(clock_type=ClockType.STEADY_TIME))
 

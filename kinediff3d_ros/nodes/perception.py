@@ -178,7 +178,7 @@ class PerceptionNode(LifecycleNode):
     def _watch(self) -> None:
         """Check the input, send markers again, and publish diagnostics."""
         if self._scene is not None and self._inputs is not None:
-            check_input(self._scene, self._host, self._inputs.status())
+            check_input(self._scene, self._host, self._inputs.check())
             self._scene.refresh()
         self._host.report_regularly()
 

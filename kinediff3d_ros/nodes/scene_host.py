@@ -13,19 +13,22 @@ from tf2_ros import TransformBroadcaster
 from visualization_msgs.msg import MarkerArray
 
 from kinediff3d_ros.nodes import endpoints
-from kinediff3d_ros.nodes.camera_pose import CameraPose
 from kinediff3d_ros.nodes.config import NodeConfig
 from kinediff3d_ros.nodes.diagnostics_output import DiagnosticsOutput, Task
 from kinediff3d_ros.nodes.output_context import OutputContext
 from kinediff3d_ros.nodes.outputs import ObjectOutputs
 from kinediff3d_ros.nodes.points_output import PointsOutput
+from kinediff3d_ros.nodes.transforms import Transforms
 from kinediff3d_ros.scene.frames import FrameHeader
 from kinediff3d_ros.scene.health import Health
 from kinediff3d_ros.scene.models import Models
 from kinediff3d_ros.scene.object_names import object_name
 from kinediff3d_ros.scene.parameters import PerceptionParameters, object_categories
+from kinediff3d_ros.scene.priority import lower_priority
 from kinediff3d_ros.scene.scene_object import SceneObject
+from kinediff3d_ros.scene.scene_objects import first_line
 from kinediff3d_ros.scene.throttle import Throttle
+from kinediff3d_ros.scene.worker import NewestItemWorker
 
 
 class NodeSceneHost:
@@ -38,6 +41,7 @@ class NodeSceneHost:
         lock: as ``SceneHost.lock``.
         models: pipelines of the categories.
         listed: category of mask ids, from the parameter ``objects``.
+        transforms: TF, listened to with ``fixed_frame`` or ``register_depth``.
     """
 
     def __init__(self, node: Node, parameters: Callable[[], PerceptionParameters], models: Models,
@@ -49,15 +53,16 @@ class NodeSceneHost:
         self.objects: dict[int, SceneObject] = {}
         self._throttle = Throttle(config.log_period)
         self._publishers: list[Publisher] = []
-        self._camera_pose: CameraPose | None = None
+        self.transforms = Transforms(config.transform_timeout)
 
     def open(self) -> None:
         """Create publishers, the only object where there is one, and the TF listener.
 
         Raises:
-            OSError: the description's directory cannot be made.
             ValueError: an override of a topic's quality of service cannot be used.
         """
+        self._worker: NewestItemWorker[Callable[[], None]] = NewestItemWorker(
+            _run_with_low_priority, self._on_worker_error, 'description')
         tf = TransformBroadcaster(self._node)
         self._publishers.append(tf.pub_tf)
         markers = endpoints.publisher(self._node, MarkerArray, 'markers')
@@ -67,23 +72,22 @@ class NodeSceneHost:
         self._publishers.append(self._diagnostics.publisher)
         self._context = OutputContext(
             self._node, self.lock, tf, markers, PointsOutput(points, self._config.max_points),
-            self._parameters, lambda text: self.log('joint_command', text), self._config)
+            self._worker, self._parameters, lambda text: self.log('warning', text), self._config)
         if self.parameters.instances == 'one':
             self.make_object(0)
-        if self.parameters.fixed_frame:
-            self._camera_pose = CameraPose(self._node, self.parameters.fixed_frame,
-                                           self._config.transform_timeout)
+        if self.parameters.fixed_frame or self.parameters.register_depth:
+            self.transforms.listen(self._node)
 
     def close(self) -> None:
-        """Destroy all objects and publishers."""
+        """Destroy all objects and publishers; the worker may finish, but publishes nothing."""
+        self._worker.close()
         with self.lock:
             for number in list(self.objects):
                 self.remove_object(number)
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
         self._publishers.clear()
-        if self._camera_pose is not None:
-            self._camera_pose.close()
+        self.transforms.close()
 
     @property
     def parameters(self) -> PerceptionParameters:
@@ -116,7 +120,8 @@ class NodeSceneHost:
 
     def camera_pose(self, header: FrameHeader) -> np.ndarray | None:
         """Return T_fixed_camera (4, 4) at a header's stamp; None without ``fixed_frame``."""
-        return None if self._camera_pose is None else self._camera_pose.look_up(header)
+        frame = self.parameters.fixed_frame
+        return self.transforms.look_up(frame, header, 'fixed_frame') if frame else None
 
     def age(self, header: FrameHeader) -> float:
         """Return the time since a header's stamp by the node's clock, s."""
@@ -131,6 +136,10 @@ class NodeSceneHost:
                 self._node.get_logger().info(message)
             else:
                 self._node.get_logger().warning(message)
+
+    def _on_worker_error(self, error: Exception) -> None:
+        self.health.count('errors')
+        self.log('error', f'describing an object failed: {first_line(error)}')
 
     def enter(self, state: str, message: str) -> None:
         """Set the state of the node and of all objects, and publish diagnostics."""
@@ -155,3 +164,9 @@ class NodeSceneHost:
         node = [] if any(o.number == 0 for o in objects) else [
             Task('objects', self.health, ','.join(self.models.categories))]
         return [*node, *(Task(o.name, o.health, o.category) for o in objects)]
+
+
+def _run_with_low_priority(work: Callable[[], None]) -> None:
+    """Run what the node's worker does beside tracking and full estimates."""
+    lower_priority()
+    work()

@@ -145,9 +145,10 @@ def remaps(calls: Calls, executable: str = 'perception_node') -> dict[str, str]:
 def test_arguments_are_declared_and_described() -> None:
     perception = declared('perception.launch.py')
     assert list(perception) == [
-        'camera_type', 'camera', 'depth_topic', 'camera_info_topic', 'mask_topic', 'points_topic',
-        'params_file', 'category', 'preset', 'device', 'object_name', 'instances', 'objects',
-        'input', 'mask_mode', 'tracking', 'autostart', 'fixed_frame', 'namespace', 'use_sim_time',
+        'camera_type', 'camera', 'depth_topic', 'camera_info_topic', 'mask_topic',
+        'mask_camera_info_topic', 'points_topic', 'params_file', 'category', 'preset', 'device',
+        'object_name', 'instances', 'objects', 'input', 'depth_transport', 'register_depth',
+        'mask_mode', 'tracking', 'autostart', 'fixed_frame', 'namespace', 'use_sim_time',
         'log_level', 'respawn', 'robot_state_publisher', 'rviz', 'rviz_frame']
     demo = declared('demo.launch.py')
     assert list(demo) == ['category', 'seed', 'instance', 'rate', 'table', 'mask', 'device',
@@ -169,7 +170,7 @@ def test_perception_alone_takes_its_parameters_from_the_file(prefix: Path) -> No
     assert remaps(calls) == {
         'depth/image_rect': '/camera/depth/image_rect',
         'depth/camera_info': '/camera/depth/camera_info', 'mask': '/camera/mask',
-        'points': '/camera/points'}
+        'mask/camera_info': '/camera/color/camera_info', 'points': '/camera/points'}
 
 
 def test_arguments_of_perception_reach_the_node(prefix: Path, tmp_path: Path) -> None:
@@ -200,9 +201,10 @@ def test_arguments_of_perception_reach_the_node(prefix: Path, tmp_path: Path) ->
 CAMERAS = {
     'realsense': ('/camera/camera/aligned_depth_to_color/image_raw',
                   '/camera/camera/aligned_depth_to_color/camera_info', '/camera/camera/mask',
+                  '/camera/camera/color/camera_info',
                   '/camera/camera/depth/color/points', 'camera_color_optical_frame'),
-    'azure_kinect': ('/depth/image_rect', '/depth/camera_info', '/mask', '/points2',
-                     'depth_camera_link'),
+    'azure_kinect': ('/depth/image_rect', '/depth/camera_info', '/mask', '/rgb/camera_info',
+                     '/points2', 'depth_camera_link'),
 }
 
 
@@ -211,15 +213,19 @@ def test_camera_types(prefix: Path, camera: str) -> None:
     calls = run(prefix, 'perception.launch.py', camera_type=camera, rviz='true')
     _, values = started(calls, 'perception_node')
     assert values.max_depth > 0 and values.input == 'depth'
-    depth, info, mask, points, frame = CAMERAS[camera]
+    depth, info, mask, mask_info, points, frame = CAMERAS[camera]
     assert remaps(calls) == {'depth/image_rect': depth, 'depth/camera_info': info, 'mask': mask,
-                             'points': points}
+                             'mask/camera_info': mask_info, 'points': points}
     assert str(prefix / f'share/kinediff3d_ros/config/{camera}.yaml') in calls['perception_node']
     assert calls['rviz2'][calls['rviz2'].index('-f') + 1] == frame
-    # QoS is asked for on the topics that are subscribed to.
-    file = yaml.safe_load((ROOT / f'config/{camera}.yaml').read_text())
-    asked = file['/**']['ros__parameters'].get('qos_overrides', {})
-    assert set(asked) <= {depth, info, mask, points}
+
+
+def test_unregistered_compressed_depth(prefix: Path) -> None:
+    calls = run(prefix, 'perception.launch.py', depth_transport='compressedDepth',
+                register_depth='true', mask_camera_info_topic='/wrist/camera_info')
+    _, values = started(calls, 'perception_node')
+    assert values == PerceptionParameters(depth_transport='compressedDepth', register_depth=True)
+    assert remaps(calls)['mask/camera_info'] == '/wrist/camera_info'
 
 
 def test_another_namespace_and_an_unknown_camera(prefix: Path) -> None:
@@ -242,10 +248,6 @@ def test_demo_starts_camera_and_perception_on_the_same_topics(prefix: Path) -> N
     inputs = {t: f'{camera.get_namespace()}/{t}'
               for t in ('depth/image_rect', 'depth/camera_info', 'mask')}
     assert inputs.items() <= remaps(calls).items()
-    # Camera and perception share the machine: no image may get lost on the way.
-    file = yaml.safe_load((ROOT / 'config/demo.yaml').read_text())
-    assert set(file['/**']['ros__parameters']['qos_overrides']) == set(inputs.values())
-    assert str(prefix / 'share/kinediff3d_ros/config/demo.yaml') in calls['perception_node']
 
 
 def test_arguments_of_demo_reach_the_camera(prefix: Path) -> None:
