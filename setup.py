@@ -29,7 +29,8 @@ setup(
         'open3d',
         'pillow',
         'pyyaml',
-        'roma',
+        # Later ones import torch's compiler, which doubles the start of every process.
+        'roma<1.6',
         'safetensors',
         'scikit-image',
         'scipy',
@@ -52,6 +53,7 @@ setup(
             'kinediff3d = kinediff3d_core.cli.main:main',
             'perception_node = kinediff3d_ros.nodes.perception:main',
             'camera_sim_node = kinediff3d_ros.nodes.camera_sim:main',
+            'description_relay_node = kinediff3d_ros.nodes.description_relay:main',
         ],
         # Commands of `kinediff3d` that need ROS: kinediff3d_core/cli/main.py finds them here.
         'kinediff3d.commands': [
