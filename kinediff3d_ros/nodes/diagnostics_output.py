@@ -51,16 +51,16 @@ class DiagnosticsOutput:
                  device: Callable[[], str]) -> None:
         self._node, self._tasks, self._device = node, tasks, device
         self.publisher = endpoints.publisher(node, DiagnosticArray, '/diagnostics')
-        self._reported: dict[str, str] = {}
+        self._reported: dict[str, tuple[str, str]] = {}
 
     def publish(self) -> None:
         """Publish all statuses."""
         self._publish(self._tasks())
 
     def publish_changes(self) -> None:
-        """Publish all statuses if a task is new, has ended, or is in another state."""
+        """Publish all statuses if a task is new, has ended, or has another state or warning."""
         tasks = self._tasks()
-        if {t.name: t.health.state for t in tasks} != self._reported:
+        if {t.name: (t.health.state, t.health.warning) for t in tasks} != self._reported:
             self._publish(tasks)
 
     def _publish(self, tasks: Sequence[Task]) -> None:
@@ -71,6 +71,7 @@ class DiagnosticsOutput:
 
     def _status(self, task: Task) -> DiagnosticStatus:
         values = task.health.values(category=task.category, device=self._device())
-        state = self._reported[task.name] = str(values['state'])
+        state = str(values['state'])
+        self._reported[task.name] = state, str(values.get('warning', ''))
         return diagnostic_status(f'{self._node.get_fully_qualified_name()}: {task.name}',
                                  task.name, state, task.health.message, values)

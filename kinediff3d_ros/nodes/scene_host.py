@@ -24,8 +24,11 @@ from kinediff3d_ros.scene.health import Health
 from kinediff3d_ros.scene.models import Models
 from kinediff3d_ros.scene.object_names import object_name
 from kinediff3d_ros.scene.parameters import PerceptionParameters, object_categories
+from kinediff3d_ros.scene.priority import lower_priority
 from kinediff3d_ros.scene.scene_object import SceneObject
+from kinediff3d_ros.scene.scene_objects import first_line
 from kinediff3d_ros.scene.throttle import Throttle
+from kinediff3d_ros.scene.worker import NewestItemWorker
 
 
 class NodeSceneHost:
@@ -56,9 +59,10 @@ class NodeSceneHost:
         """Create publishers, the only object where there is one, and the TF listener.
 
         Raises:
-            OSError: the description's directory cannot be made.
             ValueError: an override of a topic's quality of service cannot be used.
         """
+        self._worker: NewestItemWorker[Callable[[], None]] = NewestItemWorker(
+            _run_with_low_priority, self._on_worker_error, 'description')
         tf = TransformBroadcaster(self._node)
         self._publishers.append(tf.pub_tf)
         markers = endpoints.publisher(self._node, MarkerArray, 'markers')
@@ -68,14 +72,15 @@ class NodeSceneHost:
         self._publishers.append(self._diagnostics.publisher)
         self._context = OutputContext(
             self._node, self.lock, tf, markers, PointsOutput(points, self._config.max_points),
-            self._parameters, lambda text: self.log('joint_command', text), self._config)
+            self._worker, self._parameters, lambda text: self.log('warning', text), self._config)
         if self.parameters.instances == 'one':
             self.make_object(0)
         if self.parameters.fixed_frame or self.parameters.register_depth:
             self.transforms.listen(self._node)
 
     def close(self) -> None:
-        """Destroy all objects and publishers."""
+        """Destroy all objects and publishers; the worker may finish, but publishes nothing."""
+        self._worker.close()
         with self.lock:
             for number in list(self.objects):
                 self.remove_object(number)
@@ -132,6 +137,10 @@ class NodeSceneHost:
             else:
                 self._node.get_logger().warning(message)
 
+    def _on_worker_error(self, error: Exception) -> None:
+        self.health.count('errors')
+        self.log('error', f'describing an object failed: {first_line(error)}')
+
     def enter(self, state: str, message: str) -> None:
         """Set the state of the node and of all objects, and publish diagnostics."""
         with self.lock:
@@ -155,3 +164,9 @@ class NodeSceneHost:
         node = [] if any(o.number == 0 for o in objects) else [
             Task('objects', self.health, ','.join(self.models.categories))]
         return [*node, *(Task(o.name, o.health, o.category) for o in objects)]
+
+
+def _run_with_low_priority(work: Callable[[], None]) -> None:
+    """Run what the node's worker does beside tracking and full estimates."""
+    lower_priority()
+    work()

@@ -16,10 +16,14 @@ class ObjectPublisher(Protocol):
     Attributes:
         name: of the object, as messages and frames carry it.
         category: its category; ``auto`` until a full estimate has determined it.
+        warning: what of the estimates cannot be published, and why; '' if there is nothing.
     """
 
     name: str
     category: str
+
+    @property
+    def warning(self) -> str: ...
 
     def set_category(self, category: str) -> None:
         """Withdraw what is shown; use the names of a category's parts and joints from now on."""

@@ -69,7 +69,7 @@ class SceneObjects:
                                   obj.shape_changed)
             obj.shape_changed = False
             obj.health.count('estimates')
-            obj.health.enter('estimate', f'{obj.name} is estimated')
+            obj.health.enter('estimate', f'{obj.name} is estimated', obj.publisher.warning)
             obj.health.measured(
                 estimate, len(view.cloud), view.header.stamp_text('.'),
                 self._host.age(view.header), {**estimate.seconds, 'frame': seconds,

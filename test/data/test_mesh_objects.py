@@ -8,6 +8,7 @@ import pytest
 import torch
 import trimesh
 from estimates import box_mesh, laptop_estimate
+from open3d_or_skip import import_open3d
 from own_objects import edit_urdf
 
 from kinediff3d_core.data.mesh_objects import list_objects, load_object
@@ -110,7 +111,7 @@ def test_damaged_meshes_and_folders_are_refused(folder, tmp_path):
 
 def test_a_turned_scaled_and_reversed_object_becomes_canonical(folder):
     """One object as others may write it: inches, seen from behind, joint reversed and open."""
-    pytest.importorskip('open3d', exc_type=ImportError)
+    import_open3d()
     want = load_object(folder)
     turn = np.diag([-1.0, -1.0, 1.0]) / 0.0254
     opened = 0.4

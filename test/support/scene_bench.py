@@ -51,7 +51,7 @@ class RecordingPublisher:
         self.name, self.category, self._changed = name, category, changed
         self.published: list[Publication] = []
         self.prepared: list[ArticulatedEstimate] = []
-        self.shown = False
+        self.shown, self.warning = False, ''
 
     def set_category(self, category: str) -> None:
         self.name = self.category = category

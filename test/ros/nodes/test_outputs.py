@@ -22,7 +22,7 @@ from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_ros.messages.poses import matrix_from_pose, matrix_from_transform
-from kinediff3d_ros.nodes import marker_output, outputs
+from kinediff3d_ros.nodes import description_output, marker_output
 from kinediff3d_ros.nodes.config import NodeConfig
 from kinediff3d_ros.nodes.output_context import OutputContext
 from kinediff3d_ros.nodes.outputs import ObjectOutputs
@@ -93,8 +93,9 @@ class Bench:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.stamp = 1000.0, 0
+        self.waits, self.waiting = False, []
         clock = SimpleNamespace(monotonic=lambda: self.now)
-        monkeypatch.setattr(outputs, 'time', clock)
+        monkeypatch.setattr(description_output, 'time', clock)
         monkeypatch.setattr(marker_output, 'time', clock)
         self.node, self.warnings, self.lock = RecordingNode(), [], threading.RLock()
         self.markers, self.points = Publisher(subscribers=1), Publisher()
@@ -103,8 +104,16 @@ class Bench:
         self.outputs = ObjectOutputs(
             OutputContext(self.node, self.lock, self.tf, self.markers,
                           PointsOutput(self.points, NodeConfig().max_points),
+                          SimpleNamespace(submit=self.submit),
                           lambda: self.parameters, self.warnings.append, NodeConfig()),
             'laptop', 'laptop')
+
+    def submit(self, work: Callable[[], None], key: str) -> None:
+        """Run what the node's worker would run: at once, or when the test does."""
+        if self.waits:
+            self.waiting.append(work)
+        else:
+            work()
 
     def topic(self, name: str) -> Publisher:
         return self.node.topics[f'laptop/{name}']
@@ -238,9 +247,52 @@ def test_descriptions_are_published_for_new_shapes_once_per_period(bench: Bench)
     bench.publish(estimate)
     assert len(bench.described()) == 2
     # The meshes have not changed: their files are links.
-    files = [[Path(x.removeprefix('file://')) for x in re.findall('file://[^"]+', text)]
-             for text in bench.described()]
+    meshes = re.compile('file://([^"]+/(?:base|lid).obj)')
+    files = [[Path(x) for x in meshes.findall(text)] for text in bench.described()]
     assert files[0] and all(a != b and a.samefile(b) for a, b in zip(*files, strict=True))
+
+
+def test_a_description_that_cannot_be_written_is_a_warning_and_tried_again(
+        bench: Bench, tmp_path: Path) -> None:
+    blocked = tmp_path / 'left'
+    blocked.write_text('no directory')
+    bench.publish(laptop_estimate(1.0), True)
+    assert not bench.described() and 'robot_description of laptop' in bench.outputs.warning
+    assert len(bench.topic('joint_states').messages) == 1 and bench.tf.sent
+    assert bench.warnings == [bench.outputs.warning]
+    bench.now += 9.9
+    bench.publish(laptop_estimate(1.0))
+    assert len(bench.warnings) == 1
+    bench.now += 0.1
+    bench.publish(laptop_estimate(1.0))
+    assert len(bench.warnings) == 2
+    blocked.unlink()
+    bench.now += 10.0
+    bench.publish(laptop_estimate(1.0))
+    assert len(bench.described()) == 1 and not bench.outputs.warning
+
+
+def test_frames_do_not_wait_for_their_description(bench: Bench) -> None:
+    bench.waits = True
+    bench.publish(laptop_estimate(1.0), True)
+    assert len(bench.topic('joint_states').messages) == 1 and not bench.described()
+    bench.waiting.pop()()
+    assert len(bench.described()) == 1
+    # What is withdrawn meanwhile is not described.
+    bench.now += 10.0
+    bench.publish(laptop_estimate(1.0), True)
+    bench.outputs.clear()
+    bench.waiting.pop()()
+    assert len(bench.described()) == 1
+
+
+def test_meshes_have_the_addresses_of_the_parameter(bench: Bench) -> None:
+    for address, start in (('relative', 'meshes/'), ('package://mine/x/', 'package://mine/x/left/')):
+        bench.parameters = replace(bench.parameters, mesh_uri=address)
+        bench.now += 10.0
+        bench.publish(laptop_estimate(1.0), True)
+        found = re.findall('filename="([^"]+)', bench.described()[-1])
+        assert found and all(x.startswith(start) and x.count('//') < 2 for x in found)
 
 
 def test_the_description_is_published_when_the_object_appears_again(bench: Bench) -> None:
@@ -293,7 +345,7 @@ def test_contacts_are_found_once_per_shape(bench: Bench, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(('value', 'children'), [
-    ('parts', ['laptop_base', 'laptop_lid']), ('base', ['laptop_base']), ('none', None)])
+    ('parts', ['laptop_base', 'laptop_lid']), ('base', ['laptop']), ('none', None)])
 def test_publish_tf_selects_the_transforms(bench: Bench, value: str, children: list | None,
                                            ) -> None:
     bench.parameters = replace(bench.parameters, publish_tf=value)

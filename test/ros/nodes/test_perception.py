@@ -6,9 +6,11 @@ without DDS in test/ros/scene.
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,9 +27,10 @@ from lifecycle_msgs.msg import Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from rclpy.executors import Executor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
-from std_msgs.msg import Header  # noqa: E402
+from std_msgs.msg import Header, String  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
@@ -261,6 +264,35 @@ def test_estimates_are_published_tracked_and_reported(bench: Bench) -> None:
     meshes = [m for a in bench.markers.messages for m in a.markers
               if m.type == Marker.TRIANGLE_LIST and m.action == Marker.ADD]
     assert meshes and all(m.frame_locked for m in meshes)
+
+
+def test_a_description_that_cannot_be_written_is_a_warning(bench: Bench) -> None:
+    """A file where the folder should be fails as a full or read-only disk does."""
+    folder = Path(bench.node.get_parameter('description_dir').value) / 'laptop'
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.write_text('')
+    described = bench.recorder.subscribe(String, '/laptop/robot_description', QoSProfile(
+        depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+    bench.start()
+    bench.joint(bench.show({1: 1.0}))
+    for angle in np.linspace(1.1, 1.4, 4):
+        bench.joint(bench.show({1: angle}))  # frames go on
+        time.sleep(0.05)
+    status, values = bench.status(lambda v, s: 'robot_description' in s.message, 'warning')
+    assert status.level == DiagnosticStatus.WARN and values['state'] == 'estimate'
+    assert values['warning'] in status.message and values['errors'] == '0'
+    assert bench.markers.messages and not described.messages
+    folder.unlink()
+    assert bench.change(Transition.TRANSITION_DEACTIVATE)
+    assert bench.change(Transition.TRANSITION_ACTIVATE)
+    bench.wait(lambda: bench.depth.get_subscription_count(), 'subscription')
+    bench.info.publish(camera_info.info_from_intrinsics(CAMERA, bench.header()))
+    time.sleep(0.1)
+    bench.joint(bench.show({1: 1.0}))
+    bench.wait(lambda: described.messages, 'robot_description')
+    bench.joint(bench.show({1: 1.1}))
+    bench.status(lambda v, s: s.level == DiagnosticStatus.OK and v['state'] == 'estimate'
+                 and 'warning' not in v, 'no warning')
 
 
 def states(bench: Bench) -> list[str]:
