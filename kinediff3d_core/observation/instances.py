@@ -1,159 +1,182 @@
-"""Instances: the things that stand out of the supports of a depth image."""
+"""Instances: everything that stands on a support of a depth image, or in front of nothing."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
-from kinediff3d_core.observation.depth_grid import DepthGrid, GridConfig, linked_pixels
-from kinediff3d_core.observation.supports import Footprint, Surface, find_surfaces, supports
+from kinediff3d_core.geometry.camera import Intrinsics
+from kinediff3d_core.observation.components import (
+    ArmConfig,
+    components,
+    linked_pairs,
+    split_arms,
+    split_at_height,
+)
+from kinediff3d_core.observation.depth_grid import (
+    DepthGrid,
+    GridConfig,
+    depth_grid,
+    depth_noise,
+)
+from kinediff3d_core.observation.planes import PlaneConfig
+from kinediff3d_core.observation.supports import Surface, SupportConfig, find_supports
 
 Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
 class InstanceConfig:
-    """Which things are instances. All values are chosen."""
+    """Which things are instances. Values without a source are chosen."""
 
-    least: int = 50
-    """Smallest instance, pixels of the grid."""
+    grid: GridConfig = field(default_factory=GridConfig)
+    plane: PlaneConfig = field(default_factory=PlaneConfig)
+    support: SupportConfig = field(default_factory=SupportConfig)
+    arm: ArmConfig | None = field(default_factory=ArmConfig)
+    """What is an arm; None leaves arms with what they touch."""
+    min_points: int = 200
+    """Smallest instance, pixels of the image."""
     bridge: float = 0.01
     """Half the gap between two surfaces, m, up to which they are one."""
     core: float = 2.0
-    """Things that meet only below this height above their support, in its thicknesses, are
-    several."""
+    """Things that meet only below this height above their support, in its thicknesses, are several;
+    infinity leaves them one."""
+    core_height: float = 0.03
+    """The same height in m, applied after the first."""
+    above: float = 0.5
+    """An instance has more than this share of its pixels above one of the supports."""
     max_size: float = 1.8
     """Greatest extent of an instance, m."""
     beside: float = 0.05
-    """What is under a support and no farther than this beside it, m, is its body: edges, legs."""
+    """What is below a support and no farther than this beside it, m, is its body: edges, legs."""
     centre_reach: float = 0.35
     """Width of the Gaussian weight of instances by their distance from the image's centre, in
     shares of the image's size."""
+    border: int = 2
+    """Width of the image's border, pixels of the grid. What touches it is cut off."""
 
 
 @dataclass(frozen=True)
-class _Links:
-    """Which pixels of a grid are on one surface, or nearly touch.
+class Instances:
+    """What stands out in a depth image.
 
     Attributes:
-        node: (h, w) index of the pixel that stands for a pixel, -1 for none: members stand for
-            themselves and for what is near to them.
-        pairs: (2, L) indices of pixels that are linked.
+        ids: (H, W) int, 0 for none, 1 for the best instance and so on.
+        scores: (n,) of the instances, best first: their share of the image, weighted down far from
+            the centre and where the border cuts them off.
     """
 
-    node: Array
-    pairs: Array
+    ids: Array
+    scores: Array
+
+    def __len__(self) -> int:
+        return len(self.scores)
 
 
-def _links(grid: DepthGrid, member: Array, bridge: float) -> _Links:
-    """Links of the pixels in ``member`` (h, w); gaps of twice ``bridge``, m, are bridged."""
-    h, w = grid.shape
-    distance, source = ndimage.distance_transform_edt(~member, return_indices=True)
-    z = grid.points[..., 2][tuple(source)]
-    near = distance * (grid.rays[0, 1, 0] - grid.rays[0, 0, 0]) * z <= bridge
-    node = np.where(near, source[0] * w + source[1], -1)
-    right, down = linked_pixels(z, grid.sigma[tuple(source)], near, GridConfig())
-    pairs = np.stack([np.concatenate([node[:, :-1][right], node[:-1][down]]),
-                      np.concatenate([node[:, 1:][right], node[1:][down]])])
-    return _Links(node, pairs[:, pairs[0] != pairs[1]])
+def find_instances(depth: Array, intrinsics: Intrinsics,
+                   config: InstanceConfig = InstanceConfig()) -> Instances:
+    """Everything that stands out in a depth image (H, W), m, 0 where there is none."""
+    grid = depth_grid(depth, intrinsics, config.grid)
+    supports = find_supports(grid, config.support, config.plane)
+    label = _things(grid, supports, config)
+    order, scores = _ranked(label, grid, supports, config)
+    rank = np.zeros(int(label.max()) + 1, dtype=np.int64)
+    rank[order] = np.arange(1, len(order) + 1)
+    ids = _at_full_resolution(rank[label], grid, supports, depth, intrinsics, config)
+    return Instances(ids, scores)
 
 
-def _components(member: Array, pairs: Array, least: int) -> tuple[Array, int]:
-    """Labels (h, w) of the linked pixels of ``member``: 0 outside and for small components."""
-    flat = member.ravel()
-    index = np.cumsum(flat) - 1
-    pairs = index[pairs[:, flat[pairs].all(0)]]
-    count = int(flat.sum())
-    graph = coo_matrix((np.ones(pairs.shape[1], dtype=bool), tuple(pairs)), shape=(count, count))
-    number, label = connected_components(graph, directed=False)
-    keep = np.bincount(label, minlength=number) >= least
-    new = np.where(keep, np.cumsum(keep), 0)
-    image = np.zeros(member.size, dtype=np.int64)
-    image[flat] = new[label]
-    return image.reshape(member.shape), int(keep.sum())
-
-
-def _split_at_height(label: Array, links: _Links, high: Array, least: int) -> tuple[Array, int]:
-    """Labels after things are told apart that only meet near their support.
-
-    Args:
-        label: (h, w), 0 for none. high: (h, w) bool, clearly above the support.
-    """
-    core, number = _components(high & (label > 0), links.pairs, least)
-    if not number:
-        return label, int(label.max())
-    owner = np.zeros(number + 1, dtype=np.int64)
-    owner[core.ravel()] = label.ravel()
-    owner[0] = 0
-    divided = np.bincount(owner)[1:] if number else owner
-    divided = np.flatnonzero(divided > 1) + 1
-    if not len(divided):
-        return label, int(label.max())
-    nearest = ndimage.distance_transform_edt(core == 0, return_distances=False,
-                                             return_indices=True)
-    near = core[tuple(nearest)]
-    out = np.where(np.isin(label, divided), np.where(owner[near] == label, near, 0)
-                   + label.max() * (owner[near] == label), label)
-    _, out = np.unique(out, return_inverse=True)
-    return out.reshape(label.shape), int(out.max())
-
-
-def find_instances(grid: DepthGrid, config: InstanceConfig = InstanceConfig(),
-                   ) -> list[tuple[Array, float]]:
-    surfaces = find_surfaces(grid)
-    chosen = supports(grid, surfaces)
+def _things(grid: DepthGrid, supports: list[Surface], config: InstanceConfig) -> Array:
+    """Labels (h, w) of what is on no support, 0 for none."""
     member = grid.valid.copy()
-    for s in chosen:
+    for s in supports:
         member &= ~s.region
-    links = _links(grid, member, config.bridge)
-    label, number = _components(member, links.pairs, config.least)
-    if chosen:
-        height = np.min([np.where(s.above, s.height / s.thickness, np.inf) for s in chosen], axis=0)
-        label, number = _split_at_height(label, links, height > config.core, config.least)
-    footprints = [Footprint.of(grid.points[s.region], s.plane.normal) for s in chosen]
-    found = []
+    member &= ~_bodies(grid, member, supports, config)
+    least = max(1, config.min_points // grid.stride ** 2)
+    pairs = linked_pairs(grid, member, config.bridge) if member.any() else np.zeros((2, 0), int)
+    label = components(member, pairs, least)
+    if supports:
+        label = split_at_height(label, pairs, np.logical_and.reduce(
+            [~s.above | (s.height > config.core * s.thickness) for s in supports]), least)
+    if config.arm is not None:
+        label = split_arms(label, grid, config.arm)
+    level = [s for s in supports if s.is_level(config.support)]
+    if level:
+        label = split_at_height(label, pairs, np.logical_and.reduce(
+            [~s.above | (s.height > config.core_height) for s in level]), least)
+    return label
+
+
+def _bodies(grid: DepthGrid, member: Array, supports: list[Surface], config: InstanceConfig,
+            ) -> Array:
+    """Which pixels of ``member`` (h, w) are the body of a support: edges and legs of a table."""
+    body = np.zeros(grid.shape, dtype=bool)
+    for s in supports:
+        footprint = s.footprint(grid) if s.is_level(config.support) else None
+        if footprint is not None:
+            under = member & (s.height < 0)
+            under[under] = footprint.contains(grid.points[under] @ footprint.axes, config.beside)
+            body |= under
+    return body
+
+
+def _ranked(label: Array, grid: DepthGrid, supports: list[Surface], config: InstanceConfig,
+            ) -> tuple[Array, Array]:
+    """Labels (n,) of the instances, best first, and their scores (n,)."""
     h, w = grid.shape
-    boxes = ndimage.find_objects(label)
-    for k in range(1, number + 1):
-        box = boxes[k - 1]
+    found: list[tuple[float, int]] = []
+    for k, box in enumerate(ndimage.find_objects(label), start=1):
         if box is None:
             continue
-        mask = label[box] == k
-        points = grid.points[box][mask]
-        if len(points) < config.least:
-            continue
-        low, high = np.percentile(points, (2, 98), axis=0)
-        if (high - low).max() > config.max_size or not _stands(mask, box, points, chosen,
-                                                               footprints, config):
-            continue
-        v, u = np.nonzero(mask)
+        v, u = np.nonzero(label[box] == k)
         v, u = v + box[0].start, u + box[1].start
-        distance = np.hypot(u.mean() / w - 0.5, v.mean() / h - 0.5)
-        border = ((u < 2) | (v < 2) | (u >= w - 2) | (v >= h - 2)).sum() / len(u) ** 0.5
-        score = len(u) * np.exp(-(distance / config.centre_reach) ** 2) * np.exp(-border)
-        full = np.zeros(grid.shape, bool)
-        full[box] = mask
-        found.append((full, float(score)))
-    found.sort(key=lambda x: -x[1])
-    return found
+        low, high = np.percentile(grid.points[v, u], (2, 98), axis=0)
+        stands = not supports or any(s.above[v, u].mean() > config.above for s in supports)
+        if not stands or (high - low).max() > config.max_size or (
+                len(v) * grid.stride ** 2 < config.min_points):
+            continue
+        distance = np.hypot((u.mean() + 0.5) / w - 0.5, (v.mean() + 0.5) / h - 0.5)
+        border = config.border
+        cut = ((u < border) | (v < border) | (u >= w - border) | (v >= h - border)).sum()
+        weight = np.exp(-(distance / config.centre_reach) ** 2 - cut / len(v) ** 0.5)
+        found.append((float(len(v) / (h * w) * weight), k))
+    found.sort(reverse=True)
+    return (np.array([k for _, k in found], dtype=np.int64),
+            np.array([score for score, _ in found]))
 
 
-def _stands(mask: Array, box: Any, points: Array, chosen: list[Surface],
-            footprints: list[Footprint | None], config: InstanceConfig) -> bool:
-    """Whether a thing is in front of a support, and not the body of one."""
-    if not chosen:
-        return True
-    on_one = False
-    for surface, footprint in zip(chosen, footprints, strict=True):
-        if surface.above[box][mask].mean() > 0.5:
-            on_one = True
-        elif footprint is not None and -surface.plane.normal[1] > 0.2:
-            inside = footprint.contains(points[::4] @ footprint.axes, config.beside)
-            if inside.mean() > 0.8:
-                return False
-    return on_one
+def _at_full_resolution(ids: Array, grid: DepthGrid, supports: list[Surface], depth: Array,
+                        intrinsics: Intrinsics, config: InstanceConfig) -> Array:
+    """Ids (H, W) of a depth image (H, W) from those of its grid (h, w).
+
+    A pixel of the image belongs to the instance of the nearest pixel of the grid, or of its
+    neighbour, if the depths agree and the pixel itself is above the supports.
+    """
+    s = grid.stride
+    if s == 1 or not ids.any():
+        return np.where(depth > 0, ids, 0)
+    away, source = ndimage.distance_transform_edt(ids == 0, return_indices=True)
+    nearest = np.where(away < 2, source[0] * grid.shape[1] + source[1], -1)
+    half = s // 2
+    v, u = (np.minimum((np.arange(n) + half) // s, m - 1)
+            for n, m in zip(depth.shape, grid.shape, strict=True))
+    at = nearest[v[:, None], u]
+    rows, columns = np.nonzero((at >= 0) & (depth > 0))
+    at = at[rows, columns]
+    z = depth[rows, columns].astype(np.float32)
+    sigma = depth_noise(z, config.grid)
+    step = np.abs(z - grid.points[..., 2].ravel()[at])
+    good = step < np.maximum(config.grid.jump[0], config.grid.jump[1] * sigma)
+    points = np.stack([(columns - intrinsics.cx) / intrinsics.fx * z,
+                       (rows - intrinsics.cy) / intrinsics.fy * z, z], axis=-1).astype(np.float32)
+    for support in supports:
+        over = support.above.ravel()[at]
+        on = support.plane.height(points[over]) < support.plane.thickness(sigma[over],
+                                                                          config.plane)
+        good[over] &= ~on
+    out = np.zeros(depth.shape, dtype=np.int64)
+    out[rows[good], columns[good]] = ids.ravel()[at[good]]
+    return out

@@ -1,4 +1,9 @@
-"""Which planes of a depth image are supports or background: table, floor, wall."""
+"""Supports and background of a depth image: table, floor, walls.
+
+A plane is a support if its extent surrounds something that stands on it. It is background if it is
+longer than objects are, or runs out of the image. A face of an object is neither: a laptop's base
+does not surround its lid, and what stands on a support that is already known is not taken apart.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,11 @@ from kinediff3d_core.observation.planes import Plane, PlaneConfig, largest_plane
 
 Array = np.ndarray[Any, Any]
 
+HULL_POINTS = 2000
+"""Convex hulls are of about this many points. Chosen: its time."""
+EXTENT_POINTS = 1000
+"""Extents are measured on about this many points. Chosen: its time."""
+
 
 @dataclass(frozen=True)
 class SupportConfig:
@@ -23,16 +33,30 @@ class SupportConfig:
     """Most planes that are looked for."""
     share: float = 0.04
     """A plane covers at least this share of the pixels with depth."""
+    facing: float = 0.6
+    """Points on a plane have normals whose cosine with its own is at least this."""
+    grow: int = 4
+    """Beside such points, a plane has pixels up to so far away whose normals the window mixes with
+    those of another surface, pixels of the grid."""
+    piece: float = 0.1
+    """Pieces of a plane's region have at least this share of the largest one's pixels,"""
+    piece_residual: float = 0.45
+    """or a root mean square of the residuals below this, in thicknesses. It is 0.33 on the plane
+    and 0.58 where the plane cuts through a thing."""
     object_size: float = 1.1
     """Planes that are longer than this, m, are no face of an object."""
-    cut_size: float = 0.6
-    """Planes that run out of the image, or around things, and are longer than this, m, are no face
-    of an object."""
+    face_size: float = 0.6
+    """Planes that run out of the image or surround things and are longer than this, m, are no face
+    of an object either."""
+    on_object: float = 0.9
+    """A plane with this share of its pixels above a support is part of an object on it."""
     border: float = 0.8
-    """A plane runs out of the image if it touches the border over this share of the square root
-    of its area."""
+    """A plane runs out of the image if it touches the border over this share of the square root of
+    its area."""
+    border_width: int = 4
+    """Width of the border, pixels of the image."""
     thing: int = 30
-    """Things on a plane have at least this many pixels of the grid."""
+    """Things that a plane may surround have at least this many pixels of the grid."""
     things: int = 10
     """So many things, the largest first, are looked at."""
     corners: int = 3
@@ -40,13 +64,8 @@ class SupportConfig:
     margin: float = 0.15
     """Margin of that box on each side, in shares of its sides."""
     upright: float = 0.2
-    """The camera is about upright: the normal of a support inside the image has at least this
-    component upwards. The front of a cabinet has less, however it is seen from above."""
-    side_cosine: float = 0.6
-    """Points on a plane have normals whose cosine with its own is at least this."""
-    grow: int = 4
-    """Beside a plane's points its pixels grow by this much into pixels whose normals the window
-    mixes with those of another surface."""
+    """The camera is about upright: the normal of a support has at least this component upwards in
+    the image. The front of a cabinet has less, however steeply the camera looks down."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +73,9 @@ class Footprint:
     """Convex hull of points in a plane.
 
     Attributes:
-        axes: (3, 2) unit directions in the plane. edges: (E, 3) of the hull: ``edges[:, :2] @ x +
-            edges[:, 2]`` is the distance from an edge, positive outside, m.
+        axes: (3, 2) unit directions in the plane.
+        edges: (E, 3) of the hull: ``edges[:, :2] @ x + edges[:, 2]`` is the distance of x (2,)
+            from an edge, positive outside, m.
     """
 
     axes: Array
@@ -69,12 +89,13 @@ class Footprint:
         side /= np.linalg.norm(side)
         axes = np.stack([side, np.cross(n, side)], axis=-1)
         try:
-            return cls(axes, ConvexHull(points[::max(1, len(points) // 2000)] @ axes).equations)
+            hull = ConvexHull(_some(points, HULL_POINTS) @ axes)
         except (QhullError, ValueError):
             return None
+        return cls(axes, hull.equations)
 
     def contains(self, flat: Array, margin: float = 0.0) -> Array:
-        """Whether points (N, 2) in the plane are inside, or nearer to the hull than a margin."""
+        """Whether points (N, 2) in the plane are inside, or nearer to the hull than a margin, m."""
         return np.asarray((flat @ self.edges[:, :2].T + self.edges[:, 2] <= margin).all(-1))
 
 
@@ -83,7 +104,7 @@ class Surface:
     """A plane of the image.
 
     Attributes:
-        plane: the plane. region: (h, w) bool, the largest region on it.
+        plane: with its warp. region: (h, w) bool, its largest region.
         height: (h, w) above it, m. thickness: (h, w) within which points are on it, m.
         above: (h, w) bool, farther above it than that.
     """
@@ -94,111 +115,145 @@ class Surface:
     thickness: Array
     above: Array
 
+    def is_level(self, config: SupportConfig = SupportConfig()) -> bool:
+        """Whether things can stand on it, as the camera is held."""
+        return bool(-self.plane.normal[1] > config.upright)
+
+    def footprint(self, grid: DepthGrid) -> Footprint | None:
+        """Of its region; None if that is a line."""
+        return Footprint.of(grid.points[self.region], self.plane.normal)
+
 
 def find_surfaces(grid: DepthGrid, config: SupportConfig = SupportConfig(),
                   plane_config: PlaneConfig = PlaneConfig()) -> list[Surface]:
     """The largest planes of an image, the largest first."""
     rng = np.random.default_rng(0)
     normals = surface_normals(grid, plane_config)
-    voters = grid.valid & (normals[..., 2] != 0)
-    count = int(grid.valid.sum())
-    taken = ~grid.valid
+    voters = normals[..., 2] != 0
+    free = grid.valid.copy()
+    least = config.share * int(grid.valid.sum())
+    points, flat_normals = grid.points.reshape(-1, 3), normals.reshape(-1, 3)
     found: list[Surface] = []
     for _ in range(config.planes):
         index = np.flatnonzero(voters)
-        if len(index) < config.share * count:
+        if len(index) < max(least, 1):
             break
         if len(index) > plane_config.votes:
             index = index[rng.integers(0, len(index), plane_config.votes)]
-        best = largest_plane(grid.points.reshape(-1, 3)[index], normals.reshape(-1, 3)[index],
-                             grid.sigma.ravel()[index], rng, plane_config)
-        if best is None:
+        plane = largest_plane(points[index], flat_normals[index], grid.sigma.ravel()[index], rng,
+                              plane_config)
+        if plane is None:
             break
-        plane = best[0]
         height = plane.height_image(grid)
-        times, least = plane_config.thickness
-        thickness = np.maximum(least, times * plane.scale * grid.sigma)
-        near = grid.valid & (np.abs(height) < thickness) & ~taken
-        on = near & (normals @ plane.normal > config.side_cosine)
+        thickness = plane.thickness(grid.sigma, plane_config)
+        near = free & (np.abs(height) < thickness)
+        on = near & (normals @ plane.normal > config.facing)
         on = ndimage.binary_dilation(on, iterations=config.grow, mask=near)
-        voters &= ~on
-        above = grid.valid & (height > thickness)
-        region = _largest_region(on, above)
-        if on.sum() < config.share * count:
+        if on.sum() < least:
             break
-        taken |= on
+        voters &= ~on
+        free &= ~on
+        above = grid.valid & (height > thickness)
+        region = _largest_region(on, above, height / thickness, config)
         found.append(Surface(plane, region, height, thickness, above))
     return found
 
 
-def _largest_region(pixels: Array, above: Array) -> Array:
-    """The largest region of a plane's pixels (h, w) that only things above it divide."""
-    label, _ = ndimage.label(pixels | above)
-    return np.asarray((label == np.bincount(label[pixels]).argmax()) & pixels)
+def _largest_region(pixels: Array, above: Array, residual: Array, config: SupportConfig) -> Array:
+    """The largest region of a plane's pixels (h, w) that only things above it divide.
+
+    A small piece may also be where the plane cuts through a thing: then its residuals are spread
+    evenly over the plane's thickness.
+
+    Args:
+        residual: (h, w) height of the pixels in thicknesses.
+    """
+    group, _ = ndimage.label(pixels | above)
+    largest = (group == np.bincount(group[pixels]).argmax()) & pixels
+    piece, number = ndimage.label(largest)
+    label = piece[largest]
+    size = np.bincount(label, minlength=number + 1)
+    spread = np.bincount(label, residual[largest] ** 2, number + 1) / np.maximum(size, 1)
+    keep = (size > config.piece * size.max()) | (spread < config.piece_residual ** 2)
+    keep[0] = False
+    return np.asarray(keep[piece])
 
 
-def supports(grid: DepthGrid, surfaces: list[Surface], config: SupportConfig = SupportConfig(),
-             ) -> list[Surface]:
-    """The surfaces that are supports or background, the ones with things on them first."""
-    chosen: list[Surface] = []
+def find_supports(grid: DepthGrid, config: SupportConfig = SupportConfig(),
+                  plane_config: PlaneConfig = PlaneConfig()) -> list[Surface]:
+    """The planes of an image that are supports or background, supports first."""
+    surfaces = find_surfaces(grid, config, plane_config)
+    length = {id(s): _extent(grid.points[s.region]) for s in surfaces}
+    supports: list[Surface] = []
     for s in surfaces:
-        if (-s.plane.normal[1] > config.upright and _surrounds(grid, s, config)
-                and (_extent(grid.points[s.region]) > config.cut_size
-                     or not _on_object(s, chosen, grid, config))):
-            chosen.append(s)
+        is_face = length[id(s)] <= config.face_size and _on_object(s, supports, config)
+        if s.is_level(config) and not is_face and _surrounds(grid, s, config):
+            supports.append(s)
+    chosen = list(supports)
     for s in surfaces:
-        if any(s is c for c in chosen):
-            continue
-        size = _extent(grid.points[s.region])
-        cut = _runs_out(s.region, config)
-        if size > config.object_size or cut and (
-                size > config.cut_size or not _on_object(s, chosen, grid, config)):
-            chosen.append(s)
+        if not any(s is c for c in chosen):
+            is_face = length[id(s)] <= config.face_size and _on_object(s, chosen, config)
+            if length[id(s)] > config.object_size or (
+                    not is_face and _runs_out(s.region, grid.stride, config)):
+                chosen.append(s)
     return chosen
 
 
+def _on_object(surface: Surface, supports: list[Surface], config: SupportConfig) -> bool:
+    """Whether the surface is part of something that stands on one of the supports."""
+    return any(s.above[surface.region].mean() > config.on_object for s in supports)
+
+
 def _surrounds(grid: DepthGrid, surface: Surface, config: SupportConfig) -> bool:
-    """Whether the surface is around a thing that stands on it."""
-    footprint = Footprint.of(grid.points[surface.region], surface.plane.normal)
+    """Whether the surface reaches around one of the things above it."""
+    footprint = surface.footprint(grid)
     if footprint is None:
         return False
-    smooth = np.ones(grid.shape, dtype=bool)
+    smooth = surface.above.copy()
     smooth[:, :-1] &= grid.right
     smooth[:-1] &= grid.down
-    label, number = ndimage.label(surface.above & smooth)
+    label, number = ndimage.label(smooth)
     size = np.bincount(label.ravel(), minlength=number + 1)
     size[0] = 0
     for k in np.argsort(-size)[:config.things]:
         if size[k] < config.thing:
             break
-        flat = grid.points[label == k] @ footprint.axes
-        middle = flat.mean(0)
-        turn = np.linalg.eigh((flat - middle).T @ (flat - middle))[1]
-        low, high = np.percentile((flat - middle) @ turn, (5, 95), axis=0)
-        low, high = low - config.margin * (high - low), high + config.margin * (high - low)
-        corners = np.array([[x, y] for x in (low[0], high[0]) for y in (low[1], high[1])])
-        if footprint.contains(corners @ turn.T + middle).sum() >= config.corners:
+        corners = _box_corners(grid.points[label == k] @ footprint.axes, config.margin)
+        if footprint.contains(corners).sum() >= config.corners:
             return True
     return False
 
 
-def _on_object(surface: Surface, chosen: list[Surface], grid: DepthGrid, config: SupportConfig,
-               ) -> bool:
-    """Whether the surface is part of an object that stands on one of the chosen ones."""
-    if _extent(grid.points[surface.region]) > config.object_size:
-        return False
-    return any(s.above[surface.region].mean() > 0.9 for s in chosen)
+def _box_corners(flat: Array, margin: float) -> Array:
+    """Corners (4, 2) of the box along the principal axes of points (N, 2), with a margin.
+
+    The margin is in shares of its sides. The box holds the inner nine tenths along either axis.
+    """
+    middle = flat.mean(0)
+    turn = np.linalg.eigh((flat - middle).T @ (flat - middle))[1]
+    low, high = np.percentile((flat - middle) @ turn, (5, 95), axis=0)
+    low, high = low - margin * (high - low), high + margin * (high - low)
+    corners = np.array([[x, y] for x in (low[0], high[0]) for y in (low[1], high[1])])
+    return np.asarray(corners @ turn.T + middle)
 
 
-def _runs_out(pixels: Array, config: SupportConfig) -> bool:
-    touched = (pixels[0].sum() + pixels[-1].sum() + pixels[:, 0].sum() + pixels[:, -1].sum())
-    return bool(touched > config.border * pixels.sum() ** 0.5)
+def _runs_out(region: Array, stride: int, config: SupportConfig) -> bool:
+    """Whether a region (h, w) bool touches the border of the image over a good part of it."""
+    width = max(1, config.border_width // stride)
+    touched = sum(int(strip.any(axis).sum()) for strip, axis in (
+        (region[:width], 0), (region[-width:], 0), (region[:, :width], 1), (region[:, -width:], 1)))
+    return bool(touched > config.border * region.sum() ** 0.5)
 
 
 def _extent(points: Array) -> float:
-    """Length of points (N, 3) along their longest direction, m."""
-    q = points[::max(1, len(points) // 1000)]
+    """Length of points (N, 3) along their longest direction, without the outer 2 %, m."""
+    q = _some(points, EXTENT_POINTS)
     q = q - q.mean(0)
     direction = np.linalg.eigh(q.T @ q)[1][:, 2]
     low, high = np.percentile(q @ direction, (2, 98))
     return float(high - low)
+
+
+def _some(points: Array, count: int) -> Array:
+    """About ``count`` of the points (N, 3), evenly spread."""
+    return points[::max(1, len(points) // count)]
