@@ -92,6 +92,9 @@ class ArmConfig:
     frame: int = 3
     """An arm begins within this many pixels with depth from the first or last of a row or column,
     pixels of the grid."""
+    picture: float = 0.1
+    """Rows and columns with less than this share of the most depth pixels are no part of the
+    picture, but its margin."""
     least: int = 300
     """Pixels of an arm, of the grid."""
     from_least: int = 800
@@ -109,22 +112,29 @@ def split_arms(label: Array, grid: DepthGrid, config: ArmConfig = ArmConfig()) -
     label = label.copy()
     number = int(label.max())
     frame = _outermost(grid.valid, config.frame)
+    picture = _picture(grid.valid, config)
     size = np.bincount(label.ravel())
-    boxes = ndimage.find_objects(label)
     for k in np.unique(label[frame & (label > 0)]):
         if size[k] < config.from_least:
             continue
-        box = boxes[k - 1]
-        view = label[box]
-        mask = view == k
-        z = float(np.median(grid.points[..., 2][box][mask]))
-        narrow, _ = ndimage.label(mask & ~_opened(mask, config.radius / (grid.pixel * z), config))
-        for i in np.unique(narrow[frame[box] & (narrow > 0)]):
+        mask = label == k
+        z = float(np.median(grid.points[..., 2][mask]))
+        wide = np.ones_like(mask)
+        wide[picture] = _opened(mask[picture], config.radius / (grid.pixel * z), config)
+        narrow, _ = ndimage.label(mask & ~wide)
+        for i in np.unique(narrow[frame & (narrow > 0)]):
             arm = narrow == i
-            if arm.sum() >= config.least and arm.sum() < size[k]:
+            if config.least <= arm.sum() < size[k]:
                 number += 1
-                view[arm] = number
+                label[arm] = number
     return label
+
+
+def _picture(valid: Array, config: ArmConfig) -> tuple[slice, slice]:
+    """Rows and columns of the rectangle in which the camera gives depth."""
+    rows, columns = (np.flatnonzero(count > config.picture * count.max())
+                     for count in (valid.sum(1), valid.sum(0)))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _outermost(valid: Array, width: int) -> Array:
@@ -138,9 +148,13 @@ def _outermost(valid: Array, width: int) -> Array:
 
 
 def _opened(mask: Array, radius: float, config: ArmConfig) -> Array:
-    """Opening of a mask (h, w) bool with a disc, pixels; its gaps are closed before."""
-    margin = config.closing + 1
-    whole = ndimage.binary_closing(np.pad(mask, margin), iterations=config.closing)
+    """Opening of a mask (h, w) bool with a disc, pixels; its gaps are closed before.
+
+    What runs out of the picture is as wide beyond it as at its border.
+    """
+    margin = int(radius) + 2
+    whole = np.pad(mask, margin, mode='edge')
+    whole |= ndimage.binary_closing(whole, iterations=config.closing)
     core = ndimage.distance_transform_edt(whole) > radius
     if not core.any():
         return np.zeros_like(mask)

@@ -41,7 +41,7 @@ class PlaneConfig:
     thickness: tuple[float, float] = (3.0, 0.004)
     """Points belong to a plane within this many standard deviations of the depth, as the plane's
     own residuals scale it, and within this distance, m, at least."""
-    scale: tuple[float, float] = (0.5, 4.0)
+    scale: tuple[float, float] = (0.5, 2.0)
     """Least and greatest scale of the residuals of a plane to the expected standard deviation."""
     warp_degree: int = 4
     """Degree of the polynomial of a plane's warp; 0 is a shift alone."""
