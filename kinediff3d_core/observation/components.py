@@ -60,7 +60,7 @@ def split_at_height(label: Array, pairs: Array, high: Array, least: int) -> Arra
     """Labels (h, w) after what only meets near its support is told apart.
 
     A component with several parts that are high is divided among them: each of its pixels goes
-    to the nearest.
+    to the nearest. Labels are not consecutive then.
 
     Args:
         label: (h, w), 0 for none. high: (h, w) bool, clearly above the support.
@@ -79,8 +79,7 @@ def split_at_height(label: Array, pairs: Array, high: Array, least: int) -> Arra
                                              return_indices=True)
     near = cores[tuple(nearest)]
     divided = np.isin(label, several) & (owner[near] == label)
-    return np.unique(np.where(divided, int(label.max()) + near, label),
-                     return_inverse=True)[1].reshape(label.shape)
+    return np.asarray(np.where(divided, int(label.max()) + near, label))
 
 
 @dataclass(frozen=True)
@@ -114,20 +113,28 @@ def split_arms(label: Array, grid: DepthGrid, config: ArmConfig = ArmConfig()) -
     frame = _outermost(grid.valid, config.frame)
     picture = _picture(grid.valid, config)
     size = np.bincount(label.ravel())
+    boxes = ndimage.find_objects(label)
     for k in np.unique(label[frame & (label > 0)]):
         if size[k] < config.from_least:
             continue
-        mask = label == k
-        z = float(np.median(grid.points[..., 2][mask]))
-        wide = np.ones_like(mask)
-        wide[picture] = _opened(mask[picture], config.radius / (grid.pixel * z), config)
-        narrow, _ = ndimage.label(mask & ~wide)
-        for i in np.unique(narrow[frame & (narrow > 0)]):
+        box = _within(boxes[k - 1], picture)
+        view = label[box]
+        mask = view == k
+        z = float(np.median(grid.points[..., 2][box][mask]))
+        narrow, _ = ndimage.label(mask & ~_opened(mask, config.radius / (grid.pixel * z), config))
+        for i in np.unique(narrow[frame[box] & (narrow > 0)]):
             arm = narrow == i
             if config.least <= arm.sum() < size[k]:
                 number += 1
-                label[arm] = number
+                view[arm] = number
     return label
+
+
+def _within(box: tuple[slice, slice], picture: tuple[slice, slice]) -> tuple[slice, slice]:
+    """A box with one more row and column on each side where the picture has them."""
+    rows, columns = (slice(max(b.start - 1, p.start), min(b.stop + 1, p.stop))
+                     for b, p in zip(box, picture, strict=True))
+    return rows, columns
 
 
 def _picture(valid: Array, config: ArmConfig) -> tuple[slice, slice]:

@@ -52,6 +52,9 @@ class InstanceConfig:
     """Greatest extent of an instance, m."""
     beside: float = 0.05
     """What is below a support and no farther than this beside it, m, is its body: edges, legs."""
+    low: float = 3.0
+    """Pixels of the image beside those of the grid are compared with a support that is no farther
+    below these than this, thicknesses."""
     centre_reach: float = 0.35
     """Width of the Gaussian weight of instances by their distance from the image's centre, in
     shares of the image's size."""
@@ -158,8 +161,7 @@ def _at_full_resolution(ids: Array, grid: DepthGrid, supports: list[Surface], de
     s = grid.stride
     if s == 1 or not ids.any():
         return np.where(depth > 0, ids, 0)
-    away, source = ndimage.distance_transform_edt(ids == 0, return_indices=True)
-    nearest = np.where(away < 2, source[0] * grid.shape[1] + source[1], -1)
+    nearest = _nearest_member(ids > 0)
     half = s // 2
     v, u = (np.minimum((np.arange(n) + half) // s, m - 1)
             for n, m in zip(depth.shape, grid.shape, strict=True))
@@ -173,10 +175,22 @@ def _at_full_resolution(ids: Array, grid: DepthGrid, supports: list[Surface], de
     points = np.stack([(columns - intrinsics.cx) / intrinsics.fx * z,
                        (rows - intrinsics.cy) / intrinsics.fy * z, z], axis=-1).astype(np.float32)
     for support in supports:
-        over = support.above.ravel()[at]
+        low = support.above & (support.height < config.low * support.thickness)
+        over = low.ravel()[at]
         on = support.plane.height(points[over]) < support.plane.thickness(sigma[over],
                                                                           config.plane)
         good[over] &= ~on
     out = np.zeros(depth.shape, dtype=np.int64)
     out[rows[good], columns[good]] = ids.ravel()[at[good]]
     return out
+
+
+def _nearest_member(member: Array) -> Array:
+    """Flat index (h, w) of each pixel of ``member`` (h, w) bool, or of one beside it; else -1."""
+    h, w = member.shape
+    own = np.where(member, np.arange(h * w).reshape(h, w), -1)
+    padded = np.pad(own, 1, constant_values=-1)
+    for dv, du in ((0, 1), (1, 0), (1, 2), (2, 1), (0, 0), (0, 2), (2, 0), (2, 2)):
+        beside = padded[dv:dv + h, du:du + w]
+        own = np.where(own < 0, beside, own)
+    return own
