@@ -38,13 +38,16 @@ class PlaneConfig:
     near: tuple[float, float] = (4.0, 0.006)
     """Points vote for a plane within this many standard deviations of the depth, and within this
     distance, m, at least."""
-    thickness: tuple[float, float] = (3.0, 0.004)
+    thickness: tuple[float, float] = (3.0, 0.0025)
     """Points belong to a plane within this many standard deviations of the depth, as the plane's
     own residuals scale it, and within this distance, m, at least."""
     scale: tuple[float, float] = (0.5, 2.0)
     """Least and greatest scale of the residuals of a plane to the expected standard deviation."""
-    warp_degree: int = 4
-    """Degree of the polynomial of a plane's warp; 0 is a shift alone."""
+    warp_degrees: tuple[int, ...] = (2, 4)
+    """Degrees of the polynomials that are tried in turn as a plane's warp,"""
+    warp_scale: float = 1.4
+    """until the scale of the residuals is below this. A higher degree at once would also bend
+    towards the base of a laptop beside the plane."""
     warp_rounds: int = 10
     """How often a warp is fitted to the points near to it."""
     warp_growth: float = 1.003
@@ -168,20 +171,30 @@ def _fitted(points: Array, sigma: Array, on: Array, config: PlaneConfig) -> Plan
 
 def _warped(plane: Plane, points: Array, normals: Array, sigma: Array, config: PlaneConfig,
             ) -> Plane:
-    """The plane with the warp of the points (N, 3) near to it.
+    """The plane with the warp of the points (N, 3) near to it."""
+    faces = normals @ plane.normal > config.angle
+    p, sigma = points[faces], sigma[faces]
+    for degree in config.warp_degrees:
+        plane = _grown(plane, degree, p, sigma, config)
+        if plane.scale < config.warp_scale:
+            break
+    return plane
 
-    It grows from where the plane was found: each round adds the points that the warp of the
+
+def _grown(plane: Plane, degree: int, points: Array, sigma: Array, config: PlaneConfig,
+           ) -> Plane:
+    """The plane with a warp of a degree, fitted to the points (N, 3) near to it.
+
+    The warp grows from where the plane was found: each round adds the points that the warp of the
     previous ones is near to.
     """
     ray = (points[:, :2] / points[:, 2:]).astype(np.float64)
-    degree = config.warp_degree
     i, j = np.nonzero(np.add.outer(range(degree + 1), range(degree + 1)) <= degree)
     terms = polyvander(ray[:, 0], degree)[:, i] * polyvander(ray[:, 1], degree)[:, j]
     flat = points @ plane.normal + plane.offset
-    faces = normals @ plane.normal > config.angle
     before = 0
     for _ in range(config.warp_rounds):
-        on = faces & (np.abs(plane.height(points)) < plane.thickness(sigma, config))
+        on = np.abs(plane.height(points)) < plane.thickness(sigma, config)
         count = int(on.sum())
         if count < config.warp_points or count <= before * config.warp_growth:
             break

@@ -7,7 +7,7 @@ import torch
 from kinediff3d_core.geometry.camera import Intrinsics, backproject
 from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation.segmentation import (
-    SegmentationConfig,
+    InstanceConfig,
     object_in_cloud,
     segment_cloud,
     segment_object,
@@ -154,7 +154,7 @@ def test_a_clouds_own_rectangle_is_no_border():
     assert segment_cloud(points).all()
 
 
-@pytest.mark.parametrize(('edge', 'support'), [(SegmentationConfig.cloud_edge, False),
+@pytest.mark.parametrize(('edge', 'support'), [(InstanceConfig.cloud_edge, False),
                                                (0.05, True)])
 def test_a_disc_has_few_points_at_the_border_of_a_cloud(edge, support):
     """Less than two in a hundred within 1.25 % of the rectangle's sides; over five within 5 %."""
@@ -162,7 +162,7 @@ def test_a_disc_has_few_points_at_the_border_of_a_cloud(edge, support):
     disc = (u - 159.5) ** 2 + (v - 119.5) ** 2 < 100 ** 2
     block = (abs(u - 259.5) < 16) & (abs(v - 119.5) < 16)
     points = backproject(np.where(block, 0.9, disc).astype(np.float32), CAMERA)
-    found = segment_cloud(points, SegmentationConfig(cloud_edge=edge))
+    found = segment_cloud(points, InstanceConfig(cloud_edge=edge))
     assert (found == ((points[:, 2] < 0.95) == support)).mean() > 0.999
 
 
@@ -303,9 +303,9 @@ def test_an_object_may_be_as_large_as_the_limit():
     points = backproject(boxes((0, 0)), CAMERA).astype(np.float32)
     low, high = np.percentile(points, (2, 98), axis=0)
     size = (high - low).max()
-    assert segment_cloud(points, SegmentationConfig(max_size=size)).all()
+    assert segment_cloud(points, InstanceConfig(max_size=size)).all()
     with pytest.raises(NoEstimate, match='no cluster'):
-        segment_cloud(points, SegmentationConfig(max_size=np.nextafter(size, 0)))
+        segment_cloud(points, InstanceConfig(max_size=np.nextafter(size, 0)))
 
 
 def test_a_support_has_at_least_its_share_of_the_points():
@@ -314,7 +314,7 @@ def test_a_support_has_at_least_its_share_of_the_points():
     depth[95:145, 122:197] = 1.0
     depth[112:127, 152:167] = 0.97
     for share, support in ((0.94, True), (0.9401, False)):
-        mask = segment_object(depth, CAMERA, SegmentationConfig(plane_share=share))
+        mask = segment_object(depth, CAMERA, InstanceConfig(plane_share=share))
         assert (mask.sum() < 300) == support
 
 
