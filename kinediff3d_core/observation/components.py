@@ -10,7 +10,7 @@ from scipy import ndimage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from kinediff3d_core.observation.depth_grid import DepthGrid, linked_pixels
+from kinediff3d_core.observation.depth_grid import DepthGrid, linked_pixels, picture_rectangle
 
 Array = np.ndarray[Any, Any]
 
@@ -91,9 +91,6 @@ class ArmConfig:
     frame: int = 3
     """An arm begins within this many pixels with depth from the first or last of a row or column,
     pixels of the grid."""
-    picture: float = 0.1
-    """Rows and columns with less than this share of the most depth pixels are no part of the
-    picture, but its margin."""
     least: int = 300
     """Pixels of an arm, of the grid."""
     from_least: int = 800
@@ -111,7 +108,7 @@ def split_arms(label: Array, grid: DepthGrid, config: ArmConfig = ArmConfig()) -
     label = label.copy()
     number = int(label.max())
     frame = _outermost(grid.valid, config.frame)
-    picture = _picture(grid.valid, config)
+    picture = picture_rectangle(grid.valid)
     size = np.bincount(label.ravel())
     boxes = ndimage.find_objects(label)
     for k in np.unique(label[frame & (label > 0)]):
@@ -135,13 +132,6 @@ def _within(box: tuple[slice, slice], picture: tuple[slice, slice]) -> tuple[sli
     rows, columns = (slice(max(b.start - 1, p.start), min(b.stop + 1, p.stop))
                      for b, p in zip(box, picture, strict=True))
     return rows, columns
-
-
-def _picture(valid: Array, config: ArmConfig) -> tuple[slice, slice]:
-    """Rows and columns of the rectangle in which the camera gives depth."""
-    rows, columns = (np.flatnonzero(count > config.picture * count.max())
-                     for count in (valid.sum(1), valid.sum(0)))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _outermost(valid: Array, width: int) -> Array:

@@ -14,6 +14,9 @@ Array = np.ndarray[Any, Any]
 LEAST_DEPTH = 1e-3
 """Smaller depths count as this one where they are divided by, m."""
 
+MARGIN_SHARE = 0.1
+"""Rows and columns with less depth than this share of the fullest one's are margins. Chosen."""
+
 
 @dataclass(frozen=True)
 class GridConfig:
@@ -109,3 +112,13 @@ def _linked(z: Array, jump: Array) -> Array:
     rest[:, 1:] = np.minimum(rest[:, 1:], change)
     rest[:, :-1] = np.minimum(rest[:, :-1], change)
     return np.asarray(rest < jump[:, 1:])
+
+
+def picture_rectangle(valid: Array) -> tuple[slice, slice]:
+    """Rows and columns of the rectangle in which the pixels (h, w) bool with depth are.
+
+    Registered depth has margins with little or no depth.
+    """
+    rows, columns = (np.flatnonzero(count > MARGIN_SHARE * count.max())
+                     for count in (valid.sum(1), valid.sum(0)))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

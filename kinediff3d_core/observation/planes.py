@@ -27,8 +27,11 @@ class PlaneConfig:
     """Points that vote on planes."""
     trials: int = 150
     """Planes that are tried: each is that of one point and its normal."""
-    refits: int = 3
-    """How often the best plane is fitted to the points near to it."""
+    refits: int = 4
+    """How often the best plane is fitted to the points near to it, the last two times to those
+    exactly on it: else a plane through a table and the base of a laptop is tilted."""
+    exact: float = 0.5
+    """Points are exactly on a plane within this share of the distance from which they vote."""
     window: int = 5
     """Side of the window over which a normal is taken, pixels of the grid."""
     window_share: float = 0.6
@@ -148,13 +151,22 @@ def largest_plane(points: Array, normals: Array, sigma: Array, rng: np.random.Ge
     allowed = np.maximum(config.near[1], config.near[0] * sigma)
     on = np.abs(points @ n.T + offset) < allowed[:, None]
     on &= normals @ n.T > config.angle
-    best = on[:, int(on.sum(0).argmax())]
-    for _ in range(config.refits):
-        if best.sum() < 3:
+    plane = _refitted(points, normals, sigma, on[:, int(on.sum(0).argmax())], config)
+    return None if plane is None else _warped(plane, points, normals, sigma, config)
+
+
+def _refitted(points: Array, normals: Array, sigma: Array, on: Array, config: PlaneConfig,
+              ) -> Plane | None:
+    """Least-squares plane of the points (N, 3) in ``on`` and then of those near to it."""
+    allowed = np.maximum(config.near[1], config.near[0] * sigma)
+    plane = None
+    for refit in range(config.refits):
+        if on.sum() < 3:
             return None
-        plane = _fitted(points, sigma, best, config)
-        best = (np.abs(plane.height(points)) < allowed) & (normals @ plane.normal > config.angle)
-    return _warped(plane, points, normals, sigma, config)
+        plane = _fitted(points, sigma, on, config)
+        within = allowed if refit < config.refits - 2 else config.exact * allowed
+        on = (np.abs(plane.height(points)) < within) & (normals @ plane.normal > config.angle)
+    return plane
 
 
 def _fitted(points: Array, sigma: Array, on: Array, config: PlaneConfig) -> Plane:

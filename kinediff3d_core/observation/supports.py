@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 
-from kinediff3d_core.observation.depth_grid import DepthGrid
+from kinediff3d_core.observation.depth_grid import DepthGrid, picture_rectangle
 from kinediff3d_core.observation.planes import Plane, PlaneConfig, largest_plane, surface_normals
 
 Array = np.ndarray[Any, Any]
@@ -55,6 +55,10 @@ class SupportConfig:
     its area."""
     border_width: int = 4
     """Width of the border, pixels of the image."""
+    picture_share: float = 0.35
+    """The image may have margins without depth if it has depth in at least this share,"""
+    picture_border: float = 0.6
+    """and if the rectangle inside the margins has depth along at least this share of its border."""
     thing: int = 30
     """Things that a plane may surround have at least this many pixels of the grid."""
     things: int = 10
@@ -190,11 +194,12 @@ def find_supports(grid: DepthGrid, config: SupportConfig = SupportConfig(),
         if s.is_level(config) and not is_face and _surrounds(grid, s, config):
             supports.append(s)
     chosen = list(supports)
+    picture = _picture(grid.valid, config)
     for s in surfaces:
         if not any(s is c for c in chosen):
             is_face = length[id(s)] <= config.face_size and _on_object(s, chosen, config)
             if length[id(s)] > config.object_size or (
-                    not is_face and _runs_out(s.region, grid.stride, config)):
+                    not is_face and _runs_out(s.region, picture, grid.stride, config)):
                 chosen.append(s)
     return chosen
 
@@ -237,12 +242,27 @@ def _box_corners(flat: Array, margin: float) -> Array:
     return np.asarray(corners @ turn.T + middle)
 
 
-def _runs_out(region: Array, stride: int, config: SupportConfig) -> bool:
-    """Whether a region (h, w) bool touches the border of the image over a good part of it."""
+def _runs_out(region: Array, picture: tuple[slice, slice], stride: int, config: SupportConfig,
+              ) -> bool:
+    """Whether a region (h, w) bool touches the border of the picture over a good part of it."""
     width = max(1, config.border_width // stride)
+    r = region[picture]
     touched = sum(int(strip.any(axis).sum()) for strip, axis in (
-        (region[:width], 0), (region[-width:], 0), (region[:, :width], 1), (region[:, -width:], 1)))
+        (r[:width], 0), (r[-width:], 0), (r[:, :width], 1), (r[:, -width:], 1)))
     return bool(touched > config.border * region.sum() ** 0.5)
+
+
+def _picture(valid: Array, config: SupportConfig) -> tuple[slice, slice]:
+    """Rows and columns without the margins that registration leaves; else those of the image.
+
+    The depth of a picture fills its border; that of a lone object does not fill its box's.
+    """
+    inner = picture_rectangle(valid)
+    v = valid[inner]
+    border = np.concatenate([v[0], v[-1], v[:, 0], v[:, -1]])
+    if valid.mean() > config.picture_share and border.mean() > config.picture_border:
+        return inner
+    return slice(0, valid.shape[0]), slice(0, valid.shape[1])
 
 
 def _extent(points: Array) -> float:
