@@ -51,9 +51,9 @@ class PlaneConfig:
     warp_scale: float = 1.4
     """until the scale of the residuals is below this. A higher degree at once would also bend
     towards the base of a laptop beside the plane."""
-    warp_rounds: int = 10
+    warp_rounds: int = 25
     """How often a warp is fitted to the points near to it."""
-    warp_growth: float = 1.003
+    warp_growth: float = 1.001
     """The rounds end when the points grow by less than this factor."""
     warp_points: int = 300
     """A warp is fitted to at least this many points."""

@@ -108,13 +108,15 @@ class Surface:
     """A plane of the image.
 
     Attributes:
-        plane: with its warp. region: (h, w) bool, its largest region.
+        plane: with its warp. region: (h, w) bool, its largest region. piece: (h, w) bool, the
+            largest connected part of that.
         height: (h, w) above it, m. thickness: (h, w) within which points are on it, m.
         above: (h, w) bool, farther above it than that.
     """
 
     plane: Plane
     region: Array
+    piece: Array
     height: Array
     thickness: Array
     above: Array
@@ -158,12 +160,13 @@ def find_surfaces(grid: DepthGrid, config: SupportConfig = SupportConfig(),
         voters &= ~on
         free &= ~on
         above = grid.valid & (height > thickness)
-        region = _largest_region(on, above, height / thickness, config)
-        found.append(Surface(plane, region, height, thickness, above))
+        region, piece = _largest_region(on, above, height / thickness, config)
+        found.append(Surface(plane, region, piece, height, thickness, above))
     return found
 
 
-def _largest_region(pixels: Array, above: Array, residual: Array, config: SupportConfig) -> Array:
+def _largest_region(pixels: Array, above: Array, residual: Array, config: SupportConfig,
+                    ) -> tuple[Array, Array]:
     """The largest region of a plane's pixels (h, w) that only things above it divide.
 
     A small piece may also be where the plane cuts through a thing: then its residuals are spread
@@ -171,6 +174,9 @@ def _largest_region(pixels: Array, above: Array, residual: Array, config: Suppor
 
     Args:
         residual: (h, w) height of the pixels in thicknesses.
+
+    Returns:
+        The region and its largest piece (h, w) bool.
     """
     group, _ = ndimage.label(pixels | above)
     largest = (group == np.bincount(group[pixels]).argmax()) & pixels
@@ -180,14 +186,14 @@ def _largest_region(pixels: Array, above: Array, residual: Array, config: Suppor
     spread = np.bincount(label, residual[largest] ** 2, number + 1) / np.maximum(size, 1)
     keep = (size > config.piece * size.max()) | (spread < config.piece_residual ** 2)
     keep[0] = False
-    return np.asarray(keep[piece])
+    return keep[piece], piece == size.argmax()
 
 
 def find_supports(grid: DepthGrid, config: SupportConfig = SupportConfig(),
                   plane_config: PlaneConfig = PlaneConfig()) -> list[Surface]:
     """The planes of an image that are supports or background, supports first."""
     surfaces = find_surfaces(grid, config, plane_config)
-    length = {id(s): _extent(grid.points[s.region]) for s in surfaces}
+    length = {id(s): _extent(grid.points[s.piece]) for s in surfaces}
     supports: list[Surface] = []
     for s in surfaces:
         is_face = length[id(s)] <= config.face_size and _on_object(s, supports, config)
@@ -198,7 +204,7 @@ def find_supports(grid: DepthGrid, config: SupportConfig = SupportConfig(),
     for s in surfaces:
         if not any(s is c for c in chosen):
             is_face = length[id(s)] <= config.face_size and _on_object(s, chosen, config)
-            if length[id(s)] > config.object_size or (
+            if _extent(grid.points[s.region]) > config.object_size or (
                     not is_face and _runs_out(s.region, picture, grid.stride, config)):
                 chosen.append(s)
     return chosen
@@ -206,7 +212,7 @@ def find_supports(grid: DepthGrid, config: SupportConfig = SupportConfig(),
 
 def _on_object(surface: Surface, supports: list[Surface], config: SupportConfig) -> bool:
     """Whether the surface is part of something that stands on one of the supports."""
-    return any(s.above[surface.region].mean() > config.on_object for s in supports)
+    return any(s.above[surface.piece].mean() > config.on_object for s in supports)
 
 
 def _surrounds(grid: DepthGrid, surface: Surface, config: SupportConfig) -> bool:
