@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from kinediff3d_core.io.files import write_text
 from kinediff3d_core.io.mask import read_mask
 from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation.instances import InstanceConfig
-from kinediff3d_core.observation.segmentation import segment_instances
+from kinediff3d_core.observation.segmentation import CONFIG, segment_instances
 from kinediff3d_core.simulation.tabletop import SceneView, scene_view
 
 Array = np.ndarray[Any, Any]
@@ -107,7 +107,7 @@ def measure_scene(view: SceneView, config: InstanceConfig) -> dict[str, Any]:
 
 
 def measure_frame(frame: Frame, config: InstanceConfig) -> dict[str, Any]:
-    """IoU of the chosen (first) candidate and of the best one with the frame's mask, and seconds."""
+    """IoU of the first candidate and of the best one with the frame's mask, and seconds."""
     ids, seconds = _segmented(frame.depth, frame.intrinsics, config)
     iou = overlaps((frame.mask & (frame.depth > 0)).astype(np.int64), ids)
     iou = iou[0] if len(iou) else np.zeros(iou.shape[1])
@@ -129,12 +129,6 @@ def _segmented(depth: Array, intrinsics: Intrinsics, config: InstanceConfig,
 def scenes(seed: int, count: int) -> Iterator[SceneView]:
     """The first scenes of a seed."""
     return (scene_view(seed, i) for i in range(count))
-
-
-def measure_scenes(views: Iterable[SceneView], config: InstanceConfig = InstanceConfig(),
-                   ) -> Records:
-    """:func:`measure_scene` of each."""
-    return [measure_scene(view, config) for view in views]
 
 
 def scene_summary(records: Records) -> dict[str, float]:
@@ -179,7 +173,7 @@ def _scene_table(records: Records) -> str:
 def _measure(options: argparse.Namespace) -> None:
     results: dict[str, Any] = {}
     if options.frames is not None:
-        frames = [measure_frame(f, InstanceConfig()) for f in read_frames(options.frames)]
+        frames = [measure_frame(f, CONFIG) for f in read_frames(options.frames)]
         results['frames'] = {'summary': frame_summary(frames), 'records': frames}
         print(markdown_table(
             ['frame', 'IoU of the chosen one', 'IoU of the best one', 'candidates', 'ms'],
@@ -191,7 +185,7 @@ def _measure(options: argparse.Namespace) -> None:
     if options.scenes:
         views = tqdm(scenes(options.seed, options.scenes), total=options.scenes, unit='scene',
                      disable=None)
-        records = measure_scenes(views)
+        records = [measure_scene(view, CONFIG) for view in views]
         s = scene_summary(records)
         results['scenes'] = {'seed': options.seed, 'summary': s, 'records': records}
         print(_scene_table(records))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from kinediff3d_core.observation.depth_grid import DepthGrid, linked_pixels, pic
 Array = np.ndarray[Any, Any]
 
 
-def linked_pairs(grid: DepthGrid, member: Array, bridge: float) -> Array:
+def linked_pairs(grid: DepthGrid, member: Array, bridge: float, jump: float = 0.0) -> Array:
     """Pairs (2, L) of pixels in ``member`` (h, w) bool that are on one surface or nearly touch.
 
     Pixels that are near to a member stand for it, so that a gap in the image does not part what
@@ -23,6 +23,7 @@ def linked_pairs(grid: DepthGrid, member: Array, bridge: float) -> Array:
 
     Args:
         bridge: half the gap that is bridged, m.
+        jump: depths that differ by less than this, m, are on one surface, too.
 
     Returns:
         Indices into the flat grid.
@@ -31,7 +32,9 @@ def linked_pairs(grid: DepthGrid, member: Array, bridge: float) -> Array:
     z = grid.points[..., 2][tuple(source)]
     near = distance * grid.pixel * z <= bridge
     node = source[0] * grid.shape[1] + source[1]
-    right, down = linked_pixels(z, near, grid.config)
+    constant, deviations = grid.config.jump
+    config = replace(grid.config, jump=(max(jump, constant), deviations))
+    right, down = linked_pixels(z, near, config)
     pairs = np.stack([np.concatenate([node[:, :-1][right], node[:-1][down]]),
                       np.concatenate([node[:, 1:][right], node[1:][down]])])
     return np.asarray(pairs[:, pairs[0] != pairs[1]])

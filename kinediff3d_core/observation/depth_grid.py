@@ -69,7 +69,7 @@ class DepthGrid:
 
 def depth_grid(depth: Array, intrinsics: Intrinsics, config: GridConfig = GridConfig(),
                ) -> DepthGrid:
-    """The grid of a depth image (H, W), m, 0 where there is none; at least two rows and columns."""
+    """The grid of a depth image (H, W), m, 0 where there is none, of at least 2 x 2 pixels."""
     stride = max(1, round((depth.size / config.pixels) ** 0.5))
     z = depth[::stride, ::stride].astype(np.float32)
     h, w = z.shape

@@ -23,7 +23,7 @@ from kinediff3d_core.observation.depth_grid import (
     depth_noise,
 )
 from kinediff3d_core.observation.planes import PlaneConfig
-from kinediff3d_core.observation.supports import Surface, SupportConfig, find_supports
+from kinediff3d_core.observation.supports import SupportConfig, Surface, find_supports
 
 Array = np.ndarray[Any, Any]
 
@@ -41,11 +41,14 @@ class InstanceConfig:
     """Smallest instance, pixels of the image."""
     bridge: float = 0.01
     """Half the gap between two surfaces, m, up to which they are one."""
+    free_jump: float = 0.25
+    """Where there is no support, neighbouring pixels whose depths differ by less than this, m, are
+    on one thing: a lid may hide the part of the base that it is fixed to."""
     core: float = 2.0
-    """Things that meet only below this height above their support, in its thicknesses, are several;
-    infinity leaves them one."""
+    """Things that meet only below this height above their support, in its thicknesses, are
+    several; infinity leaves them one."""
     core_height: float = 0.03
-    """The same height in m, applied after the first."""
+    """The same height in m, applied after the first and only to supports."""
     above: float = 0.5
     """An instance has more than this share of its pixels above one of the supports."""
     max_size: float = 1.8
@@ -99,12 +102,14 @@ def _things(grid: DepthGrid, supports: list[Surface], config: InstanceConfig) ->
         member &= ~s.region
     member &= ~_bodies(grid, member, supports, config)
     least = max(1, config.min_points // grid.stride ** 2)
-    pairs = linked_pairs(grid, member, config.bridge) if member.any() else np.zeros((2, 0), int)
+    jump = 0.0 if supports else config.free_jump
+    pairs = (linked_pairs(grid, member, config.bridge, jump) if member.any()
+             else np.zeros((2, 0), dtype=np.int64))
     label = components(member, pairs, least)
     if supports:
         label = split_at_height(label, pairs, np.logical_and.reduce(
             [~s.above | (s.height > config.core * s.thickness) for s in supports]), least)
-    if config.arm is not None:
+    if config.arm is not None and supports:
         label = split_arms(label, grid, config.arm)
     level = [s for s in supports if s.is_level(config.support)]
     if level:

@@ -48,6 +48,12 @@ class SupportConfig:
     face_size: float = 0.6
     """Planes that run out of the image or surround things and are longer than this, m, are no face
     of an object either."""
+    alone_size: float = 1.8
+    """If all that is seen is inside the image, does not fill a rectangle and is no longer than
+    this, m, it may be one object;"""
+    alone_share: float = 0.4
+    """then a support has at least this share of it, and nothing is background: the bottom of an
+    open drawer surrounds what is in it."""
     on_object: float = 0.9
     """A plane with this share of its pixels above a support is part of an object on it."""
     border: float = 0.8
@@ -58,7 +64,7 @@ class SupportConfig:
     picture_share: float = 0.35
     """The image may have margins without depth if it has depth in at least this share,"""
     picture_border: float = 0.6
-    """and if the rectangle inside the margins has depth along at least this share of its border."""
+    """and if the rectangle within them has depth along at least this share of its border."""
     thing: int = 30
     """Things that a plane may surround have at least this many pixels of the grid."""
     things: int = 10
@@ -99,7 +105,7 @@ class Footprint:
         return cls(axes, hull.equations)
 
     def contains(self, flat: Array, margin: float = 0.0) -> Array:
-        """Whether points (N, 2) in the plane are inside, or nearer to the hull than a margin, m."""
+        """Whether points (N, 2) in the plane are inside, or nearer to the hull than a margin."""
         return np.asarray((flat @ self.edges[:, :2].T + self.edges[:, 2] <= margin).all(-1))
 
 
@@ -130,8 +136,8 @@ class Surface:
         return Footprint.of(grid.points[self.region], self.plane.normal)
 
 
-def find_surfaces(grid: DepthGrid, config: SupportConfig = SupportConfig(),
-                  plane_config: PlaneConfig = PlaneConfig()) -> list[Surface]:
+def find_surfaces(grid: DepthGrid, config: SupportConfig, plane_config: PlaneConfig,
+                  ) -> list[Surface]:
     """The largest planes of an image, the largest first."""
     rng = np.random.default_rng(0)
     normals = surface_normals(grid, plane_config)
@@ -189,16 +195,22 @@ def _largest_region(pixels: Array, above: Array, residual: Array, config: Suppor
     return keep[piece], piece == size.argmax()
 
 
-def find_supports(grid: DepthGrid, config: SupportConfig = SupportConfig(),
-                  plane_config: PlaneConfig = PlaneConfig()) -> list[Surface]:
+def find_supports(grid: DepthGrid, config: SupportConfig, plane_config: PlaneConfig,
+                  ) -> list[Surface]:
     """The planes of an image that are supports or background, supports first."""
     surfaces = find_surfaces(grid, config, plane_config)
+    alone = _is_alone(grid, config)
+    if alone:
+        least = config.alone_share * grid.valid.sum()
+        surfaces = [s for s in surfaces if s.region.sum() >= least]
     length = {id(s): _extent(grid.points[s.piece]) for s in surfaces}
     supports: list[Surface] = []
     for s in surfaces:
         is_face = length[id(s)] <= config.face_size and _on_object(s, supports, config)
         if s.is_level(config) and not is_face and _surrounds(grid, s, config):
             supports.append(s)
+    if alone:
+        return supports
     chosen = list(supports)
     picture = _picture(grid.valid, config)
     for s in surfaces:
@@ -208,6 +220,15 @@ def find_supports(grid: DepthGrid, config: SupportConfig = SupportConfig(),
                     not is_face and _runs_out(s.region, picture, grid.stride, config)):
                 chosen.append(s)
     return chosen
+
+
+def _is_alone(grid: DepthGrid, config: SupportConfig) -> bool:
+    """Whether all that is seen may be one object: inside the image, and not too large."""
+    valid, width = grid.valid, max(1, config.border_width // grid.stride)
+    inside = not (valid[:width].any() or valid[-width:].any() or valid[:, :width].any()
+                  or valid[:, -width:].any())
+    return (inside and not _fills_rectangle(valid, config)
+            and _extent(grid.points[valid]) <= config.alone_size)
 
 
 def _on_object(surface: Surface, supports: list[Surface], config: SupportConfig) -> bool:
@@ -263,12 +284,16 @@ def _picture(valid: Array, config: SupportConfig) -> tuple[slice, slice]:
 
     The depth of a picture fills its border; that of a lone object does not fill its box's.
     """
-    inner = picture_rectangle(valid)
-    v = valid[inner]
-    border = np.concatenate([v[0], v[-1], v[:, 0], v[:, -1]])
-    if valid.mean() > config.picture_share and border.mean() > config.picture_border:
-        return inner
+    if valid.mean() > config.picture_share and _fills_rectangle(valid, config):
+        return picture_rectangle(valid)
     return slice(0, valid.shape[0]), slice(0, valid.shape[1])
+
+
+def _fills_rectangle(valid: Array, config: SupportConfig) -> bool:
+    """Whether depth fills the border of the rectangle in which it is."""
+    v = valid[picture_rectangle(valid)]
+    border = np.concatenate([v[0], v[-1], v[:, 0], v[:, -1]])
+    return bool(border.mean() > config.picture_border)
 
 
 def _extent(points: Array) -> float:

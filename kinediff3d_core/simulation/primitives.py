@@ -8,13 +8,11 @@ import torch
 from torch import Tensor
 
 from kinediff3d_core.geometry.rigid import invert_transform
-
-PARALLEL = 1e-9
-"""Smaller components of a ray's direction count as this one, so that no division is by zero."""
+from kinediff3d_core.simulation.render import PARALLEL
 
 
 @dataclass(frozen=True)
-class Solid:
+class Primitive:
     """A box, or balls that belong together.
 
     Attributes:
@@ -29,19 +27,19 @@ class Solid:
     radii: Tensor | None = None
 
 
-def solid_depth(solid: Solid, rays: Tensor) -> Tensor:
-    """Depth (H, W) along z of a solid in the camera frame, m; infinite where rays miss it.
+def primitive_depth(primitive: Primitive, rays: Tensor) -> Tensor:
+    """Depth (H, W) along z of a primitive in the camera frame, m; infinite where rays miss it.
 
     Args:
-        solid: its ``T`` is T_camera_solid. The camera is outside of it.
+        primitive: its ``T`` is T_camera_primitive. The camera is outside of it.
         rays: (H, W, 3) with z = 1, from the camera's centre.
     """
-    if solid.half is not None:
-        return _box_depth(solid.T, solid.half, rays)
-    assert solid.centres is not None and solid.radii is not None
-    centres = solid.centres @ solid.T[:3, :3].T + solid.T[:3, 3]
+    if primitive.half is not None:
+        return _box_depth(primitive.T, primitive.half, rays)
+    assert primitive.centres is not None and primitive.radii is not None
+    centres = primitive.centres @ primitive.T[:3, :3].T + primitive.T[:3, 3]
     depth = torch.full(rays.shape[:2], torch.inf)
-    for centre, radius in zip(centres, solid.radii, strict=True):
+    for centre, radius in zip(centres, primitive.radii, strict=True):
         depth = torch.minimum(depth, _ball_depth(centre, radius, rays))
     return depth
 

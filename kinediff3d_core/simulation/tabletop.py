@@ -17,7 +17,7 @@ from torch import Tensor
 
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.simulation.families import held_out_generator, sample_instances
-from kinediff3d_core.simulation.primitives import Solid, solid_depth
+from kinediff3d_core.simulation.primitives import Primitive, primitive_depth
 from kinediff3d_core.simulation.render import pixel_rays, render_depth
 from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
 from kinediff3d_core.simulation.solids import Instances
@@ -154,8 +154,9 @@ def scene_view(seed: int, index: int, intrinsics: Intrinsics = TEST_CAMERA,
     objects, clutter = _things(kind, spread, azimuth, rng, generator)
     T_camera_world = _camera(kind, spread, azimuth, rng)
     layers, sizes = _object_layers(objects, T_camera_world, intrinsics)
-    exact, ids = _composed(layers, clutter, _structure(kind, rng), T_camera_world, intrinsics)
-    depth, ids = _as_measured(exact, ids, intrinsics, rng, generator)
+    depth, ids = _as_measured(
+        *_composed(layers, clutter, _structure(kind, rng), T_camera_world, intrinsics),
+        intrinsics, rng, generator)
     seen = np.bincount(ids[depth > 0], minlength=len(objects) + 1)[1:]
     return SceneView(depth, ids, tuple(objects),
                      tuple(float(n / max(size, 1)) for n, size in zip(seen, sizes, strict=False)),
@@ -163,7 +164,7 @@ def scene_view(seed: int, index: int, intrinsics: Intrinsics = TEST_CAMERA,
 
 
 def _things(kind: SceneRange, spread: float, azimuth: float, rng: np.random.Generator,
-            generator: torch.Generator) -> tuple[list[PlacedObject], list[Solid]]:
+            generator: torch.Generator) -> tuple[list[PlacedObject], list[Primitive]]:
     """Objects, and clutter beside them, none in another's place.
 
     Args:
@@ -184,7 +185,7 @@ def _things(kind: SceneRange, spread: float, azimuth: float, rng: np.random.Gene
         if place is not None:
             T[:2, 3] += torch.from_numpy(place).float()
             objects.append(PlacedObject(one, q, T))
-    solids: list[Solid] = []
+    solids: list[Primitive] = []
     for _ in range(rng.integers(kind.clutter[0], kind.clutter[1] + 1)):
         solid, corners = _clutter(kind, rng)
         place = _free_place(corners, boxes, spread, rng)
@@ -214,19 +215,19 @@ def _free_place(corners: Array, boxes: list[Array], spread: float, rng: np.rando
     return None
 
 
-def _clutter(kind: SceneRange, rng: np.random.Generator) -> tuple[Solid, Array]:
+def _clutter(kind: SceneRange, rng: np.random.Generator) -> tuple[Primitive, Array]:
     """A box or ball that stands at the origin, and its corners."""
     if rng.random() < 0.5:
         half = rng.uniform(*kind.clutter_size, 3)
         T = _pose(0.0, 0.0, half[2], rng.uniform(-pi, pi))
         signs = np.array(np.meshgrid(*[[-1, 1]] * 3)).reshape(3, -1).T
-        return Solid(T, torch.tensor(half).float()), signs * half @ T[:3, :3].numpy().T
+        return Primitive(T, torch.tensor(half).float()), signs * half @ T[:3, :3].numpy().T
     radius = rng.uniform(*kind.clutter_size)
-    solid = Solid(_pose(0.0, 0.0, radius, 0.0), None, torch.zeros(1, 3), torch.tensor([radius]))
+    solid = Primitive(_pose(0.0, 0.0, radius, 0.0), None, torch.zeros(1, 3), torch.tensor([radius]))
     return solid, radius * np.array([[-1.0, -1, 0], [1, 1, 0]])
 
 
-def _arm(box: Array, azimuth: float, rng: np.random.Generator) -> Solid:
+def _arm(box: Array, azimuth: float, rng: np.random.Generator) -> Primitive:
     """An arm that reaches from the side of the camera to a point above a thing's box (2, 3)."""
     length, radius, count = ARM
     hand = np.append(rng.uniform(box[0, :2], box[1, :2]), box[1, 2] + radius + ARM_GAP)
@@ -234,19 +235,19 @@ def _arm(box: Array, azimuth: float, rng: np.random.Generator) -> Solid:
     slope = rng.uniform(0, pi / 4)
     away = np.array([cos(heading) * cos(slope), sin(heading) * cos(slope), sin(slope)])
     centres = hand + np.linspace(0, length, count)[:, None] * away
-    return Solid(torch.eye(4), None, torch.tensor(centres).float(), torch.full((count,), radius))
+    return Primitive(torch.eye(4), None, torch.tensor(centres).float(), torch.full((count,), radius))
 
 
-def _structure(kind: SceneRange, rng: np.random.Generator) -> list[Solid]:
+def _structure(kind: SceneRange, rng: np.random.Generator) -> list[Primitive]:
     """Support, floor and wall."""
     half = rng.uniform(*kind.support, 2)
-    plates = [Solid(_pose(0.0, 0.0, -PLATE, 0.0), torch.tensor([*half, PLATE]).float())]
+    plates = [Primitive(_pose(0.0, 0.0, -PLATE, 0.0), torch.tensor([*half, PLATE]).float())]
     if kind.floor:
-        plates.append(Solid(_pose(0.0, 0.0, -kind.floor - PLATE, 0.0),
+        plates.append(Primitive(_pose(0.0, 0.0, -kind.floor - PLATE, 0.0),
                             torch.tensor([5.0, 5.0, PLATE])))
     if rng.random() < WALL_SHARE:
         y = half[1] + rng.uniform(*kind.wall) + PLATE
-        plates.append(Solid(_pose(0.0, y, 0.0, 0.0), torch.tensor([5.0, PLATE, 3.0])))
+        plates.append(Primitive(_pose(0.0, y, 0.0, 0.0), torch.tensor([5.0, PLATE, 3.0])))
     return plates
 
 
@@ -295,7 +296,7 @@ def _object_layers(objects: list[PlacedObject], T_camera_world: Tensor, intrinsi
     return layers, sizes
 
 
-def _composed(layers: list[Tensor], clutter: list[Solid], structure: list[Solid],
+def _composed(layers: list[Tensor], clutter: list[Primitive], structure: list[Primitive],
               T_camera_world: Tensor, intrinsics: Intrinsics) -> tuple[Tensor, Tensor]:
     """Exact depth (H, W), 0 where there is nothing, and ids (H, W).
 
@@ -304,7 +305,7 @@ def _composed(layers: list[Tensor], clutter: list[Solid], structure: list[Solid]
     """
     rays = pixel_rays(intrinsics)
     solids = [replace(s, T=T_camera_world @ s.T) for s in (*clutter, *structure)]
-    nearest, index = torch.stack([*layers, *(solid_depth(s, rays) for s in solids)]).min(0)
+    nearest, index = torch.stack([*layers, *(primitive_depth(s, rays) for s in solids)]).min(0)
     seen = nearest.isfinite()
     ids = torch.where(seen & (index < len(layers) + len(clutter)), index + 1, 0)
     return torch.where(seen, nearest, 0.0), ids
