@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,8 @@ CLOUD_DENSITY = 0.7
 """Pixels of the image that a cloud is projected into, a point. Chosen: with one a point, many
 pixels stay empty beside pixels with two."""
 CLOUD_MARGIN = 5
-"""Empty pixels around that image, more than :attr:`SupportConfig.border_width`: where the camera's
-image ends is not known, and a plane alone is an object."""
+"""Empty pixels around that image, more than :attr:`SupportConfig.border_width`: a lone object does
+not touch the border. Chosen."""
 BESIDE_STRIDE = 9
 """Every n-th point of a cloud beside the object is kept. Chosen, as for images."""
 
@@ -75,8 +74,7 @@ def segment_cloud(points: Array, config: InstanceConfig = CONFIG) -> Array:
                          f'{config.min_points} are needed')
     p = points[index].astype(np.float32)
     depth, intrinsics, at = _projected(p)
-    support = replace(config.support, picture_share=np.inf)
-    found = segment_instances(depth, intrinsics, replace(config, support=support))
+    found = segment_instances(depth, intrinsics, config)
     jump = np.maximum(config.grid.jump[0], config.grid.jump[1] * depth_noise(p[:, 2], config.grid))
     same = np.abs(depth.ravel()[at] - p[:, 2]) < jump
     ids = np.zeros(len(points), dtype=np.int64)
