@@ -96,8 +96,6 @@ SEGMENTATION: dict[str, InstanceConfig] = {
         _FOUND, support=replace(_FOUND.support, corners=0)),
     'faces of objects may be supports': replace(
         _FOUND, support=replace(_FOUND.support, face_size=0.0)),
-    'small pieces are always on the plane': replace(
-        _FOUND, support=replace(_FOUND.support, piece=0.0)),
     'margins are no border': replace(
         _FOUND, support=replace(_FOUND.support, picture_share=math.inf)),
     'the camera may be held in any way': replace(

@@ -38,11 +38,6 @@ class SupportConfig:
     grow: int = 4
     """Beside such points, a plane has pixels up to so far away whose normals the window mixes with
     those of another surface, pixels of the grid."""
-    piece: float = 0.1
-    """Pieces of a plane's region have at least this share of the largest one's pixels,"""
-    piece_residual: float = 0.45
-    """or a root mean square of the residuals below this, in thicknesses. It is 0.33 on the plane
-    and 0.58 where the plane cuts through a thing."""
     object_size: float = 1.1
     """Planes that are longer than this, m, are no face of an object."""
     face_size: float = 0.6
@@ -166,33 +161,21 @@ def find_surfaces(grid: DepthGrid, config: SupportConfig, plane_config: PlaneCon
         voters &= ~on
         free &= ~on
         above = grid.valid & (height > thickness)
-        region, piece = _largest_region(on, above, height / thickness, config)
+        region, piece = _largest_region(on, above)
         found.append(Surface(plane, region, piece, height, thickness, above))
     return found
 
 
-def _largest_region(pixels: Array, above: Array, residual: Array, config: SupportConfig,
-                    ) -> tuple[Array, Array]:
+def _largest_region(pixels: Array, above: Array) -> tuple[Array, Array]:
     """The largest region of a plane's pixels (h, w) that only things above it divide.
 
-    A small piece may also be where the plane cuts through a thing: then its residuals are spread
-    evenly over the plane's thickness.
-
-    Args:
-        residual: (h, w) height of the pixels in thicknesses.
-
     Returns:
-        The region and its largest piece (h, w) bool.
+        The region and its largest connected piece (h, w) bool.
     """
     group, _ = ndimage.label(pixels | above)
-    largest = (group == np.bincount(group[pixels]).argmax()) & pixels
-    piece, number = ndimage.label(largest)
-    label = piece[largest]
-    size = np.bincount(label, minlength=number + 1)
-    spread = np.bincount(label, residual[largest] ** 2, number + 1) / np.maximum(size, 1)
-    keep = (size > config.piece * size.max()) | (spread < config.piece_residual ** 2)
-    keep[0] = False
-    return keep[piece], piece == size.argmax()
+    region = (group == np.bincount(group[pixels]).argmax()) & pixels
+    piece, _ = ndimage.label(region)
+    return region, piece == np.bincount(piece[region]).argmax()
 
 
 def find_supports(grid: DepthGrid, config: SupportConfig, plane_config: PlaneConfig,

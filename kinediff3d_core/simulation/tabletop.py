@@ -223,7 +223,8 @@ def _clutter(kind: SceneRange, rng: np.random.Generator) -> tuple[Primitive, Arr
         signs = np.array(np.meshgrid(*[[-1, 1]] * 3)).reshape(3, -1).T
         return Primitive(T, torch.tensor(half).float()), signs * half @ T[:3, :3].numpy().T
     radius = rng.uniform(*kind.clutter_size)
-    solid = Primitive(_pose(0.0, 0.0, radius, 0.0), None, torch.zeros(1, 3), torch.tensor([radius]))
+    solid = Primitive(_pose(0.0, 0.0, radius, 0.0), None, torch.zeros(1, 3),
+                      torch.tensor([radius]))
     return solid, radius * np.array([[-1.0, -1, 0], [1, 1, 0]])
 
 
@@ -235,7 +236,8 @@ def _arm(box: Array, azimuth: float, rng: np.random.Generator) -> Primitive:
     slope = rng.uniform(0, pi / 4)
     away = np.array([cos(heading) * cos(slope), sin(heading) * cos(slope), sin(slope)])
     centres = hand + np.linspace(0, length, count)[:, None] * away
-    return Primitive(torch.eye(4), None, torch.tensor(centres).float(), torch.full((count,), radius))
+    return Primitive(torch.eye(4), None, torch.tensor(centres).float(),
+                     torch.full((count,), radius))
 
 
 def _structure(kind: SceneRange, rng: np.random.Generator) -> list[Primitive]:

@@ -17,6 +17,7 @@ from kinediff3d_core.observation.segmentation import (
     segment_instances,
     segment_object,
 )
+from kinediff3d_core.observation.supports import SupportConfig
 from kinediff3d_core.simulation.families import held_out_generator, sample_instances
 from kinediff3d_core.simulation.primitives import Primitive
 from kinediff3d_core.simulation.render import pixel_rays, render_depth
@@ -211,6 +212,16 @@ def test_a_table_on_a_floor_carries_objects_and_is_none():
     assert len(found) == 2
     for i in (3, 4):
         assert max(iou(found.ids == k, index == i) for k in (1, 2)) > 0.9
+
+
+def test_the_front_of_a_cabinet_is_no_support():
+    """It is long, and handles stand out of it on all sides."""
+    things = [plate(5.0, 5.0), block(0.0, 3.0, [5.0, 0.1, 3.0]), block(0.0, 0.3, [0.35, 0.3, 0.35])]
+    handles = [block(x, -0.02, [0.06, 0.03, 0.02], z) for x in (-0.2, 0.2) for z in (0.2, 0.6)]
+    depth, index = draw([*things, *handles], camera_above(20, 2.5))
+    assert iou(segment_object(depth, CAMERA), index >= 2) > 0.9
+    turned = SupportConfig(upright=-1.0)
+    assert iou(segment_object(depth, CAMERA, InstanceConfig(support=turned)), index >= 2) < 0.6
 
 
 def test_scores_fall_and_name_the_ids():
