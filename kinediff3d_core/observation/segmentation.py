@@ -82,10 +82,19 @@ def segment_cloud(points: Array, config: InstanceConfig = CONFIG) -> Array:
     return ids
 
 
+def cloud_instances(points: Array) -> list[ObjectCloud]:
+    """All instances of a cloud (N, 3), best first, each with every ninth of the other points.
+
+    Errors are those of :func:`segment_cloud`.
+    """
+    ids = segment_cloud(points)
+    return [ObjectCloud(points[ids == k], points[ids != k][::BESIDE_STRIDE])
+            for k in range(1, int(ids.max()) + 1)]
+
+
 def object_in_cloud(points: Array) -> ObjectCloud:
-    """The best instance of a cloud (N, 3), and every ninth of the other points."""
-    own = segment_cloud(points) == 1
-    return ObjectCloud(points[own], points[~own][::BESIDE_STRIDE])
+    """The best of :func:`cloud_instances`."""
+    return cloud_instances(points)[0]
 
 
 def _projected(points: Array) -> tuple[Array, Intrinsics, Array]:
