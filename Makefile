@@ -1,5 +1,5 @@
 # make demo   run the nodes on a simulated camera; pictures, mesh and URDF go to demo_output/
-# make test   lint, then every test
+# make test   lint, then every test; those of launch files and colcon where $(PYTHON) has them
 # make venv   only create .venv with all that both need
 # make lint   ruff and mypy
 # make results  run the evaluations that are not in docs/results/ yet, then write docs/results.md
@@ -33,6 +33,19 @@ ifdef ROS_DISTRO
 unexport LD_LIBRARY_PATH ROS_DISTRO
 endif
 
+# $(PYTHON) as make was started: beside ROS 2 it may have launch and colcon, which .venv has not.
+AS_STARTED := env $(foreach name,PYTHONPATH AMENT_PREFIX_PATH LD_LIBRARY_PATH \
+	_ROS_WHEELS_BOOTSTRAP_COMPLETE,$(if $($(name)),$(name)='$($(name))')) $(PYTHON)
+
+comma := ,
+
+# Arguments: modules that are needed beside pytest and torch, the tests.
+define test_as_started
+@if $(AS_STARTED) -c 'import $(1), pytest, torch' 2>/dev/null; \
+then $(AS_STARTED) -m pytest $(2); \
+else echo '== $(2) not run: $(PYTHON) does not import all of $(1), pytest, torch'; fi
+endef
+
 .PHONY: demo test venv lint results clean
 
 demo: venv
@@ -41,6 +54,10 @@ demo: venv
 # In tests, messages check the types of their fields: a wrong type is serialized as garbage.
 test: lint
 	ROS_PYTHON_CHECK_FIELDS=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+ifeq ($(PYTEST_ARGS),)
+	$(call test_as_started,rclpy$(comma) launch_ros.actions,test/ros/nodes/test_launch.py)
+	$(call test_as_started,colcon_ros,test/test_colcon.py)
+endif
 
 lint: venv
 	$(BIN)/ruff check .

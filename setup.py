@@ -23,12 +23,14 @@ setup(
     # rclpy and the other ROS packages come from rosdep (package.xml), or from
     # requirements-ros.txt and pip_ros on a machine without ROS 2.
     install_requires=[
+        'defusedxml',
         'matplotlib',
         'numpy',
         'open3d',
         'pillow',
         'pyyaml',
-        'roma',
+        # Later ones import torch's compiler, which doubles the start of every process.
+        'roma<1.6',
         'safetensors',
         'scikit-image',
         'scipy',
@@ -43,13 +45,15 @@ setup(
         # libusb for Open3D, where the system package libusb-1.0-0 is not installed.
         'libusb': ['libusb-package'],
         'view': ['viser'],
-        'test': ['mypy', 'pytest', 'pytest-timeout', 'ruff', 'types-PyYAML', 'types-tqdm'],
+        'test': ['mujoco-core', 'mypy', 'pytest', 'pytest-timeout', 'ruff', 'types-PyYAML',
+                 'types-defusedxml', 'types-tqdm'],
     },
     entry_points={
         'console_scripts': [
             'kinediff3d = kinediff3d_core.cli.main:main',
             'perception_node = kinediff3d_ros.nodes.perception:main',
             'camera_sim_node = kinediff3d_ros.nodes.camera_sim:main',
+            'description_relay_node = kinediff3d_ros.nodes.description_relay:main',
         ],
         # Commands of `kinediff3d` that need ROS: kinediff3d_core/cli/main.py finds them here.
         'kinediff3d.commands': [

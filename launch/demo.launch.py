@@ -1,47 +1,68 @@
-"""Start the perception node on a simulated depth camera, with RViz."""
+"""Start the perception node on a simulated depth camera; RViz and more if asked for."""
 
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from pathlib import Path
+
+from ament_index_python import get_package_share_path
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
 
-from launch import LaunchDescription
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+
+PASSED_ON = ('category', 'device', 'log_level', 'respawn', 'robot_state_publisher', 'rviz')
+"""Arguments of perception.launch.py."""
+
+TRUE_OR_FALSE = ['true', 'false', 'True', 'False']
 
 
-def generate_launch_description() -> LaunchDescription:
-    share = FindPackageShare('kinediff3d_ros')
+def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Both nodes. Whatever can fail fails before the first one is started: after an error, launch
+    does not end the nodes that run."""
+    given = {name: LaunchConfiguration(name).perform(context)
+             for name in ('seed', 'instance', 'rate', 'table', 'mask', *PASSED_ON)}
+
+    def number(name: str, kind: type) -> float:
+        try:
+            return kind(given[name])
+        except ValueError:
+            raise RuntimeError(f'{name}:={given[name]} is not of type {kind.__name__}') from None
+
+    config = get_package_share_path('kinediff3d_ros') / 'config'
     camera_sim = Node(
         package='kinediff3d_ros',
         executable='camera_sim_node',
         name='camera_sim',
         namespace='camera',
         parameters=[
-            PathJoinSubstitution([share, 'config', 'camera_sim.yaml']),
+            str(config / 'camera_sim.yaml'),
             {
-                'category': ParameterValue(LaunchConfiguration('category'), value_type=str),
-                'seed': ParameterValue(LaunchConfiguration('seed'), value_type=int),
-                'instance': ParameterValue(LaunchConfiguration('instance'), value_type=int),
-                'rate': ParameterValue(LaunchConfiguration('rate'), value_type=float),
-                'table': ParameterValue(LaunchConfiguration('table'), value_type=bool),
-                'publish_mask': ParameterValue(LaunchConfiguration('mask'), value_type=bool),
+                'category': ParameterValue(given['category'], value_type=str),
+                'seed': number('seed', int),
+                'instance': number('instance', int),
+                'rate': number('rate', float),
+                'table': given['table'].lower() == 'true',
+                'publish_mask': given['mask'].lower() == 'true',
             },
         ],
-        arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
+        arguments=['--ros-args', '--log-level', given['log_level']],
+        respawn=given['respawn'].lower() == 'true',
+        respawn_delay=2.0,
         output='screen',
     )
     perception = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(
-            PathJoinSubstitution([share, 'launch', 'perception.launch.py'])),
-        launch_arguments={
-            'params_file': PathJoinSubstitution([share, 'config', 'demo.yaml']),
-            'category': LaunchConfiguration('category'),
-            'device': LaunchConfiguration('device'),
-            'log_level': LaunchConfiguration('log_level'),
-            'rviz': LaunchConfiguration('rviz'),
-        }.items(),
+        PythonLaunchDescriptionSource(str(Path(__file__).with_name('perception.launch.py'))),
+        launch_arguments={name: given[name] for name in PASSED_ON}.items(),
     )
+    return [perception, camera_sim]
+
+
+def generate_launch_description() -> LaunchDescription:
+    def switch(name: str, default: str, what: str) -> DeclareLaunchArgument:
+        return DeclareLaunchArgument(
+            name, default_value=default, choices=TRUE_OR_FALSE, description=f'{what}.')
+
     return LaunchDescription([
         DeclareLaunchArgument(
             'category', default_value='laptop', description='Category of the object.'),
@@ -49,15 +70,14 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'instance', default_value='0', description='Which object of that seed.'),
         DeclareLaunchArgument('rate', default_value='10.0', description='Frames per second.'),
-        DeclareLaunchArgument(
-            'table', default_value='false', description='Put the object on a table.'),
-        DeclareLaunchArgument(
-            'mask', default_value='true',
-            description='Publish the mask; without it the object is segmented.'),
+        switch('table', 'false', 'Put the object on a table'),
+        switch('mask', 'true', 'Publish the mask; without it the object is segmented'),
         DeclareLaunchArgument('device', default_value='', description='auto, cpu or cuda.'),
         DeclareLaunchArgument(
             'log_level', default_value='info', description='debug, info, warn, error or fatal.'),
-        DeclareLaunchArgument('rviz', default_value='true', description='Start RViz.'),
-        camera_sim,
-        perception,
+        switch('respawn', 'false', 'Start a node again that has died'),
+        switch('robot_state_publisher', 'false',
+               'Start robot_state_publisher on the description of the object'),
+        switch('rviz', 'false', 'Start RViz with config/perception.rviz'),
+        OpaqueFunction(function=nodes),
     ])

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from math import radians
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command, number
+from kinediff3d_core.cli.arguments import DONE, add_command, number
 
 if TYPE_CHECKING:
     from kinediff3d_core.data.truth import Truth
@@ -49,7 +48,6 @@ def _generate(options: argparse.Namespace) -> int:
     from kinediff3d_core.io.estimate import read_estimate, write_estimate
     from kinediff3d_core.io.files import write_text
     from kinediff3d_core.objects.category import get_category
-    from kinediff3d_core.objects.estimate import NoEstimate
 
     if options.estimate is None and options.truth is None:
         raise ValueError('give --estimate, or --truth to estimate one of its views first')
@@ -64,12 +62,8 @@ def _generate(options: argparse.Namespace) -> int:
                              weights=options.weights)
     if estimate is None:
         assert sample is not None
-        try:
-            estimate = pipeline.infer(depth=sample.depth, intrinsics=sample.intrinsics,
-                                      mask=sample.mask, mesh=True)
-        except NoEstimate as reason:
-            print(f'kinediff3d: no estimate: {reason}', file=sys.stderr)
-            return NO_ANSWER
+        estimate = pipeline.infer(depth=sample.depth, intrinsics=sample.intrinsics,
+                                  mask=sample.mask, mesh=True)
         write_estimate(estimate, options.out)
     truth = None if sample is None else sample.truth
     entries = [_write_state(pipeline, estimate, state, options.out / f'state_{i}', truth)

@@ -69,21 +69,19 @@ def _infer(options: argparse.Namespace) -> int:
 
     pipeline = load_pipeline(options.category, options.preset, options.device, options.weights)
     written = 0
-    try:
-        for out, instance in _instances(options, inputs):
-            try:
-                estimate = pipeline.infer(**instance, mesh=True, seed=options.seed)
-            except NoEstimate as reason:
-                where = f' for {out}' if options.instances == 'each' else ''
-                print(f'kinediff3d: no estimate{where}: {reason}', file=sys.stderr)
-                continue
-            write_estimate(estimate, out)
-            draw_preview(estimate, out / 'preview.png')
-            _print(estimate)
-            print(f'wrote {out}/estimate.json, object.urdf, meshes/ and preview.png')
-            written += 1
-    except NoEstimate as reason:
-        print(f'kinediff3d: no estimate: {reason}', file=sys.stderr)
+    for out, instance in _instances(options, inputs):
+        try:
+            estimate = pipeline.infer(**instance, mesh=True, seed=options.seed)
+        except NoEstimate as reason:
+            if options.instances == 'best':
+                raise
+            print(f'kinediff3d: no estimate for {out}: {reason}', file=sys.stderr)
+            continue
+        write_estimate(estimate, out)
+        draw_preview(estimate, out / 'preview.png')
+        _print(estimate)
+        print(f'wrote {out}/estimate.json, object.urdf, meshes/ and preview.png')
+        written += 1
     return DONE if written else NO_ANSWER
 
 

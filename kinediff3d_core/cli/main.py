@@ -16,7 +16,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from kinediff3d_core.cli import benchmark, evaluate, generate, import_objects, infer, train
-from kinediff3d_core.cli.arguments import UNUSABLE, Parser
+from kinediff3d_core.cli.arguments import NO_ANSWER, UNUSABLE, Parser
 
 ENTRY_POINTS = 'kinediff3d.commands'
 """Group of the functions that add further commands. Each has its command's name."""
@@ -29,12 +29,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else [str(a) for a in arguments]
     options = parser().parse_args(given)
     options.command = shlex.join(['kinediff3d', *given])
+    # Not before the arguments are parsed: --help needs none of numpy.
+    from kinediff3d_core.objects.estimate import NoEstimate
+
     try:
         if getattr(options, 'weights', None) is not None:
             from kinediff3d_core.objects.category_file import add_own_categories
 
             add_own_categories(options.weights)
         return int(options.run(options))
+    except NoEstimate as refusal:
+        print(f'kinediff3d: no estimate: {refusal}', file=sys.stderr)
+        return NO_ANSWER
     except (ValueError, OSError, FloatingPointError) as error:
         reason = ' '.join(str(error).split()) or type(error).__name__
         print(f'kinediff3d: error: {reason}', file=sys.stderr)

@@ -4,14 +4,13 @@ An object is one folder with one ``*.urdf`` and the meshes that it names. The pa
 name before the first ``_`` is its category. Axes must follow docs/conventions.md, or a
 :class:`Placement` says how to turn them. Links become parts: all links between two movable joints
 are one part, whose frame is at its joint's pivot and parallel to the base frame at q = 0. The base
-frame is moved to the centre of the base part's box. Names lose the robot's name before them, which
-our own URDFs have.
+frame is moved to the centre of the base part's box.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from kinediff3d_core.data.placement import AS_WRITTEN, Placement, match_joints, 
 from kinediff3d_core.geometry.kinematics import Joint, forward_kinematics
 from kinediff3d_core.objects.category import CATEGORIES, Category
 from kinediff3d_core.objects.estimate import Mesh
-from kinediff3d_core.objects.urdf import own_name
+from kinediff3d_core.objects.urdf import joint_name, link_name
 from kinediff3d_core.objects.urdf_reader import find_urdf, link_meshes, read_urdf
 
 Array = np.ndarray[Any, Any]
@@ -149,16 +148,15 @@ def _assemble(source: Path, robot: Any, movable: list[Any], spec: Category | Non
         p = by_child[child]
         parent = parts.index(p.joint.parent)
         x, y, z = (p.sign * _axis(source, pose, p.joint)).tolist()
-        joints.append(Joint(own_name(robot.robot.name, p.joint.name), _joint_type(p.joint), parent,
-                            k, (x, y, z), p.lower, p.upper))
+        joints.append(Joint(p.joint.name, _joint_type(p.joint), parent, k, (x, y, z), p.lower,
+                            p.upper))
         shift = pose[child][:3, 3] - pose[parts.roots[parent]][:3, 3]
         origin.append(shift - centre if parent == 0 else shift)
     folder = source.parent
     name = category_of(folder) if spec is None else spec.name
-    links = tuple(own_name(robot.robot.name, root) for root in parts.roots)
-    found = MeshObject(folder.resolve().name, name, links, tuple(joints), tuple(meshes),
+    found = MeshObject(folder.resolve().name, name, parts.roots, tuple(joints), tuple(meshes),
                        np.array(origin))
-    return found if spec is None else _as_category(source, found, spec)
+    return found if spec is None else _as_category(source, found, spec, robot.robot.name)
 
 
 @dataclass(frozen=True)
@@ -280,15 +278,23 @@ def _in_order(source: Path, children: list[str], parent_joint: dict[str, Any]) -
     return sorted(children, key=depth)
 
 
-def _as_category(source: Path, found: MeshObject, spec: Category) -> MeshObject:
+def _as_category(source: Path, found: MeshObject, spec: Category, robot: str) -> MeshObject:
     """The object with its category's names and order.
+
+    Args:
+        robot: name of the robot in the URDF; it may be before the category's names of parts and
+            joints, as in the URDFs that we write.
 
     Raises:
         ValueError: it is no object of the category; the message names the URDF.
     """
+    own = {link_name(robot, part): part for part in spec.parts} | {
+        joint_name(robot, joint.name): joint.name for joint in spec.joints}
+    named = [replace(joint, name=own.get(joint.name, joint.name)) for joint in found.joints]
+    links = [own.get(part, part) for part in found.parts]
     try:
         place = found.origin + found.bounds[1:].mean(1)
-        pick = match_joints(found.joints, found.parts, place, spec)
+        pick = match_joints(named, links, place, spec)
     except ValueError as error:
         raise ValueError(f'{source}: {error}') from error
     joints = tuple(Joint(want.name, want.joint_type, want.parent, want.child,

@@ -6,6 +6,7 @@ A refinement is thousands of kernels that take longer to launch one by one than 
 from __future__ import annotations
 
 import logging
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -27,31 +28,49 @@ class Graphs:
     random numbers, or wait for the GPU. Arguments and results are nested tensors, tuples and
     dataclasses; other arguments, for instance modules and numbers, are constants of a graph. The
     first call with new shapes runs directly, the second one is captured, further ones replay it.
-    Without a GPU all calls run directly. Not thread-safe.
+    Without a GPU all calls run directly.
+
+    Several threads may call. All graphs share their memory, so a lock is held from before a
+    call's arguments are copied in until its results are copied out: of two replays or captures,
+    one begins after the other has ended. On the GPU this order holds between threads that use the
+    same CUDA stream, as all do that do not choose another one. Calls that run directly wait only
+    while the graphs are looked up.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._on = device.type == 'cuda'
         self._graphs: OrderedDict[Any, _Graph | None] = OrderedDict()
         self._pool: Any = None
+        self._lock = threading.Lock()
 
     def __call__(self, function: Callable[..., Result], *args: Any) -> Result:
         if not self._on:
             return function(*args)
         tensors: list[Tensor] = []
         key = function, _spec(args, tensors)
+        with self._lock:
+            graph = self._graph(key, function, args)
+            if graph is not None:
+                out: Result = graph.replay(tensors)
+                return out
+        return function(*args)
+
+    def _graph(self, key: Any, function: Callable[..., Any], args: tuple[Any, ...],
+               ) -> _Graph | None:
+        """The graph of a call, captured if it is the second of its kind; None runs it directly."""
+        if not self._on:  # another thread has found out meanwhile
+            return None
         if key not in self._graphs:
             self._graphs[key] = None
             while len(self._graphs) > LIMIT:
                 self._graphs.popitem(last=False)
-            return function(*args)
+            return None
         self._graphs.move_to_end(key)
-        graph = self._graphs[key]
-        if graph is None:
+        if self._graphs[key] is None:
             try:
                 if self._pool is None:
                     self._pool = torch.cuda.graph_pool_handle()
-                graph = self._graphs[key] = _Graph(function, args, self._pool)
+                self._graphs[key] = _Graph(function, args, self._pool)
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:
@@ -60,9 +79,8 @@ class Graphs:
                     function.__name__, error)
                 self._on = False
                 self._graphs.clear()
-                return function(*args)
-        out: Result = graph.replay(tensors)
-        return out
+                return None
+        return self._graphs[key]
 
 
 class _Graph:

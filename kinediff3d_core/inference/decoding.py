@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kinediff3d_core.inference.cancellation import check_cancelled
 from kinediff3d_core.inference.meshing import extract_mesh
 from kinediff3d_core.inference.model import CategoryModel
 from kinediff3d_core.inference.presets import Preset
 from kinediff3d_core.networks.kavae import Field
 from kinediff3d_core.networks.score import State
-from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh
+from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh, NoEstimate
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def generate(model: CategoryModel, preset: Preset, estimate: ArticulatedEstimate
 
     Raises:
         ValueError: not one finite position a joint, or an estimate of another category.
+        NoEstimate: the decoded shape has no mesh.
     """
     given = np.asarray(positions, dtype=np.float64)
     if given.shape != (len(estimate.joints),) or not np.isfinite(given).all():
@@ -67,23 +69,36 @@ def generate(model: CategoryModel, preset: Preset, estimate: ArticulatedEstimate
 
 
 def part_meshes(model: CategoryModel, preset: Preset, field: Field) -> tuple[Mesh, ...]:
-    """Meshes, metres, part frames, of the parts that the first object of a field has."""
+    """Meshes, metres, part frames, of the parts that the first object of a field has.
+
+    Raises:
+        NoEstimate: a part has no surface that could be meshed; the message names the part.
+    """
     return tuple(_part_mesh(model, preset, field, k) for k in range(model.shape.parts)
                  if field.exists[0, k] > 0)
 
 
 def _part_mesh(model: CategoryModel, preset: Preset, field: Field, k: int) -> Mesh:
-    """Mesh of part k of the first object of a field, metres."""
+    """Mesh of part k of the first object of a field, metres.
+
+    Raises:
+        NoEstimate: the decoded distances have no surface, or are not finite.
+    """
     centre, half, config = field.centre[0, k], field.half[0, k], preset.mesh
 
     def sdf(p: Tensor) -> Tensor:
+        check_cancelled()
         return model.shape.query(field, p[None, None], part=k)[0, 0]
 
     largest = max(preset.voxel, 2 * float(half.max()) / preset.cells)
     voxel = (half / config.cells_per_half).clamp(config.min_voxel * preset.voxel, largest)
     reach = config.margin * half
-    mesh = extract_mesh(sdf, centre - reach - voxel, centre + reach + voxel, voxel,
-                        dense=preset.dense)
+    try:
+        mesh = extract_mesh(sdf, centre - reach - voxel, centre + reach + voxel, voxel,
+                            dense=preset.dense)
+    except ValueError as error:  # of the decoded shape, not of the caller's input
+        raise NoEstimate(f'the estimated shape of part {model.category.parts[k]} has no mesh: '
+                         f'{error}') from error
     return Mesh(mesh.vertices * model.category.scale, mesh.faces)
 
 

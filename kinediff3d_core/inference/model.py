@@ -33,7 +33,7 @@ class CategoryModel:
         covariance_scale: (6 + J,) factors of standard deviations.
         units: (J,) rad or m of one unit of a joint's position.
         code_sqrt: (D_z, D_z) square root of the covariance of a code given one view.
-        graphs: calls functions, on a GPU by CUDA graphs. Not thread-safe.
+        graphs: calls functions, on a GPU by CUDA graphs; for several threads.
     """
 
     category: Category

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.inference import decoding, result
+from kinediff3d_core.inference.cancellation import check_cancelled
 from kinediff3d_core.inference.decoding import Generated
 from kinediff3d_core.inference.hypotheses import Hypotheses, RefinedHypotheses, sample_share
 from kinediff3d_core.inference.model import CategoryModel
@@ -85,6 +86,8 @@ class Pipeline:
         Raises:
             ValueError: input of a wrong shape or kind; the message says what would be right.
             NoEstimate: the view does not determine an estimate.
+            Cancelled: interrupted between two steps, see
+                :func:`~kinediff3d_core.inference.cancellation.cancellable`.
         """
         model, preset, seconds = self.model, self.preset, dict[str, float]()
         generator = torch.Generator(self.device).manual_seed(seed)
@@ -191,7 +194,8 @@ def _available_device(name: str) -> torch.device:
 
 @contextmanager
 def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Record the wall time of a stage, s."""
+    """Record the wall time of a stage, s; the stage does not begin once the work is cancelled."""
+    check_cancelled()
     start = time.perf_counter()
     yield
     if torch.cuda.is_available():

@@ -22,6 +22,7 @@ from kinediff3d_core.geometry.rigid import (
     transform_points,
     vector_from_rotation,
 )
+from kinediff3d_core.inference.cancellation import check_cancelled
 from kinediff3d_core.inference.presets import (
     ChamferConfig,
     SolverConfig,
@@ -248,6 +249,7 @@ def _minimize(objective: _Objective, state: State) -> tuple[_Unknowns, Quadratic
     term = objective(x)
     damping = torch.full((len(state.q),), config.initial_damping, device=state.q.device)
     for _ in range(config.iterations):
+        check_cancelled()
         trial = objective.step(x, term, damping)
         trial_term = objective(trial)
         better = trial_term.cost < term.cost
@@ -333,6 +335,7 @@ def refine_chamfer(problem: Problem, normals: Tensor, state: State, iterations: 
     optimizer = torch.optim.Adam([step], lr=config.learning_rate)
     points = problem.observation.points.expand(H, -1, -1)
     for _ in range(iterations):
+        check_cancelled()
         with torch.enable_grad():
             poses = part_poses(problem.shape, move(state, step, centre))
             loss = chamfer_distance(points, poses, problem.surface, normals, config.clip).sum()

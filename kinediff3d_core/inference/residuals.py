@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kinediff3d_core.geometry.kinematics import forward_kinematics, kinematic_tree
 from kinediff3d_core.geometry.rigid import to_part_frames, transform_points
+from kinediff3d_core.inference.cancellation import check_cancelled
 from kinediff3d_core.inference.cuda_graphs import Graphs
 from kinediff3d_core.inference.presets import FitScoreConfig
 from kinediff3d_core.inference.shape import Shape
@@ -246,6 +247,7 @@ def _project_samples(shape: Shape, field: Field, u: Tensor, choice: Tensor,
     x = torch.where(side, torch.where(u < 0, -1.0, 1.0), u)
     x = field.centre[:, :, None] + x * half
     for _ in range(PROJECTIONS):
+        check_cancelled()
         with torch.enable_grad():
             p = x.detach().requires_grad_()
             d = shape.query(field, p)

@@ -12,6 +12,7 @@ from torch import Tensor
 from kinediff3d_core.diffusion.ddpm import sample_ancestral, sample_ddim
 from kinediff3d_core.diffusion.ve_sde import sample_fixed, sample_rk45
 from kinediff3d_core.geometry.rigid import to_part_frames
+from kinediff3d_core.inference.cancellation import check_cancelled
 from kinediff3d_core.inference.hypotheses import Hypotheses
 from kinediff3d_core.inference.model import CategoryModel
 from kinediff3d_core.inference.presets import Preset
@@ -53,6 +54,7 @@ def _sample_state_vectors(net: ScoreModel, clouds: Tensor, noise: Tensor, sample
     context = feature.repeat(len(noise) // len(clouds), 1)
 
     def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+        check_cancelled()
         return net.denoise(x, sigma, context)
 
     x = (sample_rk45(denoise, noise) if sampler == 'rk45'
@@ -101,6 +103,7 @@ def _decode_samples(shape: KAVAE, latent: LatentDenoiser, clouds: Tensor, state:
     condition = latent.condition(torch.cat([to_part_frames(c, poses) for c in clouds]))
 
     def denoise(z: Tensor, t: Tensor) -> Tensor:
+        check_cancelled()
         return latent.denoise(z, t, condition)
 
     size = len(condition), latent.config.latent

@@ -13,9 +13,8 @@ from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.inference.presets import Preset
 from kinediff3d_core.observation.cloud import (
     ObjectCloud,
-    filter_points,
+    filter_cloud,
     object_cloud,
-    remove_outliers,
     require_points,
 )
 from kinediff3d_core.observation.free_space import Observation, observe
@@ -62,12 +61,10 @@ def cloud_of(points: np.ndarray | ObjectCloud | None, depth: np.ndarray | None,
             raise ValueError('depth needs intrinsics (fx, fy, cx, cy, width, height)')
         if mask is None:
             mask = segment_object(depth, intrinsics)
-        found = object_cloud(depth, intrinsics, np.asarray(mask))
-        cloud = found.points
-    else:
-        found = ObjectCloud.of(cast(np.ndarray | ObjectCloud, points))
-        cloud = filter_points(found.points)
-    return ObjectCloud(require_points(remove_outliers(cloud)), found.others)
+        points = object_cloud(depth, intrinsics, np.asarray(mask))
+    cloud = filter_cloud(cast(np.ndarray | ObjectCloud, points))
+    require_points(cloud.points)
+    return cloud
 
 
 def _random_points(cloud: Tensor, n: int, generator: torch.Generator) -> Tensor:

@@ -7,7 +7,7 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -60,20 +60,31 @@ def read_pixels(path: Path | str, what: str, expected: str) -> Array:
     file = checked_file(path, what)
     if file.suffix.lower() == '.npy':
         return read_npy(file, what)
-    return _decode_image(file, what, expected)
+    return decode_image(file, what, expected)
 
 
-def _decode_image(file: Path, what: str, expected: str) -> Array:
+def decode_image(source: Path | BinaryIO, what: str, expected: str,
+                 formats: tuple[str, ...] | None = None) -> Array:
+    """Pixels (H, W) or (H, W, C) of a PNG or TIFF, in its own type.
+
+    Args:
+        what: what the image should be, for messages. expected: kinds of files that hold it.
+        formats: Pillow's names of the formats that are tried; None tries all.
+
+    Raises:
+        ValueError: unreadable, or more than :data:`MAX_PIXELS`.
+    """
     from PIL import Image, UnidentifiedImageError
 
+    name = source if isinstance(source, Path) else what
     try:
-        with Image.open(file) as image:
+        with Image.open(source, formats=formats) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f'{file}: {image.width} x {image.height} pixels are more than '
+                raise ValueError(f'{name}: {image.width} x {image.height} pixels are more than '
                                  f'{MAX_PIXELS}')
             return np.asarray(image.convert('L') if image.mode == 'P' else image)
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
-        raise ValueError(f'{file}: not readable as a {what} ({type(error).__name__}); expected a '
+        raise ValueError(f'{name}: not readable as a {what} ({type(error).__name__}); expected a '
                          f'{expected}') from error
 
 

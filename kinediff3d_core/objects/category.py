@@ -10,6 +10,9 @@ from math import pi, radians
 
 from kinediff3d_core.geometry.kinematics import Joint
 
+DEFAULT_DENSITY = 700.0
+"""Density of the parts of a category that states none, kg/m^3. Chosen: that of wood."""
+
 
 @dataclass(frozen=True)
 class Category:
@@ -25,6 +28,10 @@ class Category:
         train_range: joint positions of training views, a little wider.
         azimuth: greatest angle of the camera from the front (+x), rad.
         optional_parts: whether parts after the first moving one may be missing.
+        density: mass of a part by the volume that its mesh encloses, kg/m^3, hollow spaces and
+            what the mesh leaves out included.
+        wall: greatest thickness of what a part is made of, m: a mesh that encloses more, because
+            its inside was not seen, is taken as hollow. None: parts are solid.
     """
 
     name: str
@@ -35,6 +42,8 @@ class Category:
     train_range: tuple[float, float]
     azimuth: float = pi
     optional_parts: bool = False
+    density: float = DEFAULT_DENSITY
+    wall: float | None = None
 
 
 def _revolute(child: int, part: str, axis: tuple[float, float, float], upper: float) -> Joint:
@@ -55,23 +64,23 @@ UP, DOWN, BACK, SIDE = (0.0, 0.0, 1.0), (0.0, 0.0, -1.0), (0.0, -1.0, 0.0), (0.0
 
 CATEGORIES: dict[str, Category] = {c.name: c for c in (
     Category('laptop', ('base', 'lid'), (_revolute(1, 'lid', BACK, 180.0),),
-             0.25, _deg(10, 130), _deg(5, 145)),
+             0.25, _deg(10, 130), _deg(5, 145), density=1000.0),
     Category('eyeglasses', ('base', 'leg_left', 'leg_right'),
              (_revolute(1, 'leg_left', UP, 100.0), _revolute(2, 'leg_right', DOWN, 100.0)),
-             0.1, _deg(0, 90), _deg(0, 100)),
+             0.1, _deg(0, 90), _deg(0, 100), density=3000.0),
     Category('dishwasher', ('base', 'door'), (_revolute(1, 'door', SIDE, 100.0),),
-             0.5, _deg(0, 90), _deg(0, 100), FRONT),
+             0.5, _deg(0, 90), _deg(0, 100), FRONT, density=250.0, wall=0.06),
     Category('scissors', ('base', 'blade'), (_revolute(1, 'blade', UP, 100.0),),
-             0.1, _deg(0, 80), _deg(0, 90)),
+             0.1, _deg(0, 80), _deg(0, 90), density=8000.0),
     Category('drawer', ('base', *(f'drawer_{i}' for i in range(4))),
              tuple(_prismatic(i + 1, f'drawer_{i}', 0.6) for i in range(4)),
-             0.5, (0.0, 0.5), (0.0, 0.6), FRONT, optional_parts=True),
+             0.5, (0.0, 0.5), (0.0, 0.6), FRONT, optional_parts=True, density=600.0, wall=0.03),
     Category('box', ('base', 'lid'), (_revolute(1, 'lid', BACK, 180.0),),
-             0.2, _deg(0, 130), _deg(0, 150)),
+             0.2, _deg(0, 130), _deg(0, 150), density=250.0, wall=0.01),
     Category('stapler', ('base', 'arm'), (_revolute(1, 'arm', BACK, 110.0),),
-             0.1, _deg(0, 90), _deg(0, 100)),
+             0.1, _deg(0, 90), _deg(0, 100), density=4000.0),
     Category('cutter', ('base', 'blade'), (_prismatic(1, 'blade', 0.08),),
-             0.1, (0.0, 0.08), (0.0, 0.08)),
+             0.1, (0.0, 0.08), (0.0, 0.08), density=1500.0),
 )}
 
 

@@ -9,6 +9,8 @@
     train_range: [0, 1.8]      # joint positions of training views; default: all limits
     azimuth: 3.15              # greatest angle of the camera from the front (+x); default: pi
     optional_parts: false      # parts after the first moving one may be missing, from the last
+    density: 700               # kg/m^3 of what a part's mesh encloses; default: that of wood
+    wall: 0.03                 # greatest thickness of the walls of hollow parts, m; default: solid
 
 Lengths are metres, angles radians. The file is ``category.yaml`` in the folder of the weights.
 """
@@ -23,7 +25,7 @@ from typing import Any
 import yaml
 
 from kinediff3d_core.geometry.kinematics import JOINT_TYPES, Joint
-from kinediff3d_core.objects.category import CATEGORIES, Category
+from kinediff3d_core.objects.category import CATEGORIES, DEFAULT_DENSITY, Category
 
 FILE_NAME = 'category.yaml'
 MAX_BYTES = 64 * 2**10
@@ -33,7 +35,8 @@ MAX_PARTS = 16
 RESERVED = ('all', 'auto')
 """Names that have another meaning in commands."""
 REQUIRED = ('name', 'parts', 'joints', 'scale')
-FIELDS = (*REQUIRED, 'test_range', 'train_range', 'azimuth', 'optional_parts')
+FIELDS = (*REQUIRED, 'test_range', 'train_range', 'azimuth', 'optional_parts', 'density',
+          'wall')
 JOINT_FIELDS = ('part', 'parent', 'type', 'axis', 'limits')
 
 
@@ -68,7 +71,8 @@ def write_category(category: Category, path: Path) -> None:
                     'axis': list(j.axis), 'limits': [j.lower, j.upper]} for j in category.joints],
         'scale': category.scale, 'test_range': list(category.test_range),
         'train_range': list(category.train_range), 'azimuth': category.azimuth,
-        'optional_parts': category.optional_parts}, sort_keys=False), encoding='utf-8')
+        'optional_parts': category.optional_parts, 'density': category.density,
+        'wall': category.wall}, sort_keys=False), encoding='utf-8')
 
 
 def add_category(category: Category) -> Category:
@@ -105,7 +109,10 @@ def _category(fields: Any) -> Category:
         raise ValueError(f'optional_parts must be true or false, got {optional!r}')
     scale = _number(fields['scale'], 'scale', 1e-3, 100.0)
     azimuth = _number(fields.get('azimuth', pi), 'azimuth', 0.05, 3.2)
-    return Category(name, tuple(parts), joints, scale, test, train, azimuth, optional)
+    density = _number(fields.get('density', DEFAULT_DENSITY), 'density', 1.0, 3e4)
+    wall = _number(fields['wall'], 'wall', 1e-5, 10.0) if fields.get('wall') is not None else None
+    return Category(name, tuple(parts), joints, scale, test, train, azimuth, optional, density,
+                    wall)
 
 
 def _category_name(name: Any) -> str:

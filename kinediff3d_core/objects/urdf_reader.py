@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import defusedxml.ElementTree
 import numpy as np
+from defusedxml import DefusedXmlException
 from scipy.spatial.transform import Rotation
 
 from kinediff3d_core.objects.estimate import Mesh, transform_mesh
@@ -137,10 +139,12 @@ def _urdf_root(source: Path) -> ElementTree.Element:
         raise ValueError(f'URDF {source} cannot be read: {error.strerror}') from error
     if len(content) > MAX_URDF_BYTES:
         raise ValueError(f'{source} has {len(content)} bytes, more than {MAX_URDF_BYTES}')
-    if b'<!DOCTYPE' in content or b'<!ENTITY' in content:
-        raise ValueError(f'{source} declares XML entities, which no URDF needs')
     try:
-        return ElementTree.fromstring(content)
+        root: ElementTree.Element = defusedxml.ElementTree.fromstring(content, forbid_dtd=True)
+        return root
+    except DefusedXmlException as error:
+        raise ValueError(f'{source} declares a document type or XML entities, which no URDF '
+                         'needs') from error
     except ElementTree.ParseError as error:
         raise ValueError(f'{source} is not a readable URDF: {error}') from error
 

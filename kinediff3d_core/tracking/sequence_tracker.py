@@ -13,7 +13,7 @@ import numpy as np
 
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
-from kinediff3d_core.observation.cloud import ObjectCloud
+from kinediff3d_core.observation.cloud import ObjectCloud, filter_cloud
 from kinediff3d_core.tracking.config import DEFAULT, TrackingConfig
 from kinediff3d_core.tracking.reinitialization import (
     TrackingLost,
@@ -65,7 +65,15 @@ class SequenceTracker:
         self._last_full = 0.0
 
     def update(self, cloud: np.ndarray | ObjectCloud, seconds: float) -> TrackedFrame:
-        """The estimate of the next cloud; arguments as for :meth:`Tracker.track`."""
+        """The estimate of the next cloud; arguments as for :meth:`Tracker.track`.
+
+        An unexpected error while the object is tracked ends its track, and a full estimate
+        follows: the error of one frame does not stay in the next ones.
+        """
+        try:
+            cloud = filter_cloud(cloud)
+        except ValueError as error:
+            return TrackedFrame('none', None, str(error))
         estimate, reason = self._track(cloud, seconds)
         if estimate is not None:
             return TrackedFrame('tracked', estimate, reason)
@@ -76,7 +84,7 @@ class SequenceTracker:
         except (NoEstimate, ValueError) as error:
             return TrackedFrame('none', None, str(error))
 
-    def _infer(self, cloud: np.ndarray | ObjectCloud, seconds: float) -> ArticulatedEstimate:
+    def _infer(self, cloud: ObjectCloud, seconds: float) -> ArticulatedEstimate:
         self._last_full = seconds
         return self._pipeline.infer(cloud, mesh=self._mesh, seed=self._seed)
 
@@ -85,7 +93,7 @@ class SequenceTracker:
             return None
         return Tracker(self._pipeline, estimate, seconds, config=self._config)
 
-    def _track(self, cloud: np.ndarray | ObjectCloud, seconds: float,
+    def _track(self, cloud: ObjectCloud, seconds: float,
                ) -> tuple[ArticulatedEstimate | None, str]:
         """The estimate by tracking, or None; and the reason of the frame."""
         tracker, candidate = self._tracker, self._candidate
@@ -97,12 +105,14 @@ class SequenceTracker:
                                                config=self._config.reinitialization)
         except TrackingLost as lost:
             return None, f'{TRACKING_LOST}: {lost}'
+        except Exception as error:
+            return None, f'{TRACKING_LOST}: {type(error).__name__}: {error}'
         self._tracker = tracker
         if not reinitialization_due(tracker, seconds - self._last_full):
             return estimate, ''
         tracker.mark_view()
         try:
             self._candidate = self._tracker_of(self._infer(cloud, seconds), seconds)
-        except (NoEstimate, ValueError) as error:
+        except Exception as error:  # the track goes on, whatever has failed beside it
             return estimate, f'{REINITIALIZATION}: {error}'
         return estimate, REINITIALIZATION

@@ -21,7 +21,7 @@ from kinediff3d_core.inference import refinement
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
-from kinediff3d_core.observation.cloud import MIN_POINTS, ObjectCloud, filter_points
+from kinediff3d_core.observation.cloud import MIN_POINTS, ObjectCloud, filter_cloud
 from kinediff3d_core.observation.free_space import Observation
 from kinediff3d_core.tracking.config import DEFAULT, TrackingConfig
 from kinediff3d_core.tracking.estimate_update import EstimateUpdate, TrackedState
@@ -80,7 +80,9 @@ class Tracker:
         """The estimate of the next frame.
 
         Args:
-            cloud: (N, 3) points on the object, camera frame, m, or an :class:`ObjectCloud`.
+            cloud: (N, 3) points on the object, camera frame, m, or an :class:`ObjectCloud`; those
+                that are no measurement of it are left out (:func:`filter_cloud`), as in
+                :meth:`Pipeline.infer`.
             seconds: when the frame was taken, on the clock of the other frames.
             T_fixed_camera: (4, 4) pose of the camera in a fixed frame; None if it stands still.
 
@@ -93,18 +95,18 @@ class Tracker:
         """
         # Tensors of inference mode are no inputs of CUDA graphs; without graphs it saves time.
         with torch.inference_mode() if self._device.type == 'cpu' else torch.no_grad():
-            return self._track(ObjectCloud.of(cloud), seconds, T_fixed_camera)
+            return self._track(cloud, seconds, T_fixed_camera)
 
-    def _track(self, cloud: ObjectCloud, seconds: float,
+    def _track(self, given: np.ndarray | ObjectCloud, seconds: float,
                T_fixed_camera: np.ndarray | None) -> ArticulatedEstimate:
         gap = seconds - self.seconds
         if gap <= 0:
             raise TrackingLost(f'{gap:.2f} s between two frames')
-        points = filter_points(cloud.points)
-        if len(points) < MIN_POINTS:
-            raise TrackingLost(f'{len(points)} of {len(cloud)} points on the object are valid, '
+        cloud = filter_cloud(given)
+        if len(cloud) < MIN_POINTS:
+            raise TrackingLost(f'{len(cloud)} of {len(given)} points on the object are valid, '
                                f'at least {MIN_POINTS} are needed')
-        observation = self._fit.observe(ObjectCloud(points, cloud.others))
+        observation = self._fit.observe(cloud)
         before = self._in_camera_frame(T_fixed_camera)
         searched = not self._quality.started or gap > self._config.joint_search.max_gap
         start = self._fit.search_joints(before, observation) if searched \
@@ -119,7 +121,7 @@ class Tracker:
         self._T_fixed_camera = T_fixed_camera
         tracked = TrackedState(state, self._motion.velocity, covariance,
                                observation.centroid.cpu(), residual)
-        self.estimate = self._update.with_state(self.estimate, tracked, points)
+        self.estimate = self._update.with_state(self.estimate, tracked, cloud.points)
         return self.estimate
 
     def _in_camera_frame(self, T_fixed_camera: np.ndarray | None) -> State:

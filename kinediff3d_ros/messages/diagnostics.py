@@ -21,7 +21,9 @@ LEVELS = {
 
 def diagnostic_status(name: str, hardware_id: str, state: str, message: str,
                       values: Mapping[str, object]) -> DiagnosticStatus:
-    """Status with the level of a state; floats are written with at most six digits.
+    """Status with the level of a state, at least WARN if the values have a ``warning``.
+
+    Floats are written with at most six digits.
 
     Raises:
         KeyError: no such state.
@@ -29,6 +31,9 @@ def diagnostic_status(name: str, hardware_id: str, state: str, message: str,
     def text(value: object) -> str:
         return f'{value:.6g}' if isinstance(value, float) else str(value)
 
+    level = LEVELS[state]
+    if level == DiagnosticStatus.OK and values.get('warning'):
+        level = DiagnosticStatus.WARN
     return DiagnosticStatus(
-        name=name, hardware_id=hardware_id, level=LEVELS[state], message=message,
+        name=name, hardware_id=hardware_id, level=level, message=message,
         values=[KeyValue(key=k, value=text(v)) for k, v in values.items()])

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 from cv_bridge import CvBridge
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from kinediff3d_core.io.compressed_depth import decode_compressed_depth
 from kinediff3d_core.io.depth import depth_in_metres
 from kinediff3d_core.io.mask import instance_mask
 
 DEPTH_ENCODINGS = ('16UC1', 'mono16', '32FC1')
 """Millimetres as integers, metres as floating numbers (REP 118)."""
+
+COMPRESSED = 'compressedDepth'
+"""Transport of compressed depth images; the last token of their topics."""
 
 MASK_ENCODINGS = ('mono8', 'mono16', '8UC1', '16UC1')
 
@@ -19,12 +23,25 @@ _BYTES = {'16UC1': 2, 'mono16': 2, '32FC1': 4, 'mono8': 1, '8UC1': 1}
 _BRIDGE = CvBridge()
 
 
-def depth_from_image(image: Image) -> np.ndarray:
+def depth_topic(topic: str, transport: str) -> str:
+    """Topic of depth images with a transport, ``raw`` or ``compressedDepth``."""
+    return topic if transport == 'raw' else f'{topic}/{transport}'
+
+
+def depth_type(topic: str) -> type:
+    """Type of the depth images on a topic."""
+    return CompressedImage if topic.endswith(f'/{COMPRESSED}') else Image
+
+
+def depth_from_image(image: Image | CompressedImage) -> np.ndarray:
     """Depth (H, W) float32 in metres, zero where there is none, of a 16UC1 or 32FC1 image.
 
     Raises:
-        ValueError: another encoding, or data that does not fit height, width and step.
+        ValueError: another encoding, or data that does not fit height, width and step, or cannot
+            be decompressed.
     """
+    if isinstance(image, CompressedImage):
+        return decode_compressed_depth(image.format, bytes(image.data))
     if image.encoding not in DEPTH_ENCODINGS:
         raise ValueError(f'depth image has encoding {image.encoding!r}; '
                          'need 16UC1 (mm) or 32FC1 (m)')

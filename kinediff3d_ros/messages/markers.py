@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point
+from rclpy.duration import Duration
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -32,16 +33,23 @@ LEAST_EXTENT = 0.05
 
 
 def markers(estimate: ArticulatedEstimate, stamp: Time, object_name: str,
-            max_triangles: int) -> MarkerArray:
+            max_triangles: int, lifetime: float) -> MarkerArray:
     """Part meshes and joint axes.
 
     A mesh is one TRIANGLE_LIST in its part's frame, namespace ``<object>``, id = index of the
     part in the category. An axis is an ARROW in the parent part's frame, namespace
     ``<object>/axis``, id = index of the joint. Parts without a mesh have no marker. Markers move
     with their frames in viewers (``frame_locked``).
+
+    Args:
+        max_triangles: of a mesh; meshes with more are simplified.
+        lifetime: s, after which viewers remove a marker that is not sent again.
     """
-    return MarkerArray(markers=[*_meshes(estimate, stamp, object_name, max_triangles),
-                                *_axes(estimate, stamp, object_name)])
+    array = MarkerArray(markers=[*_meshes(estimate, stamp, object_name, max_triangles),
+                                 *_axes(estimate, stamp, object_name)])
+    for marker in array.markers:
+        marker.lifetime = Duration(seconds=lifetime).to_msg()
+    return array
 
 
 def _meshes(estimate: ArticulatedEstimate, stamp: Time, object_name: str,

@@ -117,7 +117,7 @@ def ghost(estimate: ArticulatedEstimate, positions: np.ndarray, meshes: list[Mar
         marker = Marker(header=Header(
             stamp=mesh.header.stamp, frame_id=link_name(object_name, names[0])),
             ns=f'{object_name}/ghost', id=mesh.id, type=mesh.type, action=Marker.ADD,
-            scale=mesh.scale, points=mesh.points, frame_locked=True,
+            scale=mesh.scale, points=mesh.points, lifetime=mesh.lifetime, frame_locked=True,
             pose=pose_from_matrix(poses[names[mesh.id]]))
         marker.color = ColorRGBA(r=GHOST_COLOUR[0], g=GHOST_COLOUR[1], b=GHOST_COLOUR[2],
                                  a=GHOST_COLOUR[3])

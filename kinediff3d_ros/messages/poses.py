@@ -68,11 +68,13 @@ def transforms(estimate: ArticulatedEstimate, header: Header, object_name: str,
     """TF of every present part, ``<object>_<part>``, each a child of the header's frame.
 
     Args:
-        base_only: only the base's.
+        base_only: instead, the object's root, ``<object>``, at the pose of the base part:
+            robot_state_publisher adds all parts below it, and a frame has one parent.
     """
-    parts = estimate.parts[:1] if base_only else present_parts(estimate)
+    if base_only:
+        return [transform_from_matrix(estimate.T_camera_base, header, object_name)]
     return [transform_from_matrix(p.T_camera_part, header, link_name(object_name, p.name))
-            for p in parts]
+            for p in present_parts(estimate)]
 
 
 def joint_names(estimate: ArticulatedEstimate, object_name: str) -> list[str]:

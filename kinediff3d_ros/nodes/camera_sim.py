@@ -21,6 +21,10 @@ from kinediff3d_ros.nodes import endpoints, parameters
 from kinediff3d_ros.nodes.running import run_node
 from kinediff3d_ros.scene.parameters import CameraSimParameters
 
+KEPT_MESSAGES = 10
+"""Messages of a topic that the transport keeps for slow subscribers. Chosen: with two, a machine
+with more to do than cores lost the masks of a fifth of the images (``kinediff3d demo``)."""
+
 
 class _Closed(Exception):
     """The node was closed before all joint states were rendered."""
@@ -46,7 +50,7 @@ class CameraSimNode(Node):
         still = SimulatedCamera(replace(scene, positions=scene.positions[:1]), p.table, p.noise)
         self._joint_index = {scene.instances.category.joints[i].name: i for i in scene.joints}
 
-        qos = QoSProfile(depth=2)
+        qos = QoSProfile(depth=KEPT_MESSAGES)
         self._depth = endpoints.publisher(self, Image, 'depth/image_rect', qos)
         self._info = endpoints.publisher(self, CameraInfo, 'depth/camera_info', qos)
         self._mask = endpoints.publisher(self, Image, 'mask', qos) if p.publish_mask else None

@@ -1,19 +1,24 @@
-"""Publishers and subscriptions with QoS parameters, and services that answer later."""
+"""Publishers and subscriptions with QoS parameters."""
 
 from __future__ import annotations
 
-import contextlib
 import copy
+import threading
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.exceptions import InvalidHandle, InvalidParameterTypeException
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.service import Service
-from rclpy.subscription import Subscription
+
+INPUT_DEPTH = 5
+"""Messages of an input that wait to be taken, as in rclpy's profile for sensor data."""
+
+CHECK_PERIOD = 1.0
+"""Time between two checks of the reliability that an input's publishers offer, s. Chosen."""
 
 
 def publisher(node: Node, kind: type, topic: str, qos: QoSProfile | int = 10) -> Publisher:
@@ -27,35 +32,67 @@ def publisher(node: Node, kind: type, topic: str, qos: QoSProfile | int = 10) ->
     return _overridable(node.create_publisher, qos, kind, topic)
 
 
-def subscription(node: Node, kind: type, topic: str, callback: Callable[[Any], None],
-                 qos: QoSProfile | int = 10) -> Subscription:
-    """Create a subscription; as :func:`publisher`, with ``subscription`` for ``publisher``."""
-    return _overridable(node.create_subscription, qos, kind, topic, callback)
+class InputSubscription:
+    """A subscription that is as reliable as all publishers of its topic: ``BEST_AVAILABLE``.
 
-
-def late_service(node: Node, kind: type, name: str,
-                 callback: Callable[[Any, Callable[[], None]], None]) -> Service:
-    """Create a service whose response may be sent after its callback has returned.
-
-    Not every executor of Jazzy runs coroutines as callbacks of services.
+    The middleware resolves that policy once, when the subscription is made: reliable if every
+    publisher is, also while there is none (rmw_dds_common,
+    ``qos_profile_get_best_available_for_subscription``). It would then never match a best-effort
+    publisher that appears later. So this class subscribes anew once the publishers ask for
+    another reliability. Parameters override the policies, as for :func:`publisher`, with
+    ``subscription`` for ``publisher``; with another reliability nothing is subscribed anew.
 
     Args:
-        callback: takes an empty response and a function that sends it. That function may be called
-            later, from any thread; it does nothing if the service is destroyed by then.
+        callback: takes each message, on the executor's thread.
+
+    Attributes:
+        topic: the resolved name.
+
+    Raises:
+        ValueError: an override is of the wrong type or no such policy.
     """
-    service = node.create_service(kind, name, lambda request, response: response)
-    send = service.send_response
 
-    def later(response: Any, header: Any) -> None:
-        def now() -> None:
-            with contextlib.suppress(InvalidHandle):
-                send(response, header)
+    def __init__(self, node: Node, kind: type, topic: str, callback: Callable[[Any], None],
+                 ) -> None:
+        self._node, self.topic = node, node.resolve_topic_name(topic)
+        qos = QoSProfile(depth=INPUT_DEPTH, reliability=ReliabilityPolicy.BEST_AVAILABLE)
+        self._subscribe = lambda: _overridable(node.create_subscription, qos, kind, topic,
+                                               callback)
+        # Objects come and go on the scene's threads, the timer runs on the executor's.
+        self._lock = threading.Lock()
+        self._reliable = self._all_reliable() is not False
+        self._subscription = self._subscribe()
+        self._timer = None
+        if self._subscription.qos_profile.reliability == ReliabilityPolicy.BEST_AVAILABLE:
+            self._timer = node.create_timer(CHECK_PERIOD, self._check, clock=Clock(
+                clock_type=ClockType.STEADY_TIME))
 
-        callback(response, now)
+    def close(self) -> None:
+        """Unsubscribe."""
+        with self._lock:
+            if self._timer is not None:
+                self._node.destroy_timer(self._timer)
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
 
-    # Executors call this with what the callback has returned.
-    service.send_response = later
-    return service
+    def count_publishers(self) -> int:
+        """Number of publishers of the topic, whether they match or not."""
+        return int(self._node.count_publishers(self.topic))
+
+    def _all_reliable(self) -> bool | None:
+        """Whether all publishers are reliable; None without a publisher."""
+        offers = [p.qos_profile.reliability
+                  for p in self._node.get_publishers_info_by_topic(self.topic)]
+        return all(x == ReliabilityPolicy.RELIABLE for x in offers) if offers else None
+
+    def _check(self) -> None:
+        """Subscribe anew if ``BEST_AVAILABLE`` resolves to another reliability by now."""
+        reliable = self._all_reliable()
+        with self._lock:
+            if self._subscription is None or reliable in (None, self._reliable):
+                return
+            self._node.destroy_subscription(self._subscription)
+            self._subscription, self._reliable = self._subscribe(), reliable
 
 
 def _overridable(create: Callable, qos: QoSProfile | int, *arguments: object) -> Any:

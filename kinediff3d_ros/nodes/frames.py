@@ -2,27 +2,95 @@
 
 from __future__ import annotations
 
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from dataclasses import dataclass
+
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
+from kinediff3d_core.geometry.registration import register_depth
 from kinediff3d_ros.messages.camera_info import intrinsics_from_info
 from kinediff3d_ros.messages.clouds import points_from_cloud
 from kinediff3d_ros.messages.headers import header_from_stamp, nanoseconds_from_time
 from kinediff3d_ros.messages.images import depth_from_image, instances_from_image
+from kinediff3d_ros.nodes.transforms import Transforms
 from kinediff3d_ros.scene.frames import DepthArrays, Frame, FrameHeader
 
+REMEDIES = {
+    'camera_info': 'remap depth/camera_info to the calibration of the depth image',
+    'mask': "register the depth image to the mask's camera (depth_image_proc register_node), or "
+            'set register_depth and mask/camera_info',
+    'mask/camera_info': 'remap mask/camera_info to the calibration of the camera of the mask',
+}
+"""What to do about a message that is in another camera's frame."""
 
-def depth_frame(image: Image, info: CameraInfo, mask: Image | None = None) -> Frame:
+
+def depth_frame(image: Image | CompressedImage, info: CameraInfo, mask: Image | None = None,
+                ) -> Frame:
     """Frame of a depth image, its calibration and, where there is one, its mask.
 
-    Its stamp is that of the image; an image without frame_id has that of the camera_info.
+    Its stamp is that of the image. All messages must be in one camera frame; a message without a
+    frame_id is taken to be.
     """
+    header = _depth_header(image, info)
+
     def convert() -> DepthArrays:
+        _require_frame('camera_info', info.header, header.frame_id)
+        if mask is not None:
+            _require_frame('mask', mask.header, header.frame_id)
         return DepthArrays(depth_from_image(image), intrinsics_from_info(info),
                            None if mask is None else instances_from_image(mask))
 
-    frame_id = image.header.frame_id or info.header.frame_id
-    return Frame(FrameHeader(nanoseconds_from_time(image.header.stamp), frame_id), convert)
+    return Frame(header, convert)
+
+
+@dataclass(frozen=True)
+class CalibratedMask:
+    """A mask and the calibration of its camera, which is not the depth camera."""
+
+    image: Image
+    info: CameraInfo
+
+
+def registered_frame(image: Image | CompressedImage, info: CameraInfo, mask: CalibratedMask,
+                     transforms: Transforms) -> Frame:
+    """Frame of a depth image that is registered to the camera of the mask.
+
+    Its stamp is that of the depth image; its coordinate frame is that of the mask.
+    """
+    source = _depth_header(image, info)
+    frame_id = mask.image.header.frame_id or mask.info.header.frame_id
+
+    def convert() -> DepthArrays:
+        _require_frame('camera_info', info.header, source.frame_id)
+        _require_frame('mask/camera_info', mask.info.header, frame_id)
+        camera, instances = intrinsics_from_info(mask.info), instances_from_image(mask.image)
+        if instances.shape != (camera.height, camera.width):
+            raise ValueError(f'mask is {instances.shape[::-1]} but its camera_info is for '
+                             f'{(camera.width, camera.height)} (width, height)')
+        depth = depth_from_image(image)
+        T_mask_depth = transforms.look_up(frame_id, source, "the mask's frame")
+        return DepthArrays(register_depth(depth, intrinsics_from_info(info), camera, T_mask_depth),
+                           camera, instances)
+
+    return Frame(FrameHeader(source.nanoseconds, frame_id), convert)
+
+
+def _depth_header(image: Image | CompressedImage, info: CameraInfo) -> FrameHeader:
+    """Header of a depth image; one without frame_id has that of the camera_info."""
+    return FrameHeader(nanoseconds_from_time(image.header.stamp),
+                       image.header.frame_id or info.header.frame_id)
+
+
+def _require_frame(what: str, header: Header, frame_id: str) -> None:
+    """Check that a message is in a camera's frame, or has no frame_id.
+
+    Raises:
+        ValueError: another frame; the message says what to do.
+    """
+    if header.frame_id not in ('', frame_id):
+        image = 'mask' if what == 'mask/camera_info' else 'depth image'
+        raise ValueError(f'{what} is in frame {header.frame_id!r} but the {image} is in '
+                         f'{frame_id!r}; {REMEDIES[what]}')
 
 
 def cloud_frame(cloud: PointCloud2) -> Frame:

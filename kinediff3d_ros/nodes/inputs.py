@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
-from kinediff3d_ros.messages.headers import nanoseconds_from_time
-from kinediff3d_ros.nodes import endpoints
+from kinediff3d_ros.messages.images import depth_topic, depth_type
 from kinediff3d_ros.nodes.config import NodeConfig
-from kinediff3d_ros.nodes.frames import cloud_frame, depth_frame
-from kinediff3d_ros.scene.frames import NANOSECONDS, Frame
+from kinediff3d_ros.nodes.endpoints import InputSubscription
+from kinediff3d_ros.nodes.frame_assembly import FrameAssembly
+from kinediff3d_ros.nodes.frames import cloud_frame
+from kinediff3d_ros.nodes.scene_host import NodeSceneHost
+from kinediff3d_ros.scene.frames import Frame
 from kinediff3d_ros.scene.input_watch import InputStatus
-from kinediff3d_ros.scene.pairing import StampPairing
-from kinediff3d_ros.scene.scene_host import SceneHost
 from kinediff3d_ros.scene.stamps import StampGate
+
+GEOMETRY, INFO, MASK, MASK_INFO = 'geometry', 'info', 'mask', 'mask_info'
+"""Names of the subscriptions."""
 
 
 class Inputs:
-    """Subscriptions of depth, calibration and mask, or of clouds.
+    """Subscriptions of depth, calibrations and mask, or of clouds.
 
     Args:
         host: its health counts the frames.
@@ -35,28 +37,34 @@ class Inputs:
         ValueError: an override of a topic's quality of service cannot be used.
     """
 
-    def __init__(self, node: Node, host: SceneHost, submit: Callable[[Frame], None],
+    def __init__(self, node: Node, host: NodeSceneHost, submit: Callable[[Frame], None],
                  config: NodeConfig) -> None:
         self._node, self._host, self._submit, self._config = node, host, submit, config
-        self._info: CameraInfo | None = None
+        now = host.parameters
         self._gate = StampGate()
         self._refusal = ''
         self._last_message = self._waiting_since = time.monotonic()
-        self._pairing: StampPairing[Image, Image] = StampPairing(
-            int(host.parameters.sync_slop * NANOSECONDS))
+        self._frames = FrameAssembly(now.sync_slop, self._mask_wanted,
+                                     host.transforms if now.register_depth else None)
         self._count()
-        self._subscriptions = self._subscribe()
-        self.topic = self._subscriptions[0].topic_name
+        self._subscriptions: dict[str, InputSubscription] = {}
+        try:
+            self._subscribe()
+        except ValueError:
+            self.close()
+            raise
+        self.topic = next(iter(self._subscriptions.values())).topic
 
     def close(self) -> None:
         """Unsubscribe; images that still wait for a mask count as unpaired."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._pairing.discard()
+        for subscription in self._subscriptions.values():
+            subscription.close()
+        self._frames.discard()
         self._count()
 
-    def status(self) -> InputStatus:
-        """Return the state of the input for :func:`check_input`."""
+    def check(self) -> InputStatus:
+        """Use images that wait in vain; return the state of the input. Called regularly."""
+        self._use_all(self._frames.release_late())
         silence = time.monotonic() - self._last_message
         stopped = silence > self._config.input_timeout
         return InputStatus(self.topic, silence, stopped, self._problem(stopped))
@@ -66,60 +74,58 @@ class Inputs:
         if stopped:
             return f'no message on {self.topic}: ' + (
                 'it has a publisher, so check that its QoS matches'
-                if self._node.count_publishers(self.topic) else 'it has no publisher')
+                if self._subscriptions[GEOMETRY].count_publishers() else 'it has no publisher')
         if time.monotonic() - self._waiting_since <= self._config.input_timeout:
             return None
         now = self._host.parameters
-        if now.input == 'depth' and self._info is None:
+        if now.input == 'depth' and not self._frames.calibrated:
             return (f'depth images arrive on {self.topic} but there is no camera_info on '
-                    f'{self._subscriptions[1].topic_name}')
+                    f'{self._subscriptions[INFO].topic}')
         if self._refusal in ('frames_future', 'frames_stale'):
             return (f'the stamps on {self.topic} are ' + (
                 f'more than max_future = {now.max_future:g} s ahead of the node\'s clock'
                 if self._refusal == 'frames_future' else f'older than max_age = {now.max_age:g} s')
                 + '; synchronise the clocks, or set use_sim_time for recorded data')
+        if now.input == 'depth' and not self._frames.mask_calibrated:
+            return (f'depth images arrive but there is no camera_info of the mask on '
+                    f'{self._subscriptions[MASK_INFO].topic}')
         if now.input == 'depth' and self._mask_wanted():
-            return (f'depth images arrive but no mask on {self._subscriptions[2].topic_name} has '
+            return (f'depth images arrive but no mask on {self._subscriptions[MASK].topic} has '
                     f'the stamp of one (within sync_slop = {now.sync_slop:g} s)')
         return f'the stamps of {self.topic} do not advance'
 
-    def _subscribe(self) -> list[Subscription]:
-        def subscribe(kind: type, topic: str, callback: Callable) -> Subscription:
-            return endpoints.subscription(self._node, kind, topic, callback,
-                                          qos_profile_sensor_data)
+    def _subscribe(self) -> None:
+        now = self._host.parameters
+        if now.input == 'points':
+            self._add(GEOMETRY, PointCloud2, 'points', self._on_points)
+            return
+        topic = depth_topic(self._node.resolve_topic_name('depth/image_rect'), now.depth_transport)
+        self._add(GEOMETRY, depth_type(topic), topic, self._on_depth)
+        self._add(INFO, CameraInfo, 'depth/camera_info',
+                  lambda info: self._use_all(self._frames.add_info(info)))
+        if now.mask_mode != 'ignored':
+            self._add(MASK, Image, 'mask',
+                      lambda mask: self._use_all(self._frames.add_mask(mask)))
+        if now.register_depth:
+            self._add(MASK_INFO, CameraInfo, 'mask/camera_info',
+                      lambda info: self._use_all(self._frames.add_mask_info(info)))
 
-        if self._host.parameters.input == 'points':
-            return [subscribe(PointCloud2, 'points', self._on_points)]
-        inputs = [subscribe(Image, 'depth/image_rect', self._on_depth),
-                  subscribe(CameraInfo, 'depth/camera_info', self._on_info)]
-        if self._host.parameters.mask_mode != 'ignored':
-            inputs.append(subscribe(Image, 'mask', self._on_mask))
-        return inputs
+    def _add(self, name: str, kind: type, topic: str, callback: Callable[[Any], None]) -> None:
+        self._subscriptions[name] = InputSubscription(self._node, kind, topic, callback)
 
     def _on_points(self, cloud: PointCloud2) -> None:
         self._received()
         self._use(cloud_frame(cloud))
 
-    def _on_info(self, info: CameraInfo) -> None:
-        self._info = info
-
-    def _on_depth(self, image: Image) -> None:
+    def _on_depth(self, image: Any) -> None:
         self._received()
-        if self._mask_wanted():
-            self._use_pair(self._pairing.add_first(
-                nanoseconds_from_time(image.header.stamp), image))
-        else:
-            self._use_image(image)
-
-    def _on_mask(self, mask: Image) -> None:
-        self._use_pair(self._pairing.add_second(nanoseconds_from_time(mask.header.stamp), mask))
+        self._use_all(self._frames.add_depth(image))
 
     def _mask_wanted(self) -> bool:
         """Whether a depth image waits for its mask."""
         now = self._host.parameters
-        return now.mask_mode == 'required' or now.instances != 'one' or (
-            now.mask_mode == 'auto'
-            and self._node.count_publishers(self._subscriptions[2].topic_name) > 0)
+        return now.mask_mode == 'required' or now.instances != 'one' or now.register_depth or (
+            now.mask_mode == 'auto' and self._subscriptions[MASK].count_publishers() > 0)
 
     def _received(self) -> None:
         if time.monotonic() - self._last_message > self._config.input_timeout:
@@ -127,16 +133,10 @@ class Inputs:
         self._last_message = time.monotonic()
         self._host.health.count('frames_received')
 
-    def _use_pair(self, pair: tuple[Image, Image] | None) -> None:
+    def _use_all(self, frames: Iterable[Frame]) -> None:
         self._count()
-        if pair is not None:
-            self._use_image(*pair)
-
-    def _use_image(self, image: Image, mask: Image | None = None) -> None:
-        if self._info is None:
-            self._host.health.count('frames_uncalibrated')
-        else:
-            self._use(depth_frame(image, self._info, mask))
+        for frame in frames:
+            self._use(frame)
 
     def _use(self, frame: Frame) -> None:
         """Submit a frame unless its stamp is refused."""
@@ -153,5 +153,6 @@ class Inputs:
         self._submit(frame)
 
     def _count(self) -> None:
-        self._host.health.set_count('frames_unpaired', self._pairing.unpaired)
+        self._host.health.set_count('frames_unpaired', self._frames.unpaired)
+        self._host.health.set_count('frames_uncalibrated', self._frames.uncalibrated)
         self._host.health.set_count('clock_resets', self._gate.resets)

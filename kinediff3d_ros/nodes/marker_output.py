@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from builtin_interfaces.msg import Time
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
@@ -16,7 +17,7 @@ from kinediff3d_ros.nodes.output_context import OutputContext
 class MarkerOutput:
     """Publishes markers when the shape changes, a viewer joins, or some time has passed.
 
-    In between they move with their TF frames.
+    In between they move with their TF frames. Viewers remove them when their lifetime has passed.
 
     Attributes:
         name: namespace of the markers and prefix of their frames.
@@ -45,24 +46,37 @@ class MarkerOutput:
     def show(self, estimate: ArticulatedEstimate, header: Header, shape_changed: bool) -> None:
         """Publish what viewers do not have yet; axes alone if only they have moved."""
         self._estimate = estimate
-        now, viewers = time.monotonic(), self._context.markers.get_subscription_count()
+        viewers = self._context.markers.get_subscription_count()
         meshes = [part.mesh for part in estimate.parts]
-        everything = viewers > self._viewers or now >= self._due or meshes != self._meshes
+        everything = viewers > self._viewers or self._is_due() or meshes != self._meshes
         self._viewers = viewers
         if shape_changed or not self._array.markers:
-            self._array = markers.markers(estimate, header.stamp, self.name,
-                                          self._context.parameters().marker_triangles)
+            self._array = markers.markers(
+                estimate, header.stamp, self.name, self._context.parameters().marker_triangles,
+                self._context.config.marker_lifetime)
         elif not everything:
             return
         if not everything:
             axes = [m for m in self._array.markers if m.type == Marker.ARROW]
             self._context.markers.publish(MarkerArray(markers=[*axes, *self._ghost()]))
             return
-        self._due, self._meshes = now + self._context.config.markers_period, meshes
+        self._meshes = meshes
         for marker in self._array.markers:
             marker.header.stamp = header.stamp
+        self._send_all(header.stamp)
+
+    def refresh(self) -> None:
+        """Send all markers again if that is due, also without a new frame."""
+        if self._array.markers and self._is_due():
+            self._send_all(self._array.markers[0].header.stamp)
+
+    def _is_due(self) -> bool:
+        return time.monotonic() >= self._due
+
+    def _send_all(self, stamp: Time) -> None:
+        self._due = time.monotonic() + self._context.config.markers_period
         array = MarkerArray(markers=[*self._array.markers, *self._ghost()])
-        self._shown = markers.delete_missing_markers(array, self._shown, header.stamp)
+        self._shown = markers.delete_missing_markers(array, self._shown, stamp)
         self._context.markers.publish(array)
 
     def command(self, command: JointState) -> None:

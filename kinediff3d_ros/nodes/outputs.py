@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_ros.messages import markers, planning, poses
 from kinediff3d_ros.nodes import endpoints
+from kinediff3d_ros.nodes.description_output import DescriptionOutput
 from kinediff3d_ros.nodes.frames import header_message
 from kinediff3d_ros.nodes.marker_output import MarkerOutput
 from kinediff3d_ros.nodes.output_context import OutputContext
@@ -34,7 +34,6 @@ class ObjectOutputs:
         category: ``auto`` until :meth:`set_category` is called.
 
     Raises:
-        OSError: the description's directory cannot be made.
         ValueError: an override of a topic's quality of service cannot be used.
     """
 
@@ -44,15 +43,16 @@ class ObjectOutputs:
         self._publishers: list[Publisher] = []
         self._joint_states = self._publisher(JointState, 'joint_states')
         self._standard_deviations = self._publisher(JointState, 'joint_states_stddev')
-        self._description = self._publisher(String, 'robot_description', QoSProfile(
+        description = self._publisher(String, 'robot_description', QoSProfile(
             depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+        directory = Path(context.parameters().description_dir or default_directory())
+        self._description = DescriptionOutput(context, description, name, DescriptionFiles(
+            directory.expanduser(), f'{context.node.get_namespace()}/{self._prefix}', name))
         self._independent = len(self._publishers)
-        self._command = endpoints.subscription(
+        self._command = endpoints.InputSubscription(
             context.node, JointState, self._prefix + 'joint_command', self._on_command)
         self._markers = MarkerOutput(context, name)
         self._planning: PlanningOutput | None = None
-        directory = Path(context.parameters().description_dir or default_directory())
-        self._files = DescriptionFiles(directory.expanduser(), name)
         self.clear()
         if category != AUTO:
             self.set_category(category)
@@ -69,10 +69,16 @@ class ObjectOutputs:
         self.category = category
         self._planning = PlanningOutput(self._publisher, get_category(category))
 
+    @property
+    def warning(self) -> str:
+        """Why the newest description could not be written; '' while there is no reason."""
+        return self._description.warning
+
     def close(self) -> None:
         """Destroy all publishers and the subscription."""
+        self._description.close()
         self._destroy(0)
-        self._context.node.destroy_subscription(self._command)
+        self._command.close()
 
     def publish(self, estimate: ArticulatedEstimate, header: FrameHeader, points: np.ndarray,
                 T_fixed_camera: np.ndarray | None, shape_changed: bool) -> None:
@@ -93,9 +99,7 @@ class ObjectOutputs:
             self._planning.publish(estimate, parent, shape_changed)
         self._markers.show(estimate, stamped, shape_changed)
         self._context.points.publish(self.name, points, stamped)
-        self._description_outdated |= shape_changed
-        if self._description_outdated and parameters.publish_meshes:
-            self._describe(estimate, header)
+        self._description.update(estimate, header, shape_changed)
 
     def prepare(self, estimate: ArticulatedEstimate) -> None:
         """Compute the markers' corners before they are published; on any thread."""
@@ -103,14 +107,17 @@ class ObjectOutputs:
             if part.mesh is not None:
                 markers.corners(part.mesh, self._context.parameters().marker_triangles)
 
+    def refresh(self) -> None:
+        """Send what has a lifetime again, if that is due."""
+        self._markers.refresh()
+
     def clear(self) -> None:
         """Delete the markers; the next estimate is published as that of a new object."""
         self._markers.clear()
         self._context.points.remove(self.name)
         if self._planning is not None:
             self._planning.clear()
-        self._description_due = 0.0
-        self._description_outdated = False
+        self._description.clear()
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile | int = 10) -> Publisher:
         publisher = endpoints.publisher(self._context.node, kind, self._prefix + topic, qos)
@@ -123,18 +130,10 @@ class ObjectOutputs:
             self._context.node.destroy_publisher(publisher)
         del self._publishers[first:]
 
-    def _describe(self, estimate: ArticulatedEstimate, header: FrameHeader) -> None:
-        """Publish the URDF, unless the last one is too recent."""
-        now, period = time.monotonic(), self._context.parameters().description_period
-        if now < self._description_due:
-            return
-        self._description_due = now + period if period > 0 else float('inf')
-        self._description_outdated = False
-        self._description.publish(String(data=self._files.write(
-            estimate, header.stamp_text('-'))))
-
     def _on_command(self, command: JointState) -> None:
         try:
-            self._markers.command(command)
+            # The scene's threads publish and withdraw the estimate that the ghost is made of.
+            with self._context.lock:
+                self._markers.command(command)
         except ValueError as error:
             self._context.warn(str(error))

@@ -6,21 +6,21 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from std_srvs.srv import Trigger
 
-from kinediff3d_ros.nodes import endpoints, parameters
+from kinediff3d_ros.nodes import parameters
 from kinediff3d_ros.nodes.config import NodeConfig
+from kinediff3d_ros.nodes.estimate_service import EstimateService
 from kinediff3d_ros.nodes.inputs import Inputs
 from kinediff3d_ros.nodes.running import run_node
 from kinediff3d_ros.nodes.scene_host import NodeSceneHost
 from kinediff3d_ros.scene import memory
 from kinediff3d_ros.scene.config import SceneConfig
+from kinediff3d_ros.scene.estimate_requests import EstimateRequest
 from kinediff3d_ros.scene.input_watch import check_input
 from kinediff3d_ros.scene.models import Models
 from kinediff3d_ros.scene.parameters import PerceptionParameters
@@ -52,7 +52,7 @@ class PerceptionNode(LifecycleNode):
         self.add_post_set_parameters_callback(lambda _: self._update_parameters())
         self._inputs: Inputs | None = None
         self._scene: Scene | None = None
-        self._watchdog = self._service = None
+        self._watchdog = self._service = self._ended = None
         self._fault = ''
 
     def autostart(self) -> None:
@@ -64,21 +64,23 @@ class PerceptionNode(LifecycleNode):
         if self._settings.autostart and (
                 self.trigger_configure() != TransitionCallbackReturn.SUCCESS
                 or self.trigger_activate() != TransitionCallbackReturn.SUCCESS):
+            self.close()
             raise ValueError(self._fault)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the weights, create publishers and the service."""
         try:
             self._configure()
-        except (ValueError, OSError) as error:
+        except Exception as error:
             self._clean_up()
             return self._fail('configure', error)
         return TransitionCallbackReturn.SUCCESS
 
     def _fail(self, transition: str, error: Exception) -> TransitionCallbackReturn:
-        self._fault = str(error)
+        kind = '' if isinstance(error, (ValueError, OSError)) else f'{type(error).__name__}: '
+        self._fault = f'{kind}{error}'
         if not self._settings.autostart:
-            self.get_logger().error(f'cannot {transition}: {error}')
+            self.get_logger().error(f'cannot {transition}: {self._fault}')
         return TransitionCallbackReturn.FAILURE
 
     def _configure(self) -> None:
@@ -94,20 +96,29 @@ class PerceptionNode(LifecycleNode):
         self._host.open()
         self._watchdog = self.create_timer(self.config.watch_period, self._watch, clock=Clock(
             clock_type=ClockType.STEADY_TIME))
-        self._service = endpoints.late_service(self, Trigger, 'estimate', self._on_estimate)
+        self._service = EstimateService(self, self._request_estimates)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the camera."""
-        self._host.health.enter('waiting', 'no input yet')
-        self._scene = Scene(self._host.models, self._host, self._host.listed, self.scene_config)
-        self._scene.limit_rate(self._settings.max_rate)
         try:
+            if not self._threads_end(self.config.join_timeout):
+                raise ValueError('the last full estimate has not ended yet; activate again')
+            self._host.enter('waiting', 'no input yet')
+            self._scene = Scene(self._host.models, self._host, self._host.listed,
+                                self.scene_config)
+            self._scene.limit_rate(self._settings.max_rate)
             self._inputs = Inputs(self, self._host, self._scene.submit, self.config)
-        except ValueError as error:
+        except Exception as error:
             self._deactivate()
             return self._fail('activate', error)
         self.get_logger().info(f'waiting for {self._inputs.topic}')
         return super().on_activate(state)
+
+    def _threads_end(self, timeout: float) -> bool:
+        """Whether the threads of the last activation end within a time, s."""
+        if self._ended is not None and self._ended.join(timeout):
+            self._ended = None  # It holds the models and objects in memory.
+        return self._ended is None
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Withdraw what is shown and unsubscribe."""
@@ -122,26 +133,25 @@ class PerceptionNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Deactivate and clean up."""
         self._deactivate()
-        self._clean_up()
-        return TransitionCallbackReturn.SUCCESS
+        return self.on_cleanup(state)
 
-    def _deactivate(self) -> bool:
-        """Return whether the scene's threads have ended: one may be inside a full estimate."""
+    def _deactivate(self) -> None:
+        """Withdraw what is shown; a full estimate in work is interrupted before its next step."""
         if self._inputs is not None:
             self._inputs.close()
         scene, self._inputs, self._scene = self._scene, None, None
         if scene is None:
-            return True
+            return
+        self._ended = scene
         scene.close()
-        self._host.health.enter('inactive', 'not active')
-        self._host.report()
-        return scene.join(self.config.join_timeout)
+        self._threads_end(self.config.join_timeout)
+        self._host.enter('inactive', 'not active')
 
     def _clean_up(self) -> None:
         if self._watchdog is not None:
             self.destroy_timer(self._watchdog)
         if self._service is not None:
-            self.destroy_service(self._service)
+            self._service.close(self.config.join_timeout)
         if self._host is not None:
             self._host.close()
         self._host = self._watchdog = self._service = None
@@ -149,26 +159,16 @@ class PerceptionNode(LifecycleNode):
         torch.cuda.empty_cache()
 
     def close(self) -> None:
-        """Withdraw what is shown and end the threads, which may finish their frame."""
-        if not self._deactivate():
-            # torch must not be unloaded while a thread is inside it.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(0)
+        """Withdraw what is shown and end the threads: torch must not be unloaded under them."""
+        self._deactivate()
+        if not self._threads_end(self.config.shutdown_timeout):
+            self.get_logger().error('a full estimate does not end; the process may crash now')
+        self._clean_up()
 
-    def _on_estimate(self, response: Trigger.Response, send: Callable[[], None]) -> None:
-        """Answer with full estimates of the next frame, when they are made."""
-        if self._scene is None:
-            response.message = 'the node is not active'
-            send()
-            return
-        request = self._scene.request_estimates()
-
-        def answer() -> None:
-            response.success, response.message = request.success, request.message
-            send()
-
-        request.when_answered(answer)
+    def _request_estimates(self) -> EstimateRequest | str:
+        """Request full estimates of the next frame; on the thread of the service."""
+        scene = self._scene
+        return 'the node is not active' if scene is None else scene.request_estimates()
 
     def _update_parameters(self) -> None:
         self._settings = parameters.read(self, PerceptionParameters)
@@ -176,11 +176,11 @@ class PerceptionNode(LifecycleNode):
             self._scene.limit_rate(self._settings.max_rate)
 
     def _watch(self) -> None:
-        """Check the input and publish diagnostics."""
+        """Check the input, send markers again, and publish diagnostics."""
         if self._scene is not None and self._inputs is not None:
-            self._scene.expire_requests()
-            check_input(self._scene, self._host, self._inputs.status())
-        self._host.report()
+            check_input(self._scene, self._host, self._inputs.check())
+            self._scene.refresh()
+        self._host.report_regularly()
 
 
 def _make() -> PerceptionNode:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import signal
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
 import rclpy
-from rclpy._rclpy_pybind11 import RCLError
 from rclpy.context import Context
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
+
+from kinediff3d_ros.scene.throttle import Throttle
+
+FAULT_PERIOD = 10.0
+"""Time for which the same fault of a callback is not logged again, s. Chosen."""
 
 
 class ClosingNode(Protocol):
@@ -58,16 +64,28 @@ class StopRequest:
 
 
 def spin(executor: Executor, running: Callable[[], bool]) -> None:
-    """Spin while ``running()``; log errors of rcl, which do not end the node.
+    """Spin while ``running()``; log an exception of a callback, which does not end the node.
 
-    One is a lifecycle transition that does not fit the present state: rclpy raises rcl's error
-    from ``spin_once``.
+    Each is one line, and the same one is logged once per :data:`FAULT_PERIOD`. rcl's own errors
+    are among them, as that of a lifecycle transition that does not fit the present state.
     """
-    while running():
+    throttle = Throttle(FAULT_PERIOD)
+    while running() and executor.context.ok():
         try:
             executor.spin_once(timeout_sec=0.25)
-        except RCLError as error:
-            get_logger('kinediff3d').error(str(error))
+        except ExternalShutdownException:
+            return
+        except Exception as error:
+            line = _describe(error)
+            if throttle.lets_through(line):
+                get_logger('kinediff3d').error(line)
+
+
+def _describe(error: Exception) -> str:
+    """Type, first line and place of an exception, as one line."""
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    first = f'{type(error).__name__}: {error}'.split('\n')[0]
+    return f'a callback failed: {first} ({Path(at.filename).name}, line {at.lineno})'
 
 
 def run_node(make: Callable[[], Any], args: list[str] | None) -> int:

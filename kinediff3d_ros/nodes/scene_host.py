@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import PointCloud2
-from std_msgs.msg import Header
 from tf2_ros import TransformBroadcaster
 from visualization_msgs.msg import MarkerArray
 
-from kinediff3d_ros.messages.diagnostics import diagnostic_status
 from kinediff3d_ros.nodes import endpoints
-from kinediff3d_ros.nodes.camera_pose import CameraPose
 from kinediff3d_ros.nodes.config import NodeConfig
+from kinediff3d_ros.nodes.diagnostics_output import DiagnosticsOutput, Task
 from kinediff3d_ros.nodes.output_context import OutputContext
 from kinediff3d_ros.nodes.outputs import ObjectOutputs
 from kinediff3d_ros.nodes.points_output import PointsOutput
+from kinediff3d_ros.nodes.transforms import Transforms
 from kinediff3d_ros.scene.frames import FrameHeader
 from kinediff3d_ros.scene.health import Health
 from kinediff3d_ros.scene.models import Models
 from kinediff3d_ros.scene.object_names import object_name
 from kinediff3d_ros.scene.parameters import PerceptionParameters, object_categories
+from kinediff3d_ros.scene.priority import lower_priority
 from kinediff3d_ros.scene.scene_object import SceneObject
+from kinediff3d_ros.scene.scene_objects import first_line
 from kinediff3d_ros.scene.throttle import Throttle
+from kinediff3d_ros.scene.worker import NewestItemWorker
 
 
 class NodeSceneHost:
@@ -36,54 +38,56 @@ class NodeSceneHost:
         parameters: returns the present parameters.
 
     Attributes:
+        lock: as ``SceneHost.lock``.
         models: pipelines of the categories.
         listed: category of mask ids, from the parameter ``objects``.
+        transforms: TF, listened to with ``fixed_frame`` or ``register_depth``.
     """
 
     def __init__(self, node: Node, parameters: Callable[[], PerceptionParameters], models: Models,
                  config: NodeConfig) -> None:
         self._node, self._parameters, self._config = node, parameters, config
-        self.models = models
+        self.models, self.lock = models, threading.RLock()
         self.listed = object_categories(parameters().objects)
         self.health = Health('inactive', 'not active')
         self.objects: dict[int, SceneObject] = {}
         self._throttle = Throttle(config.log_period)
         self._publishers: list[Publisher] = []
-        self._camera_pose: CameraPose | None = None
+        self.transforms = Transforms(config.transform_timeout)
 
     def open(self) -> None:
         """Create publishers, the only object where there is one, and the TF listener.
 
         Raises:
-            OSError: the description's directory cannot be made.
             ValueError: an override of a topic's quality of service cannot be used.
         """
+        self._worker: NewestItemWorker[Callable[[], None]] = NewestItemWorker(
+            _run_with_low_priority, self._on_worker_error, 'description')
         tf = TransformBroadcaster(self._node)
         self._publishers.append(tf.pub_tf)
         markers = endpoints.publisher(self._node, MarkerArray, 'markers')
         points = endpoints.publisher(self._node, PointCloud2, 'points_used')
         self._publishers += [markers, points]
-        self._diagnostics = endpoints.publisher(self._node, DiagnosticArray, 'diagnostics')
-        self._publishers.append(self._diagnostics)
+        self._diagnostics = DiagnosticsOutput(self._node, self._tasks, lambda: self.models.device)
+        self._publishers.append(self._diagnostics.publisher)
         self._context = OutputContext(
-            self._node, tf, markers, PointsOutput(points, self._config.max_points),
-            self._parameters, self._node.get_logger().warning, self._config)
+            self._node, self.lock, tf, markers, PointsOutput(points, self._config.max_points),
+            self._worker, self._parameters, lambda text: self.log('warning', text), self._config)
         if self.parameters.instances == 'one':
             self.make_object(0)
-        if self.parameters.fixed_frame:
-            self._camera_pose = CameraPose(self._node, self.parameters.fixed_frame,
-                                           self._config.transform_timeout)
+        if self.parameters.fixed_frame or self.parameters.register_depth:
+            self.transforms.listen(self._node)
 
     def close(self) -> None:
-        """Destroy all objects and publishers."""
-        for obj in self.objects.values():
-            obj.publisher.close()
-        self.objects.clear()
+        """Destroy all objects and publishers; the worker may finish, but publishes nothing."""
+        self._worker.close()
+        with self.lock:
+            for number in list(self.objects):
+                self.remove_object(number)
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
         self._publishers.clear()
-        if self._camera_pose is not None:
-            self._camera_pose.close()
+        self.transforms.close()
 
     @property
     def parameters(self) -> PerceptionParameters:
@@ -99,8 +103,9 @@ class NodeSceneHost:
             return self.objects[number]
         now = self.parameters
         if len(self.objects) >= now.max_objects:
-            self.log('objects', f'mask id {number} is ignored: there are max_objects = '
-                     f'{now.max_objects} already')
+            # Without the id: a segmenter may give a new one to each frame.
+            self.log('objects', f'there are max_objects = {now.max_objects} already; other mask '
+                     'ids are ignored until one is lost')
             return None
         category = self.listed.get(number, now.category) if number else now.category
         outputs = ObjectOutputs(
@@ -109,9 +114,14 @@ class NodeSceneHost:
         obj = self.objects[number] = SceneObject(number, outputs, health)
         return obj
 
+    def remove_object(self, number: int) -> None:
+        """Remove an object and destroy its publishers; on the executor's thread."""
+        self.objects.pop(number).publisher.close()
+
     def camera_pose(self, header: FrameHeader) -> np.ndarray | None:
         """Return T_fixed_camera (4, 4) at a header's stamp; None without ``fixed_frame``."""
-        return None if self._camera_pose is None else self._camera_pose.look_up(header)
+        frame = self.parameters.fixed_frame
+        return self.transforms.look_up(frame, header, 'fixed_frame') if frame else None
 
     def age(self, header: FrameHeader) -> float:
         """Return the time since a header's stamp by the node's clock, s."""
@@ -127,17 +137,36 @@ class NodeSceneHost:
             else:
                 self._node.get_logger().warning(message)
 
-    def report(self) -> None:
-        """Publish diagnostics: a status per object, and one of the node if it has several."""
-        objects = list(self.objects.values())
-        statuses = [self._status(o.name, o.health, o.category) for o in objects]
-        if 0 not in self.objects:
-            statuses.insert(0, self._status(
-                'objects', self.health, ','.join(self.models.categories)))
-        self._diagnostics.publish(DiagnosticArray(
-            header=Header(stamp=self._node.get_clock().now().to_msg()), status=statuses))
+    def _on_worker_error(self, error: Exception) -> None:
+        self.health.count('errors')
+        self.log('error', f'describing an object failed: {first_line(error)}')
 
-    def _status(self, name: str, health: Health, category: str) -> DiagnosticStatus:
-        return diagnostic_status(
-            f'{self._node.get_fully_qualified_name()[1:]}: {name}', name, health.state,
-            health.message, health.values(category=category, device=self.models.device))
+    def enter(self, state: str, message: str) -> None:
+        """Set the state of the node and of all objects, and publish diagnostics."""
+        with self.lock:
+            for health in (self.health, *(o.health for o in list(self.objects.values()))):
+                health.enter(state, message)
+            self._diagnostics.publish()
+
+    def report(self) -> None:
+        """Publish diagnostics if a state has changed."""
+        with self.lock:
+            self._diagnostics.publish_changes()
+
+    def report_regularly(self) -> None:
+        """Publish diagnostics."""
+        with self.lock:
+            self._diagnostics.publish()
+
+    def _tasks(self) -> list[Task]:
+        """One task per object, and one of the node if it may have several."""
+        objects = list(self.objects.values())
+        node = [] if any(o.number == 0 for o in objects) else [
+            Task('objects', self.health, ','.join(self.models.categories))]
+        return [*node, *(Task(o.name, o.health, o.category) for o in objects)]
+
+
+def _run_with_low_priority(work: Callable[[], None]) -> None:
+    """Run what the node's worker does beside tracking and full estimates."""
+    lower_priority()
+    work()

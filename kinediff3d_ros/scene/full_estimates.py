@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from kinediff3d_core.inference.auto import AUTO
+from kinediff3d_core.inference.cancellation import Cancelled, cancellable
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.tracking.tracker import Tracker
 from kinediff3d_ros.scene.memory import trim_heap
@@ -42,6 +44,7 @@ class FullEstimator:
     def __init__(self, models: Models, host: SceneHost, objects: SceneObjects,
                  track: Callable[[SceneObject, ObjectView], None]) -> None:
         self._models, self._host, self._objects, self._track = models, host, objects, track
+        self._cancel = threading.Event()
         self._worker: NewestItemWorker[Job] = NewestItemWorker(
             self._work, objects.on_error, 'estimating')
 
@@ -57,7 +60,8 @@ class FullEstimator:
             self._count_dropped(replaced)
 
     def close(self) -> None:
-        """Accept no more views; the estimate in work, if any, is the last."""
+        """Accept no more views, and interrupt the estimate in work before its next step."""
+        self._cancel.set()
         for job in self._worker.close():
             self._count_dropped(job)
 
@@ -72,8 +76,12 @@ class FullEstimator:
 
     def _work(self, job: Job) -> None:
         try:
-            if not self._found_meanwhile(job):
+            if not self._objects.is_current(job.obj, job.view):
+                self._count_dropped(job)
+            elif not self._found_meanwhile(job):
                 self._estimate(job.obj, job.view)
+        except Cancelled:
+            self._count_dropped(job)
         finally:
             trim_heap()
 
@@ -81,7 +89,7 @@ class FullEstimator:
         """Return whether an earlier full estimate serves this job; track through its view then."""
         obj, view = job.obj, job.view
         with obj.tracking_lock:
-            if obj.tracker is None or job.beside_tracking or obj.request is not None:
+            if obj.tracker is None or job.beside_tracking or obj.is_requested:
                 return False
             if view.seconds > obj.published:
                 self._track(obj, view)
@@ -90,26 +98,31 @@ class FullEstimator:
             return True
 
     def _estimate(self, obj: SceneObject, view: ObjectView) -> None:
-        """Make a full estimate of a view, answer its request, and publish it."""
-        request, obj.request = obj.request, None
-        mesh = self._meshes_wanted(obj)
+        """Make a full estimate of a view, answer its requests, and publish it."""
+        requests, mesh = obj.take_requests(), self._meshes_wanted(obj)
         try:
             estimate = self._infer(obj, view, mesh)
             tracker = self._start_tracker(obj, estimate, view)
         except NoEstimate as reason:
             if obj.tracker is None:
-                self._objects.refuse(obj, reason, request)
-            elif request is not None:
-                request.add_result(obj.number, False, f'{obj.name}: {reason}')
+                self._objects.refuse(obj, reason, requests)
+            else:
+                obj.answer(requests, False, str(reason))
             return
-        except Exception as error:
-            if request is not None:
-                request.add_result(obj.number, False, f'{obj.name}: {first_line(error)}')
+        except Cancelled:
             raise
-        if request is not None:
-            request.add_result(obj.number, True, describe(obj.name, estimate))
+        except Exception as error:
+            obj.answer(requests, False, first_line(error))
+            self._objects.on_object_error(obj, error)
+            return
+        obj.answer(requests, True, describe(estimate))
+        self._use(obj, view, estimate, tracker, mesh)
+
+    def _use(self, obj: SceneObject, view: ObjectView, estimate: ArticulatedEstimate,
+             tracker: Tracker | None, mesh: bool) -> None:
+        """Publish an estimate; if a newer frame is published, keep its tracker as a candidate."""
         with self._objects.lock:
-            if view.epoch != self._objects.epoch:
+            if not self._objects.is_current(obj, view):
                 return
             if obj.tracker is not None and view.seconds <= obj.published:
                 obj.candidate = tracker
@@ -130,17 +143,21 @@ class FullEstimator:
 
         Raises:
             NoEstimate: the view does not support one, or its confidence is too low.
+            Cancelled: the scene or the object has ended meanwhile.
         """
         parameters = self._host.parameters
         # The category of an object that is tracked does not change.
         category = obj.requested_category if obj.tracker is None else obj.category
-        estimate = self._models.infer(category, view.cloud, mesh, parameters.seed)
+        with cancellable(self._cancel):
+            estimate = self._models.infer(category, view.cloud, mesh, parameters.seed)
         if estimate.confidence < parameters.min_confidence:
             raise NoEstimate(f'confidence {estimate.confidence:.2f} is below min_confidence '
                              f'{parameters.min_confidence:.2f}')
-        obj.health.count('full_estimates')
-        if obj.requested_category == AUTO and estimate.category != obj.category:
-            with self._objects.lock:
+        with self._objects.lock:
+            if not self._objects.is_current(obj, view):
+                raise Cancelled(f'{obj.name} has ended')
+            obj.health.count('full_estimates')
+            if obj.requested_category == AUTO and estimate.category != obj.category:
                 obj.publisher.set_category(estimate.category)
         obj.last_full_estimate = time.monotonic()
         estimate = self._with_meshes(obj, estimate, mesh)
@@ -166,10 +183,10 @@ class FullEstimator:
                                              for part in estimate.parts))
 
 
-def describe(name: str, estimate: ArticulatedEstimate) -> str:
-    """Return one line with joints, residual and confidence of an object's estimate."""
+def describe(estimate: ArticulatedEstimate) -> str:
+    """Return one line with the joints, the residual and the confidence of an estimate."""
     units = {'revolute': 'rad', 'prismatic': 'm'}
     joints = [f'{j.name} {j.position:.4f} {units[j.joint_type]} (standard deviation {j.std:.4f})'
               for j in estimate.joints]
-    return (f'{name}: {", ".join(joints)}; residual {1e3 * estimate.residual:.1f} mm, '
+    return (f'{", ".join(joints)}; residual {1e3 * estimate.residual:.1f} mm, '
             f'confidence {estimate.confidence:.2f}')

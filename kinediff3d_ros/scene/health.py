@@ -27,13 +27,14 @@ class Health:
 
     Attributes:
         state: one of ``STATES``.
-        message: one line about it.
+        message: one line about it. warning: one line about what is wrong beside it, or ''.
         counts: by name, ``FRAMES`` and ``RESULTS``.
         last: residual, confidence, latency and milliseconds per stage of the last frame.
     """
 
     state: str = 'waiting'
     message: str = 'no input yet'
+    warning: str = ''
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FRAMES + RESULTS, 0))
     last: dict[str, object] = field(default_factory=dict)
 
@@ -50,10 +51,11 @@ class Health:
         with self._lock:
             self.counts[name] = value
 
-    def enter(self, state: str, message: str) -> None:
+    def enter(self, state: str, message: str, warning: str = '') -> None:
         """Set the state; measurements of the last frame stay only with an estimate."""
         with self._lock:
-            self.state, self.message = state, message
+            self.state, self.warning = state, warning
+            self.message = '; '.join(filter(None, (message, warning)))
             if state != 'estimate':
                 self.last = {}
 
@@ -83,4 +85,5 @@ class Health:
     def values(self, **more: object) -> dict[str, object]:
         """Return state, counters and measurements, for a diagnostics message."""
         with self._lock:
-            return {'state': self.state, **more, **self.counts, **self.last}
+            return {'state': self.state, **({'warning': self.warning} if self.warning else {}),
+                    **more, **self.counts, **self.last}

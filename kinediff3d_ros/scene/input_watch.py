@@ -43,4 +43,4 @@ def check_input(scene: Scene, host: SceneHost, status: InputStatus) -> None:
     elif status.problem and not status.stopped:
         scene.withdraw_all('waiting', status.problem)
     else:
-        scene.withdraw_absent()
+        scene.remove_absent()

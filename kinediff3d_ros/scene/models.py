@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,8 +24,28 @@ WARM_UP_RUNS = 2
 """On a GPU the first run loads the kernels and the second captures the CUDA graphs."""
 
 
+@dataclass(frozen=True)
+class LoadedPipelines:
+    """The pipelines on one device.
+
+    Attributes:
+        by_category: of each category. auto: of all categories together, if that was asked for.
+    """
+
+    device: str
+    by_category: Mapping[str, Pipeline]
+    auto: AutoPipeline | None
+
+    def of(self, category: str) -> Pipeline | AutoPipeline:
+        """The pipeline of a category or of ``auto``."""
+        return self.auto if category == AUTO and self.auto else self.by_category[category]
+
+
 class Models:
     """Loads one pipeline per category; moves all to the CPU when the GPU's memory is full.
+
+    For several threads: each call works with the pipelines that are loaded when it begins, and a
+    move replaces them all at once.
 
     Args:
         categories: names; ``auto`` loads all that have weights.
@@ -45,14 +66,17 @@ class Models:
                  warn: Callable[[str], None], mesh_cells: int = SceneConfig.mesh_cells) -> None:
         if device == 'auto':
             device = 'cuda' if torch.cuda.is_available() else 'cpu'
-        self._requested, self._preset, self.device = tuple(categories), preset, device
+        self._requested, self._preset = tuple(categories), preset
         self._mesh_cells = mesh_cells
         self._weights, self._warn = Path(weights) if weights else None, warn
-        self._pipelines: dict[str, Pipeline] = {}
-        self._auto: AutoPipeline | None = None
-        self._on_device(self._load)
+        self._moving = threading.Lock()
+        try:
+            self._loaded = self._load(device)
+        except torch.OutOfMemoryError as error:
+            self._loaded = LoadedPipelines(device, {}, None)
+            self.fall_back(error)
         if self.device != 'cpu':
-            self._on_device(self._warm_up)
+            self._on_device(_warm_up)
 
     def infer(self, category: str, cloud: ObjectCloud, mesh: bool,
               seed: int) -> ArticulatedEstimate:
@@ -60,58 +84,71 @@ class Models:
 
         With category ``auto`` the estimate has the category that explains the cloud best.
         """
-        return self._on_device(lambda: (
-            self._auto if category == AUTO else self._pipelines[category]
-        ).infer(cloud, mesh=mesh, seed=seed))
+        return self._on_device(
+            lambda loaded: loaded.of(category).infer(cloud, mesh=mesh, seed=seed))
 
     def tracker(self, category: str, estimate: ArticulatedEstimate, seconds: float,
                 T_fixed_camera: np.ndarray | None) -> Tracker:
         """Return a tracker that starts from an estimate."""
-        return self._on_device(
-            lambda: Tracker(self._pipelines[category], estimate, seconds, T_fixed_camera))
+        return self._on_device(lambda loaded: Tracker(
+            loaded.by_category[category], estimate, seconds, T_fixed_camera))
 
     def fall_back(self, error: torch.OutOfMemoryError) -> None:
-        """Move to the CPU; trackers that were made before cannot be used any more."""
-        self._warn(f'{self.device} is out of memory ({str(error).splitlines()[0]}); '
-                   'continuing on the CPU, which is slower')
-        self.device = 'cpu'
-        self._load()
+        """Move to the CPU, unless another thread has done so already.
+
+        Trackers that were made before cannot be used any more.
+        """
+        with self._moving:
+            if self.device == 'cpu':
+                return
+            self._warn(f'{self.device} is out of memory ({str(error).splitlines()[0]}); '
+                       'continuing on the CPU, which is slower')
+            self._loaded = self._load('cpu')
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    @property
+    def device(self) -> str:
+        return self._loaded.device
 
     @property
     def categories(self) -> tuple[str, ...]:
-        return tuple(self._pipelines)
+        return tuple(self._loaded.by_category)
 
-    def _load(self) -> None:
-        self._pipelines.clear()
-        self._auto = None
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+    def _load(self, device: str) -> LoadedPipelines:
+        found: dict[str, Pipeline] = {}
+        auto: AutoPipeline | None = None
         for category in self._requested:
-            pipeline = load_pipeline(category, self._preset, self.device, self._weights)
+            pipeline = load_pipeline(category, self._preset, device, self._weights)
             if isinstance(pipeline, AutoPipeline):
-                self._auto = pipeline
-                self._pipelines |= pipeline.pipelines
+                own = {name: self._with_cells(p) for name, p in pipeline.pipelines.items()}
+                auto = AutoPipeline(own, pipeline.config)
+                found |= own
             else:
-                self._pipelines[category] = pipeline
-        for pipeline in self._pipelines.values():
-            pipeline.preset = replace(pipeline.preset, cells=self._mesh_cells)
+                found[category] = self._with_cells(pipeline)
+        return LoadedPipelines(device, found, auto)
 
-    def _warm_up(self) -> None:
-        """Run each pipeline on a random cloud, so that the first real frame is not slow."""
-        cloud = np.random.default_rng(0).normal(0, 0.1, (2000, 3)).astype(np.float32)
-        cloud[:, 2] += 1.0
-        for pipeline in (p for p in self._pipelines.values() for _ in range(WARM_UP_RUNS)):
-            try:
-                pipeline.infer(cloud, mesh=True)
-            except NoEstimate:
-                pass
+    def _with_cells(self, pipeline: Pipeline) -> Pipeline:
+        return Pipeline(pipeline.model, replace(pipeline.preset, cells=self._mesh_cells))
 
-    def _on_device(self, work: Callable[[], Result]) -> Result:
+    def _on_device(self, work: Callable[[LoadedPipelines], Result]) -> Result:
         """Return the result of ``work``, from the CPU if the GPU runs out of memory."""
+        loaded = self._loaded
         try:
-            return work()
+            return work(loaded)
         except torch.OutOfMemoryError as error:
-            if self.device == 'cpu':
+            if loaded.device == 'cpu':
                 raise
             self.fall_back(error)
-            return work()
+            return work(self._loaded)
+
+
+def _warm_up(loaded: LoadedPipelines) -> None:
+    """Run each pipeline on a random cloud, so that the first real frame is not slow."""
+    cloud = np.random.default_rng(0).normal(0, 0.1, (2000, 3)).astype(np.float32)
+    cloud[:, 2] += 1.0
+    for pipeline in (p for p in loaded.by_category.values() for _ in range(WARM_UP_RUNS)):
+        try:
+            pipeline.infer(cloud, mesh=True)
+        except NoEstimate:
+            pass

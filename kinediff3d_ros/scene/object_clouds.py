@@ -11,7 +11,7 @@ import numpy as np
 
 from kinediff3d_core.geometry.camera import require_size
 from kinediff3d_core.objects.estimate import NoEstimate
-from kinediff3d_core.observation.cloud import ObjectCloud, object_cloud
+from kinediff3d_core.observation.cloud import ObjectCloud, filter_cloud, object_cloud
 from kinediff3d_core.observation.segmentation import object_in_cloud, segment_object
 from kinediff3d_ros.scene.frames import DepthArrays, Frame
 from kinediff3d_ros.scene.parameters import PerceptionParameters
@@ -121,7 +121,9 @@ def _cloud_points(points: np.ndarray, parameters: PerceptionParameters) -> Objec
     return _require_points(cloud, parameters)
 
 
-def _require_points(cloud: ObjectCloud, parameters: PerceptionParameters) -> ObjectCloud:
+def _require_points(raw: ObjectCloud, parameters: PerceptionParameters) -> ObjectCloud:
+    """The filtered cloud; tracking and inference do not filter it again."""
+    cloud = filter_cloud(raw)
     if len(cloud) < parameters.min_points:
         raise NoEstimate(f'only {len(cloud)} valid points on the object; need '
                          f'{parameters.min_points} (parameter min_points)')

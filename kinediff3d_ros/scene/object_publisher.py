@@ -16,10 +16,14 @@ class ObjectPublisher(Protocol):
     Attributes:
         name: of the object, as messages and frames carry it.
         category: its category; ``auto`` until a full estimate has determined it.
+        warning: what of the estimates cannot be published, and why; '' if there is nothing.
     """
 
     name: str
     category: str
+
+    @property
+    def warning(self) -> str: ...
 
     def set_category(self, category: str) -> None:
         """Withdraw what is shown; use the names of a category's parts and joints from now on."""
@@ -36,6 +40,9 @@ class ObjectPublisher(Protocol):
             T_fixed_camera: (4, 4) pose of the camera under ``fixed_frame``, if that is set.
             shape_changed: the meshes or the joints' origins differ from the last ones.
         """
+
+    def refresh(self) -> None:
+        """Send again what viewers remove after some time; called regularly, without a frame."""
 
     def clear(self) -> None:
         """Withdraw what is shown; the next estimate is published as that of a new object."""

@@ -1,9 +1,12 @@
-"""Pairing of two message streams by their stamps."""
+"""Pairing of message streams by their stamps: images with masks, images with calibrations."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import Generic, TypeVar
+
+KEPT_CALIBRATIONS = 30
+"""Calibrations that are kept for images that arrive later. Chosen: one second of a fast camera."""
 
 First = TypeVar('First')
 Second = TypeVar('Second')
@@ -59,3 +62,85 @@ class StampPairing(Generic[First, Second]):
             self._second = deque(entry for entry in self._second if entry[0] > nearest[0])
             return first, nearest[1]
         return None
+
+
+class CalibrationPairing(Generic[First, Second]):
+    """Gives each image (first) the calibration (second) with its own stamp, where there is one.
+
+    Drivers stamp both alike, or they do not. Once an image and a calibration had the same stamp,
+    an image waits for its own calibration, at most until the next image, a newer calibration, or
+    :meth:`release_late`. If its own does not come, and where stamps never agree, the image gets
+    the newest calibration that is not newer than the image, or else the newest one; the next image
+    does not wait.
+
+    Args:
+        early: most images that wait for the first calibration; older ones are discarded.
+        depth: how many calibrations are kept.
+
+    Attributes:
+        uncalibrated: number of images that were discarded because there was no calibration.
+    """
+
+    def __init__(self, early: int = 0, depth: int = KEPT_CALIBRATIONS) -> None:
+        self._early = early
+        self._waiting: deque[tuple[int, First]] = deque()
+        self._stamps: deque[int] = deque(maxlen=depth)
+        self._calibrations: deque[tuple[int, Second]] = deque(maxlen=depth)
+        self._stamped_alike = False
+        self._waited: list[int] = []
+        self.uncalibrated = 0
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether there has been a calibration."""
+        return bool(self._calibrations)
+
+    def add_first(self, stamp: int, image: First) -> list[tuple[First, Second]]:
+        """Add an image; return the pairs that it completes, oldest first."""
+        pairs = self._release() if self._calibrations else []
+        self._stamps.append(stamp)
+        self._waiting.append((stamp, image))
+        if self._own(stamp):
+            self._stamped_alike = True
+            return pairs + self._release()
+        if self._calibrations and not self._stamped_alike:
+            return pairs + self._release()
+        if not self._calibrations and len(self._waiting) > self._early:
+            self._waiting.popleft()
+            self.uncalibrated += 1
+        return pairs
+
+    def add_second(self, stamp: int, calibration: Second) -> list[tuple[First, Second]]:
+        """Add a calibration; return the pairs that it completes, oldest first."""
+        first = not self._calibrations
+        self._calibrations.append((stamp, calibration))
+        self._stamped_alike |= stamp in self._stamps
+        if first or any(stamp >= waiting for waiting, _ in self._waiting):
+            return self._release()
+        return []
+
+    def release_late(self) -> list[tuple[First, Second]]:
+        """Pairs of images that have waited since the last call; for a source that pauses."""
+        waiting = [stamp for stamp, _ in self._waiting]
+        late = bool(self._calibrations) and waiting == self._waited
+        self._waited = waiting
+        return self._release() if late else []
+
+    def _release(self) -> list[tuple[First, Second]]:
+        """Pairs of all images that wait."""
+        pairs = []
+        for stamp, image in self._waiting:
+            own = self._own(stamp)
+            self._stamped_alike &= bool(own)
+            pairs.append((image, (own or self._not_newer(stamp))[-1]))
+        self._waiting.clear()
+        return pairs
+
+    def _own(self, stamp: int) -> list[Second]:
+        """Calibrations with an image's stamp."""
+        return [c for t, c in self._calibrations if t == stamp]
+
+    def _not_newer(self, stamp: int) -> list[Second]:
+        """Calibrations that are not newer than an image; all if there are none."""
+        return ([c for t, c in self._calibrations if t <= stamp]
+                or [c for _, c in self._calibrations])

@@ -7,11 +7,15 @@ A node's parameters are a frozen dataclass. Each field carries the content of it
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from kinediff3d_core.inference.auto import AUTO
 from kinediff3d_ros.scene.object_names import check_object_name
+
+MESH_URI = re.compile(r'file|relative|package://[A-Za-z][A-Za-z0-9_]*(/[^/\s]+)*/?')
+"""What ``mesh_uri`` may be."""
 
 MAX_MASK_ID = 65535
 """Largest value of a pixel of a mask, which has at most 16 bits."""
@@ -76,11 +80,18 @@ class PerceptionParameters:
         '', 'Categories of mask ids with several objects, as "1:laptop, 4:box"; other ids are of '
         'the category.')
     max_objects: int = parameter(
-        8, 'Most objects that are tracked; ids that come later are ignored, with a warning.',
+        8, 'Most objects at a time; further ids are ignored until one is lost, with a warning.',
         lower=1, upper=255)
     input: str = parameter(
         'depth', 'Where the geometry comes from: depth images or the points topic.',
         choices=('depth', 'points'))
+    depth_transport: str = parameter(
+        'raw', 'Transport of the depth images: raw, or compressedDepth (the topic '
+        '<depth topic>/compressedDepth).', choices=('raw', 'compressedDepth'))
+    register_depth: bool = parameter(
+        False, "Register the depth images to the mask's camera, which mask/camera_info and TF "
+        'describe; estimates are then in its frame. False: the mask is in pixels of the depth '
+        'image.')
     mask_mode: str = parameter(
         'auto', 'auto: use the mask if the topic has a publisher, else segment the object; '
         'required: wait for a mask; ignored: do not subscribe to the mask.',
@@ -124,8 +135,8 @@ class PerceptionParameters:
         0.0, 'Upper limit on frames processed per second; 0 sets no limit.',
         unit='Hz', lower=0.0, upper=1000.0, live=True)
     publish_tf: str = parameter(
-        'parts', 'parts: the frame of every part, as a child of the camera; base: the base part '
-        'alone, for use with robot_state_publisher; none: no TF.',
+        'parts', 'parts: the frame of every part, as a child of the camera; base: the root frame '
+        '<object> alone, for use with robot_state_publisher; none: no TF.',
         choices=('parts', 'base', 'none'))
     publish_meshes: bool = parameter(
         True, 'Extract meshes; without them there are neither part markers nor a '
@@ -140,6 +151,13 @@ class PerceptionParameters:
     description_dir: str = parameter(
         '', 'Directory of the mesh files of robot_description; empty is $ROS_HOME/kinediff3d '
         '(~/.ros/kinediff3d).')
+    mesh_uri: str = parameter(
+        'file', 'Addresses of the meshes in robot_description: file (file://), relative, or what '
+        'stands for description_dir, as package://my_package/objects.', live=True)
+    collision_pieces: int = parameter(
+        16, 'Most convex pieces into which a part is decomposed for collisions, before they are '
+        'cut back where parts move; 0: its mesh is its collision geometry.',
+        lower=0, upper=64, live=True)
     description_period: float = parameter(
         10.0, 'Time between updates of robot_description, which come with new meshes; 0 publishes '
         'it only when the object appears.', **TIME)
@@ -154,6 +172,12 @@ class PerceptionParameters:
         if self.instances != 'one' and (self.input == 'points' or self.mask_mode == 'ignored'):
             raise ValueError(f"parameter 'instances' is {self.instances!r}, which needs depth "
                              'images with a mask of instance ids')
+        if not MESH_URI.fullmatch(self.mesh_uri):
+            raise ValueError(f"parameter 'mesh_uri' is {self.mesh_uri!r}; write file, relative or "
+                             'package://<package>/<folder>, which stands for description_dir')
+        if self.register_depth and (self.input == 'points' or self.mask_mode == 'ignored'):
+            raise ValueError("parameter 'register_depth' is true, which needs depth images with "
+                             'a mask')
         object_categories(self.objects)
         if self.instances != 'one' and AUTO in self.categories():
             raise ValueError(f"category 'auto' needs parameter 'instances' to be 'one', and it is "

@@ -2,7 +2,7 @@
 
 Two threads. The tracking thread takes the newest frame and tracks the known objects through it.
 Objects that are new, lost or uncertain go to the estimating thread, which takes the newest view of
-each.
+each. docs/architecture.md ("Threads and locks") has the locks and their order.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from kinediff3d_ros.scene.object_clouds import find_object_clouds
 from kinediff3d_ros.scene.object_view import ObjectView
 from kinediff3d_ros.scene.scene_host import SceneHost
 from kinediff3d_ros.scene.scene_object import SceneObject
-from kinediff3d_ros.scene.scene_objects import SceneObjects
+from kinediff3d_ros.scene.scene_objects import SceneObjects, first_line
 from kinediff3d_ros.scene.worker import NewestItemWorker
 
 
@@ -62,28 +62,36 @@ class Scene:
         self._tracking.min_period = 1.0 / hertz if hertz > 0 else 0.0
 
     def request_estimates(self) -> EstimateRequest:
-        """Request full estimates of all objects in the next frame."""
+        """Request full estimates of all objects in the next frame; wait for the answer."""
         return self._requests.add()
 
-    def expire_requests(self) -> None:
-        """Answer the requests whose time is up."""
-        self._requests.expire()
+    def refresh(self) -> None:
+        """Send again what viewers remove after some time."""
+        self._objects.refresh()
 
     def withdraw_all(self, state: str, message: str) -> None:
         """Withdraw what is shown of all objects; the state and the message give the reason."""
         self._objects.withdraw_all(state, message)
 
-    def withdraw_absent(self) -> None:
-        """Withdraw objects whose id has been absent from the mask for ``lost_after``."""
+    def remove_absent(self) -> None:
+        """Withdraw and remove objects whose id has been absent from the mask for ``lost_after``.
+
+        Their publishers are destroyed: it is called regularly on the host's own thread.
+        """
         self._objects.withdraw_absent()
+        self._objects.remove_lost()
 
     def close(self) -> None:
-        """Withdraw what is shown; both threads may finish the work they have begun."""
+        """Withdraw what is shown, and interrupt a full estimate before its next step.
+
+        Nothing is published after it. Call :meth:`join` before another scene starts with the same
+        models.
+        """
         with self._objects.lock:
             for _ in self._tracking.close():
                 self._objects.count_dropped_frame()
             self._estimator.close()
-            self._requests.finish_all('the node has been deactivated')
+            self._requests.close('the node has been deactivated')
             self._objects.close()
 
     def join(self, timeout: float) -> bool:
@@ -103,6 +111,15 @@ class Scene:
         self._last_processed = begin
         request = self._requests.take()
         try:
+            self._process_objects(frame, begin, request)
+        except Exception as error:
+            if request is not None:
+                request.finish(first_line(error))
+            raise
+
+    def _process_objects(self, frame: Frame, begin: float, request: EstimateRequest | None,
+                         ) -> None:
+        try:
             found = find_object_clouds(frame, self._host.parameters, self._listed)
             T_fixed_camera = self._host.camera_pose(frame.header)
         except (ValueError, NoEstimate) as reason:
@@ -117,11 +134,11 @@ class Scene:
             if obj is None:
                 continue
             if isinstance(cloud, NoEstimate):
-                self._objects.refuse(obj, cloud, request)
+                self._objects.refuse(obj, cloud, [request] if request else [])
                 continue
             obj.last_seen = time.monotonic()
             if request is not None:
-                obj.request = request
+                obj.add_request(request)
                 expected.add(number)
             self._track_or_estimate(obj, ObjectView(
                 frame.header, cloud, T_fixed_camera, begin, self._objects.epoch, found.seconds))
@@ -156,25 +173,38 @@ class Scene:
                 return
             try:
                 estimate = self._select_tracker(obj, tracker, view)
-            except TrackingLost as reason:
-                obj.health.count('tracking_lost')
-                self._host.log('tracking_lost', f'{obj.name}: {reason}; a full estimate follows')
+                due = self._estimate_due(obj, tracker)
+            except Exception as error:
+                self._on_tracking_error(obj, error)
                 self._estimate_anew(obj, view)
                 return
-            except torch.OutOfMemoryError as error:
-                self._models.fall_back(error)
-                self._estimate_anew(obj, view)
-                return
-            obj.shape_changed |= obj.tracker is tracker and tracker.description_changed()
         obj.health.count('tracked')
         self._objects.publish(obj, replace(estimate, seconds={
             **view.stage_seconds, 'track': time.perf_counter() - start}), view)
-        elapsed = time.monotonic() - obj.last_full_estimate
-        if obj.request is not None or reinitialization_due(
-                tracker, elapsed, self._host.parameters.estimate_period):
-            obj.last_full_estimate = time.monotonic()
-            tracker.mark_view()
+        if due:
             self._estimator.submit(obj, view, beside_tracking=True)
+
+    def _on_tracking_error(self, obj: SceneObject, error: Exception) -> None:
+        """Report why tracking has ended: a full estimate follows, whatever the reason is."""
+        if isinstance(error, torch.OutOfMemoryError):
+            self._models.fall_back(error)
+        elif isinstance(error, TrackingLost):
+            obj.health.count('tracking_lost')
+            self._objects.log('tracking_lost', f'{obj.name}: {error}; a full estimate follows')
+        else:
+            self._host.health.count('errors')
+            self._objects.log('error', f'{obj.name}: tracking failed: {first_line(error)}; '
+                           'a full estimate follows')
+
+    def _estimate_due(self, obj: SceneObject, tracker: Tracker) -> bool:
+        """Whether a tracked object gets a full estimate of this view, too."""
+        elapsed = time.monotonic() - obj.last_full_estimate
+        if not obj.is_requested and not reinitialization_due(
+                tracker, elapsed, self._host.parameters.estimate_period):
+            return False
+        obj.last_full_estimate = time.monotonic()
+        tracker.mark_view()
+        return True
 
     def _may_track(self, tracker: Tracker) -> bool:
         """Whether tracking is wanted, and the tracker has meshes if those are wanted."""
@@ -196,5 +226,9 @@ class Scene:
         selected, estimate = select_tracker(tracker, candidate, view.cloud, view.seconds,
                                             view.T_fixed_camera)
         if selected is candidate:
-            obj.tracker, obj.shape_changed = candidate, True
+            with self._objects.lock:
+                if self._objects.is_current(obj, view):
+                    obj.tracker, obj.shape_changed = candidate, True
+        else:
+            obj.shape_changed |= tracker.description_changed()
         return estimate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Protocol
 
 import numpy as np
@@ -16,10 +17,13 @@ class SceneHost(Protocol):
     """Provides parameters, objects and camera poses; logs and reports. Called on any thread.
 
     Attributes:
+        lock: held while objects are made or removed, and while anything is published, withdrawn or
+            reported (docs/architecture.md, "Threads and locks").
         health: of the whole scene.
         objects: those that exist, by mask id.
     """
 
+    lock: threading.RLock
     health: Health
     objects: dict[int, SceneObject]
 
@@ -29,6 +33,9 @@ class SceneHost(Protocol):
 
     def make_object(self, number: int) -> SceneObject | None:
         """Return the object of a mask id, made if it is new; None if there may be no more."""
+
+    def remove_object(self, number: int) -> None:
+        """Remove the object of a mask id with its publishers; called on the host's own thread."""
 
     def camera_pose(self, header: FrameHeader) -> np.ndarray | None:
         """Return T_fixed_camera (4, 4) at a header's stamp; None without ``fixed_frame``.
@@ -44,4 +51,4 @@ class SceneHost(Protocol):
         """Log a message about a state."""
 
     def report(self) -> None:
-        """Publish diagnostics of all objects."""
+        """Publish diagnostics of all objects if a state has changed."""

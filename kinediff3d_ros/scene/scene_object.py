@@ -20,7 +20,6 @@ class SceneObject:
         tracker: tracks it. candidate: a tracker from a newer full estimate, which replaces it if
             it explains the next frame better.
         tracking_lock: held while its trackers work.
-        request: the service call that waits for its next full estimate.
         last_full_estimate: time of the last full estimate. last_seen: time of the last frame that
             shows it. Both monotonic, s.
         published: stamp of the last published estimate, s.
@@ -35,7 +34,8 @@ class SceneObject:
         self.requested_category = publisher.category
         self.tracker: Tracker | None = None
         self.candidate: Tracker | None = None
-        self.request: EstimateRequest | None = None
+        self._requests: list[EstimateRequest] = []
+        self._requests_lock = threading.Lock()
         self.tracking_lock = threading.RLock()
         self.last_full_estimate = self.published = -float('inf')
         self.published_bare = False
@@ -52,9 +52,35 @@ class SceneObject:
         """Its category; ``auto`` until a full estimate has determined it."""
         return self.publisher.category
 
+    @property
+    def is_requested(self) -> bool:
+        """Whether a request waits for its next full estimate."""
+        return bool(self._requests)
+
+    def add_request(self, request: EstimateRequest) -> None:
+        """Let its next full estimate answer a request, beside those that wait already."""
+        with self._requests_lock:
+            self._requests.append(request)
+
+    def take_requests(self) -> list[EstimateRequest]:
+        """Return the requests that wait for a full estimate; whoever takes them answers them."""
+        with self._requests_lock:
+            taken, self._requests = self._requests, []
+            return taken
+
+    def answer(self, requests: list[EstimateRequest], success: bool, line: str) -> None:
+        """Add the result of this object to requests."""
+        for request in requests:
+            request.add_result(self.number, success, f'{self.name}: {line}')
+
     def drop_trackers(self) -> None:
         """End tracking; the next frame gets a full estimate."""
         self.tracker = self.candidate = None
+
+    def restart(self) -> None:
+        """End tracking and forget all stamps: those that follow may be earlier."""
+        self.drop_trackers()
+        self.published = -float('inf')
 
     def clear(self) -> None:
         """Withdraw what is shown of the object and discard its meshes."""

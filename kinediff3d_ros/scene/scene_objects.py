@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import replace
 
@@ -16,31 +15,46 @@ from kinediff3d_ros.scene.scene_object import SceneObject
 class SceneObjects:
     """The objects of a scene, for its two threads and the node's.
 
+    Objects of an earlier scene of the same host continue without what they were tracked by.
+
     Attributes:
-        lock: held while anything is published or withdrawn.
+        lock: of the host; held while anything is published or withdrawn.
         epoch: changes when earlier views must not be used any more.
     """
 
     def __init__(self, host: SceneHost) -> None:
         self._host = host
-        self.lock = threading.RLock()
+        self.lock = host.lock
         self.epoch = 0
         self._closed = False
+        with self.lock:
+            for obj in host.objects.values():
+                obj.restart()
 
     def find(self, number: int) -> SceneObject | None:
         """Return the object of a mask id, made if it is new; None if there may be no more."""
         with self.lock:
+            if self._closed:
+                return None
             return self._host.objects.get(number) or self._host.make_object(number)
 
     @property
     def tracked(self) -> bool:
         """Whether any object is tracked."""
-        return any(o.tracker for o in list(self._host.objects.values()))
+        with self.lock:
+            return any(o.tracker for o in self._host.objects.values())
+
+    def is_current(self, obj: SceneObject, view: ObjectView) -> bool:
+        """Whether an estimate of a view may be used: neither the scene nor the object has ended,
+        and the clock has not been reset since."""
+        with self.lock:
+            return (not self._closed and view.epoch == self.epoch
+                    and self._host.objects.get(obj.number) is obj)
 
     def publish(self, obj: SceneObject, estimate: ArticulatedEstimate, view: ObjectView) -> None:
         """Publish an estimate, unless one of a newer frame is published already."""
         with self.lock:
-            if self._closed or view.seconds <= obj.published:
+            if not self.is_current(obj, view) or view.seconds <= obj.published:
                 return
             obj.published = view.seconds
             seconds = time.perf_counter() - view.begin
@@ -55,7 +69,7 @@ class SceneObjects:
                                   obj.shape_changed)
             obj.shape_changed = False
             obj.health.count('estimates')
-            obj.health.enter('estimate', f'{obj.name} is estimated')
+            obj.health.enter('estimate', f'{obj.name} is estimated', obj.publisher.warning)
             obj.health.measured(
                 estimate, len(view.cloud), view.header.stamp_text('.'),
                 self._host.age(view.header), {**estimate.seconds, 'frame': seconds,
@@ -64,12 +78,11 @@ class SceneObjects:
                 self._host.health.enter('estimate', 'objects are estimated')
             self._host.report()
 
-    def refuse(self, obj: SceneObject, reason: NoEstimate, request: EstimateRequest | None,
+    def refuse(self, obj: SceneObject, reason: NoEstimate, requests: list[EstimateRequest],
                ) -> None:
         """Report that a frame gives no estimate of an object, and withdraw the last one."""
         obj.health.count('no_estimates')
-        if request is not None:
-            request.add_result(obj.number, False, f'{obj.name}: {reason}')
+        obj.answer(requests, False, str(reason))
         self.withdraw(obj, 'no_estimate', f'no estimate: {reason}')
 
     def withdraw(self, obj: SceneObject, state: str, message: str) -> None:
@@ -81,6 +94,12 @@ class SceneObjects:
             obj.health.enter(state, message)
             self._host.log(state, message)
             self._host.report()
+
+    def log(self, state: str, message: str) -> None:
+        """Log a message about a state, unless the scene has ended."""
+        with self.lock:
+            if not self._closed:
+                self._host.log(state, message)
 
     def withdraw_all(self, state: str, message: str) -> None:
         """Withdraw what is shown of all objects; the state and the message give the reason."""
@@ -103,13 +122,31 @@ class SceneObjects:
                     self.withdraw(obj, 'lost',
                                   f'{obj.name} has not been in the mask for {absent:.1f} s')
 
+    def remove_lost(self) -> None:
+        """Remove the objects that are lost, with their publishers; on the host's own thread.
+
+        An id that comes back is a new object.
+        """
+        with self.lock:
+            limit = time.monotonic() - self._host.parameters.lost_after
+            for obj in [o for o in self._host.objects.values()
+                        if o.health.state == 'lost' and o.last_seen < limit]:
+                self._host.remove_object(obj.number)
+                obj.answer(obj.take_requests(), False, 'is not in the mask any more')
+
+    def refresh(self) -> None:
+        """Send again what viewers remove after some time."""
+        with self.lock:
+            if not self._closed:
+                for obj in self._host.objects.values():
+                    obj.publisher.refresh()
+
     def reset_clock(self) -> None:
         """Discard all stored times after a clock reset: they are after the new stamps."""
         with self.lock:
             self.epoch += 1
             for obj in self._host.objects.values():
-                obj.drop_trackers()
-                obj.published = -float('inf')
+                obj.restart()
 
     def count_dropped_frame(self) -> None:
         """Count a frame that was not processed: replaced by a newer one, or waiting at the end."""
@@ -119,6 +156,18 @@ class SceneObjects:
         """Report an exception in a thread of the scene; the thread continues."""
         self._host.health.count('errors')
         self.withdraw_all('error', f'frame failed: {first_line(error)}')
+
+    def on_object_error(self, obj: SceneObject, error: Exception) -> None:
+        """Report an exception in the work on one object; the others are not affected.
+
+        What a tracker publishes of the object stays.
+        """
+        self._host.health.count('errors')
+        message = f'{obj.name}: frame failed: {first_line(error)}'
+        if obj.tracker is None:
+            self.withdraw(obj, 'error', message)
+        else:
+            self.log('error', message)
 
     def close(self) -> None:
         """Withdraw all objects; nothing is published or logged after it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -14,7 +15,8 @@ class NewestItemWorker(Generic[Item]):
     """Runs ``work(item)`` on its own thread, on the newest item of each key only.
 
     There is one slot per key. A newer item replaces one that still waits in its slot and takes its
-    place in the order. An exception in ``work`` goes to ``on_error``; the thread continues.
+    place in the order. An exception in ``work`` goes to ``on_error``; the thread continues, also
+    if that raises one, which is logged.
 
     Attributes:
         busy: whether an item is in work.
@@ -33,8 +35,13 @@ class NewestItemWorker(Generic[Item]):
         self._thread.start()
 
     def submit(self, item: Item, key: Hashable = None) -> Item | None:
-        """Put the item into the slot of its key; return the item that it replaces, if any."""
+        """Put the item into the slot of its key; return the item that it replaces, if any.
+
+        After ``close`` it returns the item itself, which is not processed.
+        """
         with self._changed:
+            if self._stopping:
+                return item
             replaced = self._slots.get(key)
             self._slots[key] = item
             self._changed.notify()
@@ -71,5 +78,12 @@ class NewestItemWorker(Generic[Item]):
             try:
                 self._work(item)
             except Exception as error:
-                self._on_error(error)
+                self._report(error)
+            del item  # It is not kept in memory until the next one comes.
             self.busy = False
+
+    def _report(self, error: Exception) -> None:
+        try:
+            self._on_error(error)
+        except Exception:
+            logging.getLogger(__name__).exception('the error %r could not be reported', error)

@@ -10,6 +10,7 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from kinediff3d_ros.messages import markers, poses
+from kinediff3d_ros.nodes.config import NodeConfig
 from kinediff3d_ros.tools.bag_reader import DEFAULTS, import_rosbag2
 from kinediff3d_ros.tools.replay_frames import ReplayResult
 
@@ -59,7 +60,7 @@ class EstimateBag:
             self._write(self._joint_states, recorded, poses.joint_state(
                 result.estimate, header, self._object_name))
             array = markers.markers(result.estimate, header.stamp, self._object_name,
-                                    DEFAULTS.marker_triangles)
+                                    DEFAULTS.marker_triangles, NodeConfig.marker_lifetime)
         self._shown = markers.delete_missing_markers(array, self._shown, header.stamp)
         if array.markers:
             self._write('/markers', recorded, array)

@@ -5,11 +5,13 @@ The page is served by viser from this process alone.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from rclpy.duration import Duration
 from tf_transformations import quaternion_from_matrix
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -53,12 +55,14 @@ class SceneItem:
         frame: TF frame that it belongs to.
         pose: (4, 4) in that frame.
         content: what was sent to the browser; an equal one is not sent again.
+        expires: monotonic time at which it is removed, s.
     """
 
     handle: Any
     frame: str
     pose: np.ndarray
     content: object = None
+    expires: float = float('inf')
 
 
 class BrowserScene:
@@ -104,6 +108,10 @@ class BrowserScene:
                 self.remove(name)
             elif marker.type in (Marker.TRIANGLE_LIST, Marker.ARROW) and marker.points:
                 self._show_marker(name, marker)
+        self._remove_unused()
+
+    def _remove_unused(self) -> None:
+        """Remove frames without a marker, and the clouds if there is no marker."""
         used = {item.frame for n, item in self.items.items() if n.startswith('/markers/')}
         for name, item in list(self.items.items()):
             if name.startswith('/frames/') and item.frame not in used or \
@@ -115,12 +123,14 @@ class BrowserScene:
         c = marker.color
         content = (marker.type, (c.r, c.g, c.b, c.a), corners.tobytes())
         frame, pose = marker.header.frame_id, poses.matrix_from_pose(marker.pose)
+        lifetime = Duration.from_msg(marker.lifetime).nanoseconds * 1e-9
+        expires = time.monotonic() + lifetime if lifetime > 0 else float('inf')
         if name in self.items and self.items[name].content == content:
-            self.items[name] = replace(self.items[name], frame=frame, pose=pose)
+            self.items[name] = replace(self.items[name], frame=frame, pose=pose, expires=expires)
             return
         self.remove(name)
         handle = _add_marker(self.server, name, marker, corners)
-        self.items[name] = SceneItem(handle, frame, pose, content)
+        self.items[name] = SceneItem(handle, frame, pose, content, expires)
 
     def show_cloud(self, name: str, points: np.ndarray, frame: str) -> None:
         """Show about ``MAX_POINTS`` of the points (N, 3), m, of a frame."""
@@ -166,11 +176,16 @@ class BrowserScene:
         return str(self._table.content)
 
     def place(self, frame_pose: Callable[[str], np.ndarray | None]) -> None:
-        """Update the poses of all items.
+        """Update the poses of all items; remove markers whose lifetime has passed.
 
         Args:
             frame_pose: T_fixed_frame (4, 4) of a frame, None if it is not known.
         """
+        expired = [n for n, item in self.items.items() if time.monotonic() >= item.expires]
+        for name in expired:
+            self.remove(name)
+        if expired:
+            self._remove_unused()
         for item in list(self.items.values()):
             T_fixed_frame = frame_pose(item.frame)
             if T_fixed_frame is not None:

@@ -85,6 +85,10 @@ def add_replay(commands: Any) -> None:
                        ('truth', 'joint states to draw beside the estimates')):
         command.add_argument(f'--{name}-topic', default='', metavar='T',
                              help=f'{what}; default: found by type and name')
+    command.add_argument('--mask-camera-info-topic', default='', metavar='T',
+                         help="calibration of the masks' camera: register the depth images to it, "
+                              'by the recorded TF; default: masks are in pixels of the depth '
+                              'images')
     command.add_argument('--mask-id', type=number(int, at_least=0), default=0, metavar='N',
                          help='value of the object in the mask (default: any value except 0)')
     command.add_argument('--segment', action='store_true',
@@ -165,7 +169,8 @@ def _replay_options(options: argparse.Namespace, bag: Path, out: Path) -> Any:
     """Options of one recording."""
     tools = _import_tool('replay')
     topics = tools.Topics(options.depth_topic, options.camera_info_topic, options.mask_topic,
-                          options.points_topic, options.truth_topic)
+                          options.points_topic, options.truth_topic,
+                          options.mask_camera_info_topic)
     return tools.ReplayOptions(
         bag, out, topics, tracking=not options.no_tracking, storage=options.write_bag,
         segment_points=options.segment, mask_id=options.mask_id, every=options.every,

@@ -20,7 +20,7 @@ from kinediff3d_ros.tools.demo_options import SCENE, DemoOptions
 from kinediff3d_ros.tools.demo_pictures import draw_pictures
 from kinediff3d_ros.tools.demo_recording import DemoRecording
 from kinediff3d_ros.tools.demo_summary import in_words, summarize
-from kinediff3d_ros.tools.processes import NodeProcess, private_graph, reliable_subscriptions
+from kinediff3d_ros.tools.processes import NodeProcess, private_graph
 from kinediff3d_ros.tools.recorder import Recorder
 
 START_LIMIT = 300.0
@@ -34,6 +34,10 @@ SAMPLE_PERIOD = 0.2
 
 DESCRIPTION_PERIOD = 5.0
 """Parameter ``description_period`` of the perception node, s. Chosen: some in each demo."""
+
+DESCRIPTION_LIMIT = 120.0
+"""Seconds after the recording within which there must be a description. Chosen for a busy
+machine; it is there already on others."""
 
 INPUTS = ('depth/image_rect', 'depth/camera_info', 'mask')
 
@@ -105,6 +109,8 @@ def _run(options: DemoOptions) -> None:
         if not options.headless:
             print(_rviz_command(domain))
         timing = _record(recorder, recording, options.seconds, (camera_sim, perception))
+        if recording.joints.entries:
+            _wait_for_description(recorder, descriptions)
         perception.stop()
         status = _last_status(recorder, recording)
     summary = summarize(options, status, timing.estimate_rate, recording.samples())
@@ -115,7 +121,7 @@ def _run(options: DemoOptions) -> None:
     if not summary['estimates']:
         raise DemoError(f'no estimate came; last state: {status.get("message", "unknown")} '
                         f'(see {options.out / "logs"})')
-    _move_last_description(descriptions / options.category.name, options.out)
+    _move_last_description(descriptions, options.out)
     draw_pictures(recording, options.out)
     print(in_words(summary))
     print(f'summary.json, pictures, meshes and URDF are in {options.out}')
@@ -132,8 +138,7 @@ def _start_nodes(options: DemoOptions, descriptions: Path) -> tuple[NodeProcess,
     perception = NodeProcess(
         'perception', logs / 'perception.log', remaps=topics, parameters={
             'category': category, 'description_dir': str(descriptions),
-            'description_period': DESCRIPTION_PERIOD,
-            **reliable_subscriptions(*topics.values())})
+            'description_period': DESCRIPTION_PERIOD})
     return camera_sim, perception
 
 
@@ -229,11 +234,24 @@ def require_running(processes: Sequence[NodeProcess]) -> None:
             raise DemoError(f'{process.log.stem} ended: {reason}')
 
 
+def _wait_for_description(recorder: Recorder, folder: Path) -> None:
+    """Wait until the node has written a description, which it does beside its estimates."""
+    try:
+        recorder.wait_for(lambda: _versions(folder), DESCRIPTION_LIMIT, 'description')
+    except TimeoutError:
+        raise DemoError(f'no description was written within {DESCRIPTION_LIMIT:.0f} s') from None
+
+
+def _versions(folder: Path) -> list[Path]:
+    """Folders of complete descriptions in the node's ``description_dir``, the newest last."""
+    return sorted((p.parent for p in folder.glob('*/*/object.urdf')
+                   if not p.parent.name.startswith('.')), key=lambda p: p.stat().st_mtime)
+
+
 def _move_last_description(folder: Path, out: Path) -> None:
     """Move the newest URDF and its meshes to ``out`` and delete the older ones."""
-    versions = sorted((p for p in folder.glob('*') if (p / 'object.urdf').exists()),
-                      key=lambda p: p.stat().st_mtime)
+    versions = _versions(folder)
     if versions:
         shutil.rmtree(out / 'meshes', ignore_errors=True)
         shutil.copytree(versions[-1], out, dirs_exist_ok=True)
-    shutil.rmtree(folder.parent, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -15,7 +15,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from kinediff3d_core.objects.category import Category
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, Mesh, PartEstimate
-from kinediff3d_core.objects.urdf import default_object_name, joint_name, link_name, own_name
+from kinediff3d_core.objects.urdf import default_object_name, joint_name, link_name
 from kinediff3d_ros.messages import clouds, images, poses
 from kinediff3d_ros.tools.recorder import Recorder, stamp_key
 
@@ -66,11 +66,12 @@ class DemoRecording:
         self.diagnostics = recorder.subscribe(DiagnosticArray, '/diagnostics')
 
     def status(self) -> dict[str, str]:
-        """Values and ``message`` of the newest diagnostics; empty before the first."""
-        if not self.diagnostics.entries:
-            return {}
-        status = self.diagnostics.entries[-1][1].status[0]
-        return {**{v.key: v.value for v in status.values}, 'message': status.message}
+        """Values and ``message`` of the object's newest diagnostics; empty before the first."""
+        for _, array in reversed(list(self.diagnostics.entries)):
+            for status in array.status:
+                if status.hardware_id == self.object_name:
+                    return {**{v.key: v.value for v in status.values}, 'message': status.message}
+        return {}
 
     def processed_frames(self) -> int:
         """Frames that the node has processed, with an estimate or without one."""
@@ -141,14 +142,15 @@ class DemoRecording:
     def estimate_at(self, stamp: Stamp) -> ArticulatedEstimate:
         """The estimate, rebuilt from the published messages: what no topic has is zero."""
         transforms = next(m for m in self.tf.messages if stamp_key(m.transforms[0]) == stamp)
-        part_poses = {own_name(self.object_name, t.child_frame_id): poses.matrix_from_transform(t)
+        part_poses = {t.child_frame_id: poses.matrix_from_transform(t)
                       for t in transforms.transforms}
         markers = {(m.ns, m.id): m for a in self.markers.messages
                    if stamp_key(a.markers[0]) <= stamp for m in a.markers}
         meshes = {self.category.parts[m.id]: _mesh_from_marker(m)
                   for m in markers.values() if _is_mesh(m)}
-        parts = tuple(PartEstimate(name, part_poses[name], meshes.get(name))
-                      for name in self.category.parts if name in part_poses)
+        frames = {name: link_name(self.object_name, name) for name in self.category.parts}
+        parts = tuple(PartEstimate(name, part_poses[frame], meshes.get(name))
+                      for name, frame in frames.items() if frame in part_poses)
         joints = self._joints(_message_at(self.joints.messages, stamp), [
             m for m in markers.values()
             if m.type == Marker.ARROW and m.action == Marker.ADD])
@@ -158,17 +160,17 @@ class DemoRecording:
 
     def _joints(self, state: JointState, arrows: Sequence[Marker]) -> tuple[JointEstimate, ...]:
         """Joints that have a position and the arrow of their axis."""
-        positions = dict(zip((own_name(self.object_name, name) for name in state.name),
-                             state.position, strict=True))
+        positions = dict(zip(state.name, state.position, strict=True))
         axes = {m.id: np.array([[p.x, p.y, p.z] for p in m.points]) for m in arrows}
         joints = []
         for i, joint in enumerate(self.category.joints):
-            if joint.name in positions and i in axes:
+            name = joint_name(self.object_name, joint.name)
+            if name in positions and i in axes:
                 start, end = axes[i]
                 joints.append(JointEstimate(
                     joint.name, joint.joint_type, self.category.parts[joint.parent],
                     self.category.parts[joint.child], (start + end) / 2,
-                    (end - start) / np.linalg.norm(end - start), positions[joint.name],
+                    (end - start) / np.linalg.norm(end - start), positions[name],
                     joint.lower, joint.upper, 0.0))
         return tuple(joints)
 

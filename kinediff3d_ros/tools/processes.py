@@ -47,14 +47,6 @@ def private_graph() -> int:
     return domain
 
 
-def reliable_subscriptions(*topics: str) -> dict[str, object]:
-    """Parameters that make a node subscribe to topics reliably.
-
-    The default for sensor data is best effort, which loses images on a busy machine.
-    """
-    return {'qos_overrides': {t: {'subscription': {'reliability': 'reliable'}} for t in topics}}
-
-
 class NodeProcess:
     """One node of this package in a process of its own; leaving the ``with`` block ends it.
 

@@ -13,13 +13,10 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 
-from kinediff3d_ros.nodes.running import make_executor
+from kinediff3d_ros.nodes.running import make_executor, spin
 
 MessageT = TypeVar('MessageT')
 AnswerT = TypeVar('AnswerT')
-
-SPIN_PERIOD = 0.2
-"""Longest time between two checks whether the recorder is closed, s. Chosen."""
 
 WAIT_PERIOD = 0.1
 """Longest time between two checks of a condition that no message changes, s. Chosen."""
@@ -121,8 +118,7 @@ class Recorder:
         self._context.try_shutdown()
 
     def _spin(self) -> None:
-        while not self._closing:
-            self._executor.spin_once(timeout_sec=SPIN_PERIOD)
+        spin(self._executor, lambda: not self._closing)
 
 
 def stamp_key(message: Any) -> tuple[int, int]:

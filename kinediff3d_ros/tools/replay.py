@@ -15,7 +15,8 @@ from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.objects.urdf import default_object_name
 from kinediff3d_core.tracking.sequence_tracker import SequenceTracker
 from kinediff3d_ros.scene.parameters import PerceptionParameters
-from kinediff3d_ros.tools.bag_reader import DEFAULTS, FrameReader, Topics, choose_topics, open_bag
+from kinediff3d_ros.tools.bag_reader import DEFAULTS, FrameReader, open_bag
+from kinediff3d_ros.tools.bag_topics import Topics, choose_topics
 from kinediff3d_ros.tools.bag_writer import EstimateBag
 from kinediff3d_ros.tools.replay_frames import ReplayFrame, ReplayResult
 from kinediff3d_ros.tools.timeline import draw_timeline

@@ -10,9 +10,8 @@ import time
 from dataclasses import dataclass
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
 
-from kinediff3d_ros.nodes.running import make_executor
+from kinediff3d_ros.nodes.running import make_executor, spin
 from kinediff3d_ros.tools.browser_scene import BrowserScene
 from kinediff3d_ros.tools.screen_capture import CaptureOptions, ScreenCapture
 from kinediff3d_ros.tools.view_node import ViewNode
@@ -64,16 +63,19 @@ def _serve(scene: BrowserScene, options: ViewOptions, capture: ScreenCapture | N
     executor = make_executor()
     executor.add_node(node)
     end = None if options.seconds is None else time.monotonic() + options.seconds
+
+    def running() -> bool:
+        late = None if capture is None else capture.overdue()
+        if capture is not None and late is not None and (
+                node.place_latest_frame() or late > FRAME_TIMEOUT):
+            capture.take()
+            if capture.done:
+                return False
+        return end is None or time.monotonic() < end
+
     try:
-        while rclpy.ok() and (end is None or time.monotonic() < end):
-            executor.spin_once(timeout_sec=0.2)
-            late = None if capture is None else capture.overdue()
-            if capture is not None and late is not None and (
-                    node.place_latest_frame() or late > FRAME_TIMEOUT):
-                capture.take()
-                if capture.done:
-                    break
-    except (KeyboardInterrupt, ExternalShutdownException):
+        spin(executor, running)
+    except KeyboardInterrupt:
         pass
     finally:
         executor.shutdown()

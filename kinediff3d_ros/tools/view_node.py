@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree.ElementTree import ParseError
 
 import numpy as np
+from defusedxml import DefusedXmlException, ElementTree
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 from sensor_msgs.msg import JointState, PointCloud2
 from std_msgs.msg import String
@@ -16,6 +17,7 @@ from tf2_ros import Buffer, TransformException, TransformListener
 from visualization_msgs.msg import Marker, MarkerArray
 
 from kinediff3d_ros.messages import clouds, poses
+from kinediff3d_ros.nodes.endpoints import InputSubscription
 from kinediff3d_ros.tools.browser_scene import BrowserScene
 from kinediff3d_ros.tools.recorder import stamp_key
 
@@ -42,8 +44,7 @@ class ViewNode(Node):
         self._buffer = Buffer()
         self._listener = TransformListener(self._buffer, self)
         self.create_subscription(MarkerArray, 'markers', self._on_markers, 10)
-        self.create_subscription(PointCloud2, 'points_used', self._on_cloud,
-                                 qos_profile_sensor_data)
+        InputSubscription(self, PointCloud2, 'points_used', self._on_cloud)
         self._joint_types: dict[str, dict[str, str]] = {}
         self._stamps: dict[str, tuple[int, int]] = {}
         self.create_timer(1.0 / POSE_RATE, lambda: self.scene.place(self._frame_pose))
@@ -94,8 +95,8 @@ class ViewNode(Node):
     def _on_description(self, prefix: str, description: String) -> None:
         """Read the joint types from the URDF: a JointState does not have them."""
         try:
-            root = ElementTree.fromstring(description.data)
-        except ElementTree.ParseError:
+            root = ElementTree.fromstring(description.data, forbid_dtd=True)
+        except (ParseError, DefusedXmlException):
             return
         self._joint_types[prefix] = {j.get('name', ''): j.get('type', '')
                                      for j in root.iter('joint')}

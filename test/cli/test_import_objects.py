@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from estimates import laptop_estimate
+from open3d_or_skip import import_open3d
 from own_objects import crate_file, laptop_folder
 from partnet_folders import laptop, write_partnet
 
@@ -39,7 +40,7 @@ def refused(capsys, *arguments):
 
 @pytest.mark.slow
 def test_import_train_infer(folder, tmp_path, capsys):
-    pytest.importorskip('open3d', exc_type=ImportError)
+    import_open3d()
     from kinediff3d_core.training.config import TrainingConfig
     from kinediff3d_core.training.run import train
 
@@ -60,7 +61,7 @@ def test_import_train_infer(folder, tmp_path, capsys):
 
 
 def test_bad_objects_can_be_skipped(folder, tmp_path, capsys):
-    pytest.importorskip('open3d', exc_type=ImportError)
+    import_open3d()
     bad = tmp_path / 'laptop_bad'
     bad.mkdir()
     (bad / 'object.urdf').write_text('<robot')
@@ -105,7 +106,7 @@ def partnet_laptops(root):
 
 def imported_laptops(tmp_path):
     """The folder into which the whole one of these laptops was imported."""
-    pytest.importorskip('open3d', exc_type=ImportError)
+    import_open3d()
     root, data = partnet_laptops(tmp_path / 'partnet'), tmp_path / 'data'
     assert main.main(['import', '--dataset', 'partnet', '--root', str(root), '--category',
                       'laptop', '--out', str(data), '--views', '2']) == 0

@@ -9,6 +9,7 @@ import sys
 import pytest
 import torch
 from estimates import laptop_estimate
+from open3d_or_skip import import_open3d
 from safetensors import safe_open
 from two_processes import environment, run_two
 
@@ -115,7 +116,7 @@ def imported(folder):
 
 
 def test_two_processes_import_what_one_does_and_only_once(shared, tmp_path, capsys):
-    pytest.importorskip('open3d', exc_type=ImportError)
+    import_open3d()
     two, (_, ((status, text, skipped), (_, other_text, other_skipped))) = shared
     own = (*IMPORT, str(two / 'objects'), '--out', str(tmp_path))
     assert status == main.main(own) == 0

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from estimates import box_mesh
+from open3d_or_skip import import_open3d
 
 from kinediff3d_core.data import mesh_samples
 from kinediff3d_core.data.mesh_objects import load_object
@@ -15,7 +16,7 @@ LAPTOP = get_category('laptop')
 
 
 def test_signed_distances_of_solids_with_holes_and_of_sheets():
-    pytest.importorskip('open3d', exc_type=ImportError)
+    import_open3d()
     g = torch.Generator().manual_seed(0)
     solid = box_mesh((0.3, 0.2, 0.1))
     got = mesh_samples.part_samples(solid, LAPTOP, g)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from open3d_or_skip import import_open3d
 from own_objects import edit_urdf
 
 from kinediff3d_core.data.mesh_objects import load_object
@@ -11,7 +12,7 @@ from kinediff3d_core.data.object_views import render_object, sample_object_view
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.simulation.views import TEST_CAMERA
 
-pytest.importorskip('open3d', exc_type=ImportError)
+import_open3d()
 
 CAMERA = Intrinsics(150.0, 150.0, 79.5, 59.5, 160, 120)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from estimates import box_mesh
+from open3d_or_skip import import_open3d
 
 from kinediff3d_core.data.point_surfaces import (
     mesh_of_points,
@@ -56,7 +57,7 @@ def test_points_have_no_distance_but_can_be_drawn():
 ])
 def test_signed_distances_of_procedural_parts(category, part, error, wrong):
     """Mean error of the queries near the surface, canonical units, and share of wrong signs."""
-    pytest.importorskip('open3d', exc_type=ImportError)
+    import_open3d()
     one = sample_instances(category, 1, held_out_generator(3))
     points, _ = one.surface_points(part, 10000, torch.Generator().manual_seed(0))
     scale = one.category.scale

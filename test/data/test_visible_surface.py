@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from estimates import box_mesh
+from open3d_or_skip import import_open3d
 
 from kinediff3d_core.data.visible_surface import visible_surface
 from kinediff3d_core.objects.estimate import Mesh
 
-pytest.importorskip('open3d', exc_type=ImportError)
+import_open3d()
 
 
 def test_only_the_outer_wall_is_visible():

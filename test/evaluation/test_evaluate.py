@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from estimates import laptop_estimate
+from open3d_or_skip import import_open3d
 
 from kinediff3d_core.data.truth import part_poses
 from kinediff3d_core.distributed.ranks import Ranks
@@ -175,7 +176,7 @@ def test_unknown_poses_and_positions_leave_out_what_depends_on_them(two):
 
 
 def test_mesh_objects_in_turn(tmp_path):
-    pytest.importorskip('open3d', exc_type=ImportError)
+    import_open3d()
     for name in ('laptop_a', 'laptop_b'):
         write_urdf(laptop_estimate(), tmp_path / name)
     oracle = Oracle(object_samples(tmp_path, 'laptop', seed=1))

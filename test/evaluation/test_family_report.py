@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from estimates import laptop_estimate
+from open3d_or_skip import import_open3d
 from PIL import Image
 
 from kinediff3d_core.evaluation import family_report as F
@@ -80,7 +81,7 @@ def test_missing_parts_are_neither_measured_nor_drawn():
 
 
 def test_the_page_and_its_sheet(tmp_path, monkeypatch, capsys):
-    pytest.importorskip('open3d', exc_type=ImportError)
+    import_open3d()
     for name, small in (('SAMPLES', 2000), ('HELD_OUT', 2), ('CELL', (98, 73))):
         monkeypatch.setattr(F, name, small)
     objects = tmp_path / 'objects'

@@ -17,6 +17,7 @@ from kinediff3d_core.objects.estimate import (
     ArticulatedEstimate,
     JointEstimate,
     Mesh,
+    NoEstimate,
     PartEstimate,
 )
 
@@ -161,3 +162,15 @@ def test_cells_follow_the_size_of_a_part(model, monkeypatch, half, cells, expect
     reach = 1.5 * half + torch.tensor(expected)
     assert lower.tolist() == pytest.approx((CENTRE[1] - reach).tolist())
     assert upper.tolist() == pytest.approx((CENTRE[1] + reach).tolist())
+
+
+@pytest.mark.parametrize(('distance', 'reason'), [(1.0, 'no surface'), (np.nan, 'non-finite')])
+def test_a_shape_without_a_surface_is_no_estimate(model, distance, reason):
+    """It is the estimate that is unusable, not the input."""
+    field = model.shape.decode(torch.zeros(1, 2), torch.zeros(1, 2))
+    field = replace(field, exists=torch.ones(1, 3))
+    model.shape.query = lambda field, points, part: torch.full(points.shape[:-1], distance)
+    preset = Preset(voxel=0.05, cells=40)
+    expected = f'shape of part {CABINET.parts[0]} has no mesh: .*{reason}'
+    with pytest.raises(NoEstimate, match=expected):
+        part_meshes(model, preset, field)

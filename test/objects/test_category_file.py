@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from kinediff3d_core.objects import category_file
-from kinediff3d_core.objects.category import CATEGORIES, get_category
+from kinediff3d_core.objects.category import CATEGORIES, DEFAULT_DENSITY, get_category
 from kinediff3d_core.objects.category_file import (
     add_category,
     add_own_categories,
@@ -59,6 +59,7 @@ def test_defaults_and_unit_axes(tmp_path):
     assert (lid.lower, lid.upper) == (-0.1, 1.8)
     assert c.test_range == c.train_range == (-0.1, 2.0), 'the limits of all joints'
     assert c.azimuth == math.pi and c.optional_parts is False
+    assert c.density == DEFAULT_DENSITY and c.wall is None
 
 
 def test_unit_axes_keep_their_digits(tmp_path):
@@ -99,7 +100,8 @@ def test_every_category_comes_back(tmp_path, name):
     ('scale', 100.1, '0.001 to 100'), ('scale', float('nan'), '0.001 to 100'),
     ('scale', True, '0.001 to 100'), ('azimuth', 0.04, '0.05 to 3.2'),
     ('azimuth', 3.3, '0.05 to 3.2'), ('test_range', [1, 0], 'must increase'),
-    ('optional_parts', 'no', 'true or false')])
+    ('optional_parts', 'no', 'true or false'), ('density', 0, '1 to 30000'),
+    ('wall', -0.1, '1e-05 to 10')])
 def test_what_is_wrong_is_named_in_one_line(tmp_path, field, value, match):
     path = written(tmp_path, with_field(field, value))
     with pytest.raises(ValueError, match=match) as error:

@@ -40,13 +40,27 @@ def test_a_folder_has_one_urdf(tmp_path):
 
 @pytest.mark.parametrize(('text', 'match'), [
     ('<!DOCTYPE x [<!ENTITY a "b">]><robot name="r"/>', 'entities'),
-    ('<!ENTITY a "b"><robot name="r"/>', 'entities'),
+    ('<!DOCTYPE x SYSTEM "file:///etc/passwd"><robot name="r"/>', 'document type'),
+    ('<!ENTITY a "b"><robot name="r"/>', 'not a readable URDF'),
     ('<robot name="r">', 'not a readable URDF'), ('<robot', 'not a readable URDF')])
 def test_unsafe_and_damaged_urdfs_are_refused(tmp_path, text, match):
     (tmp_path / 'x.urdf').write_text(text)
     with pytest.raises(ValueError, match=match) as error:
         read_urdf(tmp_path / 'x.urdf')
     assert '\n' not in str(error.value) and 'x.urdf' in str(error.value)
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-16', 'utf-16-le', 'utf-16-be'])
+def test_entities_are_refused_in_every_encoding(tmp_path, encoding):
+    """The parser decodes UTF-16, so a search for '<!ENTITY' in the bytes does not find it."""
+    name = {'utf-16-le': 'utf-16', 'utf-16-be': 'utf-16'}.get(encoding, encoding)
+    text = f'<?xml version="1.0" encoding="{name}"?>' \
+        '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><robot name="&b;"/>'
+    mark = {'utf-16-le': b'\xff\xfe', 'utf-16-be': b'\xfe\xff'}.get(encoding, b'')
+    (tmp_path / 'x.urdf').write_bytes(mark + text.encode(encoding))
+    for read in (read_urdf, R.read_joints):
+        with pytest.raises(ValueError, match='XML entities'):
+            read(tmp_path / 'x.urdf')
 
 
 def test_large_files_are_refused(tmp_path, monkeypatch):

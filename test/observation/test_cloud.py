@@ -9,6 +9,7 @@ from kinediff3d_core.observation import cloud as C
 from kinediff3d_core.observation.cloud import (
     ObjectCloud,
     OutlierConfig,
+    filter_cloud,
     filter_points,
     object_cloud,
     remove_outliers,
@@ -70,6 +71,19 @@ def test_valid_points_are_finite_and_in_front_of_the_camera():
     assert filter_points(clean) is clean, 'valid clouds are not copied'
 
 
+def test_the_filter_of_a_cloud_removes_what_is_no_measurement_of_the_object():
+    object_points = depths(np.linspace(1.0, 1.2, 200))
+    raw = ObjectCloud(np.concatenate([object_points, RAW[1:9], depths([5.0])]),
+                      np.concatenate([RAW, depths([5.0])]))
+    found = filter_cloud(raw)
+    np.testing.assert_array_equal(found.points, object_points)
+    # Beside the object there is background at any distance.
+    np.testing.assert_array_equal(found.others[:, 2], np.float32([1.0, 1e-3, 5.0]))
+    assert found.filtered and not raw.filtered
+    assert filter_cloud(found) is found, 'a cloud is filtered once'
+    assert filter_cloud(object_points).points is object_points
+
+
 @pytest.mark.parametrize('shape', [(3,), (5, 4), (2, 5, 3)])
 def test_clouds_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match=r'\(N, 3\)'):
@@ -94,6 +108,15 @@ def test_outliers_are_beyond_one_and_a_half_ranges_from_the_middle():
     inliers = np.linspace(1.0, 1.2, 2001)
     near = remove_outliers(depths([*inliers, 0.85, 0.87, 1.33, 1.35]))[2001:, 2]
     np.testing.assert_allclose(near, [0.87, 1.33])
+
+
+def test_percentiles_of_a_large_cloud_are_those_of_a_sample():
+    """Of 8000 points every second one counts; of 7999 all of them."""
+    config = OutlierConfig(reach=1.5, min_range=0.25)
+    values = np.ones(8000)
+    values[1::2] = 2.0
+    assert len(remove_outliers(depths(values), config)) == 4000
+    assert len(remove_outliers(depths(values[1:]), config)) == 7999
 
 
 def test_a_flat_object_has_a_range_of_five_centimetres():

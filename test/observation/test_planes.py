@@ -7,8 +7,10 @@ from tabletops import CAMERA, block, camera_above, draw, plate
 from kinediff3d_core.observation.depth_grid import depth_grid
 from kinediff3d_core.observation.planes import PlaneConfig, largest_plane, surface_normals
 
+PLANES = PlaneConfig()
 
-def found(depth, config=PlaneConfig()):
+
+def found(depth, config=PLANES):
     grid = depth_grid(depth, CAMERA)
     normals = surface_normals(grid, config)
     voters = normals[..., 2] != 0

@@ -216,7 +216,8 @@ def test_a_table_on_a_floor_carries_objects_and_is_none():
 
 def test_the_front_of_a_cabinet_is_no_support():
     """It is long, and handles stand out of it on all sides."""
-    things = [plate(5.0, 5.0), block(0.0, 3.0, [5.0, 0.1, 3.0]), block(0.0, 0.3, [0.35, 0.3, 0.35])]
+    things = [plate(5.0, 5.0), block(0.0, 3.0, [5.0, 0.1, 3.0]),
+              block(0.0, 0.3, [0.35, 0.3, 0.35])]
     handles = [block(x, -0.02, [0.06, 0.03, 0.02], z) for x in (-0.2, 0.2) for z in (0.2, 0.6)]
     depth, index = draw([*things, *handles], camera_above(20, 2.5))
     assert iou(segment_object(depth, CAMERA), index >= 2) > 0.9

@@ -6,6 +6,7 @@ The independent implementation is Open3D's ray caster on a mesh of the distance 
 import numpy as np
 import pytest
 import torch
+from open3d_or_skip import import_open3d
 
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.geometry.rigid import invert_transform, transform_points
@@ -24,7 +25,7 @@ def mesh_of(instances, i, part):
 
 
 def test_depth_and_distance_agree_with_open3d(laptops):
-    o3d = pytest.importorskip('open3d', exc_type=ImportError)
+    o3d = import_open3d()
     g = torch.Generator().manual_seed(1)
     q, T = sample_views(laptops, g)
     depth, part = render_depth(laptops[:2], q[:2], T[:2], CAMERA)

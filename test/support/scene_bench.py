@@ -51,7 +51,7 @@ class RecordingPublisher:
         self.name, self.category, self._changed = name, category, changed
         self.published: list[Publication] = []
         self.prepared: list[ArticulatedEstimate] = []
-        self.shown = False
+        self.shown, self.warning = False, ''
 
     def set_category(self, category: str) -> None:
         self.name = self.category = category
@@ -74,10 +74,12 @@ class PlainHost:
 
     Attributes:
         pose: of the camera; an exception is raised.
+        removed: objects that were removed.
     """
 
     def __init__(self, **parameters: object) -> None:
         self.health, self.objects = Health('waiting', 'no input yet'), {}
+        self.lock, self.removed = threading.RLock(), list[SceneObject]()
         self.parameters = PerceptionParameters(**parameters)
         self.changed = threading.Condition()
         self.log_lines: list[tuple[str, str]] = []
@@ -92,6 +94,9 @@ class PlainHost:
         publisher = RecordingPublisher(name, self.parameters.category, self.changed)
         self.objects[number] = SceneObject(number, publisher, health)
         return self.objects[number]
+
+    def remove_object(self, number: int) -> None:
+        self.removed.append(self.objects.pop(number))
 
     def camera_pose(self, header: FrameHeader) -> np.ndarray | None:
         if isinstance(self.pose, Exception):
@@ -118,6 +123,15 @@ class PlainHost:
             value = condition()
         assert value
         return value
+
+
+def frame_of(angles: dict[int, float], nanoseconds: int) -> Frame:
+    """Up to three objects side by side, by mask id, with these angles."""
+    depth, mask = np.zeros((48, 64), np.float32), np.zeros((48, 64), np.uint16)
+    for i, (number, angle) in enumerate(angles.items()):
+        at = np.s_[8:40, 4 + 20 * i:20 + 20 * i]
+        depth[at], mask[at] = angle, number
+    return Frame(FrameHeader(nanoseconds, 'camera'), lambda: DepthArrays(depth, CAMERA, mask))
 
 
 ALL_FRAMES = SceneConfig(initial_frame_period=0.0)
@@ -148,12 +162,7 @@ class SceneBench:
         if nanoseconds is None:
             self.time += SECOND // 10
             nanoseconds = self.time
-        depth, mask = np.zeros((48, 64), np.float32), np.zeros((48, 64), np.uint16)
-        for i, (number, angle) in enumerate(angles.items()):
-            at = np.s_[8:40, 4 + 20 * i:20 + 20 * i]
-            depth[at], mask[at] = angle, number
-        return Frame(FrameHeader(nanoseconds, 'camera'),
-                     lambda: DepthArrays(depth, CAMERA, mask))
+        return frame_of(angles, nanoseconds)
 
     def show(self, angles: dict[int, float], nanoseconds: int | None = None) -> int:
         """Submit a frame; its stamp."""

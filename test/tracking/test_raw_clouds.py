@@ -9,6 +9,7 @@ import torch
 from kinediff3d_core import Intrinsics
 from kinediff3d_core.geometry.camera import backproject
 from kinediff3d_core.geometry.rigid import rotation_angle
+from kinediff3d_core.inference.view import cloud_of
 from kinediff3d_core.observation.cloud import ObjectCloud
 from kinediff3d_core.simulation.camera import SimulatedCamera, SimulatedScene
 from kinediff3d_core.tracking.tracker import Tracker, TrackingLost
@@ -83,6 +84,23 @@ def test_far_outliers_leave_the_estimate_where_it_is(pipeline, estimate, clouds,
             np.float32))
     for answer, same in zip(tracked(pipeline, estimate, raw), expected, strict=True):
         assert_near(answer, same, 2.0, 0.01)
+
+
+def test_tracking_leaves_out_the_points_that_inference_leaves_out(pipeline, estimate, clouds):
+    """One filter for both: a point behind the camera, without a value, or far off the object."""
+    bad = np.array([*INVALID.values(), clouds[0][0] * 4], np.float32)
+    raw = ObjectCloud(np.concatenate([clouds[0], bad]), bad)
+    used = cloud_of(raw, None, None, None)
+    assert len(used) < len(raw) - len(INVALID) and len(used.others) == 1
+    seen = []
+    for cloud in (raw, used):
+        tracker = Tracker(pipeline, estimate, 0.0)
+        observe = tracker._fit.observe
+        tracker._fit.observe = lambda cloud, observe=observe: seen.append(cloud) or observe(cloud)
+        tracker.track(cloud, 0.1)
+    assert seen[1] is used, 'filtered twice'
+    np.testing.assert_array_equal(seen[0].points, used.points)
+    np.testing.assert_array_equal(seen[0].others, used.others)
 
 
 def test_a_cloud_of_invalid_points_is_named(pipeline, estimate, clouds):

@@ -60,6 +60,7 @@ class FakeTracker:
     """Tracks without error; the test sets its state."""
 
     lost = uncertain = view_changed = False
+    fault: Exception | None = None
     reinitialization_interval = 2.0
     made: list[FakeTracker] = []
 
@@ -70,6 +71,8 @@ class FakeTracker:
     def track(self, cloud, seconds, T_fixed_camera=None):
         if self.lost:
             raise TrackingLost('gone')
+        if self.fault is not None:
+            raise self.fault
         return f'tracked from {self.estimate}'
 
     def merge_limits(self, other):
@@ -110,6 +113,30 @@ def test_a_lost_object_gets_a_full_estimate_of_the_same_frame(fake):
     assert fake.sequence.update(CLOUD, 0.1) == TrackedFrame(
         'full', 'full 2', 'tracking lost: gone')
     assert fake.sequence.update(CLOUD, 0.2).estimate == 'tracked from full 2'
+
+
+def test_an_unexpected_error_ends_the_track_and_a_full_estimate_follows(fake):
+    fake.sequence.update(CLOUD, 0.0)
+    fake.trackers[0].fault = RuntimeError('singular')
+    assert fake.sequence.update(CLOUD, 0.1) == TrackedFrame(
+        'full', 'full 2', 'tracking lost: RuntimeError: singular')
+    assert fake.sequence.update(CLOUD, 0.2) == TrackedFrame('tracked', 'tracked from full 2')
+
+
+@pytest.mark.parametrize('error', [NoEstimate('hidden'), RuntimeError('broken')])
+def test_a_full_estimate_that_fails_beside_tracking_leaves_the_track(fake, error):
+    fake.sequence.update(CLOUD, 0.0)
+    fake.trackers[0].uncertain, fake.pipeline.refusal = True, error
+    assert fake.sequence.update(CLOUD, 3.0) == TrackedFrame(
+        'tracked', 'tracked from full 1', f're-initialization: {error}')
+    assert fake.sequence.update(CLOUD, 3.1).estimate == 'tracked from full 1'
+
+
+def test_a_cloud_that_is_none_leaves_the_track(fake):
+    fake.sequence.update(CLOUD, 0.0)
+    refused = fake.sequence.update(np.zeros((5, 4)), 0.1)
+    assert refused.kind == 'none' and '(N, 3), got (5, 4)' in refused.reason
+    assert fake.sequence.update(CLOUD, 0.2).kind == 'tracked'
 
 
 def test_a_lost_object_without_full_estimate_is_sought_in_the_next_frame(fake):

@@ -6,6 +6,7 @@ import artimage_folders as A
 import numpy as np
 import pytest
 import torch
+from open3d_or_skip import import_open3d
 from PIL import Image
 
 from kinediff3d_core.data.datasets.artimage import ArtImage
@@ -272,7 +273,7 @@ def test_a_folder_with_another_layout(tmp_path):
 
 
 def test_training_samples(laptop, tmp_path):
-    pytest.importorskip('open3d', exc_type=ImportError)
+    import_open3d()
     root, made, (q, T_camera_part, _) = laptop
     tensors = ArtImage(root).training_samples('laptop/10040', 3, torch.Generator().manual_seed(0))
     spec = get_category('laptop')
@@ -292,7 +293,7 @@ def test_training_samples(laptop, tmp_path):
 
 
 def test_training_needs_a_view(laptop):
-    pytest.importorskip('open3d', exc_type=ImportError)
+    import_open3d()
     root, *_ = laptop
     (root / 'laptop' / 'train.txt').write_text('8.json\n')
     with pytest.raises(ValueError, match='no view of it can be used'):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from open3d_or_skip import import_open3d
 from partnet_folders import boxes
 from shape2motion_folders import scaled_to, turned_to, write_asdf, write_split
 
@@ -10,7 +11,7 @@ from kinediff3d_core.data.datasets.asdf_release import AsdfRelease
 from kinediff3d_core.data.datasets.readers import open_dataset
 from kinediff3d_core.data.datasets.shape2motion_objects import CLOSED_DIAGONAL
 
-pytest.importorskip('open3d', exc_type=ImportError)
+import_open3d()
 
 OPEN = np.radians(95.0)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from open3d_or_skip import import_open3d
 from partnet_folders import box
 from scipy.spatial.transform import Rotation
 
@@ -9,7 +10,7 @@ from kinediff3d_core.data.datasets.moved_part import mean_distance, rotation_axi
 from kinediff3d_core.data.mesh_objects import merge_meshes
 from kinediff3d_core.objects.estimate import Mesh
 
-pytest.importorskip('open3d', exc_type=ImportError)
+import_open3d()
 
 BASE = box((-1.0, -1.0, -0.1), (1.0, 1.0, 0.1))
 PART = merge_meshes([box((-1.0, -0.9, 0.2), (0.8, 0.9, 0.3)),

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from open3d_or_skip import import_open3d
 from partnet_folders import boxes, drawers, eyeglasses, laptop, scissors, write_partnet
 
 from kinediff3d_core.data.datasets.mesh_models import HALF_DIAGONAL
@@ -12,7 +13,7 @@ from kinediff3d_core.data.datasets.partnet import PartNet, read_semantics
 from kinediff3d_core.data.datasets.readers import open_dataset
 from kinediff3d_core.data.truth import part_poses
 
-pytest.importorskip('open3d', exc_type=ImportError)
+import_open3d()
 
 
 def dishwasher():

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import rbo_folders as R
 import torch
+from open3d_or_skip import import_open3d
 
 from kinediff3d_core.data.datasets.rbo import Rbo
 from kinediff3d_core.data.datasets.readers import open_dataset
 from kinediff3d_core.data.sample_files import read_object, write_object
 from kinediff3d_core.objects.category import get_category
 
-pytest.importorskip('open3d', exc_type=ImportError)
+import_open3d()
 MASK = 'the mask is where the posed meshes are'
 SEQUENCE = 'interactions/laptop/laptop01_o'
 IMAGE = f'{SEQUENCE}/camera_depth_registered/000001-1500000000.104000.txt'

@@ -4,13 +4,14 @@ import json
 
 import numpy as np
 import pytest
+from open3d_or_skip import import_open3d
 from partnet_folders import boxes, eyeglasses, laptop
 from shape2motion_folders import scaled_to, write_ancsh
 
 from kinediff3d_core.data.datasets.readers import open_dataset
 from kinediff3d_core.data.datasets.shape2motion_objects import CLOSED_DIAGONAL
 
-pytest.importorskip('open3d', exc_type=ImportError)
+import_open3d()
 
 
 def stapler():

@@ -24,13 +24,14 @@ HEADER = Header(stamp=Time(sec=12, nanosec=34), frame_id='camera')
 
 def test_markers_carry_meshes_in_part_frames_and_the_axis() -> None:
     value = boxes_estimate()
-    array = markers.markers(value, HEADER.stamp, 'laptop', 100_000)
+    array = markers.markers(value, HEADER.stamp, 'laptop', 100_000, 12.5)
     base, lid, axis = array.markers
     assert [(m.ns, m.id, m.header.frame_id) for m in array.markers] == [
         ('laptop', 0, 'laptop_base'), ('laptop', 1, 'laptop_lid'),
         ('laptop/axis', 0, 'laptop_base')]
     assert all(m.header.stamp == HEADER.stamp and m.pose.orientation.w == 1.0
                for m in array.markers)
+    assert all((m.lifetime.sec, m.lifetime.nanosec) == (12, 500_000_000) for m in array.markers)
     assert base.type == lid.type == Marker.TRIANGLE_LIST and axis.type == Marker.ARROW
     corners = np.array([[p.x, p.y, p.z] for p in lid.points]).reshape(-1, 3, 3)
     mesh = value.parts[1].mesh
@@ -42,7 +43,7 @@ def test_markers_carry_meshes_in_part_frames_and_the_axis() -> None:
 
 
 def test_deleting_markers_names_each_of_them() -> None:
-    array = markers.markers(boxes_estimate(), HEADER.stamp, 'laptop', 1000)
+    array = markers.markers(boxes_estimate(), HEADER.stamp, 'laptop', 1000, 1.0)
     keys = markers.marker_keys(array)
     deleted = markers.deleted_markers(keys, HEADER.stamp).markers
     assert {(m.ns, m.id) for m in deleted} == {(m.ns, m.id) for m in array.markers}
@@ -53,13 +54,13 @@ def test_estimate_without_meshes_still_has_an_axis() -> None:
     value = boxes_estimate()
     bare = dataclasses.replace(value, parts=tuple(
         dataclasses.replace(p, mesh=None) for p in value.parts))
-    assert [m.type for m in markers.markers(bare, HEADER.stamp, 'a', 100).markers] == [
+    assert [m.type for m in markers.markers(bare, HEADER.stamp, 'a', 100, 1.0).markers] == [
         Marker.ARROW]
 
 
 def test_a_joint_that_is_not_present_has_no_marker() -> None:
     def shown(probability: float) -> list[tuple[str, int]]:
-        array = markers.markers(boxes_estimate(probability), HEADER.stamp, 'a', 1000)
+        array = markers.markers(boxes_estimate(probability), HEADER.stamp, 'a', 1000, 1.0)
         return [(m.ns, m.id) for m in array.markers]
 
     assert shown(0.49) == [('a', 0)]
@@ -69,7 +70,7 @@ def test_a_joint_that_is_not_present_has_no_marker() -> None:
 def test_the_arrow_is_longer_than_the_part_along_the_axis() -> None:
     """By a fifth; 0.2 m stand for a part without a mesh, 0.05 m for a smaller one."""
     def arrow(value: ArticulatedEstimate) -> tuple[float, Marker]:
-        marker = markers.markers(value, HEADER.stamp, 'a', 1000).markers[-1]
+        marker = markers.markers(value, HEADER.stamp, 'a', 1000, 1.0).markers[-1]
         ends = np.array([[p.x, p.y, p.z] for p in marker.points])
         return float(np.linalg.norm(ends[1] - ends[0])), marker
 
@@ -89,7 +90,7 @@ def test_the_arrow_is_longer_than_the_part_along_the_axis() -> None:
 
 
 def test_parts_have_colours_of_their_own_and_axes_another() -> None:
-    base, lid, axis = markers.markers(boxes_estimate(), HEADER.stamp, 'a', 1000).markers
+    base, lid, axis = markers.markers(boxes_estimate(), HEADER.stamp, 'a', 1000, 1.0).markers
     colours = {(m.color.r, m.color.g, m.color.b) for m in (base, lid, axis)}
     assert len(colours) == 3 and axis.color.a == 1.0 and 0 < base.color.a < 1
     assert all(m.frame_locked and m.action == Marker.ADD for m in (base, lid, axis))
@@ -106,7 +107,7 @@ def test_meshes_are_simplified_to_the_limit_and_cached() -> None:
 
 def test_markers_that_are_not_in_the_newest_array_are_deleted() -> None:
     def array(probability: float):
-        return markers.markers(boxes_estimate(probability), HEADER.stamp, 'a', 1000)
+        return markers.markers(boxes_estimate(probability), HEADER.stamp, 'a', 1000, 1.0)
 
     shown = markers.delete_missing_markers(array(1.0), {}, HEADER.stamp)
     assert shown == {('a', 0): 'a_base', ('a', 1): 'a_lid', ('a/axis', 0): 'a_base'}

@@ -91,7 +91,7 @@ def test_parts_that_are_not_present_have_no_messages() -> None:
 
 def test_the_ghost_is_the_object_at_other_positions() -> None:
     value, moved = laptop_estimate(1.0), laptop_estimate(2.0)
-    meshes = markers.markers(value, HEADER.stamp, 'mine', 1000).markers[:2]
+    meshes = markers.markers(value, HEADER.stamp, 'mine', 1000, 7.0).markers[:2]
     ghosts = planning.ghost(value, np.array([2.0]), meshes, 'mine')
     assert [(g.ns, g.id, g.header.frame_id) for g in ghosts] == [
         ('mine/ghost', 0, 'mine_base'), ('mine/ghost', 1, 'mine_base')]
@@ -99,3 +99,4 @@ def test_the_ghost_is_the_object_at_other_positions() -> None:
     for ghost, mesh, T in zip(ghosts, meshes, (np.eye(4), np.linalg.inv(base) @ lid), strict=True):
         np.testing.assert_allclose(matrix_from_pose(ghost.pose), T, atol=1e-9)
         assert ghost.points == mesh.points and ghost.color.a < 0.5 and ghost.frame_locked
+        assert ghost.lifetime.sec == 7

@@ -38,7 +38,9 @@ def test_transforms_name_the_parts_under_the_camera() -> None:
     for message, part in zip(messages, value.parts, strict=True):
         np.testing.assert_allclose(poses.matrix_from_transform(message),
                                    part.T_camera_part, atol=1e-9)
-    assert len(poses.transforms(value, HEADER, 'x', base_only=True)) == 1
+    root, = poses.transforms(value, HEADER, 'x', base_only=True)
+    assert root.child_frame_id == 'x', 'the base part comes from robot_state_publisher'
+    np.testing.assert_allclose(poses.matrix_from_transform(root), value.T_camera_base, atol=1e-9)
 
 
 def test_joint_state_is_the_estimates() -> None:

@@ -16,11 +16,7 @@ from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
-from kinediff3d_ros.tools.processes import (  # noqa: E402
-    NodeProcess,
-    private_graph,
-    reliable_subscriptions,
-)
+from kinediff3d_ros.tools.processes import NodeProcess, private_graph  # noqa: E402
 from kinediff3d_ros.tools.recorder import Recorder, stamp_key  # noqa: E402
 
 pytestmark = pytest.mark.ros
@@ -29,6 +25,7 @@ START = 240.0
 """Seconds for a node to start and to answer on a crowded machine."""
 
 INPUTS = ('depth/image_rect', 'depth/camera_info', 'mask')
+
 TOLERANCE = 25.0
 """Degrees; one poor full estimate must not fail a test of faults. See test_tracker.py."""
 
@@ -57,8 +54,7 @@ class Graph:
     def start_perception(self) -> NodeProcess:
         return self._start(
             'perception', threads=1, lost_after=2.0,
-            description_dir=str(self.folder / 'description'),
-            **reliable_subscriptions(*(f'/{topic}' for topic in INPUTS)))
+            description_dir=str(self.folder / 'description'))
 
     def wait(self, condition, what: str):
         try:
@@ -106,6 +102,28 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
 @pytest.mark.timeout(900)
 def test_a_moving_joint_is_tracked(graph: Graph) -> None:
     graph.tracks_well()
+
+
+@pytest.mark.timeout(900)
+def test_a_node_that_is_stopped_inside_a_full_estimate_ends_normally(graph: Graph) -> None:
+    """With the preset ``paper`` a full estimate takes a minute."""
+    slow = NodeProcess(
+        'perception', graph.folder / 'slow.log',
+        {'threads': 1, 'preset': 'paper', 'description_dir': str(graph.folder / 'slow')},
+        {topic: f'/{topic}' for topic in INPUTS}, 'slow')
+    graph.started.append(slow)
+
+    def values() -> dict[str, str]:
+        return next(({v.key: v.value for v in s.values}
+                     for m in reversed(graph.diagnostics.messages) for s in m.status
+                     if s.name.startswith('/slow/')), {})
+
+    graph.wait(lambda: int(values().get('frames_dropped', 0)) > 3, 'frames beside an estimate')
+    assert values()['estimates'] == '0'
+    assert slow.stop(signal.SIGTERM, timeout=START) == 0
+    graph.wait(lambda: values()['state'] == 'inactive', 'the end')
+    assert values()['estimates'] == values()['errors'] == '0'
+    assert 'ERROR' not in slow.output() and 'Traceback' not in slow.output()
 
 
 @pytest.mark.timeout(900)

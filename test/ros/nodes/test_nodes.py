@@ -39,7 +39,7 @@ from kinediff3d_core.simulation.camera import SimulatedCamera, SimulatedFrame, S
 from kinediff3d_ros.messages import camera_info, clouds, images, poses
 from kinediff3d_ros.nodes import perception
 from kinediff3d_ros.nodes.config import NodeConfig
-from kinediff3d_ros.tools.processes import NodeProcess, private_graph, reliable_subscriptions
+from kinediff3d_ros.tools.processes import NodeProcess, private_graph
 from kinediff3d_ros.tools.recorder import Recorder, TopicLog, stamp_key
 
 pytestmark = pytest.mark.ros
@@ -74,7 +74,7 @@ class Bench:
         self.tf = subscribe(TFMessage, '/bench/tf')
         self.markers = subscribe(MarkerArray, '/bench/markers')
         self.used = subscribe(PointCloud2, '/bench/points_used')
-        self.diagnostics = subscribe(DiagnosticArray, '/bench/diagnostics')
+        self.diagnostics = subscribe(DiagnosticArray, '/diagnostics')
 
     def wait(self, condition, what: str, timeout: float = ANSWER):
         try:
@@ -220,8 +220,7 @@ def processes(domain: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             'perception', folder / 'perception.log', namespace='bench',
             remaps={'/tf': 'tf'}, parameters={
                 'threads': 1, 'lost_after': 20.0, 'object_name': 'bench',
-                'description_dir': str(folder / 'description'),
-                **reliable_subscriptions(*(f'/bench/{name}' for name in INPUTS))}),
+                'description_dir': str(folder / 'description')}),
         'camera': NodeProcess(
             'camera_sim', folder / 'camera.log', namespace='sim', parameters={
                 'instance': 1, 'states': 3, 'rate': 2.0, 'sweep_period': 4.0, 'table': True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_ros.messages.poses import matrix_from_pose, matrix_from_transform
-from kinediff3d_ros.nodes import marker_output, outputs
+from kinediff3d_ros.nodes import description_output, marker_output
 from kinediff3d_ros.nodes.config import NodeConfig
 from kinediff3d_ros.nodes.output_context import OutputContext
 from kinediff3d_ros.nodes.outputs import ObjectOutputs
@@ -58,15 +59,27 @@ class RecordingNode:
         return self.topics[topic]
 
     def create_subscription(self, kind: type, topic: str, callback: Callable, qos: object,
-                            **_: object) -> str:
+                            **_: object) -> SimpleNamespace:
         self.callbacks[topic] = callback
-        return topic
+        return SimpleNamespace(topic=topic, qos_profile=qos)
 
     def destroy_publisher(self, publisher: Publisher) -> None:
         self.topics = {t: p for t, p in self.topics.items() if p is not publisher}
 
-    def destroy_subscription(self, topic: str) -> None:
-        del self.callbacks[topic]
+    def destroy_subscription(self, subscription: SimpleNamespace) -> None:
+        del self.callbacks[subscription.topic]
+
+    def resolve_topic_name(self, topic: str) -> str:
+        return topic
+
+    def get_publishers_info_by_topic(self, topic: str) -> list:
+        return []
+
+    def create_timer(self, *_: object, **__: object) -> None:
+        pass
+
+    def destroy_timer(self, timer: None) -> None:
+        pass
 
     def get_namespace(self) -> str:
         return '/left'
@@ -80,18 +93,27 @@ class Bench:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now, self.stamp = 1000.0, 0
+        self.waits, self.waiting = False, []
         clock = SimpleNamespace(monotonic=lambda: self.now)
-        monkeypatch.setattr(outputs, 'time', clock)
+        monkeypatch.setattr(description_output, 'time', clock)
         monkeypatch.setattr(marker_output, 'time', clock)
-        self.node, self.warnings = RecordingNode(), []
+        self.node, self.warnings, self.lock = RecordingNode(), [], threading.RLock()
         self.markers, self.points = Publisher(subscribers=1), Publisher()
         self.tf = SimpleNamespace(sent=[], sendTransform=lambda t: self.tf.sent.append(t))
         self.parameters = PerceptionParameters(description_dir=str(folder))
         self.outputs = ObjectOutputs(
-            OutputContext(self.node, self.tf, self.markers,
+            OutputContext(self.node, self.lock, self.tf, self.markers,
                           PointsOutput(self.points, NodeConfig().max_points),
+                          SimpleNamespace(submit=self.submit),
                           lambda: self.parameters, self.warnings.append, NodeConfig()),
             'laptop', 'laptop')
+
+    def submit(self, work: Callable[[], None], key: str) -> None:
+        """Run what the node's worker would run: at once, or when the test does."""
+        if self.waits:
+            self.waiting.append(work)
+        else:
+            work()
 
     def topic(self, name: str) -> Publisher:
         return self.node.topics[f'laptop/{name}']
@@ -174,6 +196,29 @@ def test_markers_carry_the_stamp_of_their_frame(bench: Bench) -> None:
         {1}, {2}]
 
 
+def test_markers_are_sent_before_their_lifetime_ends_also_without_a_frame(bench: Bench) -> None:
+    config = NodeConfig()
+    bench.outputs.refresh()
+    assert bench.sent() == []
+    bench.publish(laptop_estimate(1.0), True)
+    bench.command('laptop_lid_joint', positions=(2.0,))
+    everything = {key for sent in bench.sent() for key in sent}
+    assert everything == added(*MESHES, AXIS, *GHOST)
+    assert config.marker_lifetime >= 2 * (config.markers_period + config.watch_period)
+    for _ in range(3):
+        bench.now += config.markers_period - 0.1
+        bench.outputs.refresh()
+        assert bench.sent() == []
+        bench.now += config.watch_period
+        bench.outputs.refresh()
+        assert bench.sent() == [everything]
+    bench.outputs.clear()
+    bench.sent()
+    bench.now += 100.0
+    bench.outputs.refresh()
+    assert bench.sent() == []
+
+
 def test_markers_of_missing_parts_and_of_the_whole_object_are_deleted(bench: Bench) -> None:
     estimate = laptop_estimate(1.0)
     bench.publish(estimate, True)
@@ -202,9 +247,52 @@ def test_descriptions_are_published_for_new_shapes_once_per_period(bench: Bench)
     bench.publish(estimate)
     assert len(bench.described()) == 2
     # The meshes have not changed: their files are links.
-    files = [[Path(x.removeprefix('file://')) for x in re.findall('file://[^"]+', text)]
-             for text in bench.described()]
+    meshes = re.compile('file://([^"]+/(?:base|lid).obj)')
+    files = [[Path(x) for x in meshes.findall(text)] for text in bench.described()]
     assert files[0] and all(a != b and a.samefile(b) for a, b in zip(*files, strict=True))
+
+
+def test_a_description_that_cannot_be_written_is_a_warning_and_tried_again(
+        bench: Bench, tmp_path: Path) -> None:
+    blocked = tmp_path / 'left'
+    blocked.write_text('no directory')
+    bench.publish(laptop_estimate(1.0), True)
+    assert not bench.described() and 'robot_description of laptop' in bench.outputs.warning
+    assert len(bench.topic('joint_states').messages) == 1 and bench.tf.sent
+    assert bench.warnings == [bench.outputs.warning]
+    bench.now += 9.9
+    bench.publish(laptop_estimate(1.0))
+    assert len(bench.warnings) == 1
+    bench.now += 0.1
+    bench.publish(laptop_estimate(1.0))
+    assert len(bench.warnings) == 2
+    blocked.unlink()
+    bench.now += 10.0
+    bench.publish(laptop_estimate(1.0))
+    assert len(bench.described()) == 1 and not bench.outputs.warning
+
+
+def test_frames_do_not_wait_for_their_description(bench: Bench) -> None:
+    bench.waits = True
+    bench.publish(laptop_estimate(1.0), True)
+    assert len(bench.topic('joint_states').messages) == 1 and not bench.described()
+    bench.waiting.pop()()
+    assert len(bench.described()) == 1
+    # What is withdrawn meanwhile is not described.
+    bench.now += 10.0
+    bench.publish(laptop_estimate(1.0), True)
+    bench.outputs.clear()
+    bench.waiting.pop()()
+    assert len(bench.described()) == 1
+
+
+def test_meshes_have_the_addresses_of_the_parameter(bench: Bench) -> None:
+    for address, start in (('relative', 'meshes/'), ('package://mine/x/', 'package://mine/x/left/')):
+        bench.parameters = replace(bench.parameters, mesh_uri=address)
+        bench.now += 10.0
+        bench.publish(laptop_estimate(1.0), True)
+        found = re.findall('filename="([^"]+)', bench.described()[-1])
+        assert found and all(x.startswith(start) and x.count('//') < 2 for x in found)
 
 
 def test_the_description_is_published_when_the_object_appears_again(bench: Bench) -> None:
@@ -257,7 +345,7 @@ def test_contacts_are_found_once_per_shape(bench: Bench, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(('value', 'children'), [
-    ('parts', ['laptop_base', 'laptop_lid']), ('base', ['laptop_base']), ('none', None)])
+    ('parts', ['laptop_base', 'laptop_lid']), ('base', ['laptop']), ('none', None)])
 def test_publish_tf_selects_the_transforms(bench: Bench, value: str, children: list | None,
                                            ) -> None:
     bench.parameters = replace(bench.parameters, publish_tf=value)
@@ -310,6 +398,33 @@ def test_a_ghost_that_does_not_fit_a_newer_estimate_is_not_shown(bench: Bench) -
     bench.sent()
     bench.publish(narrow, True)
     assert bench.sent() == [added(AXIS, *MESHES) | deleted(*GHOST)]
+
+
+def test_a_command_while_the_object_is_withdrawn(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scene's threads withdraw it before or after the command, not in the middle of it."""
+    bench.publish(laptop_estimate(1.0), shape_changed=True)
+    original, threads = marker_output.planning.commanded_positions, []
+
+    def withdraw() -> None:
+        with bench.lock:
+            bench.outputs.clear()
+
+    def commanded_positions(*arguments: object) -> object:
+        threads.append(threading.Thread(target=withdraw))
+        threads[-1].start()
+        threads[-1].join(0.2)
+        return original(*arguments)
+
+    monkeypatch.setattr(marker_output.planning, 'commanded_positions', commanded_positions)
+    bench.command('laptop_lid_joint', positions=(2.0,))
+    for thread in threads:
+        thread.join(30.0)
+    assert len(threads) == 2 and not bench.warnings
+    last = bench.markers.messages[-1].markers
+    assert {m.action for m in last} == {Marker.DELETE} and 'laptop/ghost' in {m.ns for m in last}
+    bench.command('laptop_lid_joint', positions=(2.0,))
+    assert bench.warnings == ['joint_command came while laptop is not estimated']
 
 
 def test_another_category_has_other_topics_of_parts_and_joints(bench: Bench) -> None:

@@ -6,9 +6,11 @@ without DDS in test/ros/scene.
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,23 +21,24 @@ from instant_models import LIMIT, InstantModels
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
 import rclpy  # noqa: E402
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped  # noqa: E402
 from lifecycle_msgs.msg import Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
-from rclpy.executors import Executor, SingleThreadedExecutor  # noqa: E402
-from rclpy.node import Node  # noqa: E402
+from rclpy.executors import Executor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
-from std_msgs.msg import Header  # noqa: E402
+from std_msgs.msg import Header, String  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_ros.messages import camera_info, images, poses
-from kinediff3d_ros.nodes import endpoints, perception
+from kinediff3d_ros.nodes import perception
+from kinediff3d_ros.nodes.config import NodeConfig
 from kinediff3d_ros.nodes.running import make_executor, spin
 from kinediff3d_ros.scene.config import SceneConfig
 from kinediff3d_ros.tools.processes import private_graph
@@ -150,7 +153,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     before, perception.Models = perception.Models, load
     (folder / 'qos.yaml').write_text(yaml.safe_dump({'/**': {'ros__parameters': {
         'qos_overrides': {
-            '/depth/camera_info': {'subscription': {'reliability': 'reliable'}},
+            '/mask': {'subscription': {'reliability': 'best_effort'}},
             '/points_used': {'publisher': {'reliability': 'best_effort'}},
             '/laptop/joint_states_stddev': {'publisher': {'depth': 3}}}}}}))
     rclpy.init(args=['--ros-args', '-p', 'autostart:=false', '-p', f'description_dir:={folder}',
@@ -238,7 +241,7 @@ def test_quality_of_service_is_overridden_per_topic(bench: Bench) -> None:
 
     assert [reliability(node.get_subscriptions_info_by_topic(f'/{t}')) for t in (
         'depth/image_rect', 'depth/camera_info', 'mask', 'laptop/joint_command')] == [
-        'BEST_EFFORT', 'RELIABLE', 'BEST_EFFORT', 'RELIABLE']
+        'RELIABLE', 'RELIABLE', 'BEST_EFFORT', 'RELIABLE']
     assert [reliability(node.get_publishers_info_by_topic(f'/{t}')) for t in (
         'markers', 'points_used', 'laptop/joint_states_stddev')] == [
         'RELIABLE', 'BEST_EFFORT', 'RELIABLE']
@@ -263,29 +266,101 @@ def test_estimates_are_published_tracked_and_reported(bench: Bench) -> None:
     assert meshes and all(m.frame_locked for m in meshes)
 
 
+def test_a_description_that_cannot_be_written_is_a_warning(bench: Bench) -> None:
+    """A file where the folder should be fails as a full or read-only disk does."""
+    folder = Path(bench.node.get_parameter('description_dir').value) / 'laptop'
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.write_text('')
+    described = bench.recorder.subscribe(String, '/laptop/robot_description', QoSProfile(
+        depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+    bench.start()
+    bench.joint(bench.show({1: 1.0}))
+    for angle in np.linspace(1.1, 1.4, 4):
+        bench.joint(bench.show({1: angle}))  # frames go on
+        time.sleep(0.05)
+    status, values = bench.status(lambda v, s: 'robot_description' in s.message, 'warning')
+    assert status.level == DiagnosticStatus.WARN and values['state'] == 'estimate'
+    assert values['warning'] in status.message and values['errors'] == '0'
+    assert bench.markers.messages and not described.messages
+    folder.unlink()
+    assert bench.change(Transition.TRANSITION_DEACTIVATE)
+    assert bench.change(Transition.TRANSITION_ACTIVATE)
+    bench.wait(lambda: bench.depth.get_subscription_count(), 'subscription')
+    bench.info.publish(camera_info.info_from_intrinsics(CAMERA, bench.header()))
+    time.sleep(0.1)
+    bench.joint(bench.show({1: 1.0}))
+    bench.wait(lambda: described.messages, 'robot_description')
+    bench.joint(bench.show({1: 1.1}))
+    bench.status(lambda v, s: s.level == DiagnosticStatus.OK and v['state'] == 'estimate'
+                 and 'warning' not in v, 'no warning')
+
+
+def states(bench: Bench) -> list[str]:
+    """State in each report of the only object."""
+    return [v.value for m in bench.diagnostics.messages for s in m.status for v in s.values
+            if v.key == 'state']
+
+
+def test_diagnostics_come_with_changes_of_state_and_not_with_each_frame(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last report, at deactivation, counts every frame."""
+    monkeypatch.setattr(bench.node, 'config', NodeConfig(watch_period=10 * LIMIT))
+    bench.start()
+    for i in range(9):
+        bench.joint(bench.show({1: 1.0 + 0.01 * i}))
+    bench.show({1: 3.5})
+    bench.wait(lambda: 'no_estimate' in states(bench), 'the change of state')
+    bench.joint(bench.show({1: 1.0}))
+    assert bench.change(Transition.TRANSITION_DEACTIVATE)
+    status, values = bench.status(lambda v, s: v['state'] == 'inactive', 'the last report')
+    assert (status.name, status.level) == ('/perception: laptop', DiagnosticStatus.OK)
+    assert [values[k] for k in ('frames_received', 'estimates', 'no_estimates')] == [
+        '11', '10', '1']
+    assert states(bench) == ['waiting', 'estimate', 'no_estimate', 'estimate', 'inactive']
+
+
+def test_diagnostics_come_once_per_second(bench: Bench) -> None:
+    bench.start()
+    bench.wait(lambda: len(states(bench)) == 5, 'reports')
+    times = [at for at, _ in list(bench.diagnostics.entries)]
+    # The first may be that of the activation, the second may be late on a busy machine.
+    assert 1.5 < times[4] - times[1] < LIMIT and set(states(bench)) == {'waiting'}
+
+
 def test_each_object_has_names_and_topics_of_its_own(bench: Bench) -> None:
     bench.start(instances='each', objects='4:box', lost_after=0.6, max_objects=2)
-    stamp = bench.show({1: 1.0, 4: 1.5})
+    stamp = bench.show({1: 1.0, 4: 1.5, 9: 1.0})  # one too many
     assert bench.joint(stamp, 'laptop_1').position[0] == pytest.approx(1.0)
     assert bench.joint(stamp, 'box_4').position[0] == pytest.approx(1.5)
     frames = {t.child_frame_id for m in bench.tf.messages for t in m.transforms}
     assert frames == {'laptop_1_base', 'laptop_1_lid', 'box_4_base', 'box_4_lid'}
     assert not bench.joints['laptop'].entries
-    # The box goes, a third that is one too many comes, the laptop stays.
+    # The box goes, the laptop stays.
     end = time.monotonic() + 1.2
     while time.monotonic() < end:
-        last = bench.show({1: 1.1, 9: 1.0})
+        last = bench.show({1: 1.1})
         time.sleep(0.1)
     bench.joint(last, 'laptop_1')
     bench.wait(lambda: any(m.ns == 'box_4' and m.action == Marker.DELETE
                            for a in bench.markers.messages for m in a.markers), 'deletion')
     assert not any(m.ns.startswith('laptop_1') and m.action == Marker.DELETE
                    for a in bench.markers.messages for m in a.markers)
-    status, _ = bench.status(lambda v, s: v['state'] == 'lost', 'lost')
-    assert status.hardware_id == 'box_4' and 'not been in the mask' in status.message
+    # Its loss is said once. Then it is gone, so that there is room for another.
+    status = bench.wait(lambda: next((s for m in bench.diagnostics.messages for s in m.status
+                                      if 'not been in the mask' in s.message), None), 'lost')
+    assert status.hardware_id == 'box_4'
+    bench.wait(lambda: 4 not in bench.node._host.objects, 'removal')
+    assert not bench.recorder.node.count_publishers('/box_4/robot_description')
     assert not any(m.ns.endswith('_9') for a in bench.markers.messages for m in a.markers)
     assert max(stamp_key(m) for m in bench.joints['box_4'].messages) == stamp
     bench.joint(bench.show({1: 1.1, 4: 0.9}), 'box_4')
+    assert not bench.joints['box_4'].messages[-1].velocity, 'a new object'
+    assert bench.change(Transition.TRANSITION_DEACTIVATE)
+    bench.status(lambda v, s: v['state'] == 'inactive', 'the last report')
+    last = bench.diagnostics.messages[-1].status
+    assert {s.name for s in last} == {
+        f'/perception: {task}' for task in ('objects', 'laptop_1', 'box_4')}
+    assert {v.value for s in last for v in s.values if v.key == 'state'} == {'inactive'}
 
 
 def test_topics_of_parts_and_joints_follow_the_estimated_category(bench: Bench) -> None:
@@ -322,6 +397,29 @@ def test_topics_of_parts_and_joints_follow_the_estimated_category(bench: Bench) 
     for marker in (m for a in bench.markers.messages for m in a.markers):
         (shown.add if marker.action == Marker.ADD else shown.discard)(marker.ns)
     assert shown == {'object', 'object/axis'}
+
+
+def test_markers_are_sent_again_without_new_frames_and_end_by_themselves(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A viewer removes a marker when its lifetime has passed since its last message."""
+    config = NodeConfig(markers_period=0.4, watch_period=0.2, marker_lifetime=LIMIT)
+    monkeypatch.setattr(bench.node, 'config', config)
+    bench.start(lost_after=10 * LIMIT)
+    stamp = bench.show({1: 1.0})
+    bench.wait(lambda: len(bench.markers.entries) >= 4, 'markers of one frame, four times')
+    for _, array in list(bench.markers.entries):
+        assert {(m.ns, m.id) for m in array.markers} == {
+            ('laptop', 0), ('laptop', 1), ('laptop/axis', 0)}
+        assert {stamp_key(m) for m in array.markers} == {stamp}
+        assert {m.lifetime.sec for m in array.markers} == {int(LIMIT)}
+    times = [at for at, _ in list(bench.markers.entries)]
+    assert times[3] - times[0] > 2 * config.markers_period
+    assert bench.change(Transition.TRANSITION_DEACTIVATE)
+    bench.wait(lambda: all(m.action == Marker.DELETE for m in bench.markers.messages[-1].markers),
+               'deletion')
+    sent = len(bench.markers.entries)
+    time.sleep(2 * (config.markers_period + config.watch_period))
+    assert len(bench.markers.entries) == sent
 
 
 def test_topics_for_planners(bench: Bench) -> None:
@@ -381,35 +479,6 @@ def test_the_service_answers_without_images_too(
     assert bench.call(bench._estimate, Trigger.Request()).message == 'the node is not active'
 
 
-@pytest.mark.parametrize('executor_of', [SingleThreadedExecutor, make_executor])
-def test_services_may_answer_later_in_either_executor(bench: Bench, executor_of: Callable) -> None:
-    node, executor = Node('late'), executor_of()
-
-    def ask(response: Trigger.Response, send: Callable[[], None]) -> None:
-        response.message = 'late'
-        threading.Timer(0.3, send).start()
-
-    service = endpoints.late_service(node, Trigger, '/late', ask)
-    client = bench.recorder.node.create_client(Trigger, '/late')
-    executor.add_node(node)
-    closing = threading.Event()
-    thread = threading.Thread(target=spin, args=(executor, lambda: not closing.is_set()))
-    thread.start()
-    try:
-        assert bench.call(client, Trigger.Request()).message == 'late'
-        # The service is destroyed before this answer is sent.
-        client.call_async(Trigger.Request())
-        time.sleep(0.1)
-        node.destroy_service(service)
-        time.sleep(0.4)
-        assert thread.is_alive()
-    finally:
-        closing.set()
-        thread.join(LIMIT)
-        executor.shutdown()
-        node.destroy_node()
-
-
 def test_a_ghost_is_shown_at_commanded_positions(bench: Bench) -> None:
     bench.start()
     bench.joint(bench.show({1: 1.0}))
@@ -440,8 +509,8 @@ def test_two_nodes_share_one_camera(bench: Bench) -> None:
     """Each has its own names; deactivating one does not affect the other."""
     bench.start()
     subscribe = bench.recorder.subscribe
-    joints, markers, diagnostics = (subscribe(kind, f'/second/{topic}') for kind, topic in (
-        (JointState, 'joint_states'), (MarkerArray, 'markers'), (DiagnosticArray, 'diagnostics')))
+    joints, markers = (subscribe(kind, f'/second/{topic}') for kind, topic in (
+        (JointState, 'joint_states'), (MarkerArray, 'markers')))
     second = perception.PerceptionNode(cli_args=[
         '--ros-args', '-r', '__ns:=/second', '-p', 'object_name:=second', '-p', 'autostart:=true',
         *(x for topic in ('depth/image_rect', 'depth/camera_info', 'mask')
@@ -466,10 +535,9 @@ def test_two_nodes_share_one_camera(bench: Bench) -> None:
         for log, name in ((bench.markers, 'laptop'), (markers, 'second')):
             array = bench.wait(lambda h=log: h.messages, 'markers')[0]
             assert {m.ns for m in array.markers} == {name, f'{name}/axis'}
-        for log, name in ((bench.diagnostics, 'perception: laptop'),
-                            (diagnostics, 'second/perception: second')):
-            bench.wait(lambda h=log: h.messages, 'diagnostics')
-            assert {s.name for m in log.messages for s in m.status} == {name}
+        names = {'/perception: laptop', '/second/perception: second'}
+        bench.wait(lambda: {s.name for m in bench.diagnostics.messages for s in m.status} == names,
+                   'diagnostics of both')
 
         assert bench.change(Transition.TRANSITION_DEACTIVATE)
         answered = len(bench.joints['laptop'].entries)

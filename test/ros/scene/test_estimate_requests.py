@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import pytest
+import threading
+import time
 
-from kinediff3d_ros.scene import estimate_requests
 from kinediff3d_ros.scene.estimate_requests import EstimateRequest, EstimateRequests
 
 
 def test_a_request_is_complete_when_all_expected_objects_have_results() -> None:
-    request, answers = EstimateRequest(1000.0), []
-    request.when_answered(lambda: answers.append(request.message))
+    request = EstimateRequest(1000.0)
     request.add_result(1, False, 'one: hidden')  # before it is known which objects there are
     request.expect({2, 3})
     request.add_result(2, True, 'two: good')
-    assert not answers and not request.expire()
+    assert not request.answered
     request.add_result(3, False, 'three: far')
-    assert answers == ['one: hidden; two: good; three: far'] and request.success
-    assert request.expire()
-    # The answer does not change any more, and later listeners get it at once.
+    assert request.answered and request.success
+    # The answer does not change any more.
     request.finish('too late')
-    request.when_answered(lambda: answers.append(request.message))
-    assert answers == 2 * ['one: hidden; two: good; three: far']
+    request.add_result(4, True, 'four: late')
+    request.wait()
+    assert request.message == 'one: hidden; two: good; three: far'
 
 
 def test_results_may_come_before_it_is_known_which_are_expected() -> None:
     request = EstimateRequest(1000.0)
     request.add_result(2, True, 'two: good')
     request.add_result(1, True, 'one: good')
-    assert not request.expire()
+    assert not request.answered
     request.expect({1, 2})
-    assert request.message == 'two: good; one: good' and request.expire()
+    assert request.message == 'two: good; one: good' and request.answered
 
 
 def test_a_request_without_objects_says_so() -> None:
@@ -40,22 +39,24 @@ def test_a_request_without_objects_says_so() -> None:
 
 
 def test_an_expired_request_answers_with_the_results_so_far() -> None:
-    request = EstimateRequest(-1.0)
+    request = EstimateRequest(0.0)
     request.expect({1, 2})
     request.add_result(1, True, 'one: good')
-    assert request.expire() and request.message == 'one: good'
-    empty = EstimateRequest(-1.0)
-    assert empty.expire() and empty.message == 'no answer within -1 s'
+    request.wait()
+    assert request.message == 'one: good'
+    empty = EstimateRequest(0.0)
+    empty.wait()
+    assert empty.message == 'no answer within 0 s' and not empty.success
 
 
-def test_a_request_expires_after_its_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr(estimate_requests.time, 'monotonic', lambda: now[0])
-    request = EstimateRequest(30.0)
-    now[0] = 130.0
-    assert not request.expire()
-    now[0] = 130.5
-    assert request.expire()
+def test_who_waits_is_woken_by_the_answer_or_after_the_timeout() -> None:
+    request, begin = EstimateRequest(1000.0), time.monotonic()
+    threading.Timer(0.05, request.finish, ('the end',)).start()
+    request.wait()
+    assert request.message == 'the end' and time.monotonic() - begin < 100
+    begin = time.monotonic()
+    EstimateRequest(0.1).wait()
+    assert time.monotonic() - begin >= 0.09
 
 
 def test_requests_share_one_frame_and_are_taken_once() -> None:
@@ -63,18 +64,18 @@ def test_requests_share_one_frame_and_are_taken_once() -> None:
     assert not requests.waiting and requests.take() is None
     first = requests.add()
     assert requests.waiting and requests.add() is first
-    requests.expire()
-    assert requests.waiting
     assert requests.take() is first and not requests.waiting and requests.take() is None
     second = requests.add()
     assert second is not first
-    requests.finish_all('the end')
+    requests.close('the end')
     assert first.message == second.message == 'the end' and not requests.waiting
+    # One that comes too late does not wait for a frame that never comes.
+    assert requests.add().message == 'the end' and requests.take() is None
 
 
 def test_an_expired_request_does_not_wait_for_a_frame() -> None:
-    requests = EstimateRequests(-1.0)
+    requests = EstimateRequests(0.0)
     request = requests.add()
-    requests.expire()
-    assert request.message and not requests.waiting
+    request.wait()
+    assert request.message and not requests.waiting and requests.take() is None
     assert requests.add() is not request

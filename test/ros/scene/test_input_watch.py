@@ -23,7 +23,7 @@ class Recorder:
     def withdraw_all(self, state: str, message: str) -> None:
         self.calls.append(('all', state, message))
 
-    def withdraw_absent(self) -> None:
+    def remove_absent(self) -> None:
         self.calls.append(('absent',))
 
 

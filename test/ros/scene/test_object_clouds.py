@@ -147,6 +147,22 @@ def test_a_cloud_is_the_object_or_is_segmented(monkeypatch: pytest.MonkeyPatch) 
     assert len(find(whole, segment_points=True).clouds[0]) == 900
 
 
+def test_points_that_are_no_measurement_of_the_object_are_left_out() -> None:
+    """Once for all: the cloud counts as filtered for inference and tracking."""
+    bad = np.array([[0, 0, 0], [0.1, 0.1, -1], [np.nan, 0, 1], [0, 0, np.inf], [0, 0, 3]],
+                   np.float32)
+    found = find(np.concatenate([cube(1.0), bad])).clouds[0]
+    np.testing.assert_array_equal(found.points, cube(1.0))
+    assert found.filtered
+    with pytest.raises(NoEstimate, match='only 900 valid points on the object; need 905'):
+        raise find(np.concatenate([cube(1.0), bad]), min_points=905).clouds[0]
+    # Pixels of the background that a mask includes.
+    depth, mask = np.full((48, 64), 1.0, np.float32), np.ones((48, 64), np.uint8)
+    depth[:2] = 4.0
+    found = find(DepthArrays(depth, CAMERA, mask)).clouds[0]
+    assert len(found) == 46 * 64 and found.points[:, 2].max() == 1.0 and found.filtered
+
+
 def test_points_beyond_max_depth_are_ignored() -> None:
     both = np.concatenate([cube(1.0), cube(2.0)])
     assert len(find(both, max_depth=1.0).clouds[0]) == 900

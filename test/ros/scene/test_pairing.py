@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kinediff3d_ros.scene.pairing import StampPairing
+from kinediff3d_ros.scene.pairing import CalibrationPairing, StampPairing
 
 
 def test_pairs_are_by_nearest_stamp_in_either_order() -> None:
@@ -106,3 +106,88 @@ def test_the_default_depth_is_ten_messages() -> None:
     assert pairing.unpaired == 0
     pairing.add_first(10, 10)
     assert pairing.unpaired == 1
+
+
+Calibrations = CalibrationPairing[str, str]
+
+
+def test_an_image_gets_the_calibration_of_its_own_stamp() -> None:
+    """A changed calibration arrives before, between and after the images."""
+    pairing: Calibrations = CalibrationPairing()
+    assert pairing.add_second(100, 'A') == []
+    assert pairing.add_second(200, 'B') == []
+    assert pairing.add_first(100, 'a') == [('a', 'A')], 'not the newest one'
+    assert pairing.add_first(200, 'b') == [('b', 'B')]
+    assert pairing.add_first(300, 'c') == [], 'waits: the driver stamps both alike'
+    assert pairing.add_second(300, 'C') == [('c', 'C')]
+
+
+def test_stamps_may_agree_after_the_image_was_used() -> None:
+    """Drivers publish the image first; the calibration of an earlier one is there already."""
+    pairing: Calibrations = CalibrationPairing()
+    pairing.add_second(50, 'old')
+    assert pairing.add_first(100, 'a') == [('a', 'old')], 'nothing says that it should wait'
+    assert pairing.add_second(100, 'A') == []
+    assert pairing.add_first(200, 'b') == []
+    assert pairing.add_second(200, 'B') == [('b', 'B')]
+
+
+def test_stamps_that_never_agree_give_the_newest_calibration_at_once() -> None:
+    pairing: Calibrations = CalibrationPairing()
+    for i in range(5):
+        pairing.add_second(100 * i, str(i))
+        assert pairing.add_first(100 * i + 1, 'image') == [('image', str(i))]
+    other: Calibrations = CalibrationPairing()
+    other.add_second(10**9, 'of another clock')
+    assert other.add_first(100, 'image') == [('image', 'of another clock')]
+
+
+def test_a_lost_calibration_delays_one_image_and_loses_none() -> None:
+    pairing: Calibrations = CalibrationPairing()
+    pairing.add_second(100, 'A')
+    pairing.add_first(100, 'a')
+    assert pairing.add_first(200, 'b') == []
+    assert pairing.add_first(300, 'c') == [('b', 'A'), ('c', 'A')], 'the next does not wait'
+    assert pairing.add_second(300, 'C') == []
+    assert pairing.add_first(400, 'd') == []
+    assert pairing.add_second(500, 'E') == [('d', 'C')], 'its own cannot come any more'
+    assert pairing.uncalibrated == 0
+
+
+def test_images_wait_for_the_first_calibration() -> None:
+    pairing: Calibrations = CalibrationPairing(early=2)
+    for stamp, image in ((100, 'a'), (200, 'b'), (300, 'c')):
+        assert pairing.add_first(stamp, image) == []
+    assert not pairing.calibrated and pairing.uncalibrated == 1
+    assert pairing.add_second(200, 'B') == [('b', 'B'), ('c', 'B')]
+    assert pairing.calibrated and pairing.uncalibrated == 1
+
+
+def test_images_before_the_first_calibration_are_discarded_by_default() -> None:
+    pairing: Calibrations = CalibrationPairing()
+    assert pairing.add_first(100, 'a') == [] and pairing.uncalibrated == 1
+    assert pairing.add_second(100, 'A') == []
+    assert pairing.add_first(200, 'b') == [], 'stamps agreed, so it waits'
+    assert pairing.uncalibrated == 1
+    assert pairing.add_second(200, 'B') == [('b', 'B')]
+
+
+def test_kept_calibrations_are_bounded() -> None:
+    pairing: Calibrations = CalibrationPairing(depth=3)
+    for i in range(5):
+        pairing.add_second(i, str(i))
+    assert pairing.add_first(2, 'kept') == [('kept', '2')]
+    assert pairing.add_first(1, 'forgotten') == []
+    assert pairing.add_first(4, 'next') == [('forgotten', '4'), ('next', '4')]
+
+
+def test_the_last_image_of_a_source_that_pauses_is_used() -> None:
+    pairing: Calibrations = CalibrationPairing(early=1)
+    pairing.add_first(50, 'without any')
+    assert pairing.release_late() == [] == pairing.release_late()
+    pairing.add_second(100, 'A')
+    pairing.add_first(100, 'a')
+    assert pairing.add_first(200, 'b') == [] == pairing.release_late()
+    assert pairing.release_late() == [('b', 'A')]
+    assert pairing.release_late() == []
+    assert pairing.add_first(300, 'c') == [('c', 'A')]

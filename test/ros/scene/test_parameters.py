@@ -29,6 +29,7 @@ def test_object_categories() -> None:
     ({'object_name': '7'}, "'object_name' is '7'; write a letter, then letters, digits and _$"),
     ({'object_name': 'left/my-laptop'}, "is 'left/my-laptop'; .* for example 'left_my_laptop'"),
     ({'objects': 'laptop=1'}, 'objects'),
+    ({'mesh_uri': 'http://x'}, "'mesh_uri' is 'http://x'; write file, relative or package://"),
     ({'instances': 'each', 'input': 'points'}, 'needs depth images'),
     ({'instances': 'listed', 'mask_mode': 'ignored'}, 'needs depth images'),
     ({'instances': 'each', 'category': 'auto'}, "category 'auto' needs"),

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from instant_models import LIMIT
-from scene_bench import SECOND, SceneBench
+from estimates import laptop_estimate
+from instant_models import LIMIT, InstantTracker
+from scene_bench import ALL_FRAMES, SECOND, SceneBench
 
+from kinediff3d_core.inference.cancellation import check_cancelled
 from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_ros.scene import full_estimates, scene_objects
 from kinediff3d_ros.scene.config import SceneConfig
+from kinediff3d_ros.scene.estimate_requests import EstimateRequest
 from kinediff3d_ros.scene.frames import Frame, FrameHeader
+from kinediff3d_ros.scene.scene import Scene
 
 
 def test_one_full_estimate_then_tracking_until_the_object_is_lost() -> None:
@@ -164,10 +170,69 @@ def test_an_object_absent_from_the_mask_is_withdrawn() -> None:
         assert (four.health.state, one.health.state) == ('lost', 'estimate')
         # Id 9 is one object too many.
         assert set(bench.host.objects) == {1, 4}
-        bench.show({1: 1.1})
-        bench.publication(bench.show({1: 1.1, 4: 0.9}), 4)
         assert [s for s, _ in bench.host.log_lines] == ['lost']
-        assert four.publisher.shown and bench.host.health.message == 'objects are estimated'
+        assert bench.host.health.message == 'objects are estimated'
+
+
+def test_a_lost_object_is_removed_and_its_id_comes_back_as_a_new_one() -> None:
+    with SceneBench(instances='each', lost_after=5.0) as bench:
+        bench.publication(bench.show({1: 1.0, 4: 1.5}), 4)
+        bench.wait_for(lambda: not bench.scene._estimator.busy)
+        four = bench.host.objects[4]
+        request = EstimateRequest(LIMIT)
+        four.add_request(request)
+        request.expect({4})
+        four.last_seen -= 6.0
+        bench.scene.remove_absent()
+        bench.scene.remove_absent()
+        assert bench.host.removed == [four] and set(bench.host.objects) == {1}
+        assert [s for s, _ in bench.host.log_lines] == ['lost'], 'said once'
+        assert request.message == 'laptop_4: is not in the mask any more'
+        memory = weakref.ref(four)
+        del four
+        bench.host.removed.clear()
+        gc.collect()
+        assert memory() is None, 'its meshes and trackers stay in memory'
+        stamp = bench.show({1: 1.0, 4: 1.5})
+        assert bench.publication(stamp, 4).velocity is None, 'tracked on'
+
+
+def test_a_segmenter_with_growing_ids_gets_an_answer_for_each() -> None:
+    """``max_objects`` counts those that are there, not all that ever were."""
+    with SceneBench(instances='each', max_objects=2, lost_after=5.0) as bench:
+        for number in range(1, 8):
+            bench.publication(bench.show({number: 1.0}), number)
+            bench.host.objects[number].last_seen -= 6.0
+            bench.scene.remove_absent()
+        assert not bench.host.objects and len(bench.host.removed) == 7
+
+
+def test_no_full_estimate_is_made_of_an_object_that_was_removed() -> None:
+    """Its view waits behind the full estimate of another object."""
+    with SceneBench(instances='each', lost_after=5.0) as bench:
+        bench.models.may_estimate.clear()
+        stamp = bench.show({1: 1.0, 4: 1.5})
+        bench.wait_for(lambda: bench.models.begun == 1 and 4 in bench.host.objects
+                       and bench.host.objects[4].number in bench.scene._estimator._worker._slots)
+        bench.host.objects[4].last_seen -= 6.0
+        bench.scene.remove_absent()
+        bench.models.may_estimate.set()
+        bench.publication(stamp, 1)
+        bench.wait_for(lambda: bench.counts['frames_dropped'] == 1)
+        assert bench.models.begun == 1
+
+
+def test_an_estimate_of_an_object_that_was_removed_meanwhile_is_discarded() -> None:
+    with SceneBench(instances='each', lost_after=5.0) as bench:
+        bench.models.may_estimate.clear()
+        bench.show({4: 1.5})
+        bench.wait_for(lambda: bench.models.begun == 1)
+        four = bench.host.objects[4]
+        four.last_seen -= 6.0
+        bench.scene.remove_absent()
+        bench.models.may_estimate.set()
+        bench.wait_for(lambda: not bench.scene._estimator.busy)
+        assert not four.publisher.published and four.tracker is None
 
 
 def test_an_object_is_absent_for_more_than_lost_after(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,19 +240,20 @@ def test_an_object_is_absent_for_more_than_lost_after(monkeypatch: pytest.Monkey
         bench.publication(bench.show({1: 1.0}), 1)
         bench.wait_for(lambda: not bench.scene._estimator.busy)
         monkeypatch.setattr(scene_objects, 'time', SimpleNamespace(monotonic=lambda: 1005.0))
-        bench.host.objects[1].last_seen = 1000.0
-        bench.scene.withdraw_absent()
-        assert bench.host.objects[1].publisher.shown
-        bench.host.objects[1].last_seen = 999.9
-        bench.scene.withdraw_absent()
-        assert not bench.host.objects[1].publisher.shown
+        one = bench.host.objects[1]
+        one.last_seen = 1000.0
+        bench.scene.remove_absent()
+        assert one.publisher.shown
+        one.last_seen = 999.9
+        bench.scene.remove_absent()
+        assert not one.publisher.shown
 
 
 def test_the_only_object_of_a_scene_is_not_withdrawn_for_its_absence() -> None:
     with SceneBench() as bench:
         bench.see(1.0)
         bench.host.objects[0].last_seen -= 1000.0
-        bench.scene.withdraw_absent()
+        bench.scene.remove_absent()
         assert bench.host.objects[0].publisher.shown
 
 
@@ -261,10 +327,62 @@ def test_an_exception_is_reported_and_the_next_frame_is_estimated() -> None:
 
         bench.models.before_inference = fail
         bench.show({1: 1.0})
-        assert bench.logged('error') == 'frame failed: RuntimeError: first line'
+        assert bench.logged('error') == 'laptop: frame failed: RuntimeError: first line'
         assert bench.counts['errors'] == 1 and bench.host.health.state == 'error'
         bench.models.before_inference = lambda: None
         bench.see(1.0)
+
+
+def test_an_error_in_tracking_drops_the_tracker_and_a_full_estimate_follows() -> None:
+    """Otherwise the tracker would fail in every later frame."""
+    with SceneBench() as bench:
+        bench.see(1.0)
+        broken = bench.models.trackers[0]
+
+        def fail():
+            if bench.host.objects[0].tracker is broken:
+                raise RuntimeError('singular\nmatrix')
+
+        bench.models.before_tracking = fail
+        assert bench.see(1.1).velocity is None, 'the same frame gets a full estimate'
+        assert bench.see(1.2).velocity == 0.25
+        assert bench.logged('error') == (
+            'laptop: tracking failed: RuntimeError: singular; a full estimate follows')
+        assert (bench.counts['errors'], bench.counts['tracking_lost']) == (1, 0)
+
+
+@pytest.mark.parametrize('broken', ['description_changed', 'mark_view'])
+def test_an_error_in_a_query_of_the_tracker_is_an_error_in_tracking(broken: str) -> None:
+    with SceneBench(estimate_period=1e-9) as bench:
+        bench.see(1.0)
+
+        def fail():
+            raise RuntimeError('broken')
+
+        setattr(bench.models.trackers[0], broken, fail)
+        assert bench.see(1.1).velocity is None
+        assert bench.see(1.2).velocity == 0.25 and bench.counts['errors'] == 1
+
+
+def test_an_error_in_the_estimate_of_one_object_leaves_the_others() -> None:
+    with SceneBench(instances='each') as bench:
+        bench.publication(bench.show({1: 1.0}), 1)
+        bench.wait_for(lambda: not bench.scene._estimator.busy)
+
+        def fail():
+            raise RuntimeError('broken')
+
+        bench.models.before_inference = fail
+        bench.show({1: 1.0, 2: 1.0})
+        assert bench.logged('error') == 'laptop_2: frame failed: RuntimeError: broken'
+        one, two = bench.host.objects[1], bench.host.objects[2]
+        assert one.publisher.shown and one.health.state == 'estimate'
+        assert two.health.state == 'error' and bench.counts['errors'] == 1
+        # Beside tracking: what is tracked goes on.
+        request = bench.scene.request_estimates()
+        bench.publication(bench.show({1: 1.1}), 1)
+        request.wait()
+        assert request.message == 'laptop_1: RuntimeError: broken' and one.publisher.shown
 
 
 def test_out_of_gpu_memory_while_tracking_gives_a_full_estimate_on_the_cpu() -> None:
@@ -385,9 +503,9 @@ def test_frames_are_skipped_while_the_first_full_estimate_is_made() -> None:
         bench.scene.submit(Frame(frame.header, lambda: pytest.fail('converted')))
         bench.wait_for(lambda: bench.counts['frames_dropped'] == 1)
         # A request must not wait.
-        request = bench.scene.request_estimates()
+        bench.scene.request_estimates()
         stamp = bench.show({1: 1.2})
-        bench.wait_for(lambda: bench.host.objects[0].request is request)
+        bench.wait_for(lambda: bench.host.objects[0].is_requested)
         bench.models.may_estimate.set()
         bench.publication(first)
         bench.publication(stamp)
@@ -408,10 +526,9 @@ def test_a_request_is_answered_by_the_full_estimates_of_the_next_frame() -> None
         bench.publication(bench.show({1: 1.0, 2: 1.5}), 2)
         request = bench.scene.request_estimates()
         assert bench.scene.request_estimates() is request
-        answered = threading.Event()
-        request.when_answered(answered.set)
         bench.show({1: 1.05, 2: 3.5})
-        assert answered.wait(LIMIT) and request.success
+        request.wait()
+        assert request.success
         assert 'laptop_1: lid_joint 1.0500 rad (standard deviation 0.0200)' in request.message
         assert 'residual 1.0 mm, confidence 0.90' in request.message
         assert 'laptop_2: too far' in request.message
@@ -421,10 +538,9 @@ def test_a_request_is_answered_by_the_full_estimates_of_the_next_frame() -> None
 def test_a_request_fails_with_the_reason() -> None:
     with SceneBench() as bench:
         def answer(frame: Frame) -> tuple[bool, str]:
-            request, answered = bench.scene.request_estimates(), threading.Event()
-            request.when_answered(answered.set)
+            request = bench.scene.request_estimates()
             bench.scene.submit(frame)
-            assert answered.wait(LIMIT)
+            request.wait()
             return request.success, request.message
 
         def refuse():
@@ -453,23 +569,55 @@ def test_a_failed_request_does_not_end_tracking() -> None:
             raise NoEstimate('hidden')
 
         bench.models.before_inference = fail
-        request, answered = bench.scene.request_estimates(), threading.Event()
-        request.when_answered(answered.set)
+        request = bench.scene.request_estimates()
         bench.see(1.1)
-        assert answered.wait(LIMIT) and request.message == 'laptop: hidden'
+        request.wait()
+        assert request.message == 'laptop: hidden'
         assert bench.see(1.2).velocity == 0.25 and bench.counts['no_estimates'] == 0
 
 
 def test_requests_are_answered_when_the_scene_closes() -> None:
     with SceneBench() as bench:
         request = bench.scene.request_estimates()
-    assert request.message == 'the node has been deactivated' and not request.success
+    for late in (request, bench.scene.request_estimates()):
+        late.wait()
+        assert late.message == 'the node has been deactivated' and not late.success
+
+
+def test_a_second_request_does_not_replace_one_that_is_still_to_be_served() -> None:
+    """The first waits in line behind another object's full estimate."""
+    with SceneBench(instances='each') as bench:
+        bench.models.may_estimate.clear()
+        bench.show({1: 1.0})
+        bench.wait_for(lambda: bench.models.begun == 1)
+        requests = []
+        for _ in range(2):
+            requests.append(bench.scene.request_estimates())
+            stamp = bench.show({2: 1.0})
+            bench.wait_for(lambda stamp=stamp: bench.scene._newest_stamp == pytest.approx(
+                stamp / SECOND) and bench.host.objects.get(2))
+        bench.wait_for(lambda: len(bench.host.objects[2]._requests) == 2)
+        bench.models.may_estimate.set()
+        for request in requests:
+            request.wait()
+            assert request.success and request.message.startswith('laptop_2: lid_joint 1.0')
+
+
+def test_an_unexpected_error_in_a_frame_answers_its_request() -> None:
+    with SceneBench() as bench:
+        def fail():
+            raise RuntimeError('broken\nin two lines')
+
+        request = bench.scene.request_estimates()
+        bench.scene.submit(Frame(FrameHeader(1, 'camera'), fail))
+        request.wait()
+        assert (request.success, request.message) == (False, 'RuntimeError: broken')
 
 
 def test_requests_expire() -> None:
     with SceneBench(SceneConfig(estimate_timeout=0.0)) as bench:
         request = bench.scene.request_estimates()
-        bench.wait_for(lambda: bench.scene.expire_requests() or request.message)
+        request.wait()
         assert request.message == 'no answer within 0 s'
 
 
@@ -490,3 +638,61 @@ def test_nothing_is_published_after_the_end() -> None:
         assert one.tracker is None and bench.host.log_lines == lines
         bench.scene.withdraw_all('stale', 'too late')
         assert bench.host.log_lines == lines and bench.host.health.state != 'stale'
+
+
+def test_a_frame_in_work_makes_no_object_after_the_end() -> None:
+    """Nobody would destroy its publishers: the host may be closed by then."""
+    with SceneBench() as bench:
+        inside, proceed = threading.Event(), threading.Event()
+        frame = bench.frame({1: 1.0})
+
+        def convert():
+            inside.set()
+            assert proceed.wait(LIMIT)
+            return frame.convert()
+
+        bench.scene.submit(Frame(frame.header, convert))
+        assert inside.wait(LIMIT)
+        bench.scene.close()
+        proceed.set()
+        assert bench.scene.join(LIMIT) and not bench.host.objects
+
+
+def test_the_end_of_a_scene_interrupts_the_full_estimate() -> None:
+    """Its next step does not begin, so that the end does not wait for the whole estimate."""
+    with SceneBench() as bench:
+        steps, inside = [], threading.Event()
+
+        def work():
+            inside.set()
+            end = time.monotonic() + LIMIT
+            while time.monotonic() < end:
+                check_cancelled()
+                steps.append(None)
+                time.sleep(0.001)
+
+        bench.models.before_inference = work
+        bench.show({1: 1.0})
+        assert inside.wait(LIMIT)
+        begin = time.monotonic()
+        bench.scene.close()
+        assert bench.scene.join(LIMIT) and time.monotonic() - begin < LIMIT / 2
+        one = bench.host.objects[0]
+        assert not one.publisher.published and bench.counts['errors'] == 0
+
+
+def test_objects_of_an_earlier_scene_start_anew() -> None:
+    """A camera that is restarted may have earlier stamps."""
+    with SceneBench() as bench:
+        bench.see(1.0)
+        one = bench.host.objects[0]
+    with SceneBench() as bench:
+        bench.host.objects[0] = one
+        one.tracker = InstantTracker(bench.models, laptop_estimate(1.0), 1.0)
+        bench.scene.close()
+        bench.scene = Scene(bench.models, bench.host, config=ALL_FRAMES)
+        assert one.tracker is None
+        bench.time = 50 * SECOND
+        assert one.publisher.published.clear() is None
+        bench.scene.submit(bench.frame({1: 1.1}))
+        bench.wait_for(lambda: one.publisher.published)

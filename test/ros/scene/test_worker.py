@@ -87,6 +87,26 @@ def test_the_rate_is_limited_and_the_newest_item_is_next() -> None:
     assert seen == [0, 4] and times[1] - times[0] >= 0.29
 
 
+def test_an_error_that_cannot_be_reported_does_not_end_the_thread(caplog) -> None:
+    work = Slow()
+
+    def fail(error: Exception) -> None:
+        raise ValueError('no publisher')
+
+    worker: NewestItemWorker[int] = NewestItemWorker(work, fail)
+    for item in (-1, 2):
+        worker.submit(item)
+        assert work.started.acquire(timeout=LIMIT)
+    work.gate.release()
+    assert worker.close() == [] and worker.join(LIMIT)
+    assert work.seen == [-1, 2] and 'could not be reported' in caplog.text
+
+
+def test_an_item_after_the_end_is_returned() -> None:
+    worker: NewestItemWorker[int] = NewestItemWorker(Slow(), print)
+    assert worker.close() == [] and worker.submit(3) == 3 and worker.join(LIMIT)
+
+
 def test_closing_discards_waiting_items() -> None:
     work = Slow()
     worker: NewestItemWorker[int] = NewestItemWorker(work, lambda e: None)

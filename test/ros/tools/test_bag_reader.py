@@ -13,17 +13,16 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 pytest.importorskip('rosbags.rosbag2', reason='needs rosbags')
 
 import bags  # noqa: E402
-from std_msgs.msg import String  # noqa: E402
+from compressed_depth import compress  # noqa: E402
+from sensor_msgs.msg import CompressedImage  # noqa: E402
+from std_msgs.msg import Header, String  # noqa: E402
+from tf2_msgs.msg import TFMessage  # noqa: E402
 
 from kinediff3d_core.geometry.camera import backproject  # noqa: E402
 from kinediff3d_core.simulation.camera import SimulatedFrame  # noqa: E402
-from kinediff3d_ros.tools.bag_reader import (  # noqa: E402
-    DEFAULTS,
-    FrameReader,
-    Topics,
-    choose_topics,
-    open_bag,
-)
+from kinediff3d_ros.messages.poses import transform_from_matrix  # noqa: E402
+from kinediff3d_ros.tools.bag_reader import DEFAULTS, FrameReader, open_bag  # noqa: E402
+from kinediff3d_ros.tools.bag_topics import Topics, choose_topics  # noqa: E402
 
 
 def test_frames_are_those_of_the_recording(bag: Path, views: list[SimulatedFrame]) -> None:
@@ -81,6 +80,94 @@ def test_clouds_are_used_where_there_is_no_depth(views: list, tmp_path: Path) ->
         frames = list(FrameReader(topics).read(content))
     assert [len(f.cloud) for f in frames] == [
         len(backproject(v.depth, bags.INTRINSICS, v.mask)) for v in views]
+
+
+def compressed_entries(views: list) -> list[bags.Entry]:
+    """The messages of a camera whose depth images are compressed, as 16UC1."""
+    entries = []
+    for topic, recorded, message in bags.recorded_messages(
+            views, (bags.DEPTH, bags.INFO, bags.MASK)):
+        if topic == bags.DEPTH:
+            text, data = compress(np.frombuffer(message.data, np.uint16).reshape(
+                message.height, message.width))
+            topic, message = f'{topic}/compressedDepth', CompressedImage(
+                header=message.header, format=text, data=data)
+        entries.append((topic, recorded, message))
+    return entries
+
+
+def test_compressed_depth_is_recognised_and_raw_preferred(bag, views, tmp_path: Path) -> None:
+    entries = compressed_entries(views)
+    path = bags.write_bag(tmp_path / 'compressed', 'mcap', entries)
+    name = f'{bags.DEPTH}/compressedDepth'
+    with open_bag(path) as content:
+        for wanted in (Topics(), Topics(depth=bags.DEPTH), Topics(depth=name)):
+            topics = choose_topics(content, wanted)
+            assert topics == Topics(name, bags.INFO, bags.MASK)
+        frames = list(FrameReader(topics).read(content))
+    with open_bag(bag) as content:
+        raw = list(FrameReader(choose_topics(content, Topics())).read(content))
+    assert len(frames) == len(raw) == 4
+    for frame, other in zip(frames, raw, strict=True):
+        np.testing.assert_array_equal(frame.cloud.points, other.cloud.points)
+        assert frame.header == other.header
+    both = bags.recorded_messages(views, (bags.DEPTH,)) + entries
+    with open_bag(bags.write_bag(tmp_path / 'both', 'mcap', both)) as content:
+        assert choose_topics(content, Topics()).depth == bags.DEPTH
+        assert choose_topics(content, Topics(depth=name)).depth == name
+
+
+def test_damaged_compressed_depth_is_the_reason_of_its_frame(views, tmp_path: Path) -> None:
+    entries = compressed_entries(views[:2])
+    next(m for _, _, m in entries if isinstance(m, CompressedImage)).data = b'nothing'
+    with open_bag(bags.write_bag(tmp_path / 'bag', 'mcap', entries)) as content:
+        first, second = FrameReader(choose_topics(content, Topics())).read(content)
+    assert first.cloud is None and 'holds 7 bytes' in first.reason
+    assert second.cloud is not None
+
+
+def test_the_last_image_needs_no_calibration_of_its_own(views, tmp_path: Path) -> None:
+    entries = bags.recorded_messages(views, (bags.DEPTH, bags.INFO, bags.MASK))
+    last = max(i for i, (topic, _, _) in enumerate(entries) if topic == bags.INFO)
+    with open_bag(bags.write_bag(tmp_path / 'bag', 'mcap',
+                                 entries[:last] + entries[last + 1:])) as content:
+        frames = list(FrameReader(choose_topics(content, Topics())).read(content))
+    assert len(frames) == 4 and all(f.cloud is not None for f in frames)
+
+
+def test_masks_of_another_camera(views: list, tmp_path: Path) -> None:
+    """Refused by name; used with their calibration and the recorded TF of both cameras."""
+    entries = bags.recorded_messages(views[:2], (bags.DEPTH, bags.INFO, bags.MASK))
+    for topic, recorded, message in list(entries):
+        if topic in (bags.MASK, bags.INFO):
+            copied = deepcopy(message)
+            copied.header.frame_id = 'colour'
+            if topic == bags.INFO:
+                entries.append(('/colour/camera_info', recorded, copied))
+            else:
+                message.header = copied.header
+    with open_bag(bags.write_bag(tmp_path / 'refused', 'mcap', entries)) as content:
+        topics = choose_topics(content, Topics(camera_info=bags.INFO))
+        reasons = [f.reason for f in FrameReader(topics).read(content)]
+        known = replace(topics, mask_camera_info='/colour/camera_info')
+        assert choose_topics(content, replace(known, camera_info='')) == known
+        blind = [f.reason for f in FrameReader(known).read(content)]
+    assert len(reasons) == 2 and all(r.startswith("mask is in frame 'colour'") for r in reasons)
+    assert len(blind) == 2 and all('is not known at the stamp' in r for r in blind)
+    turned = np.diag([-1.0, -1.0, 1.0, 1.0])
+    entries.append(('/tf_static', 0, TFMessage(transforms=[transform_from_matrix(
+        turned, Header(frame_id='colour'), bags.CAMERA_FRAME)])))
+    for topic, _, message in entries:
+        if topic == bags.MASK:  # the image is turned by half a turn, too
+            message.data = bytes(message.data)[::-1]
+    entries.sort(key=lambda entry: entry[1])
+    with open_bag(bags.write_bag(tmp_path / 'registered', 'mcap', entries)) as content:
+        frames = list(FrameReader(choose_topics(content, known)).read(content))
+    for frame, view in zip(frames, views[:2], strict=True):
+        assert frame.header.frame_id == 'colour'
+        depth = np.round(view.depth * 1000).astype(np.float32) * np.float32(0.001)
+        points = backproject(depth, bags.INTRINSICS, view.mask & (depth > 0))
+        np.testing.assert_allclose(frame.cloud.points[::-1], points * [-1, -1, 1], atol=1e-3)
 
 
 @pytest.mark.parametrize('damage', ['cut', 'noise'])

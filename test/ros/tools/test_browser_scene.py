@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from kinediff3d_core.cli import main  # noqa: E402
 from kinediff3d_ros.messages import markers  # noqa: E402
+from kinediff3d_ros.tools import browser_scene  # noqa: E402
 from kinediff3d_ros.tools.browser_scene import BrowserScene  # noqa: E402
 
 CAMERA_FRAME = 'camera_optical'
@@ -29,8 +31,8 @@ def scene() -> Iterator[BrowserScene]:
     scene.close()
 
 
-def marker_array(estimate) -> MarkerArray:
-    return markers.markers(estimate, Time(sec=5), 'laptop', 6000)
+def marker_array(estimate, lifetime: float = 0.0) -> MarkerArray:
+    return markers.markers(estimate, Time(sec=5), 'laptop', 6000, lifetime)
 
 
 def frame_poses(estimate):
@@ -58,6 +60,36 @@ def test_markers_are_added_changed_and_removed(scene: BrowserScene) -> None:
     assert not before.visible, 'shown though its pose is unknown'
     scene.show_markers(markers.deleted_markers(markers.marker_keys(array), Time(sec=6)))
     assert not scene.items
+
+
+def test_markers_vanish_after_their_lifetime_with_frames_and_clouds(
+        scene: BrowserScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of a node that was killed; a marker that is sent again lives longer."""
+    now = 100.0
+    monkeypatch.setattr(browser_scene, 'time', SimpleNamespace(monotonic=lambda: now))
+    estimate = laptop_estimate(0.5)
+    array = marker_array(estimate, 12.0)
+    scene.show_frame('laptop_base')
+    scene.show_frame('laptop_lid')
+    scene.show_markers(array)
+    scene.show_cloud('points_used', estimate.points, CAMERA_FRAME)
+    now += 11.9
+    scene.place(frame_poses(estimate))
+    assert len(scene.items) == 6
+    scene.show_markers(MarkerArray(markers=array.markers[:1]))
+    now += 0.2
+    scene.place(frame_poses(estimate))
+    assert set(scene.items) == {
+        '/markers/laptop.0', '/frames/laptop_base', '/points/points_used'}
+    now += 12.0
+    scene.place(frame_poses(estimate))
+    assert not scene.items
+    # No lifetime: for ever.
+    scene.show_markers(marker_array(estimate))
+    now += 1e6
+    scene.place(frame_poses(estimate))
+    assert len(scene.items) == 3
+    scene.show_markers(markers.deleted_markers(markers.marker_keys(array), Time(sec=6)))
 
 
 def test_joint_positions_have_the_unit_of_their_type(scene: BrowserScene) -> None:

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
 from builtin_interfaces.msg import Time  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from estimates import laptop_estimate  # noqa: E402
 from geometry_msgs.msg import PoseStamped  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
@@ -19,6 +20,7 @@ from tf2_msgs.msg import TFMessage  # noqa: E402
 from kinediff3d_core.objects.category import get_category  # noqa: E402
 from kinediff3d_core.simulation.camera import SimulatedScene  # noqa: E402
 from kinediff3d_ros.messages import clouds, images, markers, poses  # noqa: E402
+from kinediff3d_ros.messages.diagnostics import diagnostic_status  # noqa: E402
 from kinediff3d_ros.tools.demo_options import INTRINSICS  # noqa: E402
 from kinediff3d_ros.tools.demo_recording import DemoRecording, ordered_positions  # noqa: E402
 
@@ -63,7 +65,7 @@ def recorded_laptop() -> DemoRecording:
             logs['/tf'].append(TFMessage(transforms=poses.transforms(estimate, head, 'laptop')))
             logs['/points_used'].append(clouds.cloud_from_points(estimate.points, head))
         if second > 2:
-            logs['/markers'].append(markers.markers(estimate, head.stamp, 'laptop', 6000))
+            logs['/markers'].append(markers.markers(estimate, head.stamp, 'laptop', 6000, 1.0))
     recorder = SimpleNamespace(subscribe=lambda kind, topic, *_, **__: Log(logs[topic]))
     return DemoRecording(recorder, get_category('laptop'))
 
@@ -110,6 +112,19 @@ def test_the_estimate_is_rebuilt_from_messages() -> None:
     np.testing.assert_allclose(joint.axis, known.axis, atol=1e-9)
     np.testing.assert_allclose(joint.origin, known.origin, atol=1e-9)
     np.testing.assert_allclose(rebuilt.points, expected.points, atol=1e-6)
+
+
+def test_the_status_is_the_newest_of_the_object() -> None:
+    recording = recorded_laptop()
+    assert recording.status() == {} and recording.processed_frames() == 0
+    for count in (1, 2):
+        values = {'estimates': count, 'no_estimates': 1}
+        recording.diagnostics.messages.append(DiagnosticArray(status=[
+            DiagnosticStatus(name='/arm: motors', hardware_id='arm'),
+            diagnostic_status('/perception: laptop', 'laptop', 'estimate', 'seen', values)]))
+    recording.diagnostics.messages.append(DiagnosticArray(status=[DiagnosticStatus()]))
+    assert recording.status() == {'estimates': '2', 'no_estimates': '1', 'message': 'seen'}
+    assert recording.processed_frames() == 3
 
 
 def test_joints_of_a_cabinet_with_two_drawers() -> None:

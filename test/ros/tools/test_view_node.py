@@ -88,7 +88,7 @@ def published_messages(estimate) -> dict[str, tuple[object, object]]:
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     return {
         '/tf': (TFMessage(transforms=poses.transforms(estimate, header, 'laptop')), 10),
-        'markers': (markers.markers(estimate, header.stamp, 'laptop', 6000), 10),
+        'markers': (markers.markers(estimate, header.stamp, 'laptop', 6000, 600.0), 10),
         'points_used': (clouds.cloud_from_points(estimate.points, header), 10),
         'laptop/joint_states': (poses.joint_state(estimate, header, 'laptop'), 10),
         'laptop/joint_states_stddev': (JointState(), 10),
