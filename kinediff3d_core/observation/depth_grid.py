@@ -11,9 +11,6 @@ from kinediff3d_core.geometry.camera import Intrinsics
 
 Array = np.ndarray[Any, Any]
 
-LEAST_DEPTH = 1e-3
-"""Smaller depths count as this one where they are divided by, m."""
-
 MARGIN_SHARE = 0.1
 """Rows and columns with less depth than this share of the fullest one's are margins. Chosen."""
 
