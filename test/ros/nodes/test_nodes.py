@@ -627,7 +627,7 @@ def test_points_instead_of_depth(desk: Bench, frames: list) -> None:
     stamp = show()
     state = desk.joint_state(stamp)
     assert abs(np.degrees(state.position[0] - frame.positions[0])) < JOINT_TOLERANCE
-    assert [t.child_frame_id for t in desk.transforms(stamp)] == ['laptop_base']
+    assert [t.child_frame_id for t in desk.transforms(stamp)] == ['laptop']
     assert {m.type for m in desk.shown_markers(stamp)} == {Marker.ARROW}
 
     begin = time.time()
