@@ -14,7 +14,7 @@ SMALL = Intrinsics(150.0, 150.0, 79.5, 59.5, 160, 120)
 
 @pytest.fixture(scope='module')
 def views():
-    return [scene_view(0, i, SMALL) for i in range(6)]
+    return [scene_view(0, i, SMALL) for i in range(8)]
 
 
 def test_a_scene_is_the_same_again(views):
