@@ -5,7 +5,14 @@ from dataclasses import astuple
 
 import pytest
 
-from kinediff3d_core.io.camera_info import intrinsics_from_matrices, read_camera_info
+from kinediff3d_core.io.calibration import CameraMatrices, calibration_from_matrices
+from kinediff3d_core.io.camera_info import read_calibration, read_camera_info
+
+
+
+def intrinsics_from_matrices(*given, **named):
+    return calibration_from_matrices(CameraMatrices(*given, **named)).intrinsics
+
 
 CAMERA = (610.0, 611.0, 320.5, 240.5, 640, 480)
 
@@ -35,7 +42,7 @@ def test_camera_info(tmp_path, name, text):
     ('fx: .nan\nfy: 1\ncx: 1\ncy: 1\nwidth: 5\nheight: 5', 'finite'),
     ('width: 5\nheight: 5', 'no k'), ('fx: 1\nfy: 1\ncx: 1\ncy: 1', 'width and height'),
     ('k: hello\nwidth: 5\nheight: 5', 'camera.yaml'),
-    ('!!python/object/apply:os.system ["true"]', 'not readable'),
+    ('!!python/object/apply:os.system ["true"]', 'camera.yaml'),
 ])
 def test_camera_info_that_is_none(tmp_path, text, match):
     path = tmp_path / 'camera.yaml'

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from kinediff3d_core.io.mask import instance_mask, read_mask
+from kinediff3d_core.io.mask_choice import MaskChoice
 
 
 def test_masks(tmp_path):
