@@ -53,8 +53,9 @@ def read_camera_info(path: Path | str, size: tuple[int, int] | None = None) -> I
     return found.intrinsics
 
 
-def read_calibration(path: Path | str, size: tuple[int, int] | None = None, name: str | None = None,
-                     frame: str | None = None, raw: bool = False) -> Calibration:
+def read_calibration(path: Path | str, size: tuple[int, int] | None = None,
+                     name: str | None = None, frame: str | None = None, raw: bool = False,
+                     ) -> Calibration:
     """Calibration from YAML, JSON, OpenCV's XML, ``ost.txt`` or a text file of 9 numbers.
 
     Args:

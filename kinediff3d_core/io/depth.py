@@ -24,29 +24,53 @@ USUAL = 0.2, 6.0
 """Median depths of scenes with an object on a table or in a kitchen, m. Chosen."""
 
 
-def read_depth(path: Path | str, scale: float | None = None, declared: float | None = None,
-               ) -> Array:
+def read_depth(path: Path | str, scale: float | None = None) -> Array:
     """Depth image (H, W) float32 in metres; 0 where there is none.
 
     16-bit images (PNG, TIFF, ``.npy``, ``.npz``) hold millimetres, floating ones metres.
 
     Args:
         scale: metres a step of the file, of integers or floating numbers.
-        declared: metres a step of integers as the calibration says, where ``scale`` is None.
 
     Raises:
-        ValueError: missing or unreadable, 8-bit or colour, of a wrong shape, or with depths of no
-            scene that a depth camera sees.
+        ValueError: as :func:`read_steps` and :func:`scale_steps`.
+    """
+    return scale_steps(path, read_steps(path), scale)
+
+
+def read_steps(path: Path | str) -> Array:
+    """The pixels (H, W) of a depth image in the file's own type and unit.
+
+    Raises:
+        ValueError: missing or unreadable, 8-bit or colour, or of a wrong shape.
     """
     image = read_pixels(path, 'depth image', DEPTH_KINDS, NAMES)
     try:
-        depth = depth_in_metres(image, scale if scale is not None else
-                                declared if image.dtype.kind in 'ui' else None)
-        _check_scene(depth, image)
-        return depth
+        return _one_channel(image)
     except ValueError as error:
-        tail = '' if '--depth-scale' in str(error) else f'; expected a {DEPTH_KINDS}'
-        raise ValueError(f'{path}: {shortened(error, 230)}{tail}') from error
+        raise ValueError(f'{path}: {shortened(error, 100)}; expected a {DEPTH_KINDS}') from error
+
+
+def scale_steps(path: Path | str, image: Array, scale: float | None = None,
+                declared: float | None = None) -> Array:
+    """Depth (H, W) float32 in metres of the pixels of a file.
+
+    Args:
+        path: of the file, for messages.
+        scale: metres a step, of integers or floating numbers.
+        declared: metres a step of integers as the calibration says, where ``scale`` is None.
+
+    Raises:
+        ValueError: depths of no scene that a depth camera sees; the message names the likely unit.
+    """
+    if scale is None and image.dtype.kind in 'ui':
+        scale = declared
+    depth = depth_in_metres(image, scale)
+    try:
+        _check_scene(depth, image)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from error
+    return depth
 
 
 def depth_in_metres(image: Array, scale: float | None = None) -> Array:
@@ -62,23 +86,31 @@ def depth_in_metres(image: Array, scale: float | None = None) -> Array:
     Raises:
         ValueError: 8-bit, or more than one channel.
     """
-    if image.ndim == 3 and 1 in (image.shape[0], image.shape[2]):
-        image = image[..., 0] if image.shape[2] == 1 else image[0]
-    if image.ndim != 2:
-        raise ValueError(f'a depth image has one channel, this has shape {image.shape}')
-    kind, size = image.dtype.kind, image.dtype.itemsize
-    if kind == 'u' and size == 2 and scale is None:
+    image = _one_channel(image)
+    kind = image.dtype.kind
+    if kind == 'u' and image.dtype.itemsize == 2 and scale is None:
         return np.divide(image, np.float32(1000), dtype=np.float32)
     if kind == 'f' and scale is None:
         depth = image.astype(np.float32)
-    elif kind == 'f' or (kind in 'ui' and size >= 2):
-        steps = 1000.0 if scale is None else 1 / scale
-        with np.errstate(over='ignore'):
-            depth = (image.astype(np.float64) / steps).astype(np.float32)
     else:
-        raise ValueError(f'{8 * size}-bit images cannot carry depth in metres')
+        steps = 1000.0 if scale is None else 1 / scale
+        with np.errstate(over='ignore', invalid='ignore'):
+            depth = (image.astype(np.float64) / steps).astype(np.float32)
     with np.errstate(invalid='ignore'):
         return np.asarray(np.where(np.isfinite(depth) & (depth > 0), depth, np.float32(0)))
+
+
+def _one_channel(image: Array) -> Array:
+    """The image (H, W) of a type that holds depth."""
+    shape, kind, size = image.shape, image.dtype.kind, image.dtype.itemsize
+    if image.ndim == 3 and 1 in (shape[0], shape[2]):
+        image = image[..., 0] if shape[2] == 1 else image[0]
+    if image.ndim != 2 or not image.size:
+        raise ValueError(f'a depth image has one channel, this has shape {shape}')
+    if kind != 'f' and not (kind in 'ui' and size >= 2):
+        raise ValueError(f'{8 * size}-bit images cannot carry depth in metres' if kind in 'uib'
+                         else f'numbers of type {image.dtype} are no depth')
+    return image
 
 
 def likely_scale(median: float) -> float | None:

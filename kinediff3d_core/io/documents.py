@@ -1,4 +1,4 @@
-"""Text files of named values: YAML, JSON, OpenCV's FileStorage, and messages as ROS prints them."""
+"""Text files of named values: YAML, JSON, OpenCV's FileStorage, messages as ROS prints them."""
 
 from __future__ import annotations
 

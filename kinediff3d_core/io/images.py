@@ -26,12 +26,14 @@ class Picture:
         palette: (P, 3) uint8 colours of the indices, or None.
         transparent: index of the palette that is transparent, or None.
         lossy: whether the format changes values.
+        channels: whether a third axis holds colours for certain.
     """
 
     pixels: Array
     palette: Array | None = None
     transparent: int | None = None
     lossy: bool = False
+    channels: bool = False
 
 
 def read_pixels(path: Path | str, what: str, expected: str, names: tuple[str, ...] = (),
@@ -117,7 +119,7 @@ def _picture(image: object) -> Picture:
     if image.mode != 'P':
         pixels = np.asarray(image.convert('RGB') if image.mode in ('CMYK', 'YCbCr', 'LAB', 'HSV')
                             else image)
-        return Picture(pixels, lossy=lossy)
+        return Picture(pixels, lossy=lossy, channels=True)
     pixels = np.asarray(image)
     colours = np.frombuffer(bytes(image.getpalette('RGB') or ()), np.uint8).reshape(-1, 3)
     if not len(colours):

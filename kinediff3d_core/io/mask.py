@@ -33,12 +33,13 @@ def read_mask(path: Path | str, choice: MaskChoice = ANY, size: tuple[int, int] 
     need ``choice.id``.
 
     Args:
-        size: (H, W) of the depth image; it tells the axes of an array, and sizes polygons.
+        size: (H, W) of the depth image, which the mask must have; it tells the axes of an array,
+            and sizes polygons.
         frame: name of the depth image, for COCO files of several images.
 
     Raises:
-        ValueError: missing or unreadable; true nowhere or nearly everywhere; several objects and
-            no choice. One line that names the file.
+        ValueError: missing or unreadable; of another size; true nowhere or nearly everywhere;
+            several objects and no choice. One line that names the file.
     """
     file = checked_file(path, 'mask')
     if file.suffix.lower() == '.json':
@@ -50,6 +51,9 @@ def read_mask(path: Path | str, choice: MaskChoice = ANY, size: tuple[int, int] 
             mask = _mask_of(picture, choice, size)
         except (ValueError, TypeError, OverflowError) as error:
             raise ValueError(f'{file}: {shortened(error, 220)}') from error
+    if size is not None and mask.shape != size:
+        raise ValueError(f'{file} has {mask.shape[1]} x {mask.shape[0]} pixels, the depth image '
+                         f'{size[1]} x {size[0]}')
     _check_share(file, mask)
     return mask
 

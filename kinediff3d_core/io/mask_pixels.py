@@ -23,6 +23,9 @@ one view shows."""
 VOID = 255
 """Index of the pixels of no class in images with a palette (PASCAL VOC)."""
 
+LARGEST_ID = 2**62
+"""Larger ids become this one. Chosen: numbers of 64 bits do not overflow."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -51,10 +54,12 @@ def layer_of(picture: Picture, choice: MaskChoice, size: tuple[int, int] | None)
         raise ValueError(f'a mask holds numbers, this has the type {values.dtype}')
     if picture.palette is not None:
         return Layer(_palette_ids(picture), picture.lossy)
+    if values.ndim == 3 and picture.channels:
+        return Layer(_colour_values(values, picture.lossy), picture.lossy)
     if values.ndim > 2:
         values = _squeezed(values)
     if values.ndim == 3 and _has_colours(values, size):
-        return Layer(_colour_values(values), picture.lossy)
+        return Layer(_colour_values(values))
     if values.ndim == 3:
         if size is not None and values.shape[:2] == size != values.shape[1:]:
             values = np.moveaxis(values, -1, 0)
@@ -97,12 +102,10 @@ def pixel_ids(layer: Layer) -> Array:
     """Instance ids (H, W) of whole numbers; what is not above zero is background, 0."""
     values = layer.values
     if values.dtype.kind == 'f':
-        values = np.where(np.isfinite(values), values, 0)
-    largest = np.iinfo(np.int64).max
-    with np.errstate(invalid='ignore'):
-        ids = np.where(values > 0, np.minimum(values, 2.0**62 if values.dtype.kind == 'f'
-                                              else largest), 0)
-    return np.asarray(ids.astype(np.int64))
+        values = np.where(np.isfinite(values), np.clip(values, 0, LARGEST_ID), 0)
+    elif values.dtype.itemsize == 8:
+        values = np.minimum(values, LARGEST_ID)
+    return np.asarray(np.where(values > 0, values, 0).astype(np.int64))
 
 
 def _squeezed(values: Array) -> Array:
@@ -117,11 +120,13 @@ def _has_colours(values: Array, size: tuple[int, int] | None) -> bool:
     """Whether (A, B, C) is an image of colours and not several masks."""
     if values.dtype.kind not in 'iu' or values.shape[2] not in (2, 3, 4):
         return False
-    return values.shape[:2] == size if size is not None and values.shape[1:] == size else \
-        values.shape[:2] == size or values.shape[0] > values.shape[2]
+    shape = tuple(int(n) for n in values.shape)
+    if size is not None and size in (shape[:2], shape[1:]):
+        return shape[:2] == size
+    return shape[0] > shape[2]
 
 
-def _colour_values(values: Array) -> Array:
+def _colour_values(values: Array, lossy: bool = False) -> Array:
     """Values (H, W) of colours (H, W, 2 to 4): the alpha channel where it varies, grey, or ids."""
     channels = values.shape[2]
     if channels in (2, 4):
@@ -132,7 +137,7 @@ def _colour_values(values: Array) -> Array:
             return np.asarray(np.where(alpha > half, 255, 0).astype(np.uint8))
     if channels == 2 or not (values != values[..., :1]).any():
         return np.asarray(values[..., 0])
-    if values.dtype == np.uint8 and _is_soft(values.max(-1)):
+    if lossy or (values.dtype == np.uint8 and _is_soft(values.max(-1))):
         return np.asarray(values.max(-1))
     wide = np.maximum(values, 0).astype(np.int64)
     return np.asarray(wide[..., 0] + 256 * wide[..., 1] + 65536 * wide[..., 2])

@@ -6,8 +6,7 @@ from dataclasses import astuple
 import pytest
 
 from kinediff3d_core.io.calibration import CameraMatrices, calibration_from_matrices
-from kinediff3d_core.io.camera_info import read_calibration, read_camera_info
-
+from kinediff3d_core.io.camera_info import read_camera_info
 
 
 def intrinsics_from_matrices(*given, **named):

@@ -39,12 +39,12 @@ def test_points_that_are_not_finite_are_left_out(tmp_path):
 
 
 @pytest.mark.parametrize(('name', 'content', 'match'), [
-    ('a.xyz', b'1 2 3', 'unknown kind'), ('b.ply', b'ply\nnonsense', 'not readable'),
+    ('a.xyz', b'1 2 3', 'unknown kind'), ('b.ply', b'ply\nnonsense', 'not a .ply file'),
     ('c.pcd', b'VERSION 0.7\n', 'DATA'), ('d.pcd', pcd(POINTS, 'binary')[:-9], 'cut off'),
     ('e.pcd', pcd(POINTS, 'ascii')[:-200], 'cut off|damaged'),
     ('f.pcd', pcd(POINTS, 'binary').replace(b'POINTS 50', b'POINTS 99999999999'), '99999999999'),
     ('g.pcd', pcd(POINTS, 'binary', 'a b c d'), 'no x, y, z'),
-    ('h.pcd', pcd(POINTS, 'binary').replace(b'DATA binary', b'DATA binary_compressed'), 'ascii'),
+    ('h.pcd', pcd(POINTS, 'binary').replace(b'binary', b'binary_compressed'), 'announced'),
     ('i.pcd', pcd(POINTS, 'binary').replace(b'POINTS 50', b'POINTS -3'), '-3'),
     ('j.npz', b'PK not a zip', 'not readable'), ('k.npy', b'', 'empty'),
 ])
@@ -58,7 +58,7 @@ def test_clouds_that_are_none(tmp_path, name, content, match):
 
 def test_clouds_of_wrong_shape(tmp_path):
     np.save(tmp_path / 'flat.npy', np.zeros((5, 2)))
-    np.savez(tmp_path / 'other.npz', cloud=POINTS)
+    np.savez(tmp_path / 'other.npz', one=POINTS, two=POINTS)
     np.save(tmp_path / 'nan.npy', np.full((5, 3), np.nan))
     for name, match in (('flat.npy', r'\(N, 3\)'), ('other.npz', 'points'), ('nan.npy', 'finite')):
         with pytest.raises(ValueError, match=match):

