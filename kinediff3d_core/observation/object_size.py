@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import log
 
 import numpy as np
 
@@ -14,8 +15,10 @@ QUANTILES = 0.05, 0.95
 SIZES = 0.1, 5.0
 """Smallest and largest diagonal of the box of an object's visible points, in canonical units of
 its category. Chosen: procedural objects measure 1 to 3, and units differ by more."""
-USUAL = 0.7, 3.5
-"""Diagonals that tell a likely unit. Chosen, as above."""
+USUAL = 2.0
+"""Diagonal of a usual view, canonical units. Chosen, as above."""
+NEAR = 2.0
+"""Greatest ratio to it that names a unit. Chosen: known units differ by more than twice."""
 
 
 def size_of(points: np.ndarray) -> float:
@@ -32,7 +35,9 @@ def fits(points: np.ndarray, categories: Sequence[Category]) -> bool:
 
 def likely_unit(points: np.ndarray, categories: Sequence[Category],
                 factors: Mapping[str, float]) -> str | None:
-    """The first of the factors, by name, that gives points (N, 3) a usual size."""
+    """Name of the factor that brings points (N, 3) nearest to a usual size; None if none fits."""
     size = size_of(points)
-    return next((name for name, factor in factors.items() if any(
-        USUAL[0] * c.scale <= factor * size <= USUAL[1] * c.scale for c in categories)), None)
+    off = {name: min(abs(log(factor * size / (USUAL * c.scale))) for c in categories)
+           for name, factor in factors.items() if size > 0}
+    best = min(off, key=off.__getitem__, default=None)
+    return best if best is not None and off[best] < log(NEAR) else None
