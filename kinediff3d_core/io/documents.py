@@ -11,13 +11,17 @@ from xml.etree import ElementTree
 
 from kinediff3d_core.io.files import checked_file, shortened
 
-MAX_TEXT = 16 * 2**20
-"""Largest file that is parsed, bytes. Chosen: YAML of this size takes seconds."""
+MAX_TEXT = 64 * 2**20
+"""Largest file that is parsed, bytes. Chosen: bounds memory."""
+MAX_YAML = 2 * 2**20
+"""Most YAML that is parsed, characters; repeated messages count once. Chosen: it takes seconds."""
 MAX_DOCUMENTS = 1000
 """Most documents that differ in more than their stamps. Chosen."""
 TOO_DEEP = 'nested too deeply'
 _STAMPS = re.compile(r'^\s+(sec|nanosec|secs|nsecs|seq|stamp):.*$', re.MULTILINE)
 _SEPARATOR = re.compile(r'^---.*$', re.MULTILINE)
+_ANCHOR, _ALIAS = (re.compile(rf'(^|[\s\[{{,:?-]){mark}\w', re.MULTILINE) for mark in ('&', r'\*'))
+"""Aliases can stand for more values than memory holds."""
 _DIRECTIVE = re.compile(r'\A\s*%YAML[: ][^\n]*')
 
 
@@ -71,8 +75,11 @@ def _yaml_documents(text: str) -> Iterator[Any]:
     Loader.add_multi_constructor('', _untagged)
     texts = dict.fromkeys(_STAMPS.sub('', part) for part in
                           _SEPARATOR.split(_DIRECTIVE.sub('', text)))
-    if len(texts) > MAX_DOCUMENTS:
-        raise ValueError(f'{len(texts)} documents, more than {MAX_DOCUMENTS}')
+    if len(texts) > MAX_DOCUMENTS or sum(map(len, texts)) > MAX_YAML:
+        raise ValueError(f'{len(texts)} documents that differ, {len(text)} characters of YAML; '
+                         f'at most {MAX_DOCUMENTS} and {MAX_YAML}')
+    if _ANCHOR.search(text) and _ALIAS.search(text):
+        raise ValueError('aliases of YAML (&name, *name) are not read')
     try:
         for part in texts:
             yield yaml.load(part, Loader)

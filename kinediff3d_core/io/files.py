@@ -20,13 +20,17 @@ T = TypeVar('T')
 MAX_BYTES = 512 * 2**20
 """Largest file that is opened. Chosen: bounds memory."""
 
+MAX_UNPACKED = 128 * 2**20
+"""Bytes of an archive when it is unpacked, beside twice its own. Chosen: bounds memory."""
 MAX_MESSAGE = 300
 """Longest message of an error, characters. Chosen: what fits on a few lines of a terminal."""
 
 
 def shortened(message: object, most: int = MAX_MESSAGE // 2) -> str:
     """The message on one line, without its middle where it is longer than ``most`` characters."""
-    line = ' '.join(str(message).split()) or type(message).__name__
+    line = ' '.join(str(message).split())
+    if not line and isinstance(message, BaseException):
+        line = type(message).__name__
     if len(line) <= most:
         return line
     tail = most // 3
@@ -120,7 +124,7 @@ def _with_archive(file: Path, what: str, pick: Callable[[Any], T]) -> T:
     try:
         with zipfile.ZipFile(file) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > MAX_BYTES:
+        if unpacked > MAX_UNPACKED + 2 * file.stat().st_size:
             raise ValueError(f'{unpacked / 2**20:.0f} MiB unpacked are too much')
         with np.load(file, allow_pickle=False) as content:
             return pick(content)

@@ -11,8 +11,10 @@ import numpy as np
 
 from kinediff3d_core.io.files import Array, checked_file, read_npy, read_npz_one, shortened
 
-MAX_PIXELS = 64 * 10**6
+MAX_PIXELS = 16 * 10**6
 """Largest image that is decoded. Chosen: bounds memory; a small file can hold a huge image."""
+MAX_NUMBERS = 4 * MAX_PIXELS
+"""Most numbers of an array. Chosen, as above."""
 LOSSY = ('JPEG', 'MPO', 'WEBP', 'JPEG2000', 'AVIF')
 """Pillow's names of formats that do not keep the values of pixels."""
 
@@ -59,9 +61,11 @@ def is_array(file: Path) -> bool:
 
 def read_array(file: Path, what: str, names: tuple[str, ...]) -> Array:
     """The array of a ``.npy`` file, or one of a ``.npz`` file by one of the names."""
-    if file.suffix.lower() == '.npz':
-        return read_npz_one(file, what, names or (what,))
-    return read_npy(file, what)
+    array = read_npz_one(file, what, names or (what,)) if file.suffix.lower() == '.npz' else \
+        read_npy(file, what)
+    if array.size > MAX_NUMBERS:
+        raise ValueError(f'{file}: {array.size} numbers are more than {MAX_NUMBERS}')
+    return array
 
 
 def decode_image(source: Path | BinaryIO, what: str, expected: str,

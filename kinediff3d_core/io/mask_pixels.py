@@ -139,18 +139,19 @@ def _colour_values(values: Array, lossy: bool = False) -> Array:
         return np.asarray(values[..., 0])
     if lossy or (values.dtype == np.uint8 and _is_soft(values.max(-1))):
         return np.asarray(values.max(-1))
-    wide = np.maximum(values, 0).astype(np.int64)
+    wide = values.astype(np.int32) if values.dtype == np.uint8 else \
+        np.maximum(values, 0).astype(np.int64)
     return np.asarray(wide[..., 0] + 256 * wide[..., 1] + 65536 * wide[..., 2])
 
 
 def _palette_ids(picture: Picture) -> Array:
     """Indices (H, W) of a palette with the background as 0."""
     assert picture.palette is not None
-    index = picture.pixels.astype(np.int64)
+    index = picture.pixels.astype(np.int32)
     used = np.unique(index)
     background = _background_index(picture.palette, used, picture.transparent)
     if set(used) <= {background, *_white(picture.palette, used)}:
-        return np.asarray((index != background).astype(np.int64))
+        return np.asarray((index != background).astype(np.uint8))
     ids = np.where(index == background, 0, np.where(index == 0, len(picture.palette), index))
     others = [i for i in used if i not in (background, VOID)]
     return np.asarray(np.where(index == VOID, 0, ids) if others and background == 0 else ids)

@@ -58,7 +58,7 @@ def warn_left_out(source: Path, left_out: list[str]) -> None:
     if left_out:
         more = len(left_out) - NAMED
         logging.getLogger(__name__).warning(
-            '%s: %d meshes are left out: %s%s', source, len(left_out),
+            '%s: left out of it (%d): %s%s', source, len(left_out),
             '; '.join(left_out[:NAMED]), f' and {more} more' if more > 0 else '')
 
 
