@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LENS = ('fx', 'fy', 'cx', 'cy')
 DEPTH_ONLY = ('mask', 'camera_info', *LENS, 'mask_id', 'mask_index', 'mask_threshold', 'box',
               'depth_scale', 'camera_name', 'raw_image')
+FAR = 3.0
+"""Median depth of a scene, m, that makes its unit doubtful where no object is found. Chosen."""
 POINTS_ONLY = ('segment', 'points_unit', 'points_axes')
 
 
@@ -113,14 +115,24 @@ def _points_cloud(options: argparse.Namespace) -> ObjectCloud:
 
 
 def _depth_cloud(options: argparse.Namespace) -> ObjectCloud:
+    import numpy as np
+
     from kinediff3d_core.inference.view import cloud_of
     from kinediff3d_core.io.depth import MILLIMETRE, SCALES
+    from kinediff3d_core.objects.estimate import NoEstimate
 
     view = _view(options)
     for note in view.notes:
         print(f'kinediff3d: note: {note}', file=sys.stderr)
-    mask = view.mask if options.box is None else _mask_in_box(view, options.box)
-    cloud = cloud_of(None, view.depth, view.intrinsics, mask)
+    try:
+        mask = view.mask if options.box is None else _mask_in_box(view, options.box)
+        cloud = cloud_of(None, view.depth, view.intrinsics, mask)
+    except NoEstimate as refusal:
+        seen = view.depth[view.depth > 0]
+        if options.depth_scale is None and len(seen) and np.median(seen) > FAR:
+            raise NoEstimate(f'{refusal}; the scene is {np.median(seen):.2g} m deep: if that is '
+                             'wrong, give --depth-scale') from refusal
+        raise
     now = options.depth_scale or MILLIMETRE
     factors = {f'--depth-scale {scale:g}': scale / now for scale in SCALES if scale != now}
     _require_size(cloud.points, options, factors, options.mask or options.depth,

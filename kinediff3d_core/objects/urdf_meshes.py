@@ -64,15 +64,18 @@ def warn_left_out(source: Path, left_out: list[str]) -> None:
 
 def _placed(source: Path, link: str, shape: Any) -> Mesh | None:
     """The mesh of a visual or collision in its link's frame; None for other geometry."""
-    found = _geometry(source, shape.geometry)
-    if found is None:
-        return None
-    mesh = Mesh(np.asarray(found.vertices, dtype=np.float64),
-                np.asarray(found.faces, dtype=np.int64))
-    if shape.geometry.mesh is not None and shape.geometry.mesh.scale is not None:
-        mesh = Mesh(mesh.vertices * np.asarray(shape.geometry.mesh.scale), mesh.faces)
-    if shape.origin is not None:
-        mesh = transform_mesh(shape.origin, mesh)
+    try:
+        found = _geometry(source, shape.geometry)
+        if found is None:
+            return None
+        mesh = Mesh(np.asarray(found.vertices, dtype=np.float64),
+                    np.asarray(found.faces, dtype=np.int64))
+        if shape.geometry.mesh is not None and shape.geometry.mesh.scale is not None:
+            mesh = Mesh(mesh.vertices * np.asarray(shape.geometry.mesh.scale), mesh.faces)
+        if shape.origin is not None:
+            mesh = transform_mesh(shape.origin, mesh)
+    except (TypeError, AttributeError, IndexError) as error:  # attributes that are missing
+        raise UnusableMesh(f'a geometry of link {link[:40]!r} lacks an attribute') from error
     if not len(mesh.faces) or not np.isfinite(mesh.vertices).all():
         reason = 'vertices that are not finite' if len(mesh.faces) else 'no faces'
         name = '' if shape.geometry.mesh is None else f' {shape.geometry.mesh.filename[-60:]!r}'
@@ -85,6 +88,8 @@ def _geometry(source: Path, geometry: Any) -> Any:
     import trimesh
 
     if geometry.mesh is not None:
+        if not geometry.mesh.filename:
+            raise UnusableMesh('a mesh without a filename')
         return load_mesh(source, geometry.mesh.filename)
     if geometry.box is not None:
         return trimesh.creation.box(extents=geometry.box.size)

@@ -72,7 +72,7 @@ def masks():
 def clouds():
     """Clouds of 20 points by file name."""
     points = np.linspace(0.5, 1, 60, dtype=np.float32).reshape(20, 3)
-    text = ''.join('%f %f %f\n' % tuple(p) for p in points).encode()
+    text = ''.join(f'{x:f} {y:f} {z:f}\n' for x, y, z in points).encode()
     ply = 'ply\nformat {} 1.0\nelement vertex 20\n' + ''.join(
         f'property float {c}\n' for c in 'xyz') + 'end_header\n'
     pcd = ('VERSION 0.7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\nWIDTH 20\nHEIGHT 1\n'
