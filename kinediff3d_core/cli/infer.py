@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinediff3d_core.cli.arguments import DONE, add_command
-from kinediff3d_core.cli.infer_input import add_input_arguments, read_cloud_of_object
+from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command
+from kinediff3d_core.cli.infer_input import add_input_arguments, read_instances
 
 if TYPE_CHECKING:
     from kinediff3d_core.objects.estimate import ArticulatedEstimate
@@ -18,6 +19,8 @@ EXAMPLES = '''
 laptop --out result
   kinediff3d infer --depth depth.npy --fx 600 --fy 600 --cx 320 --cy 240 --category laptop --out \
 result
+  kinediff3d infer --depth depth.png --camera-info camera_info.yaml --instances each --category \
+auto --out results
   kinediff3d infer --points cloud.ply --category laptop --out result
 '''
 
@@ -37,20 +40,30 @@ def add_parser(commands: Any) -> None:
 def _infer(options: argparse.Namespace) -> int:
     from kinediff3d_core.io.estimate import write_estimate
     from kinediff3d_core.objects.category import get_category
+    from kinediff3d_core.objects.estimate import NoEstimate
 
     if options.category != 'auto':
         get_category(options.category)
-    cloud = read_cloud_of_object(options)
+    instances = read_instances(options)
     from kinediff3d_core.inference.auto import load_pipeline
     from kinediff3d_core.visualization.preview import draw_preview
 
     pipeline = load_pipeline(options.category, options.preset, options.device, options.weights)
-    estimate = pipeline.infer(cloud, mesh=True, seed=options.seed)
-    write_estimate(estimate, options.out)
-    draw_preview(estimate, options.out / 'preview.png')
-    _print(estimate)
-    print(f'wrote {options.out}/estimate.json, object.urdf, meshes/ and preview.png')
-    return DONE
+    written = 0
+    for out, instance in instances:
+        try:
+            estimate = pipeline.infer(**instance, mesh=True, seed=options.seed)
+        except NoEstimate as reason:
+            if options.instances == 'best':
+                raise
+            print(f'kinediff3d: no estimate for {out}: {reason}', file=sys.stderr)
+            continue
+        write_estimate(estimate, out)
+        draw_preview(estimate, out / 'preview.png')
+        _print(estimate)
+        print(f'wrote {out}/estimate.json, object.urdf, meshes/ and preview.png')
+        written += 1
+    return DONE if written else NO_ANSWER
 
 
 def _print(estimate: ArticulatedEstimate) -> None:

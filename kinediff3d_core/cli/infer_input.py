@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kinediff3d_core.cli.arguments import Parser, number
 
@@ -42,6 +42,10 @@ def add_input_arguments(command: Parser) -> None:
                               'up, z backward), ros (x forward, z up)')
     command.add_argument('--segment', action='store_true', default=None,
                          help='with --points: find the object in a cloud of the whole scene')
+    command.add_argument('--instances', choices=('best', 'each'), default='best',
+                         help='without a mask: estimate the best of the things on a support '
+                              '(default), or each of them, into DIR/1, DIR/2 and so on, best '
+                              'first')
 
 
 def _add_camera_arguments(command: Parser) -> None:
@@ -60,8 +64,8 @@ def _add_camera_arguments(command: Parser) -> None:
 
 def _add_mask_arguments(command: Parser) -> None:
     command.add_argument('--mask', type=Path, metavar='F',
-                         help='the object\'s pixels: image, array or COCO JSON; without one the '
-                              'support plane is removed and the largest cluster kept')
+                         help='the object\'s pixels: image, array or COCO JSON; without one, '
+                              'the best of the things that stand on a support plane is taken')
     command.add_argument('--mask-id', type=number(int, at_least=1), metavar='N',
                          help='the object\'s id in an image of ids, or of its annotation')
     command.add_argument('--mask-index', type=number(int, at_least=0), metavar='N',
@@ -72,8 +76,8 @@ def _add_mask_arguments(command: Parser) -> None:
                          help='instead of --mask: find the object in this box of pixels')
 
 
-def read_cloud_of_object(options: argparse.Namespace) -> ObjectCloud:
-    """The object's cloud, filtered, by the options.
+def read_instances(options: argparse.Namespace) -> list[tuple[Path, dict[str, Any]]]:
+    """Where the estimate of each object goes, and the arguments of ``Pipeline.infer`` for it.
 
     Raises:
         ValueError: options that do not go together, files that cannot be read, or a cloud that is
@@ -83,7 +87,26 @@ def read_cloud_of_object(options: argparse.Namespace) -> ObjectCloud:
     if (options.depth is None) == (options.points is None):
         raise ValueError('give either --depth or --points')
     _refuse(options, DEPTH_ONLY if options.depth is None else POINTS_ONLY)
-    return _points_cloud(options) if options.depth is None else _depth_cloud(options)
+    if options.instances == 'each':
+        return [(options.out / str(k), one) for k, one in enumerate(_each(options), start=1)]
+    cloud = _points_cloud(options) if options.depth is None else _depth_cloud(options)
+    return [(options.out, {'points': cloud})]
+
+
+def _each(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The arguments of ``Pipeline.infer`` for each thing on a support, best first."""
+    from kinediff3d_core.observation.segmentation import cloud_instances, segment_instances
+
+    if options.mask is not None or options.box is not None or (
+            options.depth is None and not options.segment):
+        raise ValueError('--instances each goes with --depth without --mask and --box, or with '
+                         '--points --segment')
+    if options.depth is None:
+        return [{'points': cloud} for cloud in cloud_instances(_points(options))]
+    view = _view(options)
+    found = segment_instances(view.depth, view.intrinsics)
+    return [{'depth': view.depth, 'intrinsics': view.intrinsics, 'mask': found.ids == k}
+            for k in range(1, len(found) + 1)]
 
 
 def _refuse(options: argparse.Namespace, names: tuple[str, ...]) -> None:
@@ -95,17 +118,25 @@ def _refuse(options: argparse.Namespace, names: tuple[str, ...]) -> None:
             raise ValueError(f'--{name.replace("_", "-")} goes with {goes}, not {other}')
 
 
-def _points_cloud(options: argparse.Namespace) -> ObjectCloud:
-    from kinediff3d_core.inference.view import cloud_of
-    from kinediff3d_core.io.cloud import UNITS, read_cloud, require_in_front
-    from kinediff3d_core.observation.segmentation import object_in_cloud
+def _points(options: argparse.Namespace) -> Array:
+    """The points (N, 3) of the file, m, optical axes."""
+    from kinediff3d_core.io.cloud import read_cloud, require_in_front
 
-    unit = options.points_unit or 'm'
-    points = read_cloud(options.points, unit, options.points_axes or 'optical')
+    points = read_cloud(options.points, options.points_unit or 'm',
+                        options.points_axes or 'optical')
     try:
         require_in_front(points)
     except ValueError as error:
         raise ValueError(f'{options.points}: {error}') from error
+    return points
+
+
+def _points_cloud(options: argparse.Namespace) -> ObjectCloud:
+    from kinediff3d_core.inference.view import cloud_of
+    from kinediff3d_core.io.cloud import UNITS
+    from kinediff3d_core.observation.segmentation import object_in_cloud
+
+    points, unit = _points(options), options.points_unit or 'm'
     cloud = cloud_of(object_in_cloud(points) if options.segment else points, None, None, None)
     factors = {f'--points-unit {name}': factor / UNITS[unit] for name, factor in UNITS.items()
                if name != unit}
@@ -122,8 +153,6 @@ def _depth_cloud(options: argparse.Namespace) -> ObjectCloud:
     from kinediff3d_core.objects.estimate import NoEstimate
 
     view = _view(options)
-    for note in view.notes:
-        print(f'kinediff3d: note: {note}', file=sys.stderr)
     try:
         mask = view.mask if options.box is None else _mask_in_box(view, options.box)
         cloud = cloud_of(None, view.depth, view.intrinsics, mask)
@@ -159,11 +188,14 @@ def _view(options: argparse.Namespace) -> ViewImages:
                 raise ValueError(f'--{name.replace("_", "-")} goes with --mask')
     if options.raw_image and given:
         raise ValueError('--raw-image needs the distortion in a --camera-info')
-    return read_view(ViewFiles(
+    view = read_view(ViewFiles(
         options.depth, options.camera_info, options.mask,
         (lens[0], lens[1], lens[2], lens[3]) if given else None, options.camera_name,
         options.depth_scale, bool(options.raw_image),
         MaskChoice(options.mask_id, options.mask_index, options.mask_threshold)))
+    for note in view.notes:
+        print(f'kinediff3d: note: {note}', file=sys.stderr)
+    return view
 
 
 def _mask_in_box(view: ViewImages, box: list[float]) -> Array:
