@@ -18,7 +18,7 @@ from kinediff3d_core.io.calibration import (
 )
 from kinediff3d_core.io.documents import read_documents
 from kinediff3d_core.io.files import checked_file, listed, shortened
-from kinediff3d_core.io.plain_camera import read_plain_camera
+from kinediff3d_core.io.plain_camera import is_plain, read_plain_camera
 
 MATRICES = ('k', 'camera_matrix', 'cameramatrix', 'cam_k', 'intrinsic_matrix', 'intrinsics',
             'intrinsic', 'camera_intrinsics', 'm1', 'mtx')
@@ -69,10 +69,8 @@ def read_calibration(path: Path | str, size: tuple[int, int] | None = None,
             or none of a depth image. One line that names the file.
     """
     file = checked_file(path, 'camera info')
-    if file.suffix.lower() in ('.txt', '.ini'):
-        documents: list[Any] = [read_plain_camera(file)]
-    else:
-        documents = read_documents(file, 'camera info')
+    documents: list[Any] = [read_plain_camera(file)] if is_plain(file) else \
+        read_documents(file, 'camera info')
     try:
         return _calibration(_choose(_cameras(documents), name, frame), size, raw)
     except (AttributeError, TypeError, KeyError, ValueError, OverflowError, RecursionError

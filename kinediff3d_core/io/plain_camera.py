@@ -15,6 +15,14 @@ SECTIONS = {'width': 'width', 'height': 'height', 'camera matrix': 'k', 'distort
 """Titles in ``ost.txt``, and the keys of a message that they stand for."""
 
 
+def is_plain(file: Path) -> bool:
+    """Whether a file is plain text by its name and holds no ``key: value``."""
+    if file.suffix.lower() not in ('.txt', '.ini'):
+        return False
+    with file.open('rb') as stream:
+        return b':' not in stream.read(MAX_TEXT)
+
+
 def read_plain_camera(path: Path) -> dict[str, Any]:
     """Values by the keys of a camera info message.
 
@@ -25,12 +33,12 @@ def read_plain_camera(path: Path) -> dict[str, Any]:
     if file.stat().st_size > MAX_TEXT:
         raise ValueError(f'{file}: more than {MAX_TEXT} bytes; expected a matrix of 3 x 3 numbers')
     text = file.read_text(encoding='utf-8', errors='replace')
-    found = _ost(text)
-    if found:
-        return found
     lines = [line.split('#')[0] for line in text.splitlines()]
     words = re.split(r'[\s,;\[\]]+', ' '.join(lines).strip(' ,;[]'))
     try:
+        found = _ost(text)
+        if found:
+            return found
         numbers = [float(word) for word in words if word]
     except ValueError as error:
         raise ValueError(f'{file}: expected a matrix of 3 x 3 numbers '

@@ -131,6 +131,7 @@ SPELLINGS = {
     'rs.json': json.dumps({'fx': 610, 'fy': 611, 'ppx': 320.5, 'ppy': 240.5, 'width': 640,
                            'height': 480, 'model': 'distortion.brown_conrady',
                            'coeffs': [0.0] * 5}),
+    'echo.txt': f'width: 640\nheight: 480\nk: {list(K)}\n---\n',
     'k.txt': '610 0 320.5\n0 611 240.5\n0 0 1\n',
     'ost.txt': '# oST version 5.0 parameters\n[image]\nwidth\n640\nheight\n480\n[front]\n'
                'camera matrix\n610 0 320.5\n0 611 240.5\n0 0 1\ndistortion\n0 0 0 0 0\n',
