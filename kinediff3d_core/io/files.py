@@ -17,7 +17,7 @@ T = TypeVar('T')
 MAX_BYTES = 512 * 2**20
 """Largest file that is opened. Chosen: bounds memory."""
 
-MAX_UNPACKED = 128 * 2**20
+MAX_UNPACKED = 96 * 2**20
 """Bytes of an archive when it is unpacked, beside twice its own. Chosen: bounds memory."""
 MAX_MESSAGE = 300
 """Longest message of an error, characters. Chosen: what fits on a few lines of a terminal."""

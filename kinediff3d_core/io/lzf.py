@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-MAX_UNPACKED = 64 * 2**20
-"""Largest size of unpacked data, bytes. Chosen: bounds time; four million points of 16 bytes."""
+MAX_UNPACKED = 128 * 2**20
+"""Largest size of unpacked data, bytes. Chosen: bounds memory; four million points of 32 bytes."""
+MAX_STEPS = 10_000_000
+"""Most runs and repeats. Chosen: bounds time, to about six seconds."""
 LITERAL = 32
 """Control bytes below this are before as many bytes, plus one, that stand for themselves."""
 LONG = 7
@@ -25,7 +27,9 @@ def decompress(data: bytes, size: int) -> bytes:
     out = bytearray()
     at, end = 0, len(data)
     try:
-        while at < end:
+        for _ in range(MAX_STEPS):
+            if at >= end:
+                break
             control = data[at]
             at += 1
             if control < LITERAL:
@@ -43,6 +47,8 @@ def decompress(data: bytes, size: int) -> bytes:
                 break
     except IndexError as error:
         raise ValueError('damaged compressed data') from error
+    if at < end and len(out) < size:
+        raise ValueError('too many pieces of compressed data; write DATA binary')
     if len(out) != size or at > end:
         raise ValueError(f'damaged compressed data ({len(out)} bytes, not {size})')
     return bytes(out)

@@ -78,10 +78,12 @@ def test_bad_objects_can_be_skipped(folder, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(('scale', 'match'), [
-    ('1000 1000 1000', "part 'lid' measures .* another unit"), ('0.001 0.001 0.001', "part 'lid'")])
+    ('1000 1000 1000', "part 'lid' measures .* another unit"),
+    ('0.001 0.001 0.001', "part 'lid'")])
 def test_a_part_in_another_unit_is_refused(folder, tmp_path, capsys, scale, match):
     urdf = next(folder.glob('*.urdf'))
-    urdf.write_text(urdf.read_text().replace('meshes/lid.obj"', f'meshes/lid.obj" scale="{scale}"'))
+    text = urdf.read_text().replace('meshes/lid.obj"', f'meshes/lid.obj" scale="{scale}"')
+    urdf.write_text(text)
     line = refused(capsys, 'import', folder, '--category', 'laptop', '--out', tmp_path / 'data')
     assert re.search(match, line) and len(line) <= 300
 
