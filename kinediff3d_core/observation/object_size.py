@@ -14,7 +14,7 @@ QUANTILES = 0.05, 0.95
 """Share of the points along each axis that lies beside a cloud's box. Chosen: outliers."""
 SIZES = 0.1, 5.0
 """Smallest and largest diagonal of the box of an object's visible points, in canonical units of
-its category. Chosen: procedural objects measure 1 to 3, and units differ by more."""
+its category. Chosen: 20 real views of six categories measure 1.2 to 2.6; units differ by more."""
 USUAL = 2.0
 """Diagonal of a usual view, canonical units. Chosen, as above."""
 NEAR = 2.0
