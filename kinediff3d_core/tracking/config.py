@@ -51,6 +51,47 @@ class FitConfig:
 
 
 @dataclass(frozen=True)
+class CropConfig:
+    """How the object's points are found around its predicted surface in a frame without a mask."""
+
+    shape_margin: float = 0.03
+    """Distance of points on the object from its surface in the fitted pose: errors of the shape.
+    Chosen: as :attr:`FitConfig.robust_width`."""
+    speed: float = 0.6
+    """Speed of a surface against its prediction, a second. Chosen: the acceleration of a lid that
+    a hand moves."""
+    max_margin: float = 0.1
+    """Largest distance from the predicted surface. Chosen: three robust widths; points farther
+    away do not pull the fit."""
+    noise: tuple[float, float] = (0.004, 0.003)
+    """Bound of the depth noise: a + b z^2, m, for depth z, m. Chosen: the noise of a stereo or
+    structured-light camera grows with z^2."""
+    beside: float = 0.4
+    """What is shown beside the object in the image, share of its longer side. As half of
+    :attr:`FreeSpaceConfig.size` beyond 1."""
+    box_margin: float = 0.1
+    """Margin of the box around surface samples outside which no distances are computed. Chosen:
+    samples do not reach every corner."""
+    least_depth: float = 0.05
+    """Surface nearer than this is projected as if it were this far away, m. Chosen: it bounds the
+    division by z."""
+    max_pixels: int = 20000
+    """Pixels of the image that are used, about. Chosen: the fit thins the cloud to 6000 points."""
+    least_pixels: int = 5000
+    """As ``max_pixels``, of a crop around many states, whose number divides it. Chosen."""
+    planes: int = 2
+    """Planes beside the object: a table and a wall; 0 turns it off. Chosen."""
+    plane_samples: int = 500
+    """Points that vote on a plane. Chosen."""
+    plane_trials: int = 48
+    """Planes that RANSAC tries. Chosen: with half of the votes on it, one is found in 99.8 %."""
+    plane_points: int = 100
+    """Fewest points beside the object that planes are sought in. Chosen."""
+    plane_share: float = 0.2
+    """Least share of the votes on a plane. Chosen."""
+
+
+@dataclass(frozen=True)
 class JointSearchConfig:
     """The search over joint positions, for joints that gradients do not find again."""
 
@@ -174,6 +215,7 @@ class TrackingConfig:
 
     sdf_grid: SdfGridConfig = SdfGridConfig()
     fit: FitConfig = FitConfig()
+    crop: CropConfig = CropConfig()
     joint_search: JointSearchConfig = JointSearchConfig()
     motion: MotionConfig = MotionConfig()
     joint_limits: JointLimitConfig = JointLimitConfig()

@@ -1,0 +1,162 @@
+"""The object's points in a depth image without a mask: those near its predicted surface.
+
+Each point is assigned to the nearest of three: the predicted surface, a plane that the object
+stands on or at, or anything else. Points that are not on the object stay beside it in the cloud.
+Where they are nearer than the predicted surface they hide it (a hand, an arm): the surface behind
+them is neither fitted nor counted as free space. Where they are farther the space is free.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kinediff3d_core.geometry.rigid import to_part_frames, transform_points
+from kinediff3d_core.inference import residuals
+from kinediff3d_core.networks.kavae import Field
+from kinediff3d_core.networks.score import State
+from kinediff3d_core.observation.cloud import BESIDE_STRIDE, DepthView, ObjectCloud
+from kinediff3d_core.tracking.config import CropConfig
+from kinediff3d_core.tracking.sdf_grid import SdfGrid
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Rows and columns of an image that the object may cover, and their stride."""
+
+    rows: slice
+    columns: slice
+    stride: int
+
+
+class SurfaceCrop:
+    """Finds the points on one object, whose shape is held, in depth images.
+
+    Args:
+        grid, field: signed distances of the object's parts.
+        surface: (1, K, S, 3) surface samples in part frames, canonical units.
+        config: margins.
+    """
+
+    def __init__(self, grid: SdfGrid, field: Field, surface: Tensor, config: CropConfig) -> None:
+        self._grid, self._field, self._config = grid, field, config
+        self._surface = surface[:, grid.exists]
+        self._scale = grid.category.scale
+
+    def motion_margin(self, gap: float) -> float:
+        """Distance, canonical units, that a surface may be from its prediction after a gap (s)."""
+        c = self._config
+        return min(c.shape_margin + c.speed * gap, c.max_margin)
+
+    def crop(self, view: DepthView, states: State, margin: float) -> ObjectCloud:
+        """The object's points and those beside it.
+
+        Args:
+            states: (H) predicted poses and joints, canonical units; a point is near the object
+                if it is near one of them.
+            margin: distance from the predicted surface within which points may be on the object,
+                canonical units; the noise of the depth is added.
+        """
+        c, states = self._config, states.to(self._surface.device)
+        poses = residuals.part_poses(self._grid, states)
+        surface = (self._scale * transform_points(
+            poses[:, self._grid.exists], self._surface)).reshape(-1, 3).cpu().numpy()
+        reach = self._scale * margin
+        pixels = max(c.least_pixels, c.max_pixels // max(1, len(states.q) // 2))
+        window = self._window(view, surface, reach, pixels)
+        points = view.points(window.rows, window.columns, window.stride)
+        if not len(points):
+            return ObjectCloud(points, points, filtered=True)
+        distance = self._distance(points, surface, poses, reach)
+        on = distance < reach + self._noise(points)
+        on &= ~self._on_plane(points, distance, on)
+        beside = points[~on]
+        stride = max(1, BESIDE_STRIDE // window.stride) ** 2
+        return ObjectCloud(points[on], beside[::stride], filtered=True)
+
+    def _window(self, view: DepthView, surface: np.ndarray, reach: float, wanted: int) -> _Window:
+        """The rectangle around the projected surface (M, 3), m, and what is beside it."""
+        camera, c = view.intrinsics, self._config
+        z = np.maximum(surface[:, 2], c.least_depth)
+        grown = reach * max(camera.fx, camera.fy) / float(z.min())
+        u, v = (f * surface[:, k] / z + m for k, f, m in ((0, camera.fx, camera.cx),
+                                                          (1, camera.fy, camera.cy)))
+        grown += c.beside * max(float(np.ptp(u)), float(np.ptp(v)))
+        rows, columns = (slice(int(np.clip(x.min() - grown, 0, size)),
+                               int(np.clip(x.max() + grown + 1, 0, size)))
+                         for x, size in ((v, camera.height), (u, camera.width)))
+        pixels = (rows.stop - rows.start) * (columns.stop - columns.start)
+        return _Window(rows, columns, max(1, round((pixels / wanted) ** 0.5)))
+
+    def _distance(self, points: np.ndarray, surface: np.ndarray, poses: Tensor, reach: float,
+                  ) -> np.ndarray:
+        """Distances (N,), m, of points (N, 3) from the nearest of the predicted surfaces.
+
+        They are inf outside the box around the surfaces.
+        """
+        grown = reach + self._noise(points).max() + self._config.box_margin * self._scale
+        low, high = surface.min(0) - grown, surface.max(0) + grown
+        inside = ((points > low) & (points < high)).all(1)
+        found = np.full(len(points), np.inf)
+        if inside.any():
+            near = torch.from_numpy(points[inside]).to(poses) / self._scale
+            signed = self._grid.query(self._field, to_part_frames(near, poses)).amin(1)
+            found[inside] = self._scale * signed.abs().amin(0).cpu().numpy()
+        return found
+
+    def _noise(self, points: np.ndarray) -> np.ndarray:
+        """Bound (N,) of the depth noise of points (N, 3), m."""
+        constant, quadratic = self._config.noise
+        bound: np.ndarray = constant + quadratic * points[:, 2] ** 2
+        return bound
+
+    def _on_plane(self, points: np.ndarray, distance: np.ndarray, on: np.ndarray) -> np.ndarray:
+        """Which points (N,) are on a plane beside the object rather than on the object.
+
+        The object's own noise goes to the object: scissors on a table, the front of a drawer that
+        is in one plane with its neighbours'.
+
+        Args:
+            distance: (N,) from the predicted surface, m. on: (N,) near that surface.
+        """
+        c, noise = self._config, self._noise(points)
+        rejected = np.zeros(len(points), dtype=bool)
+        unclear = on & (distance > noise)
+        rest = np.flatnonzero(~on)
+        rng = np.random.default_rng(0)
+        for _ in range(c.planes):
+            if len(rest) < c.plane_points or not unclear.any():
+                break
+            votes = rest[rng.integers(0, len(rest), c.plane_samples)]
+            height = _plane_heights(points, points[votes], noise[votes], rng, c)
+            if height is None:
+                break
+            rejected |= unclear & (height < np.minimum(distance, 2 * noise))
+            rest = rest[height[rest] > noise[rest]]
+        return rejected
+
+
+def _plane_heights(points: np.ndarray, votes: np.ndarray, noise: np.ndarray,
+                   rng: np.random.Generator, config: CropConfig) -> np.ndarray | None:
+    """Distances (N,) of points (N, 3) from the plane that most votes (V, 3) are on (RANSAC).
+
+    None if fewer than the configured share are on one plane.
+    """
+    a, b, c = (votes[rng.integers(0, len(votes), config.plane_trials)] for _ in range(3))
+    normal = np.cross(b - a, c - a)
+    length = np.linalg.norm(normal, axis=1)
+    good = length > 0
+    if not good.any():
+        return None
+    normal = normal[good] / length[good, None]
+    counts = (np.abs(votes @ normal.T - (normal * a[good]).sum(1)) < noise[:, None]).sum(0)
+    best = int(counts.argmax())
+    if counts[best] < config.plane_share * len(votes):
+        return None
+    on = votes[np.abs((votes - a[good][best]) @ normal[best]) < noise]
+    middle = on.mean(0)
+    direction = np.linalg.eigh(np.cov((on - middle).T))[1][:, 0]
+    return np.asarray(np.abs((points - middle) @ direction))
