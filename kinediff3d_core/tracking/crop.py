@@ -116,25 +116,24 @@ class SurfaceCrop:
     def _on_plane(self, points: np.ndarray, distance: np.ndarray, on: np.ndarray) -> np.ndarray:
         """Which points (N,) are on a plane beside the object rather than on the object.
 
-        The object's own noise goes to the object: scissors on a table, the front of a drawer that
-        is in one plane with its neighbours'.
+        A point belongs to the nearer of the two: scissors on a table stay whole, and what hides
+        half of a front that is in one plane with its neighbours does not harm it.
 
         Args:
             distance: (N,) from the predicted surface, m. on: (N,) near that surface.
         """
         c, noise = self._config, self._noise(points)
         rejected = np.zeros(len(points), dtype=bool)
-        unclear = on & (distance > noise)
         rest = np.flatnonzero(~on)
         rng = np.random.default_rng(0)
         for _ in range(c.planes):
-            if len(rest) < c.plane_points or not unclear.any():
+            if len(rest) < c.plane_points:
                 break
             votes = rest[rng.integers(0, len(rest), c.plane_samples)]
             height = _plane_heights(points, points[votes], noise[votes], rng, c)
             if height is None:
                 break
-            rejected |= unclear & (height < np.minimum(distance, 2 * noise))
+            rejected |= on & (height < np.minimum(distance, noise))
             rest = rest[height[rest] > noise[rest]]
         return rejected
 
