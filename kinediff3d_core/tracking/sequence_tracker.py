@@ -114,7 +114,7 @@ class SequenceTracker:
             return estimate, ''
         tracker.mark_view()
         try:
-            cloud = tracker.cloud if isinstance(view, DepthView) else view
+            cloud = view if isinstance(view, ObjectCloud) else tracker.cloud
             self._candidate = self._tracker_of(self._infer(cloud, seconds), seconds)
         except Exception as error:  # the track goes on, whatever has failed beside it
             return estimate, f'{REINITIALIZATION}: {error}'

@@ -49,7 +49,7 @@ class Tracker:
         estimate: the newest one.
         seconds: when its frame was taken.
         score: of its fit (:func:`residuals.fit_score`); lower is better.
-        cloud: on the object in that frame; None before the first one.
+        cloud: on the object in that frame.
         reinitialization_interval: least time between two full estimates, s.
     """
 
@@ -74,7 +74,7 @@ class Tracker:
         self.reinitialization_interval = config.reinitialization.min_interval
         self._frames, self._T_fixed_camera = 0, T_fixed_camera
         self.estimate, self.seconds, self.score = estimate, seconds, math.inf
-        self.cloud: ObjectCloud | None = None
+        self.cloud = ObjectCloud(estimate.points)
         self.mark_view()
 
     @property
