@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.ndimage
 
-from kinediff3d_core.geometry.camera import Intrinsics, valid_depth
+from kinediff3d_core.geometry.camera import Intrinsics, require_size, valid_depth
 from kinediff3d_core.observation.dominant_plane import DominantPlaneConfig, plane_distances
 
 
@@ -33,9 +33,19 @@ class MaskOutlierConfig:
     points on it. Chosen."""
     thickness: tuple[float, float] = (0.4, 1.0)
     """Least and greatest such distance, shares of the noise bound. Chosen."""
-    max_share: float = 0.8
-    """Largest share of the mask that a plane may take: of built-in furniture only a front is seen,
+    max_share: float = 0.4
+    """Largest share of the mask that planes may take: of built-in furniture only a front is seen,
     which is in one plane with its neighbours. Chosen."""
+    gap_share: float = 0.5
+    """Most pixels of the mask that are off a plane by up to twice the distance of those on it, as
+    a share of these. Flat objects (scissors, a stapler on its side) have more: there is no gap
+    between them and the table, and the mask stays. Chosen."""
+    border_share: float = 0.5
+    """Least share of the mask's border that is on planes. Of a mask that is too large nearly all
+    of it is, of a clean one where the object touches the plane. Chosen."""
+    least_share: float = 0.02
+    """A mask of which less would be removed stays as it is. Chosen: clean masks of the frames of
+    docs/method.md would lose up to 1 %."""
     jump: float = 4.0
     """Difference of neighbouring depths that separates surfaces, in noise bounds. Chosen."""
     least_pixels: int = 20
@@ -63,6 +73,7 @@ def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.n
     Raises:
         ValueError: sizes differ; the message names both.
     """
+    require_size(depth, intrinsics, mask)
     valid = valid_depth(depth, intrinsics)
     inside = mask & valid
     if not inside.any():
@@ -70,9 +81,11 @@ def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.n
     window = _window(mask, config)
     depth, inside, valid = depth[window], inside[window], valid[window]
     ring = valid & ~_with_rim(mask[window], config)
-    rest = valid & ~_on_planes(_points(depth, intrinsics, window), inside, ring, config)
-    kept = inside & rest
-    kept &= ~_on_separate_surfaces(depth, kept, rest & ~inside, config)
+    planes, removed = _on_planes(_points(depth, intrinsics, window), inside, ring, config)
+    kept = inside & ~removed
+    kept &= ~_on_separate_surfaces(depth, kept, valid & ~inside & ~planes, config)
+    if kept.sum() > (1 - config.least_share) * inside.sum():
+        return mask
     found = np.zeros_like(mask)
     found[window] = kept
     return found
@@ -104,13 +117,13 @@ def _points(depth: np.ndarray, intrinsics: Intrinsics, window: tuple[slice, slic
 
 
 def _on_planes(points: np.ndarray, inside: np.ndarray, ring: np.ndarray,
-               config: MaskOutlierConfig) -> np.ndarray:
-    """Pixels (h, w) on planes that reach into the mask from the ring around it.
+               config: MaskOutlierConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (h, w) on planes that reach into the mask, and those of them that are not its own.
 
     Args:
         inside: (h, w) measured pixels of the mask. ring: (h, w) those around it.
     """
-    removed, valid = np.zeros_like(inside), points[..., 2] > 0
+    planes, removed, valid = np.zeros_like(inside), np.zeros_like(inside), points[..., 2] > 0
     voters, least = ring.copy(), config.plane_share * ring.sum()
     bound = config.plane.noise_bound(points[..., 2])
     rng = np.random.default_rng(0)
@@ -120,17 +133,24 @@ def _on_planes(points: np.ndarray, inside: np.ndarray, ring: np.ndarray,
             break
         height = distance.reshape(inside.shape)
         sigma = MAD_TO_STD * np.median(height[ring & (height < bound)])
-        on = valid & (height < np.clip(config.deviations * sigma, *np.multiply.outer(
-            config.thickness, bound)))
+        thickness = np.clip(config.deviations * sigma, *np.multiply.outer(
+            config.thickness, bound))
+        on = valid & (height < thickness)
         if (on & ring).sum() < least:
             break
         label, count = scipy.ndimage.label(on)
         reaching = np.bincount(label[on & ring], minlength=count + 1) > 0
-        found = on & reaching[label]
-        if (inside & (removed | found)).sum() <= config.max_share * inside.sum():
+        planes |= on
+        found = inside & on & reaching[label]
+        near = inside & ~on & (height < 2 * thickness)
+        if (removed | found).sum() <= config.max_share * inside.sum() and (
+                near.sum() <= config.gap_share * found.sum()):
             removed |= found
         voters &= height > bound
-    return removed
+    border = inside & ~scipy.ndimage.minimum_filter(inside | (points[..., 2] <= 0), 3)
+    if (removed & border).sum() < config.border_share * border.sum():
+        removed[:] = False
+    return planes, removed
 
 
 def _on_separate_surfaces(depth: np.ndarray, kept: np.ndarray, outside: np.ndarray,

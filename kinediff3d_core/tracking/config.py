@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from kinediff3d_core.observation.dominant_plane import DominantPlaneConfig
+
 
 @dataclass(frozen=True)
 class SdfGridConfig:
@@ -63,9 +65,6 @@ class CropConfig:
     max_margin: float = 0.1
     """Largest distance from the predicted surface. Chosen: three robust widths; points farther
     away do not pull the fit."""
-    noise: tuple[float, float] = (0.004, 0.003)
-    """Bound of the depth noise: a + b z^2, m, for depth z, m. Chosen: the noise of a stereo or
-    structured-light camera grows with z^2."""
     beside: float = 0.4
     """What is shown beside the object in the image, share of its longer side. As half of
     :attr:`FreeSpaceConfig.size` beyond 1."""
@@ -81,14 +80,8 @@ class CropConfig:
     """As ``max_pixels``, of a crop around many states, whose number divides it. Chosen."""
     planes: int = 2
     """Planes beside the object: a table and a wall; 0 turns it off. Chosen."""
-    plane_samples: int = 500
-    """Points that vote on a plane. Chosen."""
-    plane_trials: int = 48
-    """Planes that RANSAC tries. Chosen: with half of the votes on it, one is found in 99.8 %."""
-    plane_points: int = 100
-    """Fewest points beside the object that planes are sought in. Chosen."""
-    plane_share: float = 0.2
-    """Least share of the votes on a plane. Chosen."""
+    plane: DominantPlaneConfig = DominantPlaneConfig()
+    """How they are found, and the bound of the depth noise."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from kinediff3d_core.inference import residuals
 from kinediff3d_core.networks.kavae import Field
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.observation.cloud import BESIDE_STRIDE, DepthView, ObjectCloud
+from kinediff3d_core.observation.dominant_plane import plane_distances
 from kinediff3d_core.tracking.config import CropConfig
 from kinediff3d_core.tracking.sdf_grid import SdfGrid
 
@@ -109,9 +110,7 @@ class SurfaceCrop:
 
     def _noise(self, points: np.ndarray) -> np.ndarray:
         """Bound (N,) of the depth noise of points (N, 3), m."""
-        constant, quadratic = self._config.noise
-        bound: np.ndarray = constant + quadratic * points[:, 2] ** 2
-        return bound
+        return self._config.plane.noise_bound(points[:, 2])
 
     def _on_plane(self, points: np.ndarray, distance: np.ndarray, on: np.ndarray) -> np.ndarray:
         """Which points (N,) are on a plane beside the object rather than on the object.
@@ -124,38 +123,11 @@ class SurfaceCrop:
         """
         c, noise = self._config, self._noise(points)
         rejected = np.zeros(len(points), dtype=bool)
-        rest = np.flatnonzero(~on)
-        rng = np.random.default_rng(0)
+        rest, rng = ~on, np.random.default_rng(0)
         for _ in range(c.planes):
-            if len(rest) < c.plane_points:
-                break
-            votes = rest[rng.integers(0, len(rest), c.plane_samples)]
-            height = _plane_heights(points, points[votes], noise[votes], rng, c)
+            height = plane_distances(points, points[rest], rng, c.plane)
             if height is None:
                 break
             rejected |= on & (height < np.minimum(distance, noise))
-            rest = rest[height[rest] > noise[rest]]
+            rest &= height > noise
         return rejected
-
-
-def _plane_heights(points: np.ndarray, votes: np.ndarray, noise: np.ndarray,
-                   rng: np.random.Generator, config: CropConfig) -> np.ndarray | None:
-    """Distances (N,) of points (N, 3) from the plane that most votes (V, 3) are on (RANSAC).
-
-    None if fewer than the configured share are on one plane.
-    """
-    a, b, c = (votes[rng.integers(0, len(votes), config.plane_trials)] for _ in range(3))
-    normal = np.cross(b - a, c - a)
-    length = np.linalg.norm(normal, axis=1)
-    good = length > 0
-    if not good.any():
-        return None
-    normal = normal[good] / length[good, None]
-    counts = (np.abs(votes @ normal.T - (normal * a[good]).sum(1)) < noise[:, None]).sum(0)
-    best = int(counts.argmax())
-    if counts[best] < config.plane_share * len(votes):
-        return None
-    on = votes[np.abs((votes - a[good][best]) @ normal[best]) < noise]
-    middle = on.mean(0)
-    direction = np.linalg.eigh(np.cov((on - middle).T))[1][:, 0]
-    return np.asarray(np.abs((points - middle) @ direction))

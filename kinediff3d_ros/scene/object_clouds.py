@@ -17,6 +17,7 @@ from kinediff3d_core.observation.cloud import (
     filter_cloud,
     object_cloud,
 )
+from kinediff3d_core.observation.mask_outliers import without_other_surfaces
 from kinediff3d_core.observation.segmentation import object_in_cloud, segment_object
 from kinediff3d_ros.scene.frames import DepthArrays, Frame
 from kinediff3d_ros.scene.parameters import PerceptionParameters
@@ -110,8 +111,8 @@ def _masked_points(arrays: DepthArrays, mask: np.ndarray, parameters: Perception
     if not mask.any():
         raise NoEstimate(f'the mask has no pixel of id {parameters.mask_id}'
                          if parameters.mask_id else 'the mask is empty')
-    return _require_points(object_cloud(arrays.depth, arrays.intrinsics, mask & measured),
-                           parameters)
+    mask = without_other_surfaces(arrays.depth, arrays.intrinsics, mask & measured)
+    return _require_points(object_cloud(arrays.depth, arrays.intrinsics, mask), parameters)
 
 
 def _segmented_points(arrays: DepthArrays, parameters: PerceptionParameters) -> ObjectCloud:
