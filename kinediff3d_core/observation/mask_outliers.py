@@ -168,4 +168,4 @@ def _on_separate_surfaces(depth: np.ndarray, kept: np.ndarray, outside: np.ndarr
     here[0] = 0
     foreign = (beside > here) & (here >= config.least_pixels)
     foreign[[0, int(here.argmax())]] = False
-    return foreign[label]
+    return np.asarray(foreign[label])
