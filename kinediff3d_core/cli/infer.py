@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterator
 from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kinediff3d_core.cli.arguments import DONE, add_command, number
+from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command, number
 
 if TYPE_CHECKING:
     from kinediff3d_core.objects.estimate import ArticulatedEstimate
@@ -17,6 +19,8 @@ EXAMPLES = '''
 laptop --out result
   kinediff3d infer --depth depth.npy --fx 600 --fy 600 --cx 320 --cy 240 --category laptop --out \
 result
+  kinediff3d infer --depth depth.png --camera-info camera_info.yaml --instances each --category \
+auto --out results
   kinediff3d infer --points cloud.ply --category laptop --out result
 '''
 
@@ -36,10 +40,14 @@ def add_parser(commands: Any) -> None:
         command.add_argument(f'--{name}', type=number(float), metavar='PX',
                              help=f'{kind} in {name[1]}; all four instead of --camera-info')
     command.add_argument('--mask', type=Path, metavar='F',
-                         help='image that is not zero on the object; without one the support '
-                              'plane is removed and the largest cluster kept')
+                         help='image that is not zero on the object; without one, the best of '
+                              'the things that stand on a support plane is taken')
     command.add_argument('--segment', action='store_true',
                          help='with --points: find the object in a cloud of the whole scene')
+    command.add_argument('--instances', choices=('best', 'each'), default='best',
+                         help='without a mask: estimate the best of the things on a support '
+                              '(default), or each of them, into DIR/1, DIR/2 and so on, best '
+                              'first')
     command.add_argument('--category', required=True, metavar='C',
                          help='category of the object; auto tries every category that has weights')
     command.add_argument('--out', type=Path, required=True, metavar='DIR',
@@ -51,6 +59,7 @@ def add_parser(commands: Any) -> None:
 def _infer(options: argparse.Namespace) -> int:
     from kinediff3d_core.io.estimate import write_estimate
     from kinediff3d_core.objects.category import get_category
+    from kinediff3d_core.objects.estimate import NoEstimate
 
     if options.category != 'auto':
         get_category(options.category)
@@ -59,16 +68,47 @@ def _infer(options: argparse.Namespace) -> int:
     from kinediff3d_core.visualization.preview import draw_preview
 
     pipeline = load_pipeline(options.category, options.preset, options.device, options.weights)
-    if options.points is not None and options.segment:
-        from kinediff3d_core.observation.segmentation import object_in_cloud
+    written = 0
+    for out, instance in _instances(options, inputs):
+        try:
+            estimate = pipeline.infer(**instance, mesh=True, seed=options.seed)
+        except NoEstimate as reason:
+            if options.instances == 'best':
+                raise
+            print(f'kinediff3d: no estimate for {out}: {reason}', file=sys.stderr)
+            continue
+        write_estimate(estimate, out)
+        draw_preview(estimate, out / 'preview.png')
+        _print(estimate)
+        print(f'wrote {out}/estimate.json, object.urdf, meshes/ and preview.png')
+        written += 1
+    return DONE if written else NO_ANSWER
 
-        inputs['points'] = object_in_cloud(inputs['points'])
-    estimate = pipeline.infer(**inputs, mesh=True, seed=options.seed)
-    write_estimate(estimate, options.out)
-    draw_preview(estimate, options.out / 'preview.png')
-    _print(estimate)
-    print(f'wrote {options.out}/estimate.json, object.urdf, meshes/ and preview.png')
-    return DONE
+
+def _instances(options: argparse.Namespace, inputs: dict[str, Any],
+               ) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Where the estimate of each instance goes, and the arguments of ``Pipeline.infer`` for it.
+
+    Raises:
+        NoEstimate: nothing stands out.
+    """
+    from kinediff3d_core.observation.segmentation import (
+        cloud_instances,
+        object_in_cloud,
+        segment_instances,
+    )
+
+    if options.instances == 'each':
+        if options.points is not None:
+            each = [{'points': cloud} for cloud in cloud_instances(inputs['points'])]
+        else:
+            found = segment_instances(inputs['depth'], inputs['intrinsics'])
+            each = [inputs | {'mask': found.ids == k} for k in range(1, len(found) + 1)]
+        yield from ((options.out / str(k), one) for k, one in enumerate(each, start=1))
+    elif options.segment:
+        yield options.out, {'points': object_in_cloud(inputs['points'])}
+    else:
+        yield options.out, inputs
 
 
 def _observation(options: argparse.Namespace) -> dict[str, Any]:
@@ -81,6 +121,10 @@ def _observation(options: argparse.Namespace) -> dict[str, Any]:
 
     if (options.depth is None) == (options.points is None):
         raise ValueError('give either --depth or --points')
+    if options.instances == 'each' and (options.mask is not None or (
+            options.points is not None and not options.segment)):
+        raise ValueError('--instances each goes with --depth without --mask, or with --points '
+                         '--segment')
     if options.points is not None:
         for name in ('mask', 'camera_info', 'fx', 'fy', 'cx', 'cy'):
             if getattr(options, name) is not None:

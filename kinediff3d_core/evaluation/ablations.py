@@ -3,7 +3,8 @@
     python -m kinediff3d_core.evaluation.ablations --json docs/results/ablations.json
 
 Heuristics of a full estimate are measured on procedural test views of every category, those of
-tracking on cabinets whose drawers open and close. What the file already holds is not measured
+tracking on cabinets whose drawers open and close, those of the segmentation on simulated scenes
+and, with ``--frames``, on real ones. What the file already holds is not measured
 again, so that a stopped run can continue. The tables go into docs/method.md.
 """
 
@@ -13,9 +14,9 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,15 @@ from kinediff3d_core.evaluation.evaluate import EvaluationConfig, score
 from kinediff3d_core.evaluation.markdown import markdown_table
 from kinediff3d_core.evaluation.program import Parser, run
 from kinediff3d_core.evaluation.samples import procedural_samples
+from kinediff3d_core.evaluation.segmentation import (
+    Frame,
+    frame_summary,
+    measure_frame,
+    measure_scene,
+    read_frames,
+    scene_summary,
+    scenes,
+)
 from kinediff3d_core.evaluation.summary import failed
 from kinediff3d_core.evaluation.tracked_sequences import (
     RATE,
@@ -40,6 +50,8 @@ from kinediff3d_core.inference.presets import Preset
 from kinediff3d_core.io.files import write_text
 from kinediff3d_core.networks.checkpoints import trained_categories
 from kinediff3d_core.objects.category import get_category
+from kinediff3d_core.observation.instances import InstanceConfig
+from kinediff3d_core.simulation.tabletop import SceneView
 from kinediff3d_core.tracking.config import DEFAULT, TrackingConfig
 from kinediff3d_core.tracking.sequence_tracker import SequenceTracker
 
@@ -73,6 +85,29 @@ EXCHANGE: dict[str, TrackingConfig] = {
         DEFAULT, quality=replace(DEFAULT.quality, lost_growth=math.inf)),
 }
 """Tracking configurations in which a heuristic that declares an object lost is off."""
+
+_FOUND = InstanceConfig()
+SEGMENTATION: dict[str, InstanceConfig] = {
+    'as shipped': _FOUND,
+    'planes without a warp': replace(_FOUND, plane=replace(_FOUND.plane, warp_degrees=())),
+    'warps of degree 2 alone': replace(_FOUND, plane=replace(_FOUND.plane, warp_degrees=(2,))),
+    'planes fitted to all near points': replace(_FOUND, plane=replace(_FOUND.plane, exact=1.0)),
+    'supports need not surround anything': replace(
+        _FOUND, support=replace(_FOUND.support, corners=0)),
+    'faces of objects may be supports': replace(
+        _FOUND, support=replace(_FOUND.support, face_size=0.0)),
+    'margins are no border': replace(
+        _FOUND, support=replace(_FOUND.support, picture_share=math.inf)),
+    'the camera may be held in any way': replace(
+        _FOUND, support=replace(_FOUND.support, upright=-1.0)),
+    'bodies of supports are instances': replace(_FOUND, beside=-math.inf),
+    'gaps are not bridged': replace(_FOUND, bridge=0.0),
+    'not split at two thicknesses': replace(_FOUND, core=math.inf),
+    'not split at 3 cm': replace(_FOUND, core_height=math.inf),
+    'arms are not told apart': replace(_FOUND, arm=None),
+    'pixels beside the grid are not compared': replace(_FOUND, low=0.0),
+}
+"""Configurations of the segmentation in which one heuristic is off."""
 
 FRAMES = 300
 """Frames of a tracked sequence: ten seconds at 30 Hz. Chosen, as for ``benchmark``."""
@@ -133,6 +168,20 @@ def measure_exchange(config: TrackingConfig, cabinets: int, seed: int,
             BEFORE / RATE)))
         progress()
     return records
+
+
+def measure_segmentation(config: InstanceConfig, views: Iterable[SceneView],
+                         frames: Iterable[Frame], progress: Callable[[], object]) -> Records:
+    """One record with what is found in all scenes and frames.
+
+    Args:
+        progress: called after each scene.
+    """
+    scenes: Records = []
+    for view in views:
+        scenes.append(measure_scene(view, config))
+        progress()
+    return [{'scenes': scenes, 'frames': [measure_frame(f, config) for f in frames]}]
 
 
 def _tracking_record(tracked: TrackedSequence) -> dict[str, Any]:
@@ -200,9 +249,38 @@ def _rank_correlation(records: Records) -> float:
     return float(np.nanmean(found)) if found else math.nan
 
 
+def segmentation_table(results: Mapping[str, Records]) -> str:
+    """What is found in scenes by variant, and the overlap in frames where there are any.
+
+    A record has the measurements of all scenes and frames.
+    """
+    head = ['variant', 'objects found', 'IoU of the best candidate', 'clutter found',
+            'false candidates a scene', 'frames: IoU of the chosen one', 'of the best one']
+    rows = []
+    for name, (record,) in results.items():
+        s, f = scene_summary(record['scenes']), record['frames']
+        frames = frame_summary(f) if f else {'chosen_iou': math.nan, 'best_iou': math.nan}
+        rows.append([name, f'{100 * s["objects_found"]:.1f} %', f'{s["objects_iou"]:.3f}',
+                     f'{100 * s["clutter_found"]:.0f} %', f'{s["false_a_scene"]:.2f}',
+                     f'{frames["chosen_iou"]:.2f}', f'{frames["best_iou"]:.2f}'])
+    return markdown_table(head, rows)
+
+
 KINDS: dict[str, Callable[[Mapping[str, Records]], str]] = {
-    'inference': inference_table, 'tracking': tracking_table, 'exchange': tracking_table}
+    'inference': inference_table, 'tracking': tracking_table, 'exchange': tracking_table,
+    'segmentation': segmentation_table}
 """The kinds of ablations, and the table of each."""
+
+
+@lru_cache(maxsize=1)
+def _scenes(seed: int, count: int) -> tuple[SceneView, ...]:
+    return tuple(scenes(seed, count))
+
+
+def _segmentation(options: argparse.Namespace, config: InstanceConfig,
+                  progress: Callable[[], object]) -> Records:
+    frames = read_frames(options.frames) if options.frames else []
+    return measure_segmentation(config, _scenes(options.seed, options.scenes), frames, progress)
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -219,7 +297,9 @@ def measure(options: argparse.Namespace) -> None:
           for name, config in TRACKING.items()),
         *(('exchange', name, options.cabinets,
            partial(measure_exchange, config, options.cabinets, options.seed))
-          for name, config in EXCHANGE.items())]
+          for name, config in EXCHANGE.items()),
+        *(('segmentation', name, options.scenes, partial(_segmentation, options, config))
+          for name, config in SEGMENTATION.items())]
     for kind, name, count, work in works:
         wanted = not options.only or name in ('as shipped', *options.only)
         if kind not in options.kinds or not wanted or name in results[kind]:
@@ -241,6 +321,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help='variants to measure, beside the shipped one (default all)')
     parser.add_argument('--views', type=int, default=13, help='views a category (default 13)')
     parser.add_argument('--cabinets', type=int, default=8, help='tracked cabinets (default 8)')
+    parser.add_argument('--scenes', type=int, default=60,
+                        help='scenes for the segmentation (default 60)')
+    parser.add_argument('--frames', type=Path, metavar='DIR',
+                        help='frames for the segmentation, as for its own program')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--json', type=Path, metavar='F', help='results; continued if it exists')
     return run(parser, measure, arguments)

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from estimates import laptop_estimate
 from PIL import Image
+from tabletops import CAMERA, block, camera_above, draw, plate
 
+from kinediff3d_core.cli import arguments as arguments_of_cli
 from kinediff3d_core.cli import main
 from kinediff3d_core.evaluation.samples import procedural_samples
 from kinediff3d_core.geometry.camera import backproject
-from kinediff3d_core.inference import decoding
+from kinediff3d_core.inference import auto, decoding
 from kinediff3d_core.io.estimate import write_estimate
+from kinediff3d_core.objects.estimate import NoEstimate
 
 COMMANDS = ('demo', 'infer', 'generate', 'evaluate', 'benchmark', 'train', 'import', 'replay',
             'view')
@@ -69,6 +72,9 @@ def test_arguments_of_infer(depth, tmp_path, capsys):
     assert 'does not exist' in refused(capsys, *base, '--depth', tmp_path / 'no.png', *camera)
     assert 'does not exist' in refused(capsys, *base, '--points', tmp_path / 'no.ply')
     assert 'goes with --depth' in refused(capsys, *base, '--points', depth, '--mask', depth)
+    assert '--instances each' in refused(capsys, *base, '--points', depth, '--instances', 'each')
+    assert '--instances each' in refused(capsys, *base, '--depth', depth, *camera, '--mask', depth,
+                                         '--instances', 'each')
     assert 'is not finite' in refused(capsys, *base, '--depth', depth, '--fx', 'nan')
     assert 'invalid choice' in refused(capsys, *base, '--depth', depth, '--preset', 'slow')
     assert 'positive' in refused(capsys, *base, '--depth', depth, '--fx', 0, '--fy', 1, '--cx', 1,
@@ -81,6 +87,41 @@ def test_arguments_of_infer(depth, tmp_path, capsys):
     assert '10 x 10' in refused(capsys, *base, '--depth', depth, *camera, '--mask', small)
     (tmp_path / 'camera.yaml').write_text('fx: 60\nfy: 60\ncx: 32\ncy: 24\nwidth: 9\nheight: 9')
     assert '64 x 48' in refused(capsys, *base, '--depth', depth, *camera)
+
+
+class OfLargeOnes:
+    """A pipeline that gives an estimate of masks and clouds with more than 1000 points."""
+
+    def infer(self, mesh, seed, depth=None, intrinsics=None, mask=None, points=None):
+        count = len(points) if mask is None else mask.sum()
+        if count <= 1000:
+            raise NoEstimate('too small')
+        return laptop_estimate()
+
+
+@pytest.mark.parametrize('source', ['depth', 'points'])
+def test_each_instance_has_its_own_folder(source, tmp_path, monkeypatch, capsys):
+    """Two boxes on a table, the smaller one without an estimate; then a bare table."""
+    monkeypatch.setattr(auto, 'load_pipeline', lambda *arguments: OfLargeOnes())
+    things = [plate(5.0, 5.0), block(0.0, 0.0, [0.08, 0.08, 0.05]),
+              block(0.3, 0.1, [0.04, 0.04, 0.03])]
+    depth, _ = draw(things, camera_above())
+    np.save(tmp_path / 'depth.npy', depth)
+    np.save(tmp_path / 'points.npy', backproject(depth, CAMERA))
+    given = {'depth': ('--depth', tmp_path / 'depth.npy', '--fx', 300, '--fy', 300, '--cx', 159.5,
+                       '--cy', 119.5),
+             'points': ('--points', tmp_path / 'points.npy', '--segment')}[source]
+    arguments = [str(a) for a in ('infer', *given, '--category', 'laptop', '--instances', 'each',
+                                  '--out', tmp_path / 'out')]
+    assert main.main(arguments) == 0
+    assert (tmp_path / 'out' / '1' / 'estimate.json').exists()
+    assert not (tmp_path / 'out' / '2').exists()
+    assert f'no estimate for {tmp_path}/out/2: too small' in capsys.readouterr().err
+    bare, _ = draw(things[:1], camera_above())
+    np.save(tmp_path / 'depth.npy', bare)
+    np.save(tmp_path / 'points.npy', backproject(bare, CAMERA))
+    assert main.main(arguments) == arguments_of_cli.NO_ANSWER
+    assert 'nothing of at least' in capsys.readouterr().err
 
 
 def test_arguments_of_generate(tmp_path, capsys):

@@ -6,11 +6,13 @@ import json
 
 from kinediff3d_core.evaluation import ablations
 from kinediff3d_core.inference.presets import Preset
+from kinediff3d_core.observation.instances import InstanceConfig
 from kinediff3d_core.tracking.config import DEFAULT
 
 
 def test_every_variant_differs_from_what_is_shipped() -> None:
     for variants, shipped in ((ablations.TRACKING, DEFAULT), (ablations.EXCHANGE, DEFAULT),
+                              (ablations.SEGMENTATION, InstanceConfig()),
                               ({n: f(Preset()) for n, f in ablations.INFERENCE.items()},
                                Preset())):
         assert variants['as shipped'] == shipped

@@ -19,6 +19,7 @@ from std_msgs.msg import Header, String  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 
 from kinediff3d_core.geometry.camera import backproject  # noqa: E402
+from kinediff3d_core.observation.cloud import filter_cloud  # noqa: E402
 from kinediff3d_core.simulation.camera import SimulatedFrame  # noqa: E402
 from kinediff3d_ros.messages.poses import transform_from_matrix  # noqa: E402
 from kinediff3d_ros.tools.bag_reader import DEFAULTS, FrameReader, open_bag  # noqa: E402
@@ -35,8 +36,9 @@ def test_frames_are_those_of_the_recording(bag: Path, views: list[SimulatedFrame
         assert [f.header.stamp.nanosec for f in frames] == [bags.PERIOD * i for i in range(4)]
         for frame, view in zip(frames, views, strict=True):
             depth = np.round(view.depth * 1000).astype(np.float32) * np.float32(0.001)
-            np.testing.assert_allclose(frame.cloud.points, backproject(
-                depth, bags.INTRINSICS, view.mask & (depth > 0)), atol=1e-6)
+            points = backproject(depth, bags.INTRINSICS, view.mask & (depth > 0))
+            np.testing.assert_allclose(
+                frame.cloud.points, filter_cloud(points).points, atol=1e-6)
             assert frame.header.frame_id == bags.CAMERA_FRAME and frame.seconds > 100 - 1e-6
         assert [m.position[0] for m in reader.truth] == [float(v.positions[0]) for v in views]
 
@@ -79,7 +81,7 @@ def test_clouds_are_used_where_there_is_no_depth(views: list, tmp_path: Path) ->
         assert topics == Topics(points=bags.POINTS)
         frames = list(FrameReader(topics).read(content))
     assert [len(f.cloud) for f in frames] == [
-        len(backproject(v.depth, bags.INTRINSICS, v.mask)) for v in views]
+        len(filter_cloud(backproject(v.depth, bags.INTRINSICS, v.mask))) for v in views]
 
 
 def compressed_entries(views: list) -> list[bags.Entry]:
@@ -166,7 +168,7 @@ def test_masks_of_another_camera(views: list, tmp_path: Path) -> None:
     for frame, view in zip(frames, views[:2], strict=True):
         assert frame.header.frame_id == 'colour'
         depth = np.round(view.depth * 1000).astype(np.float32) * np.float32(0.001)
-        points = backproject(depth, bags.INTRINSICS, view.mask & (depth > 0))
+        points = filter_cloud(backproject(depth, bags.INTRINSICS, view.mask & (depth > 0))).points
         np.testing.assert_allclose(frame.cloud.points[::-1], points * [-1, -1, 1], atol=1e-3)
 
 
