@@ -110,6 +110,12 @@ class FrameFit:
                                  solver, prior.to(self._device))
         return Fit(state.to('cpu'), *(x.cpu() for x in rest))
 
+    def score(self, state: State, observation: Observation) -> Tensor:
+        """How badly hypotheses (H) explain an observation: :func:`residuals.fit_score`."""
+        score, _ = self._run(residuals.fit_score, self._problem(observation),
+                             state.to(self._device))
+        return score
+
     def search_joints(self, state: State, observation: Observation) -> State:
         """Joint by joint, the position over its range that explains the frame best.
 
@@ -118,9 +124,8 @@ class FrameFit:
         """
         for i in self._joints:
             tried = self._positions(state, i)
-            score, _ = self._run(residuals.fit_score, self._problem(observation),
-                                 tried.to(self._device))
-            state = replace(state, q=tried.q[int(score.argmin())][None])
+            best = int(self.score(tried, observation).argmin())
+            state = replace(state, q=tried.q[best][None])
         return state
 
     def _positions(self, state: State, joint: int) -> State:

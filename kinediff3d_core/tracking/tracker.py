@@ -171,8 +171,11 @@ class Tracker:
         growth = self._quality.growth(float(fit.score))
         if not searched and (growth > search.always_growth or growth > search.min_growth
                              and self._frames % search.every == 0):
-            found, seen = frame.fit(self._search(start[:1], frame), c.search_iterations, moving)
-            if found.score < fit.score:
+            wide = frame.around(self._fit.sweep_joints(start[:1])).observation
+            found, seen = frame.fit(self._fit.search_joints(start[:1], wide),
+                                    c.search_iterations, moving)
+            # Both on the same points: a crop around a wrong position may be explained better.
+            if self._fit.score(found.state, wide) < self._fit.score(fit.state, wide):
                 self._motion.base_moves = True
                 return found, seen
         return fit, observed
