@@ -61,11 +61,8 @@ class SurfaceCrop:
             margin: distance from the predicted surface within which points may be on the object,
                 canonical units; the noise of the depth is added.
         """
-        c, states = self._config, states.to(self._surface.device)
-        poses = residuals.part_poses(self._grid, states)
-        surface = (self._scale * transform_points(
-            poses[:, self._grid.exists], self._surface)).reshape(-1, 3).cpu().numpy()
-        reach = self._scale * margin
+        c, reach = self._config, self._scale * margin
+        poses, surface = self._posed(states)
         pixels = max(c.least_pixels, c.max_pixels // max(1, len(states.q) // 2))
         window = self._window(view, surface, reach, pixels)
         points = view.points(window.rows, window.columns, window.stride)
@@ -77,6 +74,25 @@ class SurfaceCrop:
         beside = points[~on]
         stride = max(1, BESIDE_STRIDE // window.stride) ** 2
         return ObjectCloud(points[on], beside[::stride], filtered=True)
+
+    def tighten(self, cloud: ObjectCloud, states: State) -> ObjectCloud:
+        """The points of a crop that are near the fitted surfaces; the others are put beside it.
+
+        No points are added: a fit that has left the prediction must not look for others there.
+
+        Args:
+            states: (H) fitted poses and joints, canonical units.
+        """
+        points, reach = cloud.points, self._scale * self._config.shape_margin
+        poses, surface = self._posed(states)
+        on = self._distance(points, surface, poses, reach) < reach + self._noise(points)
+        return ObjectCloud(points[on], np.concatenate([cloud.others, points[~on]]), filtered=True)
+
+    def _posed(self, states: State) -> tuple[Tensor, np.ndarray]:
+        """Part poses (H, K, 4, 4), canonical units, and all surface samples there (M, 3), m."""
+        poses = residuals.part_poses(self._grid, states.to(self._surface.device))
+        surface = transform_points(poses[:, self._grid.exists], self._surface)
+        return poses, (self._scale * surface).reshape(-1, 3).cpu().numpy()
 
     def _window(self, view: DepthView, surface: np.ndarray, reach: float, wanted: int) -> _Window:
         """The rectangle around the projected surface (M, 3), m, and what is beside it."""

@@ -87,16 +87,16 @@ class FrameFit:
         """The object's cloud (m) in a frame without a mask, around predicted states (H).
 
         Args:
-            gap: time over which they are predicted, s; 0 for fitted ones.
+            gap: time over which they are predicted, s.
 
         Raises:
             TrackingLost: too few points are near the predicted surface.
         """
-        cloud = self._crop.crop(view, states, self._crop.motion_margin(gap))
-        if len(cloud) < MIN_POINTS:
-            raise TrackingLost(f'{len(cloud)} points are near the predicted surface, at least '
-                               f'{MIN_POINTS} are needed')
-        return cloud
+        return _enough(self._crop.crop(view, states, self._crop.motion_margin(gap)))
+
+    def tighten(self, cloud: ObjectCloud, states: State) -> ObjectCloud:
+        """The part of such a cloud that is near fitted states (H); errors are the same."""
+        return _enough(self._crop.tighten(cloud, states))
 
     def sweep_joints(self, state: State) -> State:
         """The states that :meth:`search_joints` compares, of all joints."""
@@ -140,6 +140,14 @@ class FrameFit:
 
     def _problem(self, observation: Observation) -> residuals.Problem:
         return residuals.Problem(self.grid, self._field, observation, self.surface)
+
+
+def _enough(cloud: ObjectCloud) -> ObjectCloud:
+    """The cloud itself, if it has points enough."""
+    if len(cloud) < MIN_POINTS:
+        raise TrackingLost(f'{len(cloud)} points are near the predicted surface, at least '
+                           f'{MIN_POINTS} are needed')
+    return cloud
 
 
 def _refine(problem: residuals.Problem, start: State, solver: SolverConfig,

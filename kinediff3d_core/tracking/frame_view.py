@@ -55,20 +55,20 @@ class MaskedFrame:
 
 class CroppedFrame:
     """A frame without a mask: the cloud is cropped around the predicted surface, fitted, and
-    cropped again around the fitted one, so that what is beside it does not stay in the fit."""
+    tightened around the fitted one, so that what is beside it does not stay in the fit."""
 
     def __init__(self, fit: FrameFit, view: DepthView, gap: float) -> None:
         self._fit, self._view, self.gap = fit, view, gap
 
     def around(self, states: State) -> ObservedCloud:
-        return self._cropped(states, self.gap)
+        return self._observed(self._fit.crop(self._view, states, self.gap))
 
     def fit(self, start: State, iterations: int, prior: refinement.Prior,
             ) -> tuple[Fit, ObservedCloud]:
-        coarse = self._fit.refine(start, self.around(start).observation, iterations, prior)
-        observed = self._cropped(coarse.state, 0.0)
+        wide = self.around(start)
+        coarse = self._fit.refine(start, wide.observation, iterations, prior)
+        observed = self._observed(self._fit.tighten(wide.cloud, coarse.state))
         return self._fit.refine(coarse.state, observed.observation, iterations, prior), observed
 
-    def _cropped(self, states: State, gap: float) -> ObservedCloud:
-        cloud = self._fit.crop(self._view, states, gap)
+    def _observed(self, cloud: ObjectCloud) -> ObservedCloud:
         return ObservedCloud(cloud, self._fit.observe(cloud))
