@@ -244,7 +244,7 @@ def bench(recorder: Recorder, processes: dict) -> Bench:
     ({'category': 'teapot'}, "unknown category 'teapot'; known: "),
     ({'max_depth': -1.0}, 'max_depth'),
     ({'mask_mode': 'sometimes'},
-     "parameter 'mask_mode' is 'sometimes'; known: auto, required, ignored"),
+     "parameter 'mask_mode' is 'sometimes'; known: auto, required, initialize, ignored"),
     ({'weights': '/nothing'}, 'is not a folder'),
     ({'qos_overrides': {'/markers': {'publisher': {'reliability': 'never'}}}}, '`never`'),
     ({'qos_overrides': {'/mask': {'subscription': {'depth': 'deep'}}}}, '/mask'),
