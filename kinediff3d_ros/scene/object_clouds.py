@@ -45,7 +45,9 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
 
     Args:
         listed: mask ids that may be objects, with ``instances: listed``.
-        tracked: ids of the objects in a frame without a mask, with ``mask_mode: initialize``.
+        tracked: ids of the objects that are tracked. A frame without a mask shows these, with
+            ``mask_mode: initialize``. Their masks are used as they are: tracking has no time for
+            :func:`without_other_surfaces`.
 
     Raises:
         ValueError: the input cannot be used; the message says why.
@@ -63,11 +65,11 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
     elif parameters.mask_mode == 'initialize' and arrays.instances is None:
         clouds = dict.fromkeys(tracked, _whole_image(arrays, parameters))
     elif parameters.instances != 'one':
-        clouds = _each_instance(arrays, parameters, listed)
+        clouds = _each_instance(arrays, parameters, listed, tracked)
     elif arrays.instances is not None:
         wanted = parameters.mask_id
         mask = arrays.instances != 0 if wanted == 0 else arrays.instances == wanted
-        clouds = {0: _or_reason(partial(_masked_points, arrays, mask, parameters))}
+        clouds = {0: _or_reason(partial(_masked_points, arrays, mask, parameters, 0 in tracked))}
     else:
         clouds = {0: _or_reason(partial(_segmented_points, arrays, parameters))}
     return FrameClouds(clouds, {
@@ -75,13 +77,14 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
 
 
 def _each_instance(arrays: DepthArrays, parameters: PerceptionParameters,
-                   listed: Collection[int]) -> dict[int, ObjectCloud | DepthView | NoEstimate]:
+                   listed: Collection[int], tracked: Collection[int],
+                   ) -> dict[int, ObjectCloud | DepthView | NoEstimate]:
     """The cloud of every instance id, or of those that are listed."""
     ids = arrays.instances
     if ids is None:
         raise ValueError('several objects need a mask of instance ids')
     present = np.flatnonzero(np.bincount(ids.ravel()))
-    return {int(i): _or_reason(partial(_masked_points, arrays, ids == i, parameters))
+    return {int(i): _or_reason(partial(_masked_points, arrays, ids == i, parameters, i in tracked))
             for i in present if i and (parameters.instances == 'each' or i in listed)}
 
 
@@ -105,13 +108,15 @@ def _measured(depth: np.ndarray, parameters: PerceptionParameters) -> np.ndarray
 
 
 def _masked_points(arrays: DepthArrays, mask: np.ndarray, parameters: PerceptionParameters,
-                   ) -> ObjectCloud:
-    """Points on a mask (H, W) bool."""
+                   tracked: bool) -> ObjectCloud:
+    """Points on a mask (H, W) bool; only a tracked object's mask is used as it is."""
     measured = _measured(arrays.depth, parameters)
     if not mask.any():
         raise NoEstimate(f'the mask has no pixel of id {parameters.mask_id}'
                          if parameters.mask_id else 'the mask is empty')
-    mask = without_other_surfaces(arrays.depth, arrays.intrinsics, mask & measured)
+    mask = mask & measured
+    if not tracked:
+        mask = without_other_surfaces(arrays.depth, arrays.intrinsics, mask)
     return _require_points(object_cloud(arrays.depth, arrays.intrinsics, mask), parameters)
 
 
