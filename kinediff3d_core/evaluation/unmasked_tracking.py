@@ -1,9 +1,12 @@
 """Tracking with a mask in each frame beside tracking with the first mask alone.
 
     python -m kinediff3d_core.evaluation.unmasked_tracking --categories laptop drawer
+    python -m kinediff3d_core.evaluation.unmasked_tracking --frames DIR --sequence sequence_laptop
 
-The same frames for both: a simulated object on a table, whose joints move over their range and
-back in ten seconds while an arm passes before it. The table goes into docs/method.md.
+The first command uses simulated objects on a table, whose joints move over their range and back in
+ten seconds while an arm passes before them, the same frames for all variants. The second one uses
+a recorded sequence that has a mask of its first frame (the data set ``frames``, docs/datasets.md).
+The tables go into docs/method.md.
 """
 
 from __future__ import annotations
@@ -13,10 +16,12 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from kinediff3d_core.data.datasets.frames import Frames
 from kinediff3d_core.evaluation.markdown import markdown_table
 from kinediff3d_core.evaluation.program import Parser, run
 from kinediff3d_core.inference.pipeline import Pipeline
@@ -35,6 +40,9 @@ from kinediff3d_core.tracking.sequence_tracker import (
 SECONDS, RATE = 10.0, 10
 """Length of a sequence, s, and frames a second. Chosen: slower than cameras, so that surfaces move
 farther between two frames."""
+
+SEQUENCE_PERIOD = 0.2
+"""Time between the frames of a recorded sequence, s. Chosen: the recordings do not state it."""
 
 STATES = 16
 """Joint states that are rendered. Chosen."""
@@ -56,14 +64,20 @@ class SequenceErrors:
     base: list[float] = field(default_factory=list)
     lost: int = 0
 
+    def add_joints(self, found: TrackedFrame, positions: np.ndarray,
+                   names: dict[str, int]) -> None:
+        """Add the errors of the joints in one frame; ``positions`` (J,), ``names`` their index."""
+        self.lost += found.reason.startswith(TRACKING_LOST) or found.estimate is None
+        if found.estimate is not None:
+            self.joints += [abs(j.position - positions[names[j.name]])
+                            * (180 / math.pi if j.joint_type == 'revolute' else 1000.0)
+                            for j in found.estimate.joints if j.name in names]
+
     def add(self, found: TrackedFrame, frame: SimulatedFrame, names: dict[str, int]) -> None:
         """Add the errors of one frame."""
-        self.lost += found.reason.startswith(TRACKING_LOST) or found.estimate is None
+        self.add_joints(found, frame.positions, names)
         if found.estimate is None:
             return
-        self.joints += [abs(j.position - frame.positions[names[j.name]])
-                        * (180 / math.pi if j.joint_type == 'revolute' else 1000.0)
-                        for j in found.estimate.joints if j.name in names]
         self.base.append(1000 * float(np.linalg.norm(
             found.estimate.parts[0].T_camera_part[:3, 3] - frame.T_camera_base[:3, 3])))
 
@@ -114,8 +128,37 @@ def table(results: dict[str, list[dict[str, SequenceErrors]]]) -> str:
     return markdown_table(head, rows)
 
 
+def measure_sequence(frames: Frames, sequence: str) -> str:
+    """Joint errors of a recorded sequence with the mask of its first frame, and without a mask.
+
+    Raises:
+        ValueError: no such sequence, or its first frame has no mask.
+    """
+    names = [n for c in frames.categories for n in frames.views(c) if n.startswith(f'{sequence}/')]
+    views = [frames.read_view(name) for name in names]
+    if not views or views[0].mask is None:
+        raise ValueError(f'{frames.root / sequence} is no sequence with a mask of its first frame')
+    pipeline = Pipeline.load(frames.category_of(names[0]))
+    indices = {j.name: i for i, j in enumerate(pipeline.category.joints)}
+    rows = []
+    for title, masked in (('the first mask alone', True), ('no mask', False)):
+        tracker, errors = SequenceTracker(pipeline, mesh=False), SequenceErrors()
+        for i, view in enumerate(views):
+            shown = object_cloud(view.depth, view.intrinsics, view.mask.astype(bool)) \
+                if masked and i == 0 and view.mask is not None \
+                else DepthView(view.depth, view.intrinsics)
+            errors.add_joints(tracker.update(shown, i * SEQUENCE_PERIOD), view.truth.positions,
+                              indices)
+        rows.append([title, f'{np.mean(errors.joints):.1f}', f'{np.max(errors.joints):.1f}',
+                     str(errors.lost)])
+    return markdown_table(['masks', 'joint error [° or mm], mean', 'largest', 'lost'], rows)
+
+
 def measure(options: argparse.Namespace) -> None:
-    """Measure all categories and print the table."""
+    """Measure the sequence, or all categories, and print the table."""
+    if options.frames is not None:
+        print(measure_sequence(Frames(options.frames), options.sequence))
+        return
     results: dict[str, list[dict[str, SequenceErrors]]] = {}
     for category in options.categories:
         pipeline = Pipeline.load(category)
@@ -132,6 +175,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         default=['laptop', 'drawer'])
     parser.add_argument('--objects', type=int, default=4, help='of each category (default 4)')
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--frames', type=Path, metavar='DIR', help='recorded frames instead')
+    parser.add_argument('--sequence', default='sequence_laptop',
+                        help='folder in --frames (default sequence_laptop)')
     return run(parser, measure, arguments)
 
 

@@ -77,6 +77,10 @@ class Frames:
         """Names of the views of a category."""
         return [name for name, frame in self._frames.items() if frame.category == category]
 
+    def category_of(self, name: str) -> str:
+        """Name of the category of a view."""
+        return self._frames[name].category
+
     def read_view(self, name: str) -> DatasetView:
         """Read one frame.
 
