@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+MAD_TO_STD = 1.4826
+"""Standard deviation of a normal distribution, in median absolute deviations."""
+
 
 @dataclass(frozen=True)
 class DominantPlaneConfig:

@@ -8,7 +8,11 @@ import numpy as np
 import scipy.ndimage
 
 from kinediff3d_core.geometry.camera import Intrinsics, require_size, valid_depth
-from kinediff3d_core.observation.dominant_plane import DominantPlaneConfig, plane_distances
+from kinediff3d_core.observation.dominant_plane import (
+    MAD_TO_STD,
+    DominantPlaneConfig,
+    plane_distances,
+)
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,6 @@ class MaskOutlierConfig:
 
 
 CONFIG = MaskOutlierConfig()
-MAD_TO_STD = 1.4826
-"""Standard deviation of a normal distribution, in median absolute deviations."""
 
 
 def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray,
