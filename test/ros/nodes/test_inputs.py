@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,6 +25,7 @@ from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2  # noqa: E402
+from spinning import spinning  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 
@@ -33,7 +33,7 @@ from kinediff3d_core.geometry.camera import Intrinsics, backproject
 from kinediff3d_core.simulation.camera import SimulatedCamera, SimulatedFrame, SimulatedScene
 from kinediff3d_ros.messages import camera_info, clouds, images, poses
 from kinediff3d_ros.nodes import endpoints, perception
-from kinediff3d_ros.nodes.running import make_executor, spin
+from kinediff3d_ros.nodes.running import make_executor
 from kinediff3d_ros.tools.processes import private_graph
 from kinediff3d_ros.tools.recorder import Recorder, stamp_key
 
@@ -154,14 +154,9 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     node = perception.PerceptionNode()
     executor = make_executor()
     executor.add_node(node)
-    closing = threading.Event()
-    thread = threading.Thread(target=spin, args=(executor, lambda: not closing.is_set()))
-    thread.start()
     with Recorder(domain) as recorder:
-        yield Bench(node, recorder)
-        closing.set()
-        thread.join(LIMIT)
-        executor.shutdown()
+        with spinning(executor):
+            yield Bench(node, recorder)
         node.close()
         node.destroy_node()
     rclpy.try_shutdown()
