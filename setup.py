@@ -45,8 +45,8 @@ setup(
         # libusb for Open3D, where the system package libusb-1.0-0 is not installed.
         'libusb': ['libusb-package'],
         'view': ['viser'],
-        'test': ['mujoco-core', 'mypy', 'pytest', 'pytest-timeout', 'ruff', 'types-PyYAML',
-                 'types-defusedxml', 'types-tqdm'],
+        'test': ['hypothesis', 'mujoco-core', 'mypy', 'pytest', 'pytest-timeout', 'ruff',
+                 'types-PyYAML', 'types-defusedxml', 'types-tqdm'],
     },
     entry_points={
         'console_scripts': [

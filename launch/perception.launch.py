@@ -70,7 +70,7 @@ OVERRIDES = {
     'input': 'depth or points',
     'depth_transport': 'raw, or compressedDepth: the topic <depth_topic>/compressedDepth',
     'register_depth': "true: register the depth images to the mask's camera, by TF",
-    'mask_mode': 'auto, required or ignored',
+    'mask_mode': 'auto, required, initialize or ignored',
     'tracking': 'true, or false: a full estimate for every frame',
     'autostart': 'true, or false: a lifecycle manager configures and activates the node',
     'fixed_frame': 'For a moving camera: a frame that does not move; also used by RViz',

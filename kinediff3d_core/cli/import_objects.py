@@ -30,6 +30,10 @@ VARIANTS = 4
 
 SMALLEST, LARGEST = 0.3, 30.0
 """Bounds of the diagonal of a base part's box, canonical units: others are in a wrong unit."""
+SMALLEST_PART = 0.02
+"""Least diagonal of another part's box, canonical units. Chosen: a tenth of a cutter's blade."""
+LARGEST_RATIO = 50.0
+"""Greatest ratio of the diagonals of two parts. Chosen: units differ by 100 or more."""
 
 TRAIN = 'train'
 """Split of a data set that is imported, where it has this one."""
@@ -182,7 +186,7 @@ def _category(options: argparse.Namespace) -> Category:
 def _load(options: argparse.Namespace, category: Category, ranks: Ranks,
           on_error: Callable[[ValueError], object]) -> dict[int, TrainingObject]:
     """The objects that this process imports, all checked, by their number in the whole list."""
-    from kinediff3d_core.data.mesh_objects import category_of, list_objects
+    from kinediff3d_core.data.mesh_objects import category_of, list_objects, name_of
     from kinediff3d_core.data.object_import import MeshTrainingObject
     from kinediff3d_core.data.placement import Placement
 
@@ -191,7 +195,7 @@ def _load(options: argparse.Namespace, category: Category, ranks: Ranks,
                           options.fix_others)
     folders = [f for root in options.objects for f in list_objects(root)]
     folders = [f for f in folders if category_of(f) == category.name] or folders
-    names = [f.resolve().name for f in folders]
+    names = [name_of(f) for f in folders]
     duplicates = sorted({n for n in names if names.count(n) > 1})
     if duplicates:
         raise ValueError(f'two objects have the name {duplicates[0]!r}')
@@ -210,10 +214,15 @@ def _load_object(folder: Path, category: Category, placement: Placement) -> Mesh
     from kinediff3d_core.data.mesh_objects import load_object
 
     obj = load_object(folder, category, placement)
-    low, high = obj.bounds[0]
-    size = float(((high - low) ** 2).sum() ** 0.5)
-    if not SMALLEST <= size / category.scale <= LARGEST:
-        raise ValueError(f'{folder}: its base measures {size:.3g} m from corner to corner, the '
-                         f'scale of {category.name!r} is {category.scale:g} m; see '
+    sizes = [float(((high - low) ** 2).sum() ** 0.5) for low, high in obj.bounds]
+    if not SMALLEST <= sizes[0] / category.scale <= LARGEST:
+        raise ValueError(f'{folder}: its base measures {sizes[0]:.3g} m from corner to corner, '
+                         f'the scale of {category.name!r} is {category.scale:g} m; see '
                          '--metres-per-unit')
+    for part, size in zip(obj.parts[1:], sizes[1:], strict=True):
+        if not SMALLEST_PART <= size / category.scale <= LARGEST or \
+                max(size, sizes[0]) > LARGEST_RATIO * min(size, sizes[0]):
+            raise ValueError(f'{folder}: its part {part!r} measures {size:.3g} m from corner to '
+                             f'corner, its base {sizes[0]:.3g} m: its mesh is in another unit '
+                             '(scale="0.001 0.001 0.001" in the URDF makes mm of it)')
     return obj

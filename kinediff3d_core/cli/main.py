@@ -23,6 +23,9 @@ ENTRY_POINTS = 'kinediff3d.commands'
 ROS_COMMANDS = ('demo', 'replay', 'view')
 """Commands that ``kinediff3d_ros`` adds, in the order of the help text."""
 
+MAX_REASON = 275
+"""Longest reason of an error, characters: 300 with what is before it. Chosen."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
@@ -30,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(given)
     options.command = shlex.join(['kinediff3d', *given])
     # Not before the arguments are parsed: --help needs none of numpy.
+    from kinediff3d_core.io.files import shortened
     from kinediff3d_core.objects.estimate import NoEstimate
 
     try:
@@ -39,11 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             add_own_categories(options.weights)
         return int(options.run(options))
     except NoEstimate as refusal:
-        print(f'kinediff3d: no estimate: {refusal}', file=sys.stderr)
+        print(f'kinediff3d: no estimate: {shortened(refusal, MAX_REASON)}', file=sys.stderr)
         return NO_ANSWER
     except (ValueError, OSError, FloatingPointError) as error:
-        reason = ' '.join(str(error).split()) or type(error).__name__
-        print(f'kinediff3d: error: {reason}', file=sys.stderr)
+        print(f'kinediff3d: error: {shortened(error, MAX_REASON)}', file=sys.stderr)
         return UNUSABLE
     except KeyboardInterrupt:
         print('kinediff3d: interrupted', file=sys.stderr)

@@ -23,7 +23,9 @@ from kinediff3d_core.geometry.kinematics import Joint, forward_kinematics
 from kinediff3d_core.objects.category import CATEGORIES, Category
 from kinediff3d_core.objects.estimate import Mesh
 from kinediff3d_core.objects.urdf import joint_name, link_name
-from kinediff3d_core.objects.urdf_reader import find_urdf, link_meshes, read_urdf
+from kinediff3d_core.objects.urdf_files import find_urdf, find_urdfs, object_folder
+from kinediff3d_core.objects.urdf_meshes import link_meshes, warn_left_out
+from kinediff3d_core.objects.urdf_reader import read_urdf
 
 Array = np.ndarray[Any, Any]
 
@@ -80,16 +82,18 @@ class MeshObject:
 def list_objects(root: Path | str, category: str | None = None) -> list[Path]:
     """Folders with a URDF in ``root``, sorted by name, of one category or of all.
 
-    ``root`` may also be the folder of one object.
+    ``root`` may also be the folder of one object, or a URDF.
 
     Raises:
         ValueError: no such folder, or none of that category in it.
     """
     folder = Path(root)
-    if not folder.is_dir():
+    if not folder.exists():
         raise ValueError(f'object folder {folder} does not exist')
-    found = [folder] if any(folder.glob('*.urdf')) else sorted(
-        p for p in folder.iterdir() if p.is_dir() and any(p.glob('*.urdf')))
+    if folder.is_file() or find_urdfs(folder):
+        found = [folder]
+    else:
+        found = sorted(p for p in folder.iterdir() if p.is_dir() and find_urdfs(p))
     chosen = [p for p in found if category is None or category_of(p) == category]
     if not chosen:
         present = ', '.join(sorted({category_of(p) for p in found})) or 'none'
@@ -99,8 +103,13 @@ def list_objects(root: Path | str, category: str | None = None) -> list[Path]:
 
 
 def category_of(folder: Path) -> str:
-    """The part of a folder's name before the first ``_``."""
-    return folder.resolve().name.split('_')[0]
+    """The part of the name of an object's folder before the first ``_``."""
+    return name_of(folder).split('_')[0]
+
+
+def name_of(path: Path) -> str:
+    """Name of the folder of an object, which may be given by its URDF."""
+    return object_folder(path).resolve().name
 
 
 def load_object(folder: Path | str, category: Category | None = None,
@@ -152,9 +161,8 @@ def _assemble(source: Path, robot: Any, movable: list[Any], spec: Category | Non
                             p.upper))
         shift = pose[child][:3, 3] - pose[parts.roots[parent]][:3, 3]
         origin.append(shift - centre if parent == 0 else shift)
-    folder = source.parent
-    name = category_of(folder) if spec is None else spec.name
-    found = MeshObject(folder.resolve().name, name, parts.roots, tuple(joints), tuple(meshes),
+    name = category_of(source) if spec is None else spec.name
+    found = MeshObject(name_of(source), name, parts.roots, tuple(joints), tuple(meshes),
                        np.array(origin))
     return found if spec is None else _as_category(source, found, spec, robot.robot.name)
 
@@ -200,15 +208,20 @@ def _part_meshes(source: Path, robot: Any, parts: _Parts, pose: dict[str, Array]
                  placement: Placement) -> list[Mesh]:
     """One mesh a part, m, in the part's frame; the base's in the turned root frame."""
     pieces: list[list[Mesh]] = [[] for _ in parts.roots]
+    left_out: list[str] = []
     for link in robot.robot.links:
         k = parts.index(link.name)
-        for mesh in link_meshes(source.parent, link):
+        meshes, without = link_meshes(source, link)
+        left_out += without
+        for mesh in meshes:
             p = placement.metres * mesh.vertices @ pose[link.name][:3, :3].T
             p = p + pose[link.name][:3, 3]
             pieces[k].append(Mesh(p - pose[parts.roots[k]][:3, 3], mesh.faces))
     for root, piece in zip(parts.roots, pieces, strict=True):
         if not piece:
-            raise ValueError(f'{source}: link {root!r} has no mesh')
+            reason = f' that can be used: {left_out[0]}' if left_out else ''
+            raise ValueError(f'{source}: link {root!r} has no mesh{reason}')
+    warn_left_out(source, left_out)
     meshes = [merge_meshes(piece) for piece in pieces]
     faces = sum(len(m.faces) for m in meshes)
     if faces > MAX_FACES:

@@ -104,7 +104,7 @@ SEGMENTATION: dict[str, InstanceConfig] = {
     'gaps are not bridged': replace(_FOUND, bridge=0.0),
     'not split at two thicknesses': replace(_FOUND, core=math.inf),
     'not split at 3 cm': replace(_FOUND, core_height=math.inf),
-    'arms are not told apart': replace(_FOUND, arm=None),
+    'arms are not separated': replace(_FOUND, arm=None),
     'pixels beside the grid are not compared': replace(_FOUND, low=0.0),
 }
 """Configurations of the segmentation in which one heuristic is off."""

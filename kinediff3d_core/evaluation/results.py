@@ -83,6 +83,8 @@ metrics and the test views.
   distances. Both are thousandths, with a bounding sphere of radius one.
 - *Floor* is the distance between two draws of 30,000 points from the true surface. *To the
   surface* has no floor.
+- *Seconds* are wall time of one thread beside other work. They show the order of magnitude;
+  [performance.md](performance.md) has times of an idle machine.
 """
 
 
@@ -229,13 +231,13 @@ def _visibility_table(summaries: Summaries) -> str:
 
 def _rounds_table(rounds: Mapping[int, Summaries]) -> str:
     metrics = ('cd_w', 'gen_cd_w', 'rot_err_deg', 'trans_err_m', 'joint_state_err',
-               'failure_rate', 'seconds')
+               'failure_rate')
     categories = list(dict.fromkeys(c for summaries in rounds.values() for c in summaries))
     rows = [[category, str(n), *(cell(summaries[category], m) for m in metrics)]
             for category in categories for n, summaries in rounds.items()
             if category in summaries]
     rows += [['dishwasher', f'{n} ({ARTIMAGE})', f'{cd:g}', '–', f'{rot:g}', f'{trans:g}', '–',
-              '–', '–'] for n, (cd, rot, trans) in PUBLISHED_ROUNDS.items()]
+              '–'] for n, (cd, rot, trans) in PUBLISHED_ROUNDS.items()]
     return markdown_table(['category', 'rounds', *(TITLES[m] for m in metrics)], rows)
 
 

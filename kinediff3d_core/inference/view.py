@@ -18,6 +18,7 @@ from kinediff3d_core.observation.cloud import (
     require_points,
 )
 from kinediff3d_core.observation.free_space import Observation, observe
+from kinediff3d_core.observation.mask_outliers import without_other_surfaces
 from kinediff3d_core.observation.segmentation import segment_object
 
 
@@ -61,7 +62,9 @@ def cloud_of(points: np.ndarray | ObjectCloud | None, depth: np.ndarray | None,
             raise ValueError('depth needs intrinsics (fx, fy, cx, cy, width, height)')
         if mask is None:
             mask = segment_object(depth, intrinsics)
-        points = object_cloud(depth, intrinsics, np.asarray(mask))
+        else:
+            mask = without_other_surfaces(depth, intrinsics, np.asarray(mask).astype(bool))
+        points = object_cloud(depth, intrinsics, mask)
     cloud = filter_cloud(cast(np.ndarray | ObjectCloud, points))
     require_points(cloud.points)
     return cloud

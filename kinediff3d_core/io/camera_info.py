@@ -1,116 +1,225 @@
-"""Camera calibration: which matrix counts, binning and region of interest, and files."""
+"""Camera calibration files in the spellings of the field (docs/inputs.md)."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kinediff3d_core.geometry.camera import Intrinsics
-from kinediff3d_core.io.files import checked_file
+from kinediff3d_core.io.calibration import (
+    Calibration,
+    CameraMatrices,
+    calibration_from_matrices,
+    metres_a_step,
+)
+from kinediff3d_core.io.documents import read_documents
+from kinediff3d_core.io.files import checked_file, listed, shortened
+from kinediff3d_core.io.plain_camera import is_plain, read_plain_camera
 
-MATRICES = ('k', 'camera_matrix', 'intrinsic_matrix')
-"""Names of the camera matrix K: ROS messages, ROS calibration files, Open3D."""
-PROJECTIONS = ('p', 'projection_matrix')
-"""Names of the projection matrix P: ROS messages, ROS calibration files."""
+MATRICES = ('k', 'camera_matrix', 'cameramatrix', 'cam_k', 'intrinsic_matrix', 'intrinsics',
+            'intrinsic', 'camera_intrinsics', 'm1', 'mtx')
+"""Names of the camera matrix, in lower case: ROS messages, ROS and OpenCV calibration files, BOP,
+Open3D, Kalibr, OpenCV's stereo files."""
+PROJECTIONS = ('p', 'projection_matrix', 'p1')
+DISTORTIONS = ('d', 'distortion_coefficients', 'dist_coeffs', 'distcoeffs', 'distortion_coeffs',
+               'coeffs', 'd1', 'dist')
+MODELS = ('distortion_model', 'model')
+WIDTHS, HEIGHTS = ('width', 'image_width'), ('height', 'image_height')
+SIZES = ('resolution', 'image_size', 'imagesize')
+SCALES = ('depth_scale', 'depth_units')
+LENGTHS = ('fx', 'fy')
+CENTRES = (('cx', 'cy'), ('ppx', 'ppy'))
+DEPTH = 4
+"""Levels of nested mappings that are searched for cameras. Chosen."""
+EXPECTED = 'k (or fx, fy, cx, cy), width and height'
 
-
-def intrinsics_from_matrices(k: Sequence[float], p: Sequence[float] | None,
-                             size: tuple[int, int], binning: tuple[int, int] = (1, 1),
-                             roi: tuple[int, int, int, int] = (0, 0, 0, 0)) -> Intrinsics:
-    """Intrinsics of the rectified image by the rules of ``sensor_msgs/CameraInfo``.
-
-    P (of the rectified image) where its focal lengths are set, else K. The region of interest is
-    in pixels of the full image, before binning.
-
-    Args:
-        k: 9 numbers, row by row. p: 12 numbers, row by row, or None.
-        size: (width, height) of the full image, pixels.
-        binning: pixels in x and y that are read as one; 0 counts as 1.
-        roi: x and y offset, width and height; an empty region is the full image.
-
-    Raises:
-        ValueError: focal lengths in neither matrix (an uncalibrated camera), or not finite.
-    """
-    fx, fy, cx, cy = k[0], k[4], k[2], k[5]
-    if p is not None and p[0] > 0 and p[5] > 0:
-        fx, fy, cx, cy = p[0], p[5], p[2], p[6]
-    if not (fx > 0 and fy > 0):
-        raise ValueError('camera_info carries no calibration: the focal lengths in K and P are '
-                         f'{k[0]:g} and {0 if p is None else p[0]:g}')
-    width, height = size
-    x, y, roi_width, roi_height = roi
-    if roi_width and roi_height:
-        cx, cy, width, height = cx - x, cy - y, roi_width, roi_height
-    bin_x, bin_y = (max(n, 1) for n in binning)
-    return Intrinsics(float(fx / bin_x), float(fy / bin_y), float(cx / bin_x), float(cy / bin_y),
-                      int(width // bin_x), int(height // bin_y))
+_Found = dict[str, Mapping[str, Any]]
 
 
 def read_camera_info(path: Path | str, size: tuple[int, int] | None = None) -> Intrinsics:
-    """Intrinsics from YAML or JSON.
+    """Intrinsics of rectified images from a calibration file (:func:`read_calibration`).
 
-    Understood are the keys of a ROS ``camera_info`` message or calibration file (``k``, ``K``,
-    ``camera_matrix: {data: [...]}``, ``p``, ``projection_matrix``, ``binning_x``, ``roi``), of
-    Open3D (``intrinsic_matrix``, by columns), and ``fx fy cx cy``.
+    Raises:
+        ValueError: as :func:`read_calibration`, or the calibration is of raw images.
+    """
+    found = read_calibration(path, size)
+    if found.distortion is not None:
+        raise ValueError(f'{path}: the distortion is not zero and P is not set, so it is of raw '
+                         'images; rectify them (image_proc)')
+    return found.intrinsics
+
+
+def read_calibration(path: Path | str, size: tuple[int, int] | None = None,
+                     name: str | None = None, frame: str | None = None, raw: bool = False,
+                     ) -> Calibration:
+    """Calibration from YAML, JSON, OpenCV's XML, ``ost.txt`` or a text file of 9 numbers.
 
     Args:
         size: (width, height) to use where the file has none.
+        name: of the camera, or the image id, in a file of several.
+        frame: name of the depth image, which may be such an id.
+        raw: the image is not rectified: K and the distortion count, not P.
 
     Raises:
-        ValueError: missing, unreadable, or without focal lengths, centre or size.
+        ValueError: missing, unreadable, without focal lengths, centre or size, of several cameras,
+            or none of a depth image. One line that names the file.
     """
-    import yaml
-
     file = checked_file(path, 'camera info')
+    documents: list[Any] = [read_plain_camera(file)] if is_plain(file) else \
+        read_documents(file, 'camera info')
     try:
-        text = file.read_text(encoding='utf-8')
-        content = json.loads(text) if file.suffix.lower() == '.json' else yaml.safe_load(text)
-    except (UnicodeDecodeError, json.JSONDecodeError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f'{file}: not readable as camera info ({reason})') from error
-    if not isinstance(content, dict):
-        raise ValueError(f'{file}: camera info must be a mapping with k or fx, fy, cx, cy')
-    try:
-        return _intrinsics({str(key).lower(): value for key, value in content.items()}, size)
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f'{file}: {error}') from error
+        return _calibration(_choose(_cameras(documents), name, frame), size, raw)
+    except (AttributeError, TypeError, KeyError, ValueError, OverflowError, RecursionError
+            ) as error:
+        raise ValueError(f'{file}: {shortened(error, 220)}') from error
 
 
-def _intrinsics(values: Mapping[str, Any], size: tuple[int, int] | None) -> Intrinsics:
-    """Intrinsics from the keys of a file, in lower case."""
-    names = [name for name in MATRICES if name in values]
-    has_lengths = all(key in values for key in ('fx', 'fy', 'cx', 'cy'))
-    if not has_lengths and not names:
-        raise ValueError('no k and no fx, fy, cx, cy among its keys '
-                         f'({", ".join(sorted(values))})')
-    k = None if has_lengths else _matrix(values[names[0]], 9)
-    width = values.get('width', values.get('image_width', size[0] if size else None))
-    height = values.get('height', values.get('image_height', size[1] if size else None))
+def _cameras(documents: list[Any]) -> _Found:
+    """All cameras of the documents by their names."""
+    found: _Found = {}
+    for i, value in enumerate(documents):
+        found.update(_search(value, f'{i + 1}', DEPTH))
+    if not found:
+        if not any(isinstance(d, Mapping) for d in documents):
+            raise ValueError(f'camera info must be a mapping with {EXPECTED}')
+        keys = sorted(str(key) for d in documents if isinstance(d, Mapping) for key in d)
+        raise ValueError(f'no k and no fx, fy, cx, cy among its keys ({listed(keys)})')
+    return found
+
+
+def _search(value: Any, label: str, depth: int) -> _Found:
+    """The cameras in a value and in what it holds."""
+    if isinstance(value, Mapping):
+        lower = {str(key).lower(): item for key, item in value.items()}
+        nested = [lower[key] for key in MATRICES if isinstance(lower.get(key), Mapping)
+                  and 'data' not in lower[key]]
+        if not nested and (any(key in lower for key in MATRICES) or _has_lengths(lower)):
+            return {label: lower}
+        children: Any = value.items()
+    elif isinstance(value, list) and not all(isinstance(x, int | float | str) for x in value):
+        children = enumerate(value)
+    else:
+        return {}
+    found: _Found = {}
+    for key, item in children if depth else ():
+        found.update(_search(item, str(key), depth - 1))
+    return found
+
+
+def _choose(cameras: _Found, name: str | None, frame: str | None) -> Mapping[str, Any]:
+    """One of the cameras: the named one, that of the frame, or any where all are the same."""
+    if name is not None:
+        for label, camera in cameras.items():
+            if name == label or _number(name) == _number(label) is not None:
+                return camera
+        raise ValueError(f'no camera {name!r} among {listed(cameras)}')
+    for label, camera in cameras.items():
+        if len(cameras) > 1 and frame is not None and _number(frame) == _number(label) is not None:
+            return camera
+    values = list(cameras.values())
+    if all(_same(values[0], other) for other in values[1:]):
+        return values[0]
+    raise ValueError(f'{len(values)} cameras that differ ({listed(cameras, 4)}); choose one with '
+                     '--camera-name')
+
+
+def _same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    keys = (*MATRICES, *PROJECTIONS, *DISTORTIONS, *WIDTHS, *HEIGHTS, *SIZES, *SCALES, *LENGTHS,
+            *CENTRES[0], *CENTRES[1], 'roi', 'binning_x', 'binning_y', *MODELS)
+    return all(a.get(key) == b.get(key) for key in keys)
+
+
+def _number(label: str) -> int | None:
+    return int(label) if label.isascii() and label.isdigit() and len(label) < 20 else None
+
+
+def _has_lengths(values: Mapping[str, Any]) -> bool:
+    return all(key in values for key in LENGTHS) and any(
+        all(key in values for key in pair) for pair in CENTRES)
+
+
+def _calibration(values: Mapping[str, Any], size: tuple[int, int] | None, raw: bool,
+                 ) -> Calibration:
+    """Calibration from the keys of one camera, in lower case."""
+    p = next((_numbers(values[key], 12, 'projection') for key in PROJECTIONS
+              if values.get(key) is not None), None)
+    region = values.get('roi') or {}
+    x, y, roi_width, roi_height = (int(region.get(key) or 0) for key in (
+        'x_offset', 'y_offset', 'width', 'height'))
+    d = next((values[key] for key in DISTORTIONS if values.get(key) is not None), ())
+    found = calibration_from_matrices(CameraMatrices(
+        _matrix(values), p, _size(values, size),
+        (int(values.get('binning_x') or 1), int(values.get('binning_y') or 1)),
+        (x, y, roi_width, roi_height), _model(values), _coefficients(d)), raw)
+    declared = [float(values[key]) for key in SCALES if values.get(key) is not None]
+    return replace(found, depth_scale=metres_a_step(declared[0])) if declared else found
+
+
+def _size(values: Mapping[str, Any], size: tuple[int, int] | None) -> tuple[int, int]:
+    for key in SIZES:
+        if values.get(key) is not None:
+            pair = _data(values[key])
+            return int(pair[0]), int(pair[1])
+    width = next((values[k] for k in WIDTHS if values.get(k) is not None), size and size[0])
+    height = next((values[k] for k in HEIGHTS if values.get(k) is not None), size and size[1])
     if width is None or height is None:
         raise ValueError('width and height are missing')
-    if k is None:
-        fx, fy, cx, cy = (float(values[key]) for key in ('fx', 'fy', 'cx', 'cy'))
-        return Intrinsics(fx, fy, cx, cy, int(width), int(height))
-    if names[0] == 'intrinsic_matrix' and abs(k[6]) > 1:
-        k = [k[i] for i in (0, 3, 6, 1, 4, 7, 2, 5, 8)]  # Open3D writes it by columns.
-    p = next((_matrix(values[name], 12) for name in PROJECTIONS
-              if values.get(name) is not None), None)
-    region = values.get('roi') or {}
-    x, y, roi_width, roi_height = (int(region.get(key, 0)) for key in (
-        'x_offset', 'y_offset', 'width', 'height'))
-    binning = int(values.get('binning_x', 1)), int(values.get('binning_y', 1))
-    return intrinsics_from_matrices(k, p, (int(width), int(height)), binning,
-                                    (x, y, roi_width, roi_height))
+    if not int(width) and not int(height) and size is not None:
+        return size
+    if int(width) <= 0 or int(height) <= 0:
+        raise ValueError(f'width and height must be positive, they are {width} and {height}')
+    return int(width), int(height)
 
 
-def _matrix(value: Any, count: int) -> list[float]:
-    """The numbers of a matrix that is a list, nested lists or ``{data: [...]}``, row by row."""
-    data = value.get('data') if isinstance(value, dict) else value
-    numbers = np.asarray(data, dtype=np.float64)
+def _matrix(values: Mapping[str, Any]) -> list[float]:
+    """The camera matrix (9,), row by row or as it is written."""
+    if _has_lengths(values):
+        fx, fy = (float(values[key]) for key in LENGTHS)
+        cx, cy = next((float(values[a]), float(values[b])) for a, b in CENTRES
+                      if a in values and b in values)
+        if not np.isfinite([fx, fy, cx, cy]).all() or fx <= 0 or fy <= 0:
+            raise ValueError(f'fx and fy must be positive and finite, they are {fx:g} and {fy:g}')
+        return [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0]
+    key = next(name for name in MATRICES if name in values)
+    model = str(values.get('camera_model') or 'pinhole')
+    data = _data(values[key])
+    if model != 'pinhole':
+        raise ValueError(f'camera model {shortened(model, 30)!r} is not a pinhole camera')
+    count = np.asarray(data, dtype=np.float64).size
+    if count == 4:  # Kalibr's fx, fy, cx, cy
+        fx, fy, cx, cy = _numbers(data, 4, 'camera')
+        return [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0]
+    if count in (12, 16):  # 3 x 4 and 4 x 4 with K in the corner
+        numbers = _numbers(data, count, 'camera')
+        return [numbers[4 * i + j] for i in range(3) for j in range(3)]
+    return _numbers(data, 9, 'camera')
+
+
+def _model(values: Mapping[str, Any]) -> str:
+    model = next((str(values[key]) for key in MODELS if values.get(key) is not None), '')
+    plain = model.lower().removeprefix('distortion.').replace(' ', '_').replace('-', '_')
+    return shortened(plain, 40)
+
+
+def _coefficients(value: Any) -> list[float]:
+    numbers = np.asarray(_data(value), dtype=np.float64).reshape(-1)
+    return [float(x) for x in numbers]
+
+
+def _data(value: Any) -> Any:
+    """What a matrix holds that is a list, nested lists or ``{data: [...]}``."""
+    return value['data'] if isinstance(value, Mapping) else value
+
+
+def _numbers(value: Any, count: int, what: str) -> list[float]:
+    """The numbers of a matrix, row by row."""
+    numbers = np.asarray(_data(value), dtype=np.float64)
     if numbers.size != count:
-        raise ValueError(f'the camera matrix has {numbers.size} numbers, not {count}')
+        raise ValueError(f'the {what} matrix has {numbers.size} numbers, not {count}')
+    if not np.isfinite(numbers).all():
+        raise ValueError(f'the {what} matrix has numbers that are not finite')
     return [float(x) for x in numbers.reshape(-1)]

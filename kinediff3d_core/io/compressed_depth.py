@@ -14,7 +14,8 @@ import struct
 import numpy as np
 
 from kinediff3d_core.io.depth import depth_in_metres
-from kinediff3d_core.io.files import Array, decode_image
+from kinediff3d_core.io.files import Array
+from kinediff3d_core.io.images import decode_image
 
 HEADER = struct.Struct('<iff')
 """Enumerator, A, B."""

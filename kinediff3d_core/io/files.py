@@ -5,19 +5,40 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, TypeVar
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+T = TypeVar('T')
 
 MAX_BYTES = 512 * 2**20
 """Largest file that is opened. Chosen: bounds memory."""
 
-MAX_PIXELS = 64 * 10**6
-"""Largest image that is decoded. Chosen: bounds memory; a small file can hold a huge image."""
+MAX_UNPACKED = 96 * 2**20
+"""Bytes of an archive when it is unpacked, beside twice its own. Chosen: bounds memory."""
+MAX_MESSAGE = 300
+"""Longest message of an error, characters. Chosen: what fits on a few lines of a terminal."""
+
+
+def shortened(message: object, most: int = MAX_MESSAGE // 2) -> str:
+    """The message on one line, without its middle where it is longer than ``most`` characters."""
+    line = ' '.join(str(message).split())
+    if not line and isinstance(message, BaseException):
+        line = type(message).__name__
+    if len(line) <= most:
+        return line
+    tail = most // 3
+    return f'{line[:most - tail - 3]} … {line[-tail:]}'
+
+
+def listed(names: Iterable[object], most: int = 8) -> str:
+    """The first names, separated by commas, and how many more there are."""
+    texts = [shortened(name, 24) for name in names]
+    rest = len(texts) - most
+    return ', '.join(texts[:most]) + (f' and {rest} more' if rest > 0 else '')
 
 
 def checked_file(path: Path | str, what: str) -> Path:
@@ -48,46 +69,6 @@ def checked_file(path: Path | str, what: str) -> Path:
     return file
 
 
-def read_pixels(path: Path | str, what: str, expected: str) -> Array:
-    """Pixels (H, W) or (H, W, C) of a PNG, TIFF or ``.npy`` file, in the file's own type.
-
-    Args:
-        what: what the image should be, for messages. expected: kinds of files that hold it.
-
-    Raises:
-        ValueError: missing, unreadable or too large.
-    """
-    file = checked_file(path, what)
-    if file.suffix.lower() == '.npy':
-        return read_npy(file, what)
-    return decode_image(file, what, expected)
-
-
-def decode_image(source: Path | BinaryIO, what: str, expected: str,
-                 formats: tuple[str, ...] | None = None) -> Array:
-    """Pixels (H, W) or (H, W, C) of a PNG or TIFF, in its own type.
-
-    Args:
-        what: what the image should be, for messages. expected: kinds of files that hold it.
-        formats: Pillow's names of the formats that are tried; None tries all.
-
-    Raises:
-        ValueError: unreadable, or more than :data:`MAX_PIXELS`.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    name = source if isinstance(source, Path) else what
-    try:
-        with Image.open(source, formats=formats) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f'{name}: {image.width} x {image.height} pixels are more than '
-                                 f'{MAX_PIXELS}')
-            return np.asarray(image.convert('L') if image.mode == 'P' else image)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
-        raise ValueError(f'{name}: not readable as a {what} ({type(error).__name__}); expected a '
-                         f'{expected}') from error
-
-
 def read_npy(file: Path, what: str) -> Array:
     """The array of a ``.npy`` file; nothing pickled is loaded.
 
@@ -96,9 +77,9 @@ def read_npy(file: Path, what: str) -> Array:
     """
     try:
         array = np.load(file, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # NumPy passes on whatever the parser of its header raises
         raise ValueError(f'{file}: not readable as a {what} in NumPy\'s .npy format '
-                         f'({error})') from error
+                         f'({shortened(error, 80)})') from error
     if not isinstance(array, np.ndarray):
         raise ValueError(f'{file}: an archive, not an array; name it .npz')
     return array
@@ -110,18 +91,42 @@ def read_npz(file: Path, what: str, names: Sequence[str]) -> list[Array]:
     Raises:
         ValueError: damaged, pickled, too large when it is unpacked, or without one of the arrays.
     """
+    def pick(content: Mapping[str, Any]) -> list[Array]:
+        for name in names:
+            if name not in content:
+                raise ValueError(f'no array "{name}" among {listed(content)}')
+        return [np.asarray(content[name]) for name in names]
+
+    return _with_archive(file, what, pick)
+
+
+def read_npz_one(file: Path, what: str, names: Sequence[str]) -> Array:
+    """The array of a ``.npz`` archive that has one of the names, or that is alone in it.
+
+    Raises:
+        ValueError: damaged, pickled, too large when it is unpacked, or another choice of arrays.
+    """
+    def pick(content: Mapping[str, Any]) -> Array:
+        found = [name for name in names if name in content] or list(content)
+        if len(found) != 1 and found[:1] != [name for name in names if name in content][:1]:
+            raise ValueError(f'the arrays {listed(content)}; name the {what} "{names[0]}"')
+        return np.asarray(content[found[0]])
+
+    return _with_archive(file, what, pick)
+
+
+def _with_archive(file: Path, what: str, pick: Callable[[Any], T]) -> T:
+    """What is picked from an archive of bounded size."""
     try:
         with zipfile.ZipFile(file) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
-        if unpacked > MAX_BYTES:
+        if unpacked > MAX_UNPACKED + 2 * file.stat().st_size:
             raise ValueError(f'{unpacked / 2**20:.0f} MiB unpacked are too much')
         with np.load(file, allow_pickle=False) as content:
-            for name in names:
-                if name not in content.files:
-                    raise ValueError(f'no array "{name}" among {content.files}')
-            return [np.asarray(content[name]) for name in names]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f'{file}: not readable as a {what} ({error})') from error
+            return pick(content)
+    except Exception as error:  # of zipfile, its decompressors and NumPy's parser
+        raise ValueError(f'{file}: not readable as a {what} ({shortened(error, 120)})'
+                         ) from error
 
 
 def write_text(path: Path, text: str) -> None:

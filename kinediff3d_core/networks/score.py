@@ -8,7 +8,8 @@ deviation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,11 @@ class State:
     def to(self, device: torch.device | str) -> State:
         return State(self.T_camera_base.to(device), self.q.to(device), self.origin.to(device),
                      self.axis.to(device))
+
+    @classmethod
+    def concatenate(cls, states: Sequence[State]) -> State:
+        """All hypotheses, in order."""
+        return cls(*(torch.cat([getattr(s, f.name) for s in states]) for f in fields(cls)))
 
     def __getitem__(self, index: int | slice | Tensor | tuple[slice, None] | None) -> State:
         return State(self.T_camera_base[index], self.q[index], self.origin[index],

@@ -60,6 +60,35 @@ class ObjectCloud:
         return cloud if isinstance(cloud, cls) else cls(np.asarray(cloud))
 
 
+@dataclass(frozen=True)
+class DepthView:
+    """A depth image without a mask: what is on the object is not known yet.
+
+    Attributes:
+        depth: (H, W) z-depth, m; zero or non-finite where the camera gives nothing.
+
+    Raises:
+        ValueError: the image does not have the size in ``intrinsics``.
+    """
+
+    depth: np.ndarray
+    intrinsics: Intrinsics
+
+    def __post_init__(self) -> None:
+        require_size(self.depth, self.intrinsics, None)
+
+    def points(self, rows: slice, columns: slice, stride: int = 1) -> np.ndarray:
+        """Points (N, 3) of every n-th row and column of a window, camera frame, m."""
+        depth = self.depth[rows, columns][::stride, ::stride]
+        camera, (height, width) = self.intrinsics, depth.shape
+        if not depth.size:
+            return np.zeros((0, 3), dtype=np.float32)
+        window = Intrinsics(camera.fx / stride, camera.fy / stride,
+                            (camera.cx - (columns.start or 0)) / stride,
+                            (camera.cy - (rows.start or 0)) / stride, width, height)
+        return backproject(depth, window)
+
+
 def filter_cloud(cloud: np.ndarray | ObjectCloud) -> ObjectCloud:
     """The cloud without points that are no measurement of the object.
 

@@ -1,4 +1,4 @@
-"""Connected components of a depth grid, and how several things in one are told apart."""
+"""Connected components of a depth grid, and how several things in one are separated."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def components(member: Array, pairs: Array, least: int) -> Array:
 
 
 def split_at_height(label: Array, pairs: Array, high: Array, least: int) -> Array:
-    """Labels (h, w) after what only meets near its support is told apart.
+    """Labels (h, w) after what only meets near its support is separated.
 
     A component with several parts that are high is divided among them: each of its pixels goes
     to the nearest. Labels are not consecutive then.
@@ -103,7 +103,7 @@ class ArmConfig:
 
 
 def split_arms(label: Array, grid: DepthGrid, config: ArmConfig = ArmConfig()) -> Array:
-    """Labels (h, w) after arms and hands are told apart from what they touch.
+    """Labels (h, w) after arms and hands are separated from what they touch.
 
     An arm is a narrow part of a component that reaches into the picture from where its depth
     begins; the rest of the component is wide (morphological opening).

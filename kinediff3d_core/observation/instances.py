@@ -164,7 +164,9 @@ def _at_full_resolution(ids: Array, grid: DepthGrid, supports: list[Surface], de
     neighbour, if the depths agree and the pixel itself is above the supports.
     """
     s = grid.stride
-    if s == 1 or not ids.any():
+    if not ids.any():
+        return np.zeros(depth.shape, dtype=ids.dtype)
+    if s == 1:
         return np.where(depth > 0, ids, 0)
     nearest = _nearest_member(ids > 0)
     half = s // 2

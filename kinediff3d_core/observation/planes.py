@@ -10,13 +10,12 @@ from numpy.polynomial.polynomial import polyval2d, polyvander
 from scipy import ndimage
 
 from kinediff3d_core.observation.depth_grid import DepthGrid
+from kinediff3d_core.observation.dominant_plane import MAD_TO_STD
 
 Array = np.ndarray[Any, Any]
 
 RIDGE = 1e-9
 """Added to the diagonal of the normal equations of a warp: points on a line still have one."""
-MAD = 1.4826
-"""So many median absolute deviations of a normal distribution are its standard deviation."""
 
 
 @dataclass(frozen=True)
@@ -222,4 +221,4 @@ def _grown(plane: Plane, degree: int, points: Array, sigma: Array, config: Plane
 
 def _scale(residual: Array, config: PlaneConfig) -> float:
     """Robust scale of absolute residuals (N,) in standard deviations, within its bounds."""
-    return float(np.clip(MAD * np.median(residual), *config.scale))
+    return float(np.clip(MAD_TO_STD * np.median(residual), *config.scale))

@@ -55,11 +55,19 @@ def slab_distance(p: Tensor, half: Tensor, corner: Tensor, edge: Tensor, axis: i
     qu = p[..., u].abs() - half[..., u] + corner
     qv = p[..., v].abs() - half[..., v] + corner
     plan = (torch.sqrt(qu.clamp_min(0).square() + qv.clamp_min(0).square() + TINY)
-            + torch.maximum(qu, qv).clamp_max(0) - corner)
+            + _not_above_zero(torch.maximum(qu, qv)) - corner)
     a = plan + edge
     b = p[..., axis].abs() - half[..., axis] + edge
-    return (torch.maximum(a, b).clamp_max(0)
+    return (_not_above_zero(torch.maximum(a, b))
             + torch.sqrt(a.clamp_min(0).square() + b.clamp_min(0).square() + TINY) - edge)
+
+
+def _not_above_zero(x: Tensor) -> Tensor:
+    """The smaller of x and zero, with gradient one at zero: on the surface a normal needs it.
+
+    ``clamp_max`` has that gradient up to torch 2.13, and zero from 2.14 on.
+    """
+    return torch.where(x > 0, 0.0, x)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from kinediff3d_core.observation.dominant_plane import DominantPlaneConfig
+
 
 @dataclass(frozen=True)
 class SdfGridConfig:
@@ -48,6 +50,38 @@ class FitConfig:
     Chosen."""
     robust_width: float = 0.03
     """Width of the Geman-McClure weights of the residuals. Chosen."""
+
+
+@dataclass(frozen=True)
+class CropConfig:
+    """How the object's points are found around its predicted surface in a frame without a mask."""
+
+    shape_margin: float = 0.03
+    """Distance of points on the object from its surface in the fitted pose: errors of the shape.
+    Chosen: as :attr:`FitConfig.robust_width`."""
+    speed: float = 0.6
+    """Speed of a surface against its prediction, a second. Chosen: the acceleration of a lid that
+    a hand moves."""
+    max_margin: float = 0.1
+    """Largest distance from the predicted surface. Chosen: three robust widths; points farther
+    away do not pull the fit."""
+    beside: float = 0.4
+    """What is shown beside the object in the image, share of its longer side. As half of
+    :attr:`FreeSpaceConfig.size` beyond 1."""
+    box_margin: float = 0.1
+    """Margin of the box around surface samples outside which no distances are computed. Chosen:
+    samples do not reach every corner."""
+    least_depth: float = 0.05
+    """Surface nearer than this is projected as if it were this far away, m. Chosen: it bounds the
+    division by z."""
+    max_pixels: int = 20000
+    """Pixels of the image that are used, about. Chosen: the fit thins the cloud to 6000 points."""
+    least_pixels: int = 5000
+    """As ``max_pixels``, of a crop around many states, whose number divides it. Chosen."""
+    planes: int = 2
+    """Planes beside the object: a table and a wall; 0 turns it off. Chosen."""
+    plane: DominantPlaneConfig = DominantPlaneConfig()
+    """How they are found, and the bound of the depth noise."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +208,7 @@ class TrackingConfig:
 
     sdf_grid: SdfGridConfig = SdfGridConfig()
     fit: FitConfig = FitConfig()
+    crop: CropConfig = CropConfig()
     joint_search: JointSearchConfig = JointSearchConfig()
     motion: MotionConfig = MotionConfig()
     joint_limits: JointLimitConfig = JointLimitConfig()

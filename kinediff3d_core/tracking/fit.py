@@ -14,9 +14,11 @@ from kinediff3d_core.inference.shape import Shape
 from kinediff3d_core.networks.kavae import Field
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.objects.category import Category
-from kinediff3d_core.observation.cloud import ObjectCloud
+from kinediff3d_core.observation.cloud import MIN_POINTS, DepthView, ObjectCloud
 from kinediff3d_core.observation.free_space import Observation, observe
 from kinediff3d_core.tracking.config import TrackingConfig
+from kinediff3d_core.tracking.crop import SurfaceCrop
+from kinediff3d_core.tracking.reinitialization import TrackingLost
 from kinediff3d_core.tracking.sdf_grid import SdfGrid
 
 SOLVER = SolverConfig()
@@ -67,7 +69,9 @@ class FrameFit:
         self._generator = torch.Generator(self._device).manual_seed(seed)
         self.surface, _ = residuals.surface_samples(
             pipeline.shape, field, config.fit.surface_samples, self._generator, self._run)
-        self.grid: Shape = SdfGrid.from_field(pipeline.shape, field, config.sdf_grid)
+        grid = SdfGrid.from_field(pipeline.shape, field, config.sdf_grid)
+        self.grid: Shape = grid
+        self._crop = SurfaceCrop(grid, field, self.surface, config.crop)
 
     @property
     def category(self) -> Category:
@@ -79,6 +83,25 @@ class FrameFit:
         thinned = cloud.points[::max(1, len(cloud) // c.cloud_points)] / self._scale
         return observe(thinned, c.residual_points, self._generator, cloud.others / self._scale)
 
+    def crop(self, view: DepthView, states: State, gap: float) -> ObjectCloud:
+        """The object's cloud (m) in a frame without a mask, around predicted states (H).
+
+        Args:
+            gap: time over which they are predicted, s.
+
+        Raises:
+            TrackingLost: too few points are near the predicted surface.
+        """
+        return _enough(self._crop.crop(view, states, self._crop.motion_margin(gap)))
+
+    def tighten(self, cloud: ObjectCloud, states: State) -> ObjectCloud:
+        """The part of such a cloud that is near fitted states (H); errors are the same."""
+        return _enough(self._crop.tighten(cloud, states))
+
+    def sweep_joints(self, state: State) -> State:
+        """The states that :meth:`search_joints` compares, of all joints."""
+        return State.concatenate([self._positions(state, i) for i in self._joints])
+
     def refine(self, start: State, observation: Observation, iterations: int,
                prior: refinement.Prior) -> Fit:
         """Levenberg-Marquardt refinement of hypotheses under a Gaussian prior."""
@@ -87,27 +110,44 @@ class FrameFit:
                                  solver, prior.to(self._device))
         return Fit(state.to('cpu'), *(x.cpu() for x in rest))
 
+    def score(self, state: State, observation: Observation) -> Tensor:
+        """How badly hypotheses (H) explain an observation: :func:`residuals.fit_score`."""
+        score, _ = self._run(residuals.fit_score, self._problem(observation),
+                             state.to(self._device))
+        return score
+
     def search_joints(self, state: State, observation: Observation) -> State:
         """Joint by joint, the position over its range that explains the frame best.
 
         Gradients do not find a joint that has moved far: a full estimate takes time, and joints
         move faster than their base.
         """
-        positions = self._config.joint_search.positions
         for i in self._joints:
-            unit = float(self._units[i])
-            lower, upper = self._limits[i]
-            q = state.q.repeat(positions + 1, 1)
-            q[1:, i] = torch.linspace(lower / unit, upper / unit, positions)
-            T, origin, axis = (x.expand(len(q), *x.shape[1:]) for x in (
-                state.T_camera_base, state.origin, state.axis))
-            score, _ = self._run(residuals.fit_score, self._problem(observation),
-                                 State(T, q, origin, axis).to(self._device))
-            state = replace(state, q=q[int(score.argmin())][None])
+            tried = self._positions(state, i)
+            best = int(self.score(tried, observation).argmin())
+            state = replace(state, q=tried.q[best][None])
         return state
+
+    def _positions(self, state: State, joint: int) -> State:
+        """The state itself, and others with one joint at positions over its range."""
+        positions, unit = self._config.joint_search.positions, float(self._units[joint])
+        lower, upper = self._limits[joint]
+        q = state.q.repeat(positions + 1, 1)
+        q[1:, joint] = torch.linspace(lower / unit, upper / unit, positions)
+        T, origin, axis = (x.expand(len(q), *x.shape[1:]) for x in (
+            state.T_camera_base, state.origin, state.axis))
+        return State(T, q, origin, axis)
 
     def _problem(self, observation: Observation) -> residuals.Problem:
         return residuals.Problem(self.grid, self._field, observation, self.surface)
+
+
+def _enough(cloud: ObjectCloud) -> ObjectCloud:
+    """The cloud itself, if it has points enough."""
+    if len(cloud) < MIN_POINTS:
+        raise TrackingLost(f'{len(cloud)} points are near the predicted surface, at least '
+                           f'{MIN_POINTS} are needed')
+    return cloud
 
 
 def _refine(problem: residuals.Problem, start: State, solver: SolverConfig,

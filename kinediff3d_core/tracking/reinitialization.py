@@ -22,7 +22,7 @@ from torch import Tensor
 
 from kinediff3d_core.geometry.kinematics import Joint
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
-from kinediff3d_core.observation.cloud import ObjectCloud
+from kinediff3d_core.observation.cloud import DepthView, ObjectCloud
 from kinediff3d_core.tracking.config import DEFAULT, QualityConfig, ReinitializationConfig
 
 
@@ -147,7 +147,7 @@ class Track(Protocol):
     def score(self) -> float:
         """Of the newest frame; lower is better."""
 
-    def track(self, cloud: np.ndarray | ObjectCloud, seconds: float,
+    def track(self, cloud: np.ndarray | ObjectCloud | DepthView, seconds: float,
               T_fixed_camera: np.ndarray | None = None) -> ArticulatedEstimate:
         """The estimate of the next frame, or TrackingLost."""
 
@@ -167,8 +167,9 @@ def reinitialization_due(tracker: Track, elapsed: float, period: float = 0.0) ->
             or period > 0 and elapsed > period)
 
 
-def select_tracker(tracker: T, candidate: T | None, cloud: np.ndarray | ObjectCloud,
-                   seconds: float, T_fixed_camera: np.ndarray | None = None,
+def select_tracker(tracker: T, candidate: T | None,
+                   cloud: np.ndarray | ObjectCloud | DepthView, seconds: float,
+                   T_fixed_camera: np.ndarray | None = None,
                    config: ReinitializationConfig = DEFAULT.reinitialization,
                    ) -> tuple[T, ArticulatedEstimate]:
     """Track a frame; a tracker of a newer full estimate replaces the old one if it explains more.

@@ -13,7 +13,8 @@ import numpy as np
 
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
-from kinediff3d_core.observation.cloud import ObjectCloud, filter_cloud
+from kinediff3d_core.observation.cloud import DepthView, ObjectCloud, filter_cloud, object_cloud
+from kinediff3d_core.observation.segmentation import segment_object
 from kinediff3d_core.tracking.config import DEFAULT, TrackingConfig
 from kinediff3d_core.tracking.reinitialization import (
     TrackingLost,
@@ -64,21 +65,22 @@ class SequenceTracker:
         self._candidate: Tracker | None = None
         self._last_full = 0.0
 
-    def update(self, cloud: np.ndarray | ObjectCloud, seconds: float) -> TrackedFrame:
-        """The estimate of the next cloud; arguments as for :meth:`Tracker.track`.
+    def update(self, view: np.ndarray | ObjectCloud | DepthView, seconds: float) -> TrackedFrame:
+        """The estimate of the next frame; arguments as for :meth:`Tracker.track`.
+
+        A :class:`DepthView` needs no mask: a tracked object is found around its prediction, and
+        one that is not tracked by segmentation.
 
         An unexpected error while the object is tracked ends its track, and a full estimate
         follows: the error of one frame does not stay in the next ones.
         """
         try:
-            cloud = filter_cloud(cloud)
-        except ValueError as error:
-            return TrackedFrame('none', None, str(error))
-        estimate, reason = self._track(cloud, seconds)
-        if estimate is not None:
-            return TrackedFrame('tracked', estimate, reason)
-        try:
-            estimate = self._infer(cloud, seconds)
+            if not isinstance(view, DepthView):
+                view = filter_cloud(view)
+            estimate, reason = self._track(view, seconds)
+            if estimate is not None:
+                return TrackedFrame('tracked', estimate, reason)
+            estimate = self._infer(_segmented(view), seconds)
             self._tracker = self._tracker_of(estimate, seconds)
             return TrackedFrame('full', estimate, reason)
         except (NoEstimate, ValueError) as error:
@@ -93,7 +95,7 @@ class SequenceTracker:
             return None
         return Tracker(self._pipeline, estimate, seconds, config=self._config)
 
-    def _track(self, cloud: ObjectCloud, seconds: float,
+    def _track(self, view: ObjectCloud | DepthView, seconds: float,
                ) -> tuple[ArticulatedEstimate | None, str]:
         """The estimate by tracking, or None; and the reason of the frame."""
         tracker, candidate = self._tracker, self._candidate
@@ -101,7 +103,7 @@ class SequenceTracker:
         if tracker is None:
             return None, ''
         try:
-            tracker, estimate = select_tracker(tracker, candidate, cloud, seconds,
+            tracker, estimate = select_tracker(tracker, candidate, view, seconds,
                                                config=self._config.reinitialization)
         except TrackingLost as lost:
             return None, f'{TRACKING_LOST}: {lost}'
@@ -112,7 +114,16 @@ class SequenceTracker:
             return estimate, ''
         tracker.mark_view()
         try:
+            cloud = view if isinstance(view, ObjectCloud) else tracker.cloud
             self._candidate = self._tracker_of(self._infer(cloud, seconds), seconds)
         except Exception as error:  # the track goes on, whatever has failed beside it
             return estimate, f'{REINITIALIZATION}: {error}'
         return estimate, REINITIALIZATION
+
+
+def _segmented(view: ObjectCloud | DepthView) -> ObjectCloud:
+    """The cloud of the object in a view; segmentation finds it where there is no mask."""
+    if isinstance(view, ObjectCloud):
+        return view
+    mask = segment_object(view.depth, view.intrinsics)
+    return filter_cloud(object_cloud(view.depth, view.intrinsics, mask))

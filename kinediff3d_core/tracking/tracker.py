@@ -21,11 +21,16 @@ from kinediff3d_core.inference import refinement
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
-from kinediff3d_core.observation.cloud import MIN_POINTS, ObjectCloud, filter_cloud
-from kinediff3d_core.observation.free_space import Observation
+from kinediff3d_core.observation.cloud import MIN_POINTS, DepthView, ObjectCloud, filter_cloud
 from kinediff3d_core.tracking.config import DEFAULT, TrackingConfig
 from kinediff3d_core.tracking.estimate_update import EstimateUpdate, TrackedState
 from kinediff3d_core.tracking.fit import SOLVER, Fit, FrameFit
+from kinediff3d_core.tracking.frame_view import (
+    CroppedFrame,
+    FrameView,
+    MaskedFrame,
+    ObservedCloud,
+)
 from kinediff3d_core.tracking.joint_limits import JointLimits
 from kinediff3d_core.tracking.motion import MotionModel
 from kinediff3d_core.tracking.reinitialization import TrackingLost, TrackQuality, ViewMonitor
@@ -44,6 +49,7 @@ class Tracker:
         estimate: the newest one.
         seconds: when its frame was taken.
         score: of its fit (:func:`residuals.fit_score`); lower is better.
+        cloud: on the object in that frame.
         reinitialization_interval: least time between two full estimates, s.
     """
 
@@ -68,6 +74,7 @@ class Tracker:
         self.reinitialization_interval = config.reinitialization.min_interval
         self._frames, self._T_fixed_camera = 0, T_fixed_camera
         self.estimate, self.seconds, self.score = estimate, seconds, math.inf
+        self.cloud = ObjectCloud(estimate.points)
         self.mark_view()
 
     @property
@@ -75,14 +82,15 @@ class Tracker:
         """Whether the newest score is poor or has grown; see :class:`TrackQuality`."""
         return self._quality.uncertain
 
-    def track(self, cloud: np.ndarray | ObjectCloud, seconds: float,
+    def track(self, cloud: np.ndarray | ObjectCloud | DepthView, seconds: float,
               T_fixed_camera: np.ndarray | None = None) -> ArticulatedEstimate:
         """The estimate of the next frame.
 
         Args:
             cloud: (N, 3) points on the object, camera frame, m, or an :class:`ObjectCloud`; those
                 that are no measurement of it are left out (:func:`filter_cloud`), as in
-                :meth:`Pipeline.infer`.
+                :meth:`Pipeline.infer`. A :class:`DepthView` is cropped around the predicted
+                surface (:class:`SurfaceCrop`): no mask is needed.
             seconds: when the frame was taken, on the clock of the other frames.
             T_fixed_camera: (4, 4) pose of the camera in a fixed frame; None if it stands still.
 
@@ -97,32 +105,37 @@ class Tracker:
         with torch.inference_mode() if self._device.type == 'cpu' else torch.no_grad():
             return self._track(cloud, seconds, T_fixed_camera)
 
-    def _track(self, given: np.ndarray | ObjectCloud, seconds: float,
+    def _track(self, given: np.ndarray | ObjectCloud | DepthView, seconds: float,
                T_fixed_camera: np.ndarray | None) -> ArticulatedEstimate:
         gap = seconds - self.seconds
         if gap <= 0:
             raise TrackingLost(f'{gap:.2f} s between two frames')
-        cloud = filter_cloud(given)
-        if len(cloud) < MIN_POINTS:
-            raise TrackingLost(f'{len(cloud)} of {len(given)} points on the object are valid, '
-                               f'at least {MIN_POINTS} are needed')
-        observation = self._fit.observe(cloud)
+        frame = self._frame(given, gap)
         before = self._in_camera_frame(T_fixed_camera)
         searched = not self._quality.started or gap > self._config.joint_search.max_gap
-        start = self._fit.search_joints(before, observation) if searched \
-            else self._predict(before, gap)
-        fit = self._fit_frame(start, observation, gap, searched)
+        start = self._search(before, frame) if searched else self._predict(before, gap)
+        fit, observed = self._fit_frame(start, frame, searched)
         score, residual = float(fit.score), float(fit.residual)
         covariance = refinement.residual_covariance(fit.information[0], fit.residual[0])
         state = self._limits.apply(fit.state, covariance)
         self._quality.judge(self._motion.step(start if searched else before, state)[0], score)
         self._motion.update(before, state, gap)
         self._state, self.seconds, self.score = state, seconds, score
-        self._T_fixed_camera = T_fixed_camera
+        self._T_fixed_camera, self.cloud = T_fixed_camera, observed.cloud
         tracked = TrackedState(state, self._motion.velocity, covariance,
-                               observation.centroid.cpu(), residual)
-        self.estimate = self._update.with_state(self.estimate, tracked, cloud.points)
+                               observed.observation.centroid.cpu(), residual)
+        self.estimate = self._update.with_state(self.estimate, tracked, observed.cloud.points)
         return self.estimate
+
+    def _frame(self, given: np.ndarray | ObjectCloud | DepthView, gap: float) -> FrameView:
+        """The next frame, from a cloud of the object or an image without a mask."""
+        if isinstance(given, DepthView):
+            return CroppedFrame(self._fit, given, gap)
+        cloud = filter_cloud(given)
+        if len(cloud) < MIN_POINTS:
+            raise TrackingLost(f'{len(cloud)} of {len(given)} points on the object are valid, '
+                               f'at least {MIN_POINTS} are needed')
+        return MaskedFrame(self._fit, cloud, gap)
 
     def _in_camera_frame(self, T_fixed_camera: np.ndarray | None) -> State:
         """The last state in the frame of the present camera; the velocity is rotated, too."""
@@ -136,30 +149,36 @@ class Tracker:
     def _predict(self, before: State, gap: float) -> State:
         return refinement.limit_joints(self._fit.grid, self._motion.predict(before, gap))
 
-    def _fit_frame(self, start: State, observation: Observation, gap: float, searched: bool,
-                   ) -> Fit:
-        """The best of the fits that start from hypotheses (1 or 2)."""
+    def _search(self, before: State, frame: FrameView) -> State:
+        return self._fit.search_joints(before, frame.around(self._fit.sweep_joints(before))
+                                       .observation)
+
+    def _fit_frame(self, start: State, frame: FrameView, searched: bool,
+                   ) -> tuple[Fit, ObservedCloud]:
+        """The best of the fits that start from hypotheses (1 or 2), and what it was fitted to."""
         c, search = self._config.fit, self._config.joint_search
-        prior = self._motion.prior(start, gap)
+        prior = self._motion.prior(start, frame.gap)
         iterations = c.search_iterations if searched else c.iterations
-        fits = self._fit.refine(start, observation, iterations, prior)
+        fits, observed = frame.fit(start, iterations, prior)
         best = self._motion.select(fits.score)
         fit = fits[best:best + 1]
         # The information on the base's pose must not depend on the motion model.
         moving = prior[:1]
-        fit = replace(fit, information=fit.information + len(observation.points)
+        fit = replace(fit, information=fit.information + len(observed.observation.points)
                       * SOLVER.point_variance
                       * (moving.precision - prior.precision[best:best + 1]))
         self._frames += 1
         growth = self._quality.growth(float(fit.score))
         if not searched and (growth > search.always_growth or growth > search.min_growth
                              and self._frames % search.every == 0):
-            found = self._fit.refine(self._fit.search_joints(start[:1], observation), observation,
-                                     c.search_iterations, moving)
-            if found.score < fit.score:
+            wide = frame.around(self._fit.sweep_joints(start[:1])).observation
+            found, seen = frame.fit(self._fit.search_joints(start[:1], wide),
+                                    c.search_iterations, moving)
+            # Both on the same points: a crop around a wrong position may be explained better.
+            if self._fit.score(found.state, wide) < self._fit.score(fit.state, wide):
                 self._motion.base_moves = True
-                return found
-        return fit
+                return found, seen
+        return fit, observed
 
     def description_changed(self) -> bool:
         """Whether a joint's origin has moved since this was last true: the URDF changes."""

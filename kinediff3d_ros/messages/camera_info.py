@@ -6,19 +6,23 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from kinediff3d_core.geometry.camera import Intrinsics
-from kinediff3d_core.io.camera_info import intrinsics_from_matrices
+from kinediff3d_core.io.calibration import (
+    Calibration,
+    CameraMatrices,
+    calibration_from_matrices,
+)
 
 
-def intrinsics_from_info(info: CameraInfo) -> Intrinsics:
-    """Intrinsics of the rectified image: P where it is set, else K; binning and ROI applied.
+def calibration_from_info(info: CameraInfo) -> Calibration:
+    """Camera of the depth image: P where it is set, else K with its distortion; binning and ROI.
 
     Raises:
-        ValueError: both are zero (an uncalibrated camera), or not finite.
+        ValueError: both are zero (an uncalibrated camera), not finite, or not of a camera.
     """
     roi = info.roi
-    return intrinsics_from_matrices(
+    return calibration_from_matrices(CameraMatrices(
         info.k, info.p, (info.width, info.height), (info.binning_x, info.binning_y),
-        (roi.x_offset, roi.y_offset, roi.width, roi.height))
+        (roi.x_offset, roi.y_offset, roi.width, roi.height), info.distortion_model, info.d))
 
 
 def info_from_intrinsics(intrinsics: Intrinsics, header: Header) -> CameraInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -10,7 +11,7 @@ from kinediff3d_ros.messages.headers import nanoseconds_from_time
 from kinediff3d_ros.nodes.frames import CalibratedMask, depth_frame, registered_frame
 from kinediff3d_ros.nodes.transforms import Transforms
 from kinediff3d_ros.scene.frames import NANOSECONDS, Frame
-from kinediff3d_ros.scene.pairing import CalibrationPairing, StampPairing
+from kinediff3d_ros.scene.pairing import QUEUE, CalibrationPairing, StampPairing
 
 DepthImage = Image | CompressedImage
 
@@ -22,21 +23,28 @@ class FrameAssembly:
     (:class:`CalibrationPairing`); a depth image gets the mask of the nearest stamp
     (:class:`StampPairing`).
 
+    With ``initialize``, every depth image is a frame of its own at once, and is kept for a mask
+    that may still come; both together are then a frame that initializes objects.
+
     Args:
         sync_slop: largest difference between the stamps of a depth image and its mask, s.
         mask_wanted: whether a depth image waits for a mask; asked for each.
         transforms: of the mask's camera, to which the depth images are registered; None if the
             masks are in the pixels of the depth images.
         early: most depth images that wait for the first camera_info.
+        queue: most depth images, and masks, that wait for each other.
+        initialize: see the class.
     """
 
     def __init__(self, sync_slop: float, mask_wanted: Callable[[], bool],
-                 transforms: Transforms | None = None, early: int = 0) -> None:
+                 transforms: Transforms | None = None, early: int = 0,
+                 queue: int = QUEUE, initialize: bool = False) -> None:
         self._mask_wanted, self._transforms = mask_wanted, transforms
+        self._initialize = initialize
         self._depths: CalibrationPairing[DepthImage, CameraInfo] = CalibrationPairing(early)
         self._masks: CalibrationPairing[Image, CameraInfo] = CalibrationPairing(early)
         self._pairing: StampPairing[tuple[DepthImage, CameraInfo], Image | CalibratedMask] = \
-            StampPairing(int(sync_slop * NANOSECONDS))
+            StampPairing(int(sync_slop * NANOSECONDS), queue)
 
     @property
     def calibrated(self) -> bool:
@@ -55,8 +63,8 @@ class FrameAssembly:
 
     @property
     def unpaired(self) -> int:
-        """Number of depth images that were discarded without a mask."""
-        return self._pairing.unpaired
+        """Number of depth images that were discarded unused, without a mask."""
+        return 0 if self._initialize else self._pairing.unpaired
 
     def discard(self) -> None:
         """Discard what waits; depth images count as unpaired."""
@@ -88,7 +96,10 @@ class FrameAssembly:
     def _use_depths(self, pairs: Iterable[tuple[DepthImage, CameraInfo]]) -> list[Frame]:
         found = []
         for image, info in pairs:
-            if self._mask_wanted():
+            if self._initialize:
+                paired = self._frames([self._pairing.add_first(_stamp(image), (image, info))])
+                found += [depth_frame(image, info), *paired]
+            elif self._mask_wanted():
                 found += self._frames([self._pairing.add_first(_stamp(image), (image, info))])
             else:
                 found.append(depth_frame(image, info))
@@ -100,10 +111,11 @@ class FrameAssembly:
 
     def _frames(self, pairs: Iterable[tuple[tuple[DepthImage, CameraInfo],
                                             Image | CalibratedMask] | None]) -> list[Frame]:
-        return [registered_frame(image, info, mask, self._transforms)
-                if isinstance(mask, CalibratedMask) and self._transforms is not None
-                else depth_frame(image, info, mask)
-                for (image, info), mask in filter(None, pairs)]
+        frames = [registered_frame(image, info, mask, self._transforms)
+                  if isinstance(mask, CalibratedMask) and self._transforms is not None
+                  else depth_frame(image, info, mask)
+                  for (image, info), mask in filter(None, pairs)]
+        return [replace(frame, initializes=self._initialize) for frame in frames]
 
 
 def _stamp(message: DepthImage | CameraInfo) -> int:

@@ -8,7 +8,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
 from kinediff3d_core.geometry.registration import register_depth
-from kinediff3d_ros.messages.camera_info import intrinsics_from_info
+from kinediff3d_ros.messages.camera_info import calibration_from_info
 from kinediff3d_ros.messages.clouds import points_from_cloud
 from kinediff3d_ros.messages.headers import header_from_stamp, nanoseconds_from_time
 from kinediff3d_ros.messages.images import depth_from_image, instances_from_image
@@ -37,8 +37,9 @@ def depth_frame(image: Image | CompressedImage, info: CameraInfo, mask: Image | 
         _require_frame('camera_info', info.header, header.frame_id)
         if mask is not None:
             _require_frame('mask', mask.header, header.frame_id)
-        return DepthArrays(depth_from_image(image), intrinsics_from_info(info),
-                           None if mask is None else instances_from_image(mask))
+        camera = calibration_from_info(info)
+        return DepthArrays(camera.rectify(depth_from_image(image)), camera.intrinsics,
+                           None if mask is None else camera.rectify(instances_from_image(mask)))
 
     return Frame(header, convert)
 
@@ -63,14 +64,16 @@ def registered_frame(image: Image | CompressedImage, info: CameraInfo, mask: Cal
     def convert() -> DepthArrays:
         _require_frame('camera_info', info.header, source.frame_id)
         _require_frame('mask/camera_info', mask.info.header, frame_id)
-        camera, instances = intrinsics_from_info(mask.info), instances_from_image(mask.image)
-        if instances.shape != (camera.height, camera.width):
+        mask_camera, instances = calibration_from_info(mask.info), instances_from_image(mask.image)
+        target = mask_camera.intrinsics
+        if instances.shape != (target.height, target.width):
             raise ValueError(f'mask is {instances.shape[::-1]} but its camera_info is for '
-                             f'{(camera.width, camera.height)} (width, height)')
-        depth = depth_from_image(image)
+                             f'{(target.width, target.height)} (width, height)')
+        camera = calibration_from_info(info)
+        depth = camera.rectify(depth_from_image(image))
         T_mask_depth = transforms.look_up(frame_id, source, "the mask's frame")
-        return DepthArrays(register_depth(depth, intrinsics_from_info(info), camera, T_mask_depth),
-                           camera, instances)
+        return DepthArrays(register_depth(depth, camera.intrinsics, target, T_mask_depth),
+                           target, mask_camera.rectify(instances))
 
     return Frame(FrameHeader(source.nanoseconds, frame_id), convert)
 

@@ -45,7 +45,9 @@ class Inputs:
         self._refusal = ''
         self._last_message = self._waiting_since = time.monotonic()
         self._frames = FrameAssembly(now.sync_slop, self._mask_wanted,
-                                     host.transforms if now.register_depth else None)
+                                     host.transforms if now.register_depth else None,
+                                     queue=now.mask_queue,
+                                     initialize=now.mask_mode == 'initialize')
         self._count()
         self._subscriptions: dict[str, InputSubscription] = {}
         try:
@@ -139,8 +141,14 @@ class Inputs:
             self._use(frame)
 
     def _use(self, frame: Frame) -> None:
-        """Submit a frame unless its stamp is refused."""
+        """Submit a frame unless its stamp is refused.
+
+        One that initializes has a stamp that was accepted before.
+        """
         now = self._host.parameters
+        if frame.initializes:
+            self._submit(frame)
+            return
         refusal = self._gate.refusal(frame.header.nanoseconds,
                                      self._node.get_clock().now().nanoseconds,
                                      now.max_age, now.max_future)

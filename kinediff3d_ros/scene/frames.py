@@ -60,7 +60,10 @@ class Frame:
         convert: returns a depth image, or points (N, 3) in the camera frame, m; ValueError says
             why the input cannot be used. It takes milliseconds and is called on the scene's
             thread.
+        initializes: it has the mask of an image that has been used already, or is older than
+            others that have: objects that are not tracked get a full estimate of it.
     """
 
     header: FrameHeader
     convert: Callable[[], DepthArrays | np.ndarray]
+    initializes: bool = False

@@ -53,6 +53,11 @@ class FullEstimator:
         """Whether a full estimate is being made."""
         return self._worker.busy
 
+    @property
+    def pending(self) -> set[int]:
+        """Mask ids of the objects whose full estimate is being made or waits."""
+        return self._worker.keys
+
     def submit(self, obj: SceneObject, view: ObjectView, beside_tracking: bool) -> None:
         """Queue a view; it replaces the object's view that still waits, if any."""
         replaced = self._worker.submit(Job(obj, view, beside_tracking), obj.number)

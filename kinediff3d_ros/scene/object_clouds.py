@@ -11,7 +11,13 @@ import numpy as np
 
 from kinediff3d_core.geometry.camera import require_size
 from kinediff3d_core.objects.estimate import NoEstimate
-from kinediff3d_core.observation.cloud import ObjectCloud, filter_cloud, object_cloud
+from kinediff3d_core.observation.cloud import (
+    DepthView,
+    ObjectCloud,
+    filter_cloud,
+    object_cloud,
+)
+from kinediff3d_core.observation.mask_outliers import without_other_surfaces
 from kinediff3d_core.observation.segmentation import object_in_cloud, segment_object
 from kinediff3d_ros.scene.frames import DepthArrays, Frame
 from kinediff3d_ros.scene.parameters import PerceptionParameters
@@ -23,20 +29,25 @@ class FrameClouds:
 
     Attributes:
         clouds: mask id to the measured points on that object and beside it, or why there are
-            none; the only object of a frame without ids has id 0.
+            none; the only object of a frame without ids has id 0. The whole image in a frame
+            without a mask whose objects are tracked.
         seconds: wall time of the stages ``convert`` and ``segment``, s.
     """
 
-    clouds: dict[int, ObjectCloud | NoEstimate]
+    clouds: dict[int, ObjectCloud | DepthView | NoEstimate]
     seconds: dict[str, float]
 
 
 def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
-                       listed: Collection[int] = ()) -> FrameClouds:
+                       listed: Collection[int] = (), tracked: Collection[int] = (),
+                       ) -> FrameClouds:
     """Convert a frame and find the points on each object in it.
 
     Args:
         listed: mask ids that may be objects, with ``instances: listed``.
+        tracked: ids of the objects that are tracked. A frame without a mask shows these, with
+            ``mask_mode: initialize``. Their masks are used as they are: tracking has no time for
+            :func:`without_other_surfaces`.
 
     Raises:
         ValueError: the input cannot be used; the message says why.
@@ -48,15 +59,17 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
     if isinstance(arrays, DepthArrays):
         require_size(arrays.depth, arrays.intrinsics, arrays.instances)
     converted = time.perf_counter()
-    clouds: dict[int, ObjectCloud | NoEstimate]
+    clouds: dict[int, ObjectCloud | DepthView | NoEstimate]
     if not isinstance(arrays, DepthArrays):
         clouds = {0: _or_reason(partial(_cloud_points, arrays, parameters))}
+    elif parameters.mask_mode == 'initialize' and arrays.instances is None:
+        clouds = dict.fromkeys(tracked, _whole_image(arrays, parameters))
     elif parameters.instances != 'one':
-        clouds = _each_instance(arrays, parameters, listed)
+        clouds = _each_instance(arrays, parameters, listed, tracked)
     elif arrays.instances is not None:
         wanted = parameters.mask_id
         mask = arrays.instances != 0 if wanted == 0 else arrays.instances == wanted
-        clouds = {0: _or_reason(partial(_masked_points, arrays, mask, parameters))}
+        clouds = {0: _or_reason(partial(_masked_points, arrays, mask, parameters, 0 in tracked))}
     else:
         clouds = {0: _or_reason(partial(_segmented_points, arrays, parameters))}
     return FrameClouds(clouds, {
@@ -64,13 +77,14 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
 
 
 def _each_instance(arrays: DepthArrays, parameters: PerceptionParameters,
-                   listed: Collection[int]) -> dict[int, ObjectCloud | NoEstimate]:
+                   listed: Collection[int], tracked: Collection[int],
+                   ) -> dict[int, ObjectCloud | DepthView | NoEstimate]:
     """The cloud of every instance id, or of those that are listed."""
     ids = arrays.instances
     if ids is None:
         raise ValueError('several objects need a mask of instance ids')
     present = np.flatnonzero(np.bincount(ids.ravel()))
-    return {int(i): _or_reason(partial(_masked_points, arrays, ids == i, parameters))
+    return {int(i): _or_reason(partial(_masked_points, arrays, ids == i, parameters, i in tracked))
             for i in present if i and (parameters.instances == 'each' or i in listed)}
 
 
@@ -94,21 +108,29 @@ def _measured(depth: np.ndarray, parameters: PerceptionParameters) -> np.ndarray
 
 
 def _masked_points(arrays: DepthArrays, mask: np.ndarray, parameters: PerceptionParameters,
-                   ) -> ObjectCloud:
-    """Points on a mask (H, W) bool."""
+                   tracked: bool) -> ObjectCloud:
+    """Points on a mask (H, W) bool; only a tracked object's mask is used as it is."""
     measured = _measured(arrays.depth, parameters)
     if not mask.any():
         raise NoEstimate(f'the mask has no pixel of id {parameters.mask_id}'
                          if parameters.mask_id else 'the mask is empty')
-    return _require_points(object_cloud(arrays.depth, arrays.intrinsics, mask & measured),
-                           parameters)
+    mask = mask & measured
+    if not tracked:
+        mask = without_other_surfaces(arrays.depth, arrays.intrinsics, mask)
+    return _require_points(object_cloud(arrays.depth, arrays.intrinsics, mask), parameters)
 
 
 def _segmented_points(arrays: DepthArrays, parameters: PerceptionParameters) -> ObjectCloud:
     """Points of the object that segmentation finds."""
-    depth = np.where(_measured(arrays.depth, parameters), arrays.depth, np.float32(0))
-    mask = segment_object(depth, arrays.intrinsics)
-    return _require_points(object_cloud(depth, arrays.intrinsics, mask), parameters)
+    view = _whole_image(arrays, parameters)
+    mask = segment_object(view.depth, view.intrinsics)
+    return _require_points(object_cloud(view.depth, view.intrinsics, mask), parameters)
+
+
+def _whole_image(arrays: DepthArrays, parameters: PerceptionParameters) -> DepthView:
+    """The image without measurements beyond max_depth."""
+    measured = _measured(arrays.depth, parameters)
+    return DepthView(np.where(measured, arrays.depth, np.float32(0)), arrays.intrinsics)
 
 
 def _cloud_points(points: np.ndarray, parameters: PerceptionParameters) -> ObjectCloud:

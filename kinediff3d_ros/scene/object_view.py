@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kinediff3d_core.observation.cloud import ObjectCloud
+from kinediff3d_core.observation.cloud import DepthView, ObjectCloud
 from kinediff3d_ros.scene.frames import FrameHeader
 
 
@@ -15,7 +15,8 @@ class ObjectView:
     """What one frame shows of one object.
 
     Attributes:
-        cloud: measured points on the object and beside it, camera frame, m.
+        cloud: measured points on the object and beside it, camera frame, m; or the whole image of
+            a frame without a mask, in which tracking finds them.
         T_fixed_camera: (4, 4) pose of the camera under ``fixed_frame``; None without one.
         begin: ``time.perf_counter()`` at the start of the work on the frame.
         epoch: of the scene's objects at that time.
@@ -23,7 +24,7 @@ class ObjectView:
     """
 
     header: FrameHeader
-    cloud: ObjectCloud
+    cloud: ObjectCloud | DepthView
     T_fixed_camera: np.ndarray | None
     begin: float
     epoch: int

@@ -94,8 +94,13 @@ class PerceptionParameters:
         'image.')
     mask_mode: str = parameter(
         'auto', 'auto: use the mask if the topic has a publisher, else segment the object; '
-        'required: wait for a mask; ignored: do not subscribe to the mask.',
-        choices=('auto', 'required', 'ignored'))
+        'required: wait for a mask; initialize: a mask, also a late one, initializes an object, '
+        'which is then tracked without masks; ignored: do not subscribe to the mask.',
+        choices=('auto', 'required', 'initialize', 'ignored'))
+    mask_queue: int = parameter(
+        30, 'Depth images that are kept for masks which are still to come; a mask that is later '
+        'finds no image. At 15 Hz, 30 images are 2 s.',
+        lower=1, upper=300)
     mask_id: int = parameter(
         0, 'Value of the object in the mask image; 0 takes every non-zero pixel.',
         lower=0, upper=MAX_MASK_ID, live=True)
@@ -178,6 +183,10 @@ class PerceptionParameters:
         if self.register_depth and (self.input == 'points' or self.mask_mode == 'ignored'):
             raise ValueError("parameter 'register_depth' is true, which needs depth images with "
                              'a mask')
+        if self.mask_mode == 'initialize' and (self.input == 'points' or self.register_depth):
+            raise ValueError("parameter 'mask_mode' is 'initialize', which needs depth images "
+                             'with masks in their own pixels: neither input points nor '
+                             'register_depth')
         object_categories(self.objects)
         if self.instances != 'one' and AUTO in self.categories():
             raise ValueError(f"category 'auto' needs parameter 'instances' to be 'one', and it is "

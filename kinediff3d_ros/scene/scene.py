@@ -14,6 +14,7 @@ from dataclasses import replace
 import torch
 
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
+from kinediff3d_core.observation.cloud import ObjectCloud
 from kinediff3d_core.tracking.reinitialization import (
     TrackingLost,
     reinitialization_due,
@@ -29,7 +30,7 @@ from kinediff3d_ros.scene.object_clouds import find_object_clouds
 from kinediff3d_ros.scene.object_view import ObjectView
 from kinediff3d_ros.scene.scene_host import SceneHost
 from kinediff3d_ros.scene.scene_object import SceneObject
-from kinediff3d_ros.scene.scene_objects import SceneObjects, first_line
+from kinediff3d_ros.scene.scene_objects import MASK_NEEDED, SceneObjects, first_line
 from kinediff3d_ros.scene.worker import NewestItemWorker
 
 
@@ -53,8 +54,8 @@ class Scene:
             self._process, self._objects.on_error, 'tracking')
 
     def submit(self, frame: Frame) -> None:
-        """Queue a frame; it replaces the frame that still waits, if any."""
-        if self._tracking.submit(frame) is not None:
+        """Queue a frame; it replaces the frame of its kind that still waits, if any."""
+        if self._tracking.submit(frame, frame.initializes) is not None:
             self._objects.count_dropped_frame()
 
     def limit_rate(self, hertz: float) -> None:
@@ -105,11 +106,12 @@ class Scene:
     def _process(self, frame: Frame) -> None:
         """Find the objects of a frame and track or estimate each."""
         begin = time.perf_counter()
-        if self._is_skipped(begin):
+        if not frame.initializes and self._is_skipped(begin):
             self._objects.count_dropped_frame()
             return
         self._last_processed = begin
-        request = self._requests.take()
+        # A frame that initializes shows the objects that are not tracked alone.
+        request = None if frame.initializes else self._requests.take()
         try:
             self._process_objects(frame, begin, request)
         except Exception as error:
@@ -120,14 +122,16 @@ class Scene:
     def _process_objects(self, frame: Frame, begin: float, request: EstimateRequest | None,
                          ) -> None:
         try:
-            found = find_object_clouds(frame, self._host.parameters, self._listed)
+            found = find_object_clouds(frame, self._host.parameters, self._listed,
+                                       self._objects.tracked_numbers)
             T_fixed_camera = self._host.camera_pose(frame.header)
         except (ValueError, NoEstimate) as reason:
             self._refuse_frame(reason, request)
             return
-        if frame.header.seconds < self._newest_stamp:
-            self._objects.reset_clock()
-        self._newest_stamp = frame.header.seconds
+        if not frame.initializes:
+            if frame.header.seconds < self._newest_stamp:
+                self._objects.reset_clock()
+            self._newest_stamp = frame.header.seconds
         expected = set()
         for number, cloud in found.clouds.items():
             obj = self._objects.find(number)
@@ -137,11 +141,17 @@ class Scene:
                 self._objects.refuse(obj, cloud, [request] if request else [])
                 continue
             obj.last_seen = time.monotonic()
+            if frame.initializes and obj.tracker is not None:
+                continue
             if request is not None:
                 obj.add_request(request)
                 expected.add(number)
             self._track_or_estimate(obj, ObjectView(
                 frame.header, cloud, T_fixed_camera, begin, self._objects.epoch, found.seconds))
+        if self._host.parameters.mask_mode == 'initialize':
+            self._objects.wait_for_masks(self._estimator.pending)
+            if request is not None and not expected:
+                request.finish(f'no object is tracked; {MASK_NEEDED}')
         if request is not None:
             request.expect(expected)
         self._objects.withdraw_absent()
@@ -166,7 +176,7 @@ class Scene:
         with obj.tracking_lock:
             tracker, start = obj.tracker, time.perf_counter()
             if tracker is None or not self._may_track(tracker):
-                self._estimate_anew(obj, view)
+                self._estimate_anew(obj, view, 'is not tracked')
                 return
             if view.seconds <= tracker.seconds:
                 self._objects.count_dropped_frame()
@@ -175,26 +185,29 @@ class Scene:
                 estimate = self._select_tracker(obj, tracker, view)
                 due = self._estimate_due(obj, tracker)
             except Exception as error:
-                self._on_tracking_error(obj, error)
-                self._estimate_anew(obj, view)
+                self._estimate_anew(obj, view, self._on_tracking_error(obj, error))
                 return
+        if not isinstance(view.cloud, ObjectCloud):
+            view = replace(view, cloud=obj.tracker.cloud)
         obj.health.count('tracked')
         self._objects.publish(obj, replace(estimate, seconds={
             **view.stage_seconds, 'track': time.perf_counter() - start}), view)
         if due:
             self._estimator.submit(obj, view, beside_tracking=True)
 
-    def _on_tracking_error(self, obj: SceneObject, error: Exception) -> None:
-        """Report why tracking has ended: a full estimate follows, whatever the reason is."""
+    def _on_tracking_error(self, obj: SceneObject, error: Exception) -> str:
+        """Count why tracking has ended, and return it: a full estimate follows, whatever it is."""
         if isinstance(error, torch.OutOfMemoryError):
             self._models.fall_back(error)
-        elif isinstance(error, TrackingLost):
+            return 'the GPU is out of memory'
+        if isinstance(error, TrackingLost):
             obj.health.count('tracking_lost')
             self._objects.log('tracking_lost', f'{obj.name}: {error}; a full estimate follows')
-        else:
-            self._host.health.count('errors')
-            self._objects.log('error', f'{obj.name}: tracking failed: {first_line(error)}; '
-                           'a full estimate follows')
+            return str(error)
+        self._host.health.count('errors')
+        reason = f'tracking failed: {first_line(error)}'
+        self._objects.log('error', f'{obj.name}: {reason}; a full estimate follows')
+        return reason
 
     def _estimate_due(self, obj: SceneObject, tracker: Tracker) -> bool:
         """Whether a tracked object gets a full estimate of this view, too."""
@@ -212,10 +225,13 @@ class Scene:
         return now.tracking and (
             not now.publish_meshes or any(p.mesh is not None for p in tracker.estimate.parts))
 
-    def _estimate_anew(self, obj: SceneObject, view: ObjectView) -> None:
-        """End tracking and request a full estimate of this view."""
+    def _estimate_anew(self, obj: SceneObject, view: ObjectView, reason: str) -> None:
+        """End tracking and request a full estimate of this view, or else wait for a mask."""
         obj.drop_trackers()
-        self._estimator.submit(obj, view, beside_tracking=False)
+        if isinstance(view.cloud, ObjectCloud):
+            self._estimator.submit(obj, view, beside_tracking=False)
+        else:
+            self._objects.require_mask(obj, reason)
 
     def _select_tracker(self, obj: SceneObject, tracker: Tracker, view: ObjectView,
                         ) -> ArticulatedEstimate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import replace
 
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
@@ -10,6 +11,9 @@ from kinediff3d_ros.scene.estimate_requests import EstimateRequest
 from kinediff3d_ros.scene.object_view import ObjectView
 from kinediff3d_ros.scene.scene_host import SceneHost
 from kinediff3d_ros.scene.scene_object import SceneObject
+
+MASK_NEEDED = 'waits for a mask to initialize'
+"""What ``mask_mode: initialize`` needs while an object is not tracked."""
 
 
 class SceneObjects:
@@ -43,6 +47,12 @@ class SceneObjects:
         """Whether any object is tracked."""
         with self.lock:
             return any(o.tracker for o in self._host.objects.values())
+
+    @property
+    def tracked_numbers(self) -> list[int]:
+        """Mask ids of the objects that are tracked."""
+        with self.lock:
+            return [n for n, o in self._host.objects.items() if o.tracker]
 
     def is_current(self, obj: SceneObject, view: ObjectView) -> bool:
         """Whether an estimate of a view may be used: neither the scene nor the object has ended,
@@ -110,6 +120,26 @@ class SceneObjects:
                 self._host.health.enter(state, message)
                 self._host.log(state, message)
                 self._host.report()
+
+    def require_mask(self, obj: SceneObject, reason: str) -> None:
+        """Withdraw what is shown of an object that only a mask can initialize."""
+        obj.answer(obj.take_requests(), False, f'{reason}; {MASK_NEEDED}')
+        self.withdraw(obj, 'waiting', f'{obj.name}: {reason}; {MASK_NEEDED}')
+
+    def wait_for_masks(self, estimating: Collection[int]) -> None:
+        """After a frame without a mask: say so if no object has been initialized yet.
+
+        Args:
+            estimating: mask ids of the objects that get a full estimate: they are not absent.
+        """
+        with self.lock:
+            for number in estimating:
+                if number in self._host.objects:
+                    self._host.objects[number].last_seen = time.monotonic()
+            health = self._host.health
+            if not estimating and not self.tracked and health.state in ('waiting', 'stale') and (
+                    MASK_NEEDED not in health.message):
+                self.withdraw_all('waiting', f'no object is tracked; {MASK_NEEDED}')
 
     def withdraw_absent(self) -> None:
         """Withdraw objects whose id has been absent from the mask for ``lost_after``."""

@@ -20,6 +20,7 @@ class NewestItemWorker(Generic[Item]):
 
     Attributes:
         busy: whether an item is in work.
+        keys: those of the items that wait or are in work.
         min_period: least time from the start of one item to the start of the next, s.
     """
 
@@ -29,6 +30,7 @@ class NewestItemWorker(Generic[Item]):
         self._changed = threading.Condition()
         self._slots: dict[Hashable, Item] = {}
         self._stopping = False
+        self._in_work: list[Hashable] = []
         self.busy = False
         self.min_period = 0.0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -46,6 +48,11 @@ class NewestItemWorker(Generic[Item]):
             self._slots[key] = item
             self._changed.notify()
         return replaced
+
+    @property
+    def keys(self) -> set[Hashable]:
+        with self._changed:
+            return {*self._slots, *self._in_work}
 
     def close(self) -> list[Item]:
         """Discard and return what waits; the item in work, if any, is the last."""
@@ -72,15 +79,16 @@ class NewestItemWorker(Generic[Item]):
                     self._changed.wait(wait if self._slots and wait > 0 else None)
                 if self._stopping:
                     return
-                item = self._slots.pop(next(iter(self._slots)))
-                self.busy = True
+                key = next(iter(self._slots))
+                item = self._slots.pop(key)
+                self.busy, self._in_work = True, [key]
             earliest = time.monotonic() + self.min_period
             try:
                 self._work(item)
             except Exception as error:
                 self._report(error)
             del item  # It is not kept in memory until the next one comes.
-            self.busy = False
+            self.busy, self._in_work = False, []
 
     def _report(self, error: Exception) -> None:
         try:

@@ -1,5 +1,7 @@
 """docs/own_objects.md from the command line: import, train, infer."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -73,6 +75,37 @@ def test_bad_objects_can_be_skipped(folder, tmp_path, capsys):
     assert 'skipped: ' in capsys.readouterr().err
     assert [p.name for p in (tmp_path / 'data').glob('*.safetensors')] == [
         'laptop_mine_0.safetensors']
+
+
+@pytest.mark.parametrize(('scale', 'match'), [
+    ('1000 1000 1000', "part 'lid' measures .* another unit"),
+    ('0.001 0.001 0.001', "part 'lid'")])
+def test_a_part_in_another_unit_is_refused(folder, tmp_path, capsys, scale, match):
+    urdf = next(folder.glob('*.urdf'))
+    text = urdf.read_text().replace('meshes/lid.obj"', f'meshes/lid.obj" scale="{scale}"')
+    urdf.write_text(text)
+    line = refused(capsys, 'import', folder, '--category', 'laptop', '--out', tmp_path / 'data')
+    assert re.search(match, line) and len(line) <= 300
+
+
+def test_ros_packages_and_missing_meshes(tmp_path, capsys, caplog):
+    """A package with urdf/ beside meshes/; one mesh of several is not there."""
+    import_open3d()
+    folder = laptop_folder(tmp_path)
+    urdf = next(folder.glob('*.urdf'))
+    text = urdf.read_text().replace('"meshes/', f'"package://{folder.name}/meshes/')
+    missing = ('<visual><geometry><mesh filename="package://a/meshes/no.obj"/></geometry>'
+               '</visual><visual>')
+    (folder / 'urdf').mkdir()
+    (folder / 'urdf' / urdf.name).write_text(text.replace('<visual>', missing, 1))
+    urdf.unlink()
+    for i, place in enumerate((folder, tmp_path, folder / 'urdf' / urdf.name)):
+        assert main.main([str(a) for a in ('import', place, '--category', 'laptop', '--out',
+                                           tmp_path / f'data{i}', '--variants', 1, '--views',
+                                           1)]) == 0, capsys.readouterr().err
+        assert [p.name for p in (tmp_path / f'data{i}').glob('*.safetensors')] == [
+            'laptop_mine_0.safetensors']
+    assert 'left out of it (1)' in caplog.text and 'no.obj' in caplog.text
 
 
 def test_arguments_that_do_not_go_together(folder, tmp_path, capsys):

@@ -5,7 +5,13 @@ from dataclasses import astuple
 
 import pytest
 
-from kinediff3d_core.io.camera_info import intrinsics_from_matrices, read_camera_info
+from kinediff3d_core.io.calibration import CameraMatrices, calibration_from_matrices
+from kinediff3d_core.io.camera_info import read_calibration, read_camera_info
+
+
+def intrinsics_from_matrices(*given, **named):
+    return calibration_from_matrices(CameraMatrices(*given, **named)).intrinsics
+
 
 CAMERA = (610.0, 611.0, 320.5, 240.5, 640, 480)
 
@@ -35,7 +41,7 @@ def test_camera_info(tmp_path, name, text):
     ('fx: .nan\nfy: 1\ncx: 1\ncy: 1\nwidth: 5\nheight: 5', 'finite'),
     ('width: 5\nheight: 5', 'no k'), ('fx: 1\nfy: 1\ncx: 1\ncy: 1', 'width and height'),
     ('k: hello\nwidth: 5\nheight: 5', 'camera.yaml'),
-    ('!!python/object/apply:os.system ["true"]', 'not readable'),
+    ('!!python/object/apply:os.system ["true"]', 'camera.yaml'),
 ])
 def test_camera_info_that_is_none(tmp_path, text, match):
     path = tmp_path / 'camera.yaml'
@@ -102,3 +108,85 @@ def test_damaged_messages_name_the_file(tmp_path, fields):
     path.write_text(message(**fields))
     with pytest.raises(ValueError, match='info.json'):
         read_camera_info(path)
+
+
+SPELLINGS = {
+    'echo.yaml': f'header:\n  stamp:\n    sec: 1\nwidth: 640\nheight: 480\nk: {list(K)}\n---\n'
+                 f'header:\n  stamp:\n    sec: 2\nwidth: 640\nheight: 480\nk: {list(K)}\n---\n',
+    'p_only.yaml': 'width: 640\nheight: 480\nk: [0, 0, 0, 0, 0, 0, 0, 0, 0]\n'
+                   'p: [610, 0, 320.5, 0, 0, 611, 240.5, 0, 0, 0, 1, 0]\n',
+    'ros1.yaml': f'K: {list(K)}\nD: [0, 0, 0, 0, 0]\nwidth: 640\nheight: 480\n',
+    'columns.json': json.dumps({'k': [610, 0, 0, 0, 611, 0, 320.5, 240.5, 1]}),
+    'opencv.yml': '%YAML:1.0\n---\ncamera_matrix: !!opencv-matrix\n   rows: 3\n   cols: 3\n'
+                  f'   dt: d\n   data: {list(K)}\nimage_width: 640\nimage_height: 480\n',
+    'opencv.xml': '<?xml version="1.0"?><opencv_storage><M1 type_id="opencv-matrix"><rows>3</rows>'
+                  '<cols>3</cols><dt>d</dt><data>610 0 320.5 0 611 240.5 0 0 1</data></M1>'
+                  '</opencv_storage>',
+    'camchain.yaml': 'cam0:\n  camera_model: pinhole\n  intrinsics: [610, 611, 320.5, 240.5]\n'
+                     '  resolution: [640, 480]\n',
+    'camera.json': json.dumps({'cam_K': K, 'depth_scale': 1.0}),
+    'open3d.json': json.dumps({'class_name': 'PinholeCameraParameters', 'intrinsic': {
+        'intrinsic_matrix': [610, 0, 0, 0, 611, 0, 320.5, 240.5, 1], 'width': 640,
+        'height': 480}}),
+    'rs.json': json.dumps({'fx': 610, 'fy': 611, 'ppx': 320.5, 'ppy': 240.5, 'width': 640,
+                           'height': 480, 'model': 'distortion.brown_conrady',
+                           'coeffs': [0.0] * 5}),
+    'echo.txt': f'width: 640\nheight: 480\nk: {list(K)}\n---\n',
+    'k.txt': '610 0 320.5\n0 611 240.5\n0 0 1\n',
+    'ost.txt': '# oST version 5.0 parameters\n[image]\nwidth\n640\nheight\n480\n[front]\n'
+               'camera matrix\n610 0 320.5\n0 611 240.5\n0 0 1\ndistortion\n0 0 0 0 0\n',
+}
+
+
+@pytest.mark.parametrize('name', SPELLINGS)
+def test_the_spellings_of_the_field(tmp_path, name):
+    (tmp_path / name).write_text(SPELLINGS[name])
+    assert astuple(read_camera_info(tmp_path / name, (640, 480))) == CAMERA
+
+
+@pytest.mark.parametrize(('scale', 'metres'), [
+    (0.1, 1e-4), (1.0, 1e-3), (1000, 1e-3), (4000, 0.25e-3), (5000, 2e-4), (0.001, 1e-3),
+    (0.0001, 1e-4)])
+def test_depth_scales_in_the_units_of_their_formats(tmp_path, scale, metres):
+    (tmp_path / 'a.json').write_text(message(depth_scale=scale))
+    assert read_calibration(tmp_path / 'a.json').depth_scale == pytest.approx(metres)
+
+
+def test_one_of_several_cameras(tmp_path):
+    path = tmp_path / 'scene_camera.json'
+    cameras = {str(i): {'cam_K': [600 + i, *K[1:]]} for i in range(2000)}
+    path.write_text(json.dumps(cameras))
+    size = (640, 480)
+    assert read_calibration(path, size, frame='000007').intrinsics.fx == 607
+    assert read_calibration(path, size, '7', 'depth').intrinsics.fx == 607
+    for name, frame in ((None, 'depth'), ('cam', None)):
+        with pytest.raises(ValueError, match='cameras that differ.*--camera-name|no camera') as e:
+            read_calibration(path, size, name, frame)
+        assert len(str(e.value)) < 300
+    path.write_text(json.dumps({i: cameras['5'] for i in cameras}))
+    assert read_calibration(path, size).intrinsics.fx == 605
+
+
+@pytest.mark.parametrize(('k', 'match'), [
+    ([610, 0, 320, 0, 611, 240, 0, 0, 2], 'ends in 0, 0, 2; a camera matrix ends in 0, 0, 1'),
+    ([0.9, 0, 0.5, 0, 0.9, 0.5, 0, 0, 1], 'in pixels')])
+def test_matrices_of_no_camera(tmp_path, k, match):
+    (tmp_path / 'a.json').write_text(message(k=k))
+    with pytest.raises(ValueError, match=match):
+        read_camera_info(tmp_path / 'a.json')
+
+
+def test_distortion_counts_for_raw_images_alone(tmp_path):
+    path = tmp_path / 'a.json'
+    path.write_text(message(d=[0.1, 0, 0, 0, 0], distortion_model='plumb_bob'))
+    assert read_calibration(path).distortion is not None
+    with pytest.raises(ValueError, match='image_proc'):
+        read_camera_info(path)
+    path.write_text(message(d=[0.1, 0, 0, 0, 0], p=P))
+    found = read_calibration(path)
+    assert found.distortion is None and found.projected and found.intrinsics.fx == 600
+    raw = read_calibration(path, raw=True)
+    assert raw.distortion is not None and raw.intrinsics.fx == 610 and not raw.projected
+    path.write_text(message(d=[0.1, 0, 0, 0, 0], distortion_model='inverse_brown_conrady'))
+    with pytest.raises(ValueError, match="'inverse_brown_conrady' is not applied.*image_proc"):
+        read_calibration(path)

@@ -39,12 +39,12 @@ def test_points_that_are_not_finite_are_left_out(tmp_path):
 
 
 @pytest.mark.parametrize(('name', 'content', 'match'), [
-    ('a.xyz', b'1 2 3', 'unknown kind'), ('b.ply', b'ply\nnonsense', 'not readable'),
+    ('a.xyz', b'1 2 3', 'unknown kind'), ('b.ply', b'ply\nnonsense', 'not a .ply file'),
     ('c.pcd', b'VERSION 0.7\n', 'DATA'), ('d.pcd', pcd(POINTS, 'binary')[:-9], 'cut off'),
     ('e.pcd', pcd(POINTS, 'ascii')[:-200], 'cut off|damaged'),
     ('f.pcd', pcd(POINTS, 'binary').replace(b'POINTS 50', b'POINTS 99999999999'), '99999999999'),
     ('g.pcd', pcd(POINTS, 'binary', 'a b c d'), 'no x, y, z'),
-    ('h.pcd', pcd(POINTS, 'binary').replace(b'DATA binary', b'DATA binary_compressed'), 'ascii'),
+    ('h.pcd', pcd(POINTS, 'binary').replace(b'binary', b'binary_compressed'), 'announced'),
     ('i.pcd', pcd(POINTS, 'binary').replace(b'POINTS 50', b'POINTS -3'), '-3'),
     ('j.npz', b'PK not a zip', 'not readable'), ('k.npy', b'', 'empty'),
 ])
@@ -58,7 +58,7 @@ def test_clouds_that_are_none(tmp_path, name, content, match):
 
 def test_clouds_of_wrong_shape(tmp_path):
     np.save(tmp_path / 'flat.npy', np.zeros((5, 2)))
-    np.savez(tmp_path / 'other.npz', cloud=POINTS)
+    np.savez(tmp_path / 'other.npz', one=POINTS, two=POINTS)
     np.save(tmp_path / 'nan.npy', np.full((5, 3), np.nan))
     for name, match in (('flat.npy', r'\(N, 3\)'), ('other.npz', 'points'), ('nan.npy', 'finite')):
         with pytest.raises(ValueError, match=match):
@@ -84,3 +84,70 @@ def test_finite_points():
     raw = np.array([[0, 0, -1], [np.nan, 0, 1], [0, np.inf, 1], [0, 0, -np.inf], [1, 2, 3]])
     np.testing.assert_array_equal(finite_points(raw), [[0, 0, -1], [1, 2, 3]])
     assert finite_points(raw).dtype == np.float32 and len(finite_points(np.zeros((0, 3)))) == 0
+
+
+def lzf(data):
+    """Compressed by an encoder that repeats whatever stood 12 bytes before."""
+    out, at = bytearray(), 0
+    while at < len(data):
+        same = 0
+        while at >= 12 and same < 264 and at + same < len(data) \
+                and data[at + same] == data[at + same - 12]:
+            same += 1
+        if same > 8:
+            out += bytes([7 << 5, same - 9, 11])
+        elif same > 2:
+            out += bytes([(same - 2) << 5, 11])
+        else:
+            out += bytes([0, data[at]])
+        at += same if same > 2 else 1
+    return bytes(out)
+
+
+@pytest.mark.parametrize('organised', [False, True])
+def test_compressed_pcd(tmp_path, organised):
+    """Fields stand one after the other; a normal of three numbers is before z."""
+    size = (5, 10) if organised else (50, 1)
+    head = ('VERSION 0.7\nFIELDS x y normal z\nSIZE 4 8 4 4\nTYPE F F F F\nCOUNT 1 1 3 1\n'
+            f'WIDTH {size[0]}\nHEIGHT {size[1]}\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS 50\n'
+            'DATA binary_compressed\n').encode()
+    x, y, z = POINTS.T
+    columns = (x.tobytes() + y.astype('<f8').tobytes() + np.zeros((50, 3), '<f4').tobytes()
+               + z.tobytes())
+    packed = lzf(columns)
+    assert len(packed) < len(columns) + 400
+    sizes = np.array([len(packed), len(columns)], '<u4').tobytes()
+    (tmp_path / 'a.pcd').write_bytes(head + sizes + packed)
+    np.testing.assert_array_equal(read_cloud(tmp_path / 'a.pcd'), POINTS)
+    (tmp_path / 'b.pcd').write_bytes(head + sizes + b'\xff' + packed[1:])
+    with pytest.raises(ValueError, match='b.pcd: damaged compressed data'):
+        read_cloud(tmp_path / 'b.pcd')
+
+
+@pytest.mark.parametrize('order', ['binary_little_endian', 'binary_big_endian', 'ascii'])
+def test_ply_with_other_elements_and_comments(tmp_path, order, capfd):
+    """A texture that is not there matters to no cloud."""
+    head = (f'ply\nformat {order} 1.0\ncomment TextureFile scan.png\nelement camera 2\n'
+            'property double f\nelement vertex 50\nproperty uchar red\n'
+            + ''.join(f'property float32 {c}\n' for c in 'zyx')
+            + 'element face 0\nproperty list uchar int vertex_indices\nend_header\n').encode()
+    mark = '>' if 'big' in order else '<'
+    rows = np.zeros(50, [('c', 'u1'), *((c, f'{mark}f4') for c in 'zyx')])
+    rows['x'], rows['y'], rows['z'] = POINTS.T
+    body = np.zeros(2, f'{mark}f8').tobytes() + rows.tobytes()
+    if order == 'ascii':
+        body = b'0\n0\n' + b''.join(b'7 %r %r %r\n' % (float(z), float(y), float(x))
+                                    for x, y, z in POINTS)
+    (tmp_path / 'a.ply').write_bytes(head + body)
+    np.testing.assert_array_equal(read_cloud(tmp_path / 'a.ply'), POINTS)
+    assert capfd.readouterr().err == ''
+
+
+def test_arrays_of_records_and_transposed_ones(tmp_path):
+    rows = np.zeros(50, [('x', '<f4'), ('i', '<u2'), ('y', '<f4'), ('z', '<f8')])
+    rows['x'], rows['y'], rows['z'] = POINTS.T
+    np.save(tmp_path / 'a.npy', rows)
+    np.testing.assert_array_equal(read_cloud(tmp_path / 'a.npy'), POINTS)
+    np.save(tmp_path / 'b.npy', POINTS.T)
+    with pytest.raises(ValueError, match='transpose'):
+        read_cloud(tmp_path / 'b.npy')

@@ -1,4 +1,4 @@
-"""What is told apart and what is not."""
+"""What is separated and what is not."""
 
 import numpy as np
 

@@ -38,3 +38,13 @@ def test_distance_never_overshoots_the_surface(laptops):
     p = surface[:, :500] + 0.02 * torch.randn(16, 500, 3, generator=g)
     nearest = torch.cdist(p, surface).amin(2)
     assert (laptops.part_sdf(0, p).abs() <= nearest + 1e-4).all()
+
+
+def test_the_gradient_on_a_face_is_its_normal():
+    """Exactly on a face, where the two terms of the distance meet: with every version of torch."""
+    p = torch.tensor([[1.0, 0.2, 0.3], [0.1, -1.0, 0.2], [0.1, 0.2, 1.0]], requires_grad=True)
+    none = torch.zeros(())
+    d = slab_distance(p, torch.ones(3), none, none, 2)
+    (gradient,) = torch.autograd.grad(d.sum(), p)
+    normal = torch.nn.functional.normalize(gradient, dim=-1)
+    torch.testing.assert_close(normal, torch.diag(torch.tensor([1.0, -1.0, 1.0])))

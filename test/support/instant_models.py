@@ -11,7 +11,9 @@ from dataclasses import replace
 
 from estimates import laptop_estimate
 
+from kinediff3d_core.geometry.camera import backproject
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
+from kinediff3d_core.observation.cloud import DepthView, ObjectCloud
 from kinediff3d_core.tracking.reinitialization import TrackingLost
 
 LIMIT = 30.0
@@ -44,6 +46,9 @@ class InstantTracker:
 
     def track(self, cloud, seconds, T_fixed_camera=None):
         self.models.before_tracking()
+        if isinstance(cloud, DepthView):
+            cloud = ObjectCloud(backproject(cloud.depth, cloud.intrinsics))
+        self.cloud = cloud
         position, before = float(cloud.points[:, 2].mean()), self.estimate.joints[0].position
         if abs(position - before) > JUMP:
             raise TrackingLost('jumped')

@@ -170,6 +170,17 @@ class SceneBench:
         self.scene.submit(frame)
         return frame.header.nanoseconds
 
+    def show_depth(self, angle: float) -> int:
+        """Submit a frame without a mask of the only object; its stamp."""
+        masked = self.frame({1: angle})
+        self.scene.submit(replace(masked, convert=lambda: replace(
+            masked.convert(), instances=None)))
+        return masked.header.nanoseconds
+
+    def show_late(self, angle: float, nanoseconds: int) -> None:
+        """Submit an earlier frame of the only object again, with its mask."""
+        self.scene.submit(replace(self.frame({1: angle}, nanoseconds), initializes=True))
+
     def publication(self, stamp: int, number: int = 0) -> Publication:
         """What is published of an object with a stamp, after everything about it is counted."""
         publication = self.host.wait_for(lambda: number in self.host.objects and next(

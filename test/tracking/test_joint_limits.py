@@ -162,7 +162,7 @@ def test_each_full_estimate_moves_the_closed_position_halfway_to_its_own(cabinet
         np.testing.assert_allclose(answer.parts[1].T_camera_part, alone.track(
             here, winner.seconds).parts[1].T_camera_part, atol=1e-6)
         np.testing.assert_allclose(answer.parts[1].T_camera_part[:3, 3],
-                                   estimate.parts[1].T_camera_part[:3, 3], atol=0.004)
+                                   estimate.parts[1].T_camera_part[:3, 3], atol=0.005)
         placed = answer.T_camera_base @ answer.part_poses_at(
             np.array([answer.joints[0].position]))[answer.joints[0].child]
         np.testing.assert_allclose(placed, answer.parts[1].T_camera_part, atol=1e-4)

@@ -29,7 +29,8 @@ from kinediff3d_core.data.mesh_objects import MeshObject
 from kinediff3d_core.data.point_surfaces import mesh_of_points
 from kinediff3d_core.io.camera_info import read_camera_info
 from kinediff3d_core.io.depth import DEPTH_KINDS, depth_in_metres
-from kinediff3d_core.io.files import checked_file, read_pixels
+from kinediff3d_core.io.files import checked_file
+from kinediff3d_core.io.images import read_pixels
 
 Array = np.ndarray[Any, Any]
 

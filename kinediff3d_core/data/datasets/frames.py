@@ -15,10 +15,7 @@ from torch import Tensor
 from kinediff3d_core.data.datasets.dataset import DatasetView
 from kinediff3d_core.data.datasets.json_file import read_json
 from kinediff3d_core.data.truth import Truth
-from kinediff3d_core.geometry.camera import require_size
-from kinediff3d_core.io.camera_info import read_camera_info
-from kinediff3d_core.io.depth import read_depth
-from kinediff3d_core.io.mask import read_mask
+from kinediff3d_core.io.view_files import ViewFiles, read_view
 from kinediff3d_core.objects.category import CATEGORIES, Category, get_category
 
 TRUTH, CAMERA, DEPTH, MASK = 'truth.json', 'camera_info.yaml', 'depth.png', 'mask.png'
@@ -80,6 +77,10 @@ class Frames:
         """Names of the views of a category."""
         return [name for name, frame in self._frames.items() if frame.category == category]
 
+    def category_of(self, name: str) -> str:
+        """Name of the category of a view."""
+        return self._frames[name].category
+
     def read_view(self, name: str) -> DatasetView:
         """Read one frame.
 
@@ -88,15 +89,13 @@ class Frames:
         """
         frame = self._frames[name]
         folder = self.root / name.split('/')[0]
-        depth = read_depth(frame.depth)
-        intrinsics = read_camera_info(folder / CAMERA, (depth.shape[1], depth.shape[0]))
-        mask = read_mask(frame.mask) if frame.mask.exists() else None
+        view = read_view(ViewFiles(frame.depth, folder / CAMERA,
+                                   frame.mask if frame.mask.exists() else None))
         try:
-            require_size(depth, intrinsics, mask)
             truth = _joint_truth(get_category(frame.category), frame.joints, frame.unit)
         except ValueError as error:
             raise ValueError(f'{frame.depth}: {error}') from error
-        return DatasetView(name, depth, mask, intrinsics, truth, (JOINTS_ONLY,))
+        return DatasetView(name, view.depth, view.mask, view.intrinsics, truth, (JOINTS_ONLY,))
 
     def objects(self, category: str) -> Sequence[str]:
         """None: frames have no shapes."""

@@ -30,8 +30,8 @@ from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.io.files import checked_file
 from kinediff3d_core.objects.category import Category
 from kinediff3d_core.objects.estimate import Mesh, transform_mesh
+from kinediff3d_core.objects.urdf_meshes import UnusableMesh, load_mesh
 from kinediff3d_core.objects.urdf_reader import (
-    load_mesh,
     origin_transform,
     read_joints,
     three_numbers,
@@ -119,6 +119,8 @@ def read_object(folder: Path, name: str, root: Path) -> RboObject:
         try:
             mesh = load_mesh(root, _relative(str(content['meshes'][link])))
             pose = _origin(str(content['mesh_poses'][link]))
+        except UnusableMesh as error:
+            raise ValueError(f'{folder}: {error}') from error
         except (KeyError, TypeError) as error:
             raise ValueError(f'{folder}: no mesh or mesh pose of {link} ({error})') from error
         meshes.append(Mesh(transform_points(pose, np.asarray(mesh.vertices, dtype=np.float64)),

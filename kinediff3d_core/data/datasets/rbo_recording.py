@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from kinediff3d_core.geometry.camera import Intrinsics
-from kinediff3d_core.io.camera_info import intrinsics_from_matrices
+from kinediff3d_core.io.calibration import CameraMatrices, calibration_from_matrices
 from kinediff3d_core.io.files import checked_file
 
 Array = np.ndarray[Any, Any]
@@ -115,7 +115,7 @@ def _read_intrinsics(folder: Path) -> tuple[Intrinsics, list[str]]:
         k = [float(row[f'field.K{i}']) for i in range(9)]
         size = int(float(row['field.width'])), int(float(row['field.height']))
         distortion = [float(row.get(f'field.D{i}') or 0) for i in range(5)]
-        found = intrinsics_from_matrices(k, None, size)
+        found = calibration_from_matrices(CameraMatrices(k, None, size)).intrinsics
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f'{path} holds no camera info: {error}') from error
     bent = max(map(abs, distortion)) > DISTORTION

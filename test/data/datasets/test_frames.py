@@ -90,7 +90,7 @@ def test_damaged_images_are_refused(tmp_path):
     folder = write_frame_folder(tmp_path / 'a', LAPTOP)
     dataset = Frames(tmp_path)
     Image.new('L', (5, 5), 1).save(folder / 'mask.png')
-    with pytest.raises(ValueError, match=r'mask is \(5, 5\) but the depth image is \(32, 24\)'):
+    with pytest.raises(ValueError, match='mask.png has 5 x 5 pixels, the depth image 32 x 24'):
         dataset.read_view('a')
     (folder / 'depth.png').write_bytes(b'\x89PNG')
     with pytest.raises(ValueError, match='not readable as a depth image'):

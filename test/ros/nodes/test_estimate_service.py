@@ -14,10 +14,11 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 from rclpy.context import Context  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
+from spinning import spinning  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
 from kinediff3d_ros.nodes.estimate_service import EstimateService
-from kinediff3d_ros.nodes.running import make_executor, spin
+from kinediff3d_ros.nodes.running import make_executor
 from kinediff3d_ros.scene.estimate_requests import EstimateRequest, EstimateRequests
 from kinediff3d_ros.tools.processes import private_graph
 from kinediff3d_ros.tools.recorder import Recorder
@@ -50,7 +51,7 @@ class Bench(NamedTuple):
 
 @pytest.fixture(params=[SingleThreadedExecutor, make_executor])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    domain, answers, ticks, closing = private_graph(), [], [], threading.Event()
+    domain, answers, ticks = private_graph(), [], []
     context = Context()
     context.init(domain_id=domain)
     node = Node('perception', context=context, namespace='robot',
@@ -59,15 +60,10 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     node.create_timer(0.02, lambda: ticks.append(None))
     service = EstimateService(node, lambda: answers[0] if len(answers) == 1 else answers.pop(0))
     executor.add_node(node)
-    thread = threading.Thread(target=spin, args=(executor, lambda: not closing.is_set()))
-    thread.start()
-    with Recorder(domain) as recorder:
+    with spinning(executor), Recorder(domain) as recorder:
         yield Bench(service, recorder, answers, ticks)
-    closing.set()
-    thread.join(LIMIT)
     service.close(LIMIT)
     assert not any(t.name == 'estimate service' for t in threading.enumerate())
-    executor.shutdown()
     node.destroy_node()
     context.try_shutdown()
 

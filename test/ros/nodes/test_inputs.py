@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,6 +25,7 @@ from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2  # noqa: E402
+from spinning import spinning  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 
@@ -33,7 +33,7 @@ from kinediff3d_core.geometry.camera import Intrinsics, backproject
 from kinediff3d_core.simulation.camera import SimulatedCamera, SimulatedFrame, SimulatedScene
 from kinediff3d_ros.messages import camera_info, clouds, images, poses
 from kinediff3d_ros.nodes import endpoints, perception
-from kinediff3d_ros.nodes.running import make_executor, spin
+from kinediff3d_ros.nodes.running import make_executor
 from kinediff3d_ros.tools.processes import private_graph
 from kinediff3d_ros.tools.recorder import Recorder, stamp_key
 
@@ -76,6 +76,7 @@ class Bench:
         for name, value in values.items():
             assert self.node.set_parameters([Parameter(name, value=value)])[0].successful, name
         self.diagnostics.entries.clear()
+        self.used.entries.clear()
         self._change(Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
         self.wait(lambda: all(p.get_subscription_count() for p in publishers), 'subscriptions')
         self.wait(self.node._host._publishers[-1].get_subscription_count, 'diagnostics')
@@ -153,14 +154,9 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     node = perception.PerceptionNode()
     executor = make_executor()
     executor.add_node(node)
-    closing = threading.Event()
-    thread = threading.Thread(target=spin, args=(executor, lambda: not closing.is_set()))
-    thread.start()
     with Recorder(domain) as recorder:
-        yield Bench(node, recorder)
-        closing.set()
-        thread.join(LIMIT)
-        executor.shutdown()
+        with spinning(executor):
+            yield Bench(node, recorder)
         node.close()
         node.destroy_node()
     rclpy.try_shutdown()
@@ -170,7 +166,8 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 @pytest.fixture
 def bench(graph: Bench) -> Iterator[Bench]:
     graph.node.set_parameters([Parameter(k, value=v) for k, v in (
-        ('depth_transport', 'raw'), ('register_depth', False), ('mask_mode', 'auto'))])
+        ('depth_transport', 'raw'), ('register_depth', False), ('mask_mode', 'auto'),
+        ('mask_queue', 30))])
     yield graph
     graph.stop()
 
@@ -257,6 +254,70 @@ def test_an_image_gets_the_calibration_of_its_own_stamp(bench: Bench, views: tup
         points = clouds.points_from_cloud(bench.cloud(
             (header.stamp.sec, header.stamp.nanosec)))
         np.testing.assert_allclose(points, measured(views[0], camera), atol=1e-6)
+
+
+# --- masks that are late ------------------------------------------------------------------------
+
+LATE = 12
+"""Depth images from that of a mask to its arrival: 0.8 s at 15 Hz."""
+
+
+def show_without_mask(bench: Bench, view: SimulatedFrame) -> Header:
+    """Publish a depth image and its calibration, and wait until the node has them; the header."""
+    received = bench.node._host.health.counts['frames_received']
+    header = bench.header(DEPTH_FRAME)
+    bench.info.publish(camera_info.info_from_intrinsics(DEPTH_CAMERA, header))
+    bench.depth.publish(images.image_from_pixels(millimetres(view), '16UC1', header))
+    bench.wait(lambda: bench.node._host.health.counts['frames_received'] > received, 'depth')
+    return header
+
+
+def show_mask(bench: Bench, view: SimulatedFrame, header: Header) -> tuple[int, int]:
+    """Publish the mask of an image; the stamp."""
+    bench.mask.publish(images.image_from_pixels(view.mask.astype(np.uint8), 'mono8', header))
+    return header.stamp.sec, header.stamp.nanosec
+
+
+def test_a_segmenter_that_answers_once_and_late(bench: Bench, views: tuple) -> None:
+    bench.start(bench.depth, bench.info, bench.mask, mask_mode='initialize')
+    headers = [show_without_mask(bench, views[0]) for _ in range(LATE + 1)]
+    bench.status('waiting', 'waits for a mask')
+    used = clouds.points_from_cloud(bench.cloud(show_mask(bench, views[0], headers[0])))
+    np.testing.assert_allclose(used, measured(views[0]), atol=1e-6)
+    for _ in range(3):
+        header = show_without_mask(bench, views[0])
+        bench.cloud((header.stamp.sec, header.stamp.nanosec))
+    counts = bench.node._host.health.counts
+    assert (counts['full_estimates'], counts['frames_unpaired'], counts['clock_resets']) == (
+        1, 0, 0)
+
+
+def test_every_mask_is_used_though_it_is_late(bench: Bench, views: tuple) -> None:
+    bench.start(bench.depth, bench.info, bench.mask, mask_mode='required')
+    headers = [show_without_mask(bench, views[0]) for _ in range(LATE)]
+    for _ in range(3):
+        headers.append(show_without_mask(bench, views[0]))
+        bench.cloud(show_mask(bench, views[0], headers.pop(0)))
+
+
+def test_the_queue_bounds_how_late_a_mask_may_be(bench: Bench, views: tuple) -> None:
+    bench.start(bench.depth, bench.info, bench.mask, mask_mode='initialize', mask_queue=3)
+    headers = [show_without_mask(bench, views[0]) for _ in range(4)]
+    show_mask(bench, views[0], headers[0])
+    found = show_mask(bench, views[0], headers[1])
+    bench.cloud(found)
+    assert {stamp_key(m) for m in bench.used.messages} == {found}
+
+
+@pytest.mark.parametrize('values', [{'register_depth': True}, {'input': 'points'}])
+def test_initialization_by_masks_needs_their_own_pixels(graph: Bench, values: dict) -> None:
+    before = {k: graph.node.get_parameter(k).value for k in (*values, 'mask_mode')}
+    graph.node.set_parameters([Parameter(k, value=v) for k, v in (
+        *values.items(), ('mask_mode', 'initialize'))])
+    with pytest.raises(AssertionError):
+        graph.start()
+    assert "parameter 'mask_mode'" in graph.node._fault
+    graph.node.set_parameters([Parameter(k, value=v) for k, v in before.items()])
 
 
 # --- registration to the mask's camera -----------------------------------------------------------

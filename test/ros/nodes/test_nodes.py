@@ -244,7 +244,7 @@ def bench(recorder: Recorder, processes: dict) -> Bench:
     ({'category': 'teapot'}, "unknown category 'teapot'; known: "),
     ({'max_depth': -1.0}, 'max_depth'),
     ({'mask_mode': 'sometimes'},
-     "parameter 'mask_mode' is 'sometimes'; known: auto, required, ignored"),
+     "parameter 'mask_mode' is 'sometimes'; known: auto, required, initialize, ignored"),
     ({'weights': '/nothing'}, 'is not a folder'),
     ({'qos_overrides': {'/markers': {'publisher': {'reliability': 'never'}}}}, '`never`'),
     ({'qos_overrides': {'/mask': {'subscription': {'depth': 'deep'}}}}, '/mask'),
@@ -297,7 +297,7 @@ def test_simulated_camera_publishes_the_truth_with_one_stamp(film: list, process
         pixels, mask = images.depth_from_image(shot.depth), images.mask_from_image(
             shot.mask)
         assert shot.depth.encoding == '32FC1' and pixels.shape == mask.shape == (480, 640)
-        points = backproject(pixels, camera_info.intrinsics_from_info(shot.info), mask)
+        points = backproject(pixels, camera_info.calibration_from_info(shot.info).intrinsics, mask)
         T = poses.matrix_from_pose(shot.pose.pose)
         # The object is at the published pose: within its own size of the base.
         assert np.linalg.norm(points.mean(axis=0) - T[:3, 3]) < 0.3

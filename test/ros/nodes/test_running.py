@@ -13,6 +13,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 from rclpy.context import Context  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
+from spinning import spinning  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
@@ -47,7 +48,7 @@ class Lines:
 @pytest.mark.parametrize('executor_of', [SingleThreadedExecutor, make_executor])
 def test_an_exception_in_a_callback_is_one_line_and_the_node_goes_on(
         context: Context, executor_of: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    logger, closing, ticks = Lines(), threading.Event(), []
+    logger, ticks = Lines(), []
     monkeypatch.setattr(running, 'get_logger', lambda _: logger)
     node, executor = Node('faulty', context=context), executor_of(context=context)
 
@@ -65,9 +66,7 @@ def test_an_exception_in_a_callback_is_one_line_and_the_node_goes_on(
     publisher = node.create_publisher(String, 'text', 10)
     client = node.create_client(Trigger, 'ask')
     executor.add_node(node)
-    thread = threading.Thread(target=spin, args=(executor, lambda: not closing.is_set()))
-    thread.start()
-    try:
+    with spinning(executor) as thread:
         assert client.wait_for_service(LIMIT)
         end = time.monotonic() + LIMIT
         for count in (5, 10):
@@ -76,11 +75,7 @@ def test_an_exception_in_a_callback_is_one_line_and_the_node_goes_on(
             while len(ticks) < count and time.monotonic() < end:
                 time.sleep(0.01)
         assert len(ticks) >= 10 and thread.is_alive()
-    finally:
-        closing.set()
-        thread.join(LIMIT)
-        executor.shutdown()
-        node.destroy_node()
+    node.destroy_node()
     # The same fault again and again is one line.
     line, = logger.lines
     assert line.startswith('a callback failed: RuntimeError: broken (test_running.py, line ')

@@ -22,13 +22,14 @@ from rcl_interfaces.srv import SetParameters  # noqa: E402
 from rclpy.context import Context  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
+from spinning import spinning  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_ros.messages import camera_info, images
 from kinediff3d_ros.nodes import perception, running
-from kinediff3d_ros.nodes.running import make_executor, spin
+from kinediff3d_ros.nodes.running import make_executor
 from kinediff3d_ros.tools.processes import private_graph
 from kinediff3d_ros.tools.recorder import Recorder
 
@@ -148,22 +149,16 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def bench(models: SlowModels, faults: list[str], tmp_path: Path) -> Iterator[Bench]:
-    domain, context, closing = private_graph(), Context(), threading.Event()
+    domain, context = private_graph(), Context()
     context.init(domain_id=domain)
     node = perception.PerceptionNode(context=context, cli_args=[
         '--ros-args', '-p', 'autostart:=false', '-p', 'instances:=each', '-p', 'lost_after:=0.3',
         '-p', f'description_dir:={tmp_path}', '--log-level', 'fatal'])
     executor = make_executor(context)
     executor.add_node(node)
-    thread = threading.Thread(target=spin, args=(executor, lambda: not closing.is_set()),
-                              daemon=True)
-    thread.start()
-    with Recorder(domain) as recorder:
+    with Recorder(domain) as recorder, spinning(executor):
         yield Bench(node, recorder)
-        closing.set()
-        thread.join(LIMIT)
     node.close()
-    executor.shutdown()
     node.destroy_node()
     context.try_shutdown()
 

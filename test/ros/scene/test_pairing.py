@@ -95,13 +95,13 @@ def test_what_is_discarded_counts_as_unpaired() -> None:
     assert pairing.add_second(200, 2) is None and pairing.add_first(300, 3) is None
 
 
-def test_the_default_depth_is_ten_messages() -> None:
+def test_the_default_depth_is_thirty_messages() -> None:
     pairing: StampPairing[int, int] = StampPairing(slop=0)
-    for i in range(11):
+    for i in range(31):
         pairing.add_second(i, i)
     assert pairing.add_first(0, 0) is None and pairing.add_first(1, 1) == (1, 1)
     pairing = StampPairing(slop=0)
-    for i in range(10):
+    for i in range(30):
         pairing.add_first(i, i)
     assert pairing.unpaired == 0
     pairing.add_first(10, 10)

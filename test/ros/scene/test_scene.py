@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 import weakref
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -696,3 +697,51 @@ def test_objects_of_an_earlier_scene_start_anew() -> None:
         assert one.publisher.published.clear() is None
         bench.scene.submit(bench.frame({1: 1.1}))
         bench.wait_for(lambda: one.publisher.published)
+
+
+def test_a_late_mask_initializes_an_object_that_is_then_tracked_without_masks() -> None:
+    with SceneBench(mask_mode='initialize') as bench:
+        bench.show_depth(1.0)
+        assert 'waits for a mask' in bench.logged('waiting')
+        late = bench.time
+        stamps = [bench.show_depth(1.0) for _ in range(8)]
+        bench.show_late(1.0, late)
+        first = bench.publication(late)
+        assert first.velocity is None and bench.host.health.state == 'estimate'
+        tracked = bench.publication(bench.show_depth(1.1))
+        assert tracked.position == pytest.approx(1.1, abs=1e-5) and tracked.velocity == 0.25
+        assert len(tracked.points) == 32 * 16
+        # Further masks change nothing while it is tracked, and the clock is not reset.
+        bench.show_late(2.0, stamps[-1])
+        assert bench.publication(bench.show_depth(1.2)).velocity == 0.25
+        assert bench.models.calls == [('laptop', True)]
+        assert bench.host.objects[0].publisher.shown
+
+
+def test_an_object_lost_without_a_mask_is_withdrawn_and_waits_for_one() -> None:
+    with SceneBench(mask_mode='initialize') as bench:
+        bench.show_late(1.0, bench.time)
+        bench.publication(bench.time)
+        bench.show_depth(2.5)
+        assert bench.logged('waiting') == 'laptop: jumped; waits for a mask to initialize'
+        assert not bench.host.objects[0].publisher.shown
+        assert (bench.host.health.state, bench.counts['tracking_lost']) == ('waiting', 1)
+        answer = bench.scene.request_estimates()
+        bench.show_depth(2.5)
+        answer.wait()
+        assert not answer.success and 'waits for a mask' in answer.message
+        bench.show_late(2.5, bench.time)
+        assert bench.publication(bench.time).position == pytest.approx(2.5)
+
+
+def test_an_object_of_a_late_mask_stays_while_its_full_estimate_is_made() -> None:
+    with SceneBench(mask_mode='initialize', instances='each', lost_after=0.1) as bench:
+        bench.models.may_estimate.clear()
+        bench.scene.submit(replace(bench.frame({7: 1.0}, bench.time), initializes=True))
+        bench.wait_for(lambda: bench.models.begun)
+        for _ in range(4):
+            threading.Event().wait(0.05)
+            bench.show_depth(1.0)
+        bench.models.may_estimate.set()
+        assert bench.publication(bench.time - 4 * SECOND // 10, 7).position == pytest.approx(1.0)
+        assert bench.publication(bench.show_depth(1.1), 7).velocity == 0.25

@@ -115,7 +115,7 @@ def test_a_hundred_activations_while_everything_arrives_from_four_threads() -> N
     assert not stress.errors
     counts = stress.host.health.counts
     assert counts['bad_inputs'] > 10 and counts['errors'] > 10, 'the faults were met'
-    assert stress.published() > 100 and stress.host.removed, 'the work was done'
+    assert stress.published() > ACTIVATIONS / 10 and stress.host.removed, 'the work was done'
     assert any(r.success for r in stress.requests)
     assert stress.models.most == 1, 'two full estimates at a time'
     assert all(p.name not in ('tracking', 'estimating') for p in threading.enumerate())

@@ -1,0 +1,93 @@
+"""Where a URDF and its meshes are: an object's folder, or a ROS package.
+
+The URDF lies in the folder itself or in ``urdf/`` or ``robots/`` of it. No mesh outside the folder
+is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+SUBFOLDERS = ('urdf', 'robots')
+"""Folders of a ROS package that hold its URDFs."""
+PREFERRED = 'mobility.urdf'
+"""Name in PartNet-Mobility, which has further URDFs in some folders."""
+NAMED = 4
+"""Most URDFs that a message names."""
+
+
+def find_urdfs(folder: Path) -> list[Path]:
+    """The URDFs of a folder, or of its subfolders ``urdf`` and ``robots``, sorted."""
+    for place in (folder, *(folder / name for name in SUBFOLDERS)):
+        found = sorted(p for p in place.glob('*.urdf') if p.is_file())
+        if found:
+            return found
+    return []
+
+
+def find_urdf(path: Path) -> Path:
+    """The URDF of a folder, or the path itself where it is a ``.urdf`` file.
+
+    Of several, ``mobility.urdf`` as in PartNet-Mobility, or the one with the folder's name.
+
+    Raises:
+        ValueError: none, or several others.
+    """
+    if path.is_file():
+        if path.suffix.lower() != '.urdf':
+            raise ValueError(f'{path} is not a .urdf file')
+        return path
+    urdfs = find_urdfs(path)
+    own = f'{object_folder(path).resolve().name}.urdf'
+    for name in (PREFERRED, own):
+        urdfs = [p for p in urdfs if p.name == name] or urdfs
+    if len(urdfs) == 1:
+        return urdfs[0]
+    if urdfs:
+        names = ', '.join(p.name for p in urdfs[:NAMED])
+        raise ValueError(f'{path} must hold exactly one *.urdf, it has {len(urdfs)} ({names}); '
+                         f'name one, such as {urdfs[0]}')
+    xacros = sorted(p for name in ('', *SUBFOLDERS) for p in (path / name).glob('*.xacro'))
+    hint = f'; expand {xacros[0].name} with xacro' if xacros else ''
+    raise ValueError(f'{path} must hold exactly one *.urdf, it has 0{hint}')
+
+
+def object_folder(path: Path) -> Path:
+    """The folder of an object: of a URDF, of its ``urdf`` folder, or the path itself."""
+    folder = path.parent if path.suffix.lower() == '.urdf' and not path.is_dir() else path
+    return folder.resolve().parent if folder.resolve().name in SUBFOLDERS else folder
+
+
+def mesh_file(source: Path, name: str) -> Path | None:
+    """The mesh that a URDF names; None where it does not exist.
+
+    Args:
+        source: the URDF.
+        name: a path relative to it, or ``package://``, ``model://`` or ``file://``.
+
+    Raises:
+        ValueError: outside the object's folder.
+    """
+    root = object_folder(source).resolve()
+    inside = False
+    for candidate in _candidates(source.resolve().parent, root, name):
+        file = candidate.resolve()
+        if file.is_relative_to(root):
+            inside = True
+            if file.is_file():
+                return file
+    if not inside:
+        raise ValueError(f'{source}: mesh {name[:80]!r} lies outside the object\'s folder {root}')
+    return None
+
+
+def _candidates(folder: Path, root: Path, name: str) -> Iterator[Path]:
+    """Where the mesh may be, the likeliest first."""
+    scheme, _, rest = name.replace('\\', '/').rpartition('://')
+    if '\0' in rest or len(rest) > 4096:
+        return
+    yield folder / rest
+    yield root / rest
+    if scheme in ('package', 'model'):  # the first part is a package's name
+        yield root.joinpath(*PurePosixPath(rest).parts[1:])

@@ -1,0 +1,173 @@
+"""What a mask shows of other surfaces: masks that are grown, have hands in them, or are boxes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.ndimage
+
+from kinediff3d_core.geometry.camera import Intrinsics, require_size, valid_depth
+from kinediff3d_core.observation.dominant_plane import (
+    MAD_TO_STD,
+    DominantPlaneConfig,
+    plane_distances,
+)
+
+
+@dataclass(frozen=True)
+class MaskOutlierConfig:
+    """Which surfaces in a mask are not the object's: those that go on outside of it."""
+
+    ring: float = 0.25
+    """Width of what is looked at around the mask, share of its longer side. Chosen."""
+    least_ring: int = 12
+    """As ``ring``, least width in pixels. Chosen."""
+    rim: float = 0.02
+    """Width of what counts neither as mask nor as ring, share of the mask's longer side. Masks
+    that are drawn a little small leave the object's own border there. Chosen."""
+    least_rim: int = 3
+    """As ``rim``, least width in pixels. Chosen."""
+    planes: int = 2
+    """Planes outside the mask: a table and a wall; 0 turns it off. Chosen."""
+    plane_share: float = 0.2
+    """Least share of the ring on a plane. Chosen."""
+    deviations: float = 3.0
+    """Distance from a plane up to which points are on it, in standard deviations of the ring's
+    points on it. Chosen."""
+    thickness: tuple[float, float] = (0.4, 1.0)
+    """Least and greatest such distance, shares of the noise bound. Chosen."""
+    max_share: float = 0.4
+    """Largest share of the mask that planes may take: of built-in furniture only a front is seen,
+    which is in one plane with its neighbours. Chosen."""
+    gap_share: float = 0.5
+    """Most pixels of the mask that are off a plane by up to twice the distance of those on it, as
+    a share of these. Flat objects (scissors, a stapler on its side) have more: there is no gap
+    between them and the table, and the mask stays. Chosen."""
+    border_share: float = 0.5
+    """Least share of the mask's border that is on planes. Of a mask that is too large nearly all
+    of it is, of a clean one where the object touches the plane. Chosen."""
+    least_share: float = 0.02
+    """A mask of which less would be removed stays as it is. Chosen: clean masks of the frames of
+    docs/method.md would lose up to 1 %."""
+    jump: float = 4.0
+    """Difference of neighbouring depths that separates surfaces, in noise bounds. Chosen."""
+    least_pixels: int = 20
+    """Smallest surface that is removed, pixels inside the mask. Chosen."""
+    plane: DominantPlaneConfig = DominantPlaneConfig(samples=800, trials=100)
+    """How planes are found."""
+
+
+CONFIG = MaskOutlierConfig()
+
+
+def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray,
+                           config: MaskOutlierConfig = CONFIG) -> np.ndarray:
+    """The mask (H, W) bool without surfaces that go on outside of it.
+
+    First planes that are found around the mask are removed from it, then surfaces that are
+    separated from the object by a jump of depth and lie outside for the most part.
+
+    Args:
+        depth: (H, W) z-depth, m.
+        mask: (H, W) bool.
+
+    Raises:
+        ValueError: sizes differ; the message names both.
+    """
+    require_size(depth, intrinsics, mask)
+    valid = valid_depth(depth, intrinsics)
+    inside = mask & valid
+    if not inside.any():
+        return mask
+    window = _window(mask, config)
+    depth, inside, valid = depth[window], inside[window], valid[window]
+    ring = valid & ~_with_rim(mask[window], config)
+    planes, removed = _on_planes(_points(depth, intrinsics, window), inside, ring, config)
+    kept = inside & ~removed
+    kept &= ~_on_separate_surfaces(depth, kept, valid & ~inside & ~planes, config)
+    if kept.sum() > (1 - config.least_share) * inside.sum():
+        return mask
+    found = np.zeros_like(mask)
+    found[window] = kept
+    return found
+
+
+def _window(mask: np.ndarray, config: MaskOutlierConfig) -> tuple[slice, slice]:
+    """Rows and columns of the mask and of the ring around it."""
+    limits = [np.flatnonzero(mask.any(axis))[[0, -1]] for axis in (1, 0)]
+    side = max(int(last - first) for first, last in limits)
+    width = max(config.least_ring, int(config.ring * side))
+    rows, columns = (slice(max(0, first - width), last + width + 1) for first, last in limits)
+    return rows, columns
+
+
+def _with_rim(mask: np.ndarray, config: MaskOutlierConfig) -> np.ndarray:
+    """A mask (h, w) grown by its rim."""
+    side = max(int(np.ptp(np.flatnonzero(mask.any(axis)))) for axis in (0, 1))
+    width = max(config.least_rim, round(config.rim * side))
+    return np.asarray(scipy.ndimage.maximum_filter(mask, 2 * width + 1))
+
+
+def _points(depth: np.ndarray, intrinsics: Intrinsics, window: tuple[slice, slice]) -> np.ndarray:
+    """Points (h, w, 3) of a window's depths (h, w), m."""
+    v, u = np.indices(depth.shape, dtype=np.float32)
+    z = np.nan_to_num(depth, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
+    return np.stack([(u + window[1].start - np.float32(intrinsics.cx)) / intrinsics.fx * z,
+                     (v + window[0].start - np.float32(intrinsics.cy)) / intrinsics.fy * z, z],
+                    axis=-1).astype(np.float32)
+
+
+def _on_planes(points: np.ndarray, inside: np.ndarray, ring: np.ndarray,
+               config: MaskOutlierConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (h, w) on planes that reach into the mask, and those of them that are not its own.
+
+    Args:
+        inside: (h, w) measured pixels of the mask. ring: (h, w) those around it.
+    """
+    planes, removed, valid = np.zeros_like(inside), np.zeros_like(inside), points[..., 2] > 0
+    voters, least = ring.copy(), config.plane_share * ring.sum()
+    bound = config.plane.noise_bound(points[..., 2])
+    rng = np.random.default_rng(0)
+    for _ in range(config.planes):
+        distance = plane_distances(points.reshape(-1, 3), points[voters], rng, config.plane)
+        if distance is None:
+            break
+        height = distance.reshape(inside.shape)
+        sigma = MAD_TO_STD * np.median(height[ring & (height < bound)])
+        thickness = np.clip(config.deviations * sigma, *np.multiply.outer(
+            config.thickness, bound))
+        on = valid & (height < thickness)
+        if (on & ring).sum() < least:
+            break
+        label, count = scipy.ndimage.label(on)
+        reaching = np.bincount(label[on & ring], minlength=count + 1) > 0
+        planes |= on
+        found = inside & on & reaching[label]
+        near = inside & ~on & (height < 2 * thickness)
+        if (removed | found).sum() <= config.max_share * inside.sum() and (
+                near.sum() <= config.gap_share * found.sum()):
+            removed |= found
+        voters &= height > bound
+    border = inside & ~scipy.ndimage.minimum_filter(inside | (points[..., 2] <= 0), 3)
+    if (removed & border).sum() < config.border_share * border.sum():
+        removed[:] = False
+    return planes, removed
+
+
+def _on_separate_surfaces(depth: np.ndarray, kept: np.ndarray, outside: np.ndarray,
+                          config: MaskOutlierConfig) -> np.ndarray:
+    """Pixels (h, w) of surfaces, other than the mask's largest, that are mostly outside of it."""
+    present = kept | outside
+    z = np.where(present, depth, 0.0)
+    jump = config.jump * config.plane.noise_bound(z)
+    edge = np.zeros_like(present)
+    edge[:, 1:] |= np.abs(np.diff(z, axis=1)) > jump[:, 1:]
+    edge[1:] |= np.abs(np.diff(z, axis=0)) > jump[1:]
+    label, count = scipy.ndimage.label(present & ~edge)
+    here = np.bincount(label[kept], minlength=count + 1)
+    beside = np.bincount(label[outside], minlength=count + 1)
+    here[0] = 0
+    foreign = (beside > here) & (here >= config.least_pixels)
+    foreign[[0, int(here.argmax())]] = False
+    return np.asarray(foreign[label])

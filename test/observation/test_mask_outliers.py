@@ -1,0 +1,78 @@
+"""Masks with other surfaces in them: grown, a bounding box, with an arm; and clean ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.ndimage
+
+from kinediff3d_core.geometry.camera import Intrinsics
+from kinediff3d_core.observation.mask_outliers import without_other_surfaces
+
+CAMERA = Intrinsics(150.0, 150.0, 79.5, 59.5, 160, 120)
+
+
+def scene(height: float = 0.06, arm: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Depth of a box on a table that the camera looks down on, and the box's mask."""
+    rng = np.random.default_rng(0)
+    v = np.arange(120)[:, None] * np.ones((1, 160))
+    table = 1.0 / (1.0 + 0.3 * (v - CAMERA.cy) / CAMERA.fy)
+    mask = np.zeros((120, 160), dtype=bool)
+    mask[40:80, 55:105] = True
+    depth = np.where(mask, table - height, table)
+    if arm:
+        depth[72:, 70:82] = 0.6
+        mask[72:, 70:82] = False
+    return (depth + rng.normal(0, 0.001, depth.shape)).astype(np.float32), mask
+
+
+def grown(mask: np.ndarray, pixels: int = 6) -> np.ndarray:
+    return scipy.ndimage.binary_dilation(mask, iterations=pixels)
+
+
+def bounding_box(mask: np.ndarray) -> np.ndarray:
+    box = np.zeros_like(mask)
+    box[37:84, 50:110] = True
+    return box
+
+
+@pytest.mark.parametrize('change', [grown, bounding_box])
+def test_the_table_in_a_mask_is_removed(change) -> None:
+    depth, mask = scene()
+    found = without_other_surfaces(depth, CAMERA, change(mask))
+    assert found[mask].mean() > 0.98
+    assert (found & ~mask).sum() < 0.02 * mask.sum()
+
+
+def test_an_arm_in_a_bounding_box_is_removed() -> None:
+    depth, mask = scene(arm=True)
+    found = without_other_surfaces(depth, CAMERA, bounding_box(mask))
+    assert found[mask].mean() > 0.98
+    assert (found & ~mask).sum() < 0.05 * mask.sum()
+
+
+@pytest.mark.parametrize('height', [0.003, 0.02, 0.06])
+def test_a_clean_mask_stays(height: float) -> None:
+    """Also of scissors, which are as flat as the depth noise."""
+    depth, mask = scene(height)
+    np.testing.assert_array_equal(without_other_surfaces(depth, CAMERA, mask), mask)
+
+
+def test_a_front_in_one_plane_with_its_neighbours_stays() -> None:
+    """Built-in furniture: nothing but the mask tells it from what is beside it."""
+    depth, mask = scene(height=0.0)
+    np.testing.assert_array_equal(without_other_surfaces(depth, CAMERA, mask), mask)
+
+
+def test_a_view_without_surroundings_stays() -> None:
+    depth, mask = scene()
+    depth[~mask] = 0
+    np.testing.assert_array_equal(without_other_surfaces(depth, CAMERA, mask), mask)
+    nothing = np.zeros_like(mask)
+    assert not without_other_surfaces(depth, CAMERA, nothing).any()
+
+
+def test_another_size_is_refused() -> None:
+    depth, mask = scene()
+    with pytest.raises(ValueError, match='mask is'):
+        without_other_surfaces(depth, CAMERA, mask[:, 1:])
