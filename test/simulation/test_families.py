@@ -143,3 +143,15 @@ def test_the_lid_of_a_laptop_is_above_its_base_and_the_hinge_behind(laptops):
     assert (laptops.origin[:, 0, 0] < 0).all()
     lid_middle = laptops.bounds[:, 1].mean(1) + laptops.origin[:, 0]
     assert (lid_middle[:, 2] > 0).all() and (lid_middle[:, 0].abs() < 0.08).all()
+
+
+def test_zero_of_a_stapler_is_visible():
+    """At q = 0 the magazine is parallel to the plate; an arm that rests higher has a limit there.
+
+    Otherwise q depended on where the arm rests, which an open stapler does not show.
+    """
+    staplers = sample_instances('stapler', 64, torch.Generator().manual_seed(11))
+    magazine = next(i for i, s in enumerate(staplers.slots) if s.part == 1 and not s.cut)
+    torch.testing.assert_close(staplers.rotation[:, magazine], torch.eye(3).expand(64, 3, 3))
+    rest = staplers.lower[:, 0]
+    assert (rest >= 0).all() and 0.2 < (rest > 0).float().mean() < 0.7
