@@ -155,3 +155,15 @@ def test_zero_of_a_stapler_is_visible():
     torch.testing.assert_close(staplers.rotation[:, magazine], torch.eye(3).expand(64, 3, 3))
     rest = staplers.lower[:, 0]
     assert (rest >= 0).all() and 0.2 < (rest > 0).float().mean() < 0.7
+
+
+def test_zero_of_legs_is_straight_back():
+    """Legs that lean inwards at rest have a limit there, and legs that are splayed start at 0."""
+    glasses = sample_instances('eyeglasses', 64, torch.Generator().manual_seed(11))
+    first = next(i for i, s in enumerate(glasses.slots) if s.part == 1)
+    x = glasses.rotation[:, first, :, 0]
+    inwards = torch.atan2(x[:, 1], x[:, 0])
+    rest = glasses.lower[:, 0]
+    assert (inwards < 1e-6).all() and (rest >= 0).all()
+    assert torch.equal(glasses.lower[:, 0], glasses.lower[:, 1])
+    assert 0.1 < (rest > 0).float().mean() < 0.5 and ((rest == 0) | (inwards > -1e-6)).all()
