@@ -70,7 +70,7 @@ def fitted_errors(pipeline: Pipeline, scene: SimulatedScene, camera: SimulatedCa
                   ) -> dict[str, Errors]:
     """Errors of fits that start at the truth, by what of the shape is true."""
     errors: dict[str, Errors] = {}
-    for index in range(0, STATES, EVERY):
+    for index in range(0, len(scene.positions), EVERY):
         frame = camera.state(index)
         start = _true_state(pipeline, scene, frame)
         for name, problem in _problems(pipeline, scene, start, _observe(pipeline, frame)).items():
