@@ -40,8 +40,14 @@ class Parser(argparse.ArgumentParser):
                           help='skip meshes and Chamfer distances')
 
     def add_device(self) -> None:
-        """Add ``--device``."""
+        """Add ``--device`` and ``--threads``."""
         self.add_argument('--device', default='cpu', help='cpu (default), cuda or cuda:N')
+        self.add_threads()
+
+    def add_threads(self) -> None:
+        """Add ``--threads``."""
+        self.add_argument('--threads', type=number(int, at_least=1), metavar='N',
+                          help='CPU threads (default: OMP_NUM_THREADS, else half of the cores)')
 
     def add_model_arguments(self, preset: bool = True) -> None:
         """Add the options that choose the networks and where they run."""

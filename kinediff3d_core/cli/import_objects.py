@@ -114,7 +114,8 @@ def _import(options: argparse.Namespace) -> int:
 
     from kinediff3d_core.data.object_import import ImportConfig, import_objects
     from kinediff3d_core.distributed.ranks import sharing
-    from kinediff3d_core.objects.category_file import FILE_NAME, write_category
+    from kinediff3d_core.io.files import write_text
+    from kinediff3d_core.objects.category_file import FILE_NAME, category_yaml
 
     def on_error(error: ValueError) -> None:
         if not options.skip_bad and options.dataset is None:
@@ -130,7 +131,7 @@ def _import(options: argparse.Namespace) -> int:
         if not found:
             raise ValueError('no object could be imported')
         if ranks.first:
-            write_category(category, options.out / FILE_NAME)
+            write_text(options.out / FILE_NAME, category_yaml(category))
         with tqdm(total=len(own) * variants, desc='import',
                   disable=None if ranks.first else True) as bar:
             done = import_objects(own, config, on_error, bar.update)

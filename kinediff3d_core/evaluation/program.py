@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from kinediff3d_core.distributed.threads import set_threads
+
 UNUSABLE = 2
 """Exit status for unusable input."""
 
@@ -35,6 +37,7 @@ def run(parser: Parser, work: Callable[[argparse.Namespace], None],
     A ValueError or OSError of the work is printed in one line.
     """
     options = parser.parse_args(arguments)
+    set_threads()
     try:
         work(options)
     except (ValueError, OSError) as error:
