@@ -30,6 +30,9 @@ VARIANTS = 4
 
 SMALLEST, LARGEST = 0.3, 30.0
 """Bounds of the diagonal of a base part's box, canonical units: others are in a wrong unit."""
+LIKELY_LARGEST = 5.0
+"""Diagonal of the box of a base part, canonical units, from which on a warning asks for the unit.
+Measured: it is 0.6 to 5 in the families, and 4 to 20 where objects fill a unit sphere."""
 SMALLEST_PART = 0.02
 """Least diagonal of another part's box, canonical units. Chosen: a tenth of a cutter's blade."""
 LARGEST_RATIO = 50.0
@@ -74,6 +77,7 @@ def add_parser(commands: Any) -> None:
                          help='report objects that cannot be imported and continue; a data set '
                               'is always read so')
     command.add_seed('of the variants and views')
+    command.add_threads()
 
 
 def _add_placement_options(command: Parser) -> None:
@@ -107,7 +111,10 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _import(options: argparse.Namespace) -> int:
+    from kinediff3d_core.io.outputs import require_writable
+
     _check(options)
+    require_writable(options.out, folder=True)
     category = _category(options)
     import torch
     from tqdm import tqdm
@@ -220,6 +227,11 @@ def _load_object(folder: Path, category: Category, placement: Placement) -> Mesh
         raise ValueError(f'{folder}: its base measures {sizes[0]:.3g} m from corner to corner, '
                          f'the scale of {category.name!r} is {category.scale:g} m; see '
                          '--metres-per-unit')
+    if sizes[0] >= LIKELY_LARGEST * category.scale:
+        print(f'kinediff3d: warning: {folder}: its base measures {sizes[0]:.3g} m from corner to '
+              f'corner, {sizes[0] / category.scale:.0f} times the scale of {category.name!r} '
+              f'({category.scale:g} m): if it is smaller, give --metres-per-unit',
+              file=sys.stderr)
     for part, size in zip(obj.parts[1:], sizes[1:], strict=True):
         if not SMALLEST_PART <= size / category.scale <= LARGEST or \
                 max(size, sizes[0]) > LARGEST_RATIO * min(size, sizes[0]):

@@ -86,7 +86,6 @@ def _categories(options: argparse.Namespace) -> list[str]:
     """Names of the categories to train: that of --data, or those of --category."""
     from kinediff3d_core.objects.category import CATEGORIES, get_category
     from kinediff3d_core.objects.category_file import FILE_NAME, add_category, read_category
-    from kinediff3d_core.simulation.families import require_family
 
     category = options.category
     if options.data is not None:
@@ -101,6 +100,8 @@ def _categories(options: argparse.Namespace) -> list[str]:
     if category == 'all':
         return list(CATEGORIES)
     if options.data is None or options.procedural:
+        from kinediff3d_core.simulation.families import require_family
+
         require_family(get_category(category).name)
     return [get_category(category).name]
 

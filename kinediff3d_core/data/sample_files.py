@@ -25,6 +25,7 @@ from torch import Tensor
 
 from kinediff3d_core.geometry.kinematics import Joint, forward_kinematics, joint_units
 from kinediff3d_core.geometry.rigid import transform_points
+from kinediff3d_core.io.files import write_bytes
 from kinediff3d_core.objects.category import Category
 
 SURFACE, QUERIES, POINTS = 1024, 2048, 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -34,9 +35,14 @@ def run(parser: Parser, work: Callable[[argparse.Namespace], None],
         arguments: Sequence[str] | None = None) -> int:
     """Parse arguments and do the work; returns the exit status.
 
+    The options also have the whole command line, as ``command``.
+
     A ValueError or OSError of the work is printed in one line.
     """
-    options = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser.parse_args(given)
+    options.command = shlex.join(['python', '-m', f'kinediff3d_core.evaluation.{parser.name}',
+                                  *map(str, given)])
     set_threads()
     try:
         work(options)

@@ -1,4 +1,4 @@
-"""Outputs of a command: tried before the work, and replaced as a whole by those of the next run."""
+"""Outputs of a command: tried before the work; those of the next run replace them as a whole."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def replaced_results(folder: Path, names: Sequence[str]) -> Iterator[Path]:
 
     At the end of the ``with`` block, the files of the last run are deleted and those of this one
     appear. Where the block ends with :class:`NoEstimate`, the files of the last run are deleted,
-    too: nothing stale stays. Any other error leaves them as they are. Files of others in the folder
-    are never touched.
+    too: nothing stale stays. Any other error leaves them as they are. Files of others in the
+    folder are never touched.
 
     Args:
         folder: of the results; made here.

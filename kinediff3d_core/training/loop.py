@@ -243,7 +243,8 @@ def run_loop(trainer: Trainer, config: PoolConfig) -> None:
                                 'continue with --resume')
 
 
-def _run_steps(trainer: Trainer, feed: PoolFeed, bar: tqdm, interruption: Interruption) -> None:
+def _run_steps(trainer: Trainer, feed: PoolFeed, bar: tqdm[Any],
+               interruption: Interruption) -> None:
     """Train to the end, or until that is interrupted; save from time to time."""
     job = trainer.job
     trainer.start_clock()
