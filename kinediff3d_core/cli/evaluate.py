@@ -75,6 +75,17 @@ def add_parser(commands: Any) -> None:
 
 def _evaluate(options: argparse.Namespace) -> int:
     _check(options)
+    try:
+        return _score_all(options)
+    except KeyboardInterrupt:
+        journal = _journal_folder(options)
+        kept = journal is not None and journal.is_dir()
+        raise KeyboardInterrupt(f'finished views are in {journal}; the same command continues'
+                                if kept else '') from None
+
+
+def _score_all(options: argparse.Namespace) -> int:
+    """Score all categories, print and write the summaries; returns the exit status."""
     source = _source(options)
     names = _categories(options.category, source, options.weights)
     import torch

@@ -169,10 +169,11 @@ def _require_fields(fields: Any, where: str, known: tuple[str, ...],
     unknown = [str(key) for key in fields if key not in known]
     missing = [key for key in required if key not in fields]
     if unknown or missing:
-        raise ValueError(f'{where} ' + ('lacks ' + ', '.join(missing) if missing else
-                                        'has unknown ' + ', '.join(
-                                            f'{key}{did_you_mean(key, known)}' for key in unknown))
-                         + f'; fields: {", ".join(known)}')
+        wrong = ['lacks ' + ', '.join(missing)] if missing else []
+        if unknown:
+            wrong.append('has unknown ' + ', '.join(
+                f'{key}{did_you_mean(key, known)}' for key in unknown))
+        raise ValueError(f'{where} {" and ".join(wrong)}; fields: {", ".join(known)}')
 
 
 def _number(value: Any, what: str, low: float, high: float) -> float:
