@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 from kinediff3d_core.objects.suggestion import did_you_mean
 
 DONE, NO_ANSWER, UNUSABLE = 0, 1, 2
-INTERRUPTED, PIPE_CLOSED = 130, 141
-"""As a shell reports the signals SIGINT and SIGPIPE."""
+INTERRUPTED = 130
+"""As a shell reports SIGINT."""
 PRESETS = ('fast', 'paper')
 PEERS = ('regression', 'asdf', 'score', 'ancsh')
 METRICS = ('omad', 'ancsh')

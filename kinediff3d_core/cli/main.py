@@ -9,7 +9,6 @@ commands that need them, so that ``--help`` and errors in arguments are fast. Ex
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -20,12 +19,12 @@ from kinediff3d_core.cli import benchmark, evaluate, generate, import_objects, i
 from kinediff3d_core.cli.arguments import (
     INTERRUPTED,
     NO_ANSWER,
-    PIPE_CLOSED,
     UNUSABLE,
     Parser,
 )
 from kinediff3d_core.distributed.identity import package_version
 from kinediff3d_core.distributed.threads import set_threads
+from kinediff3d_core.io.console import until_pipe_closes
 
 ENTRY_POINTS = 'kinediff3d.commands'
 """Group of the functions that add further commands. Each has its command's name."""
@@ -39,14 +38,7 @@ MAX_REASON = 275
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     given = sys.argv[1:] if arguments is None else [str(a) for a in arguments]
-    try:
-        try:
-            return _run(given)
-        finally:  # Here, because an error is too late when the interpreter ends.
-            sys.stdout.flush()
-    except BrokenPipeError:  # The reader, such as "head", has what it wants.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
+    return until_pipe_closes(lambda: _run(given))
 
 
 def _run(given: Sequence[str]) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from kinediff3d_core.distributed.threads import set_threads
+from kinediff3d_core.io.console import until_pipe_closes
 
 UNUSABLE = 2
 """Exit status for unusable input."""
@@ -44,9 +45,16 @@ def run(parser: Parser, work: Callable[[argparse.Namespace], None],
     options.command = shlex.join(['python', '-m', f'kinediff3d_core.evaluation.{parser.name}',
                                   *map(str, given)])
     set_threads()
+    return until_pipe_closes(lambda: _run(parser.name, work, options))
+
+
+def _run(name: str, work: Callable[[argparse.Namespace], None],
+         options: argparse.Namespace) -> int:
     try:
         work(options)
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError) as error:
-        print(f'{parser.name}: error: {" ".join(str(error).split())}', file=sys.stderr)
+        print(f'{name}: error: {" ".join(str(error).split())}', file=sys.stderr)
         return UNUSABLE
     return 0

@@ -7,8 +7,8 @@ The first command prints the commands whose results are missing in the folder, o
 distances in the unit of an older version. The second one writes the page from the results that
 exist. Inputs have fixed names: ``procedural.json``, ``objects.json``, ``paper.json``,
 ``peer_<name>.json`` (a baseline), ``rounds_<n>.json``, and ``auto.json`` of the confusion program,
-each with a ``.meta.json`` beside it. Where a baseline has fewer views than ``procedural.json``, the records ``procedural.jsonl`` give the pipeline's figures
-on the same views.
+each with a ``.meta.json`` beside it. Where a baseline has fewer views than ``procedural.json``,
+the records ``procedural.jsonl`` give the pipeline's figures on the same views.
 """
 
 from __future__ import annotations

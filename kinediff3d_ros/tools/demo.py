@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from kinediff3d_core.io.files import write_text
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_ros.tools.demo_options import SCENE, DemoOptions
 from kinediff3d_ros.tools.demo_pictures import draw_pictures
@@ -42,6 +43,10 @@ machine; it is there already on others."""
 
 REPORT_PERIOD = 10.0
 """Seconds between two lines that say what is awaited, where there is no terminal. Chosen."""
+
+RESULTS = ('summary.json', '1_depth.png', '2_cloud.png', '3_estimate.png', '4_joint.png',
+           'object.urdf')
+"""Files that the demo writes."""
 
 INPUTS = ('depth/image_rect', 'depth/camera_info', 'mask')
 
@@ -107,6 +112,8 @@ def _run(options: DemoOptions) -> None:
     domain, start = private_graph(), time.time()
     descriptions = options.out / 'description'
     shutil.rmtree(descriptions, ignore_errors=True)
+    for name in RESULTS:  # A demo that fails leaves nothing of an earlier one.
+        (options.out / name).unlink(missing_ok=True)
     camera_sim, perception = _start_nodes(options, descriptions)
     with camera_sim, perception, Recorder(domain) as recorder:
         recording = DemoRecording(recorder, options.category)
@@ -121,7 +128,7 @@ def _run(options: DemoOptions) -> None:
     summary.update(first_image_s=round(timing.first_image - start, 1),
                    first_answer_s=round(timing.first_answer - start, 1),
                    **memory_growth(timing.resident_mib))
-    (options.out / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
+    write_text(options.out / 'summary.json', json.dumps(summary, indent=2) + '\n')
     if not summary['estimates']:
         raise DemoError(f'no estimate came; last state: {status.get("message", "unknown")} '
                         f'(see {options.out / "logs"})')

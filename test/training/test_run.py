@@ -149,7 +149,8 @@ def test_a_latent_stage_says_whose_shapes_it_uses(tmp_path, capsys):
     _new_module(job)
     said = capsys.readouterr().err
     assert 'laptop latent: uses the shape network of the shipped weights' in said
-    save_network(load_network('shape', 'laptop'), 'shape', 'laptop', tmp_path / 'shape.safetensors')
+    save_network(load_network('shape', 'laptop'), 'shape', 'laptop',
+                 tmp_path / 'shape.safetensors')
     _new_module(job)
     assert f'uses the shape network of {tmp_path}' in capsys.readouterr().err
 
