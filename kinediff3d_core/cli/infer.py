@@ -47,7 +47,8 @@ def _infer(options: argparse.Namespace) -> int:
 
     if options.category != 'auto':
         get_category(options.category)
-    with replaced_results(options.out, FILES) as folder:
+    names = ('1',) if options.instances == 'each' else FILES
+    with replaced_results(options.out, names) as folder:
         return _estimate_each(options, folder)
 
 

@@ -90,9 +90,11 @@ def _replace(folder: Path, new: Path) -> None:
     """Move the files of a folder into another one, in place of those of the last run there."""
     files = sorted(str(p.relative_to(new)) for p in new.rglob('*') if not p.is_dir())
     _refuse_others(folder, files)
-    write_text(new / MANIFEST, json.dumps({'files': files}, indent=1) + '\n')
+    if files:
+        write_text(new / MANIFEST, json.dumps({'files': files}, indent=1) + '\n')
+        files.insert(0, MANIFEST)
     remove_results(folder)
-    for name in (MANIFEST, *files):
+    for name in files:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (new / name).replace(folder / name)
 

@@ -42,6 +42,9 @@ def test_no_estimate_leaves_nothing_stale(tmp_path):
     with pytest.raises(NoEstimate):
         run(tmp_path / 'out', ['estimate.json'], error=NoEstimate('too few points'))
     assert not (tmp_path / 'out').exists()
+    run(tmp_path / 'out', ['a'])
+    run(tmp_path / 'out', [], ['estimate.json'])
+    assert not (tmp_path / 'out').exists()
     with pytest.raises(NoEstimate):
         run(tmp_path / 'out', [], error=NoEstimate('too few points'))
     assert not (tmp_path / 'out').exists()
