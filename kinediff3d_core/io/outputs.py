@@ -60,6 +60,7 @@ def replaced_results(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     Raises:
         ValueError: the folder cannot be written, or one of the names is there and not of an
             earlier run.
+        OSError: a file could not be written; it is named as in ``folder``.
     """
     require_writable(folder, folder=True)
     _refuse_others(folder, names)
@@ -71,6 +72,8 @@ def replaced_results(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     except NoEstimate:
         remove_results(folder)
         raise
+    except OSError as error:  # It names a file in the new folder, which nobody knows.
+        raise OSError(str(error).replace(str(new), str(folder))) from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
         with suppress(OSError):  # It is not empty.

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from kinediff3d_core.io.files import write_text
 from kinediff3d_core.io.outputs import MANIFEST, replaced_results, require_writable
 from kinediff3d_core.objects.estimate import NoEstimate
 
@@ -47,6 +48,14 @@ def test_no_estimate_leaves_nothing_stale(tmp_path):
     assert not (tmp_path / 'out').exists()
     with pytest.raises(NoEstimate):
         run(tmp_path / 'out', [], error=NoEstimate('too few points'))
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_file_that_cannot_be_written_is_named_where_it_was_to_be(tmp_path):
+    with pytest.raises(OSError, match=rf'^{tmp_path}/out/a/b cannot be written'), \
+            replaced_results(tmp_path / 'out', ['a']) as new:
+        (new / 'a').write_text('')  # where a folder is needed
+        write_text(new / 'a' / 'b', 'x')
     assert not (tmp_path / 'out').exists()
 
 
