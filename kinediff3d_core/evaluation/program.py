@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from kinediff3d_core.distributed.threads import set_threads
 from kinediff3d_core.io.console import until_pipe_closes
+from kinediff3d_core.io.outputs import require_writable
 
 UNUSABLE = 2
 """Exit status for unusable input."""
@@ -51,6 +52,7 @@ def run(parser: Parser, work: Callable[[argparse.Namespace], None],
 def _run(name: str, work: Callable[[argparse.Namespace], None],
          options: argparse.Namespace) -> int:
     try:
+        require_writable(getattr(options, 'json', None))
         work(options)
     except BrokenPipeError:
         raise

@@ -72,6 +72,8 @@ def replaced_results(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     except NoEstimate:
         remove_results(folder)
         raise
+    except BrokenPipeError:  # of what the block prints
+        raise
     except OSError as error:  # It names a file in the new folder, which nobody knows.
         raise OSError(str(error).replace(str(new), str(folder))) from error
     finally:

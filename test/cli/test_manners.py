@@ -154,6 +154,7 @@ def test_outputs_that_cannot_be_written_fail_before_the_work(infer, tmp_path, ca
                       ('train', 'pose', '--category', 'laptop', '--out', inside),
                       ('import', laptop_folder(tmp_path / 'a'), '--category', 'laptop', '--out',
                        inside),
+                      ('replay', tmp_path, '--category', 'laptop', '--out', inside),
                       ('generate', '--truth', '0/0', '--positions', 1, '--out', inside)):
         assert f'{inside} cannot be written: {tmp_path / "file"} is not' in refused(
             capsys, *arguments)
