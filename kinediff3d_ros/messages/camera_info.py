@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sensor_msgs.msg import CameraInfo
-from std_msgs.msg import Header
+from typing import TYPE_CHECKING
 
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.io.calibration import (
@@ -11,6 +10,10 @@ from kinediff3d_core.io.calibration import (
     CameraMatrices,
     calibration_from_matrices,
 )
+
+if TYPE_CHECKING:
+    from sensor_msgs.msg import CameraInfo
+    from std_msgs.msg import Header
 
 
 def calibration_from_info(info: CameraInfo) -> Calibration:
@@ -27,6 +30,8 @@ def calibration_from_info(info: CameraInfo) -> Calibration:
 
 def info_from_intrinsics(intrinsics: Intrinsics, header: Header) -> CameraInfo:
     """CameraInfo of a rectified camera without distortion."""
+    from sensor_msgs.msg import CameraInfo
+
     i = intrinsics
     fx, fy, cx, cy = float(i.fx), float(i.fy), float(i.cx), float(i.cy)
     return CameraInfo(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
-from std_msgs.msg import Header
+import numpy as np
 
 from kinediff3d_core.geometry.registration import register_depth
 from kinediff3d_ros.messages.camera_info import calibration_from_info
 from kinediff3d_ros.messages.clouds import points_from_cloud
 from kinediff3d_ros.messages.headers import header_from_stamp, nanoseconds_from_time
 from kinediff3d_ros.messages.images import depth_from_image, instances_from_image
-from kinediff3d_ros.nodes.transforms import Transforms
 from kinediff3d_ros.scene.frames import DepthArrays, Frame, FrameHeader
+
+if TYPE_CHECKING:  # messages of a recording have the same fields, and need no ROS
+    from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+    from std_msgs.msg import Header
 
 REMEDIES = {
     'camera_info': 'remap depth/camera_info to the calibration of the depth image',
@@ -44,6 +47,13 @@ def depth_frame(image: Image | CompressedImage, info: CameraInfo, mask: Image | 
     return Frame(header, convert)
 
 
+class TransformLookup(Protocol):
+    """Transforms between frames, live (``transforms.py`` beside this) or recorded."""
+
+    def look_up(self, frame_id: str, header: FrameHeader, what: str) -> np.ndarray:
+        """T (4, 4) from a header's frame to another, or NoEstimate."""
+
+
 @dataclass(frozen=True)
 class CalibratedMask:
     """A mask and the calibration of its camera, which is not the depth camera."""
@@ -53,7 +63,7 @@ class CalibratedMask:
 
 
 def registered_frame(image: Image | CompressedImage, info: CameraInfo, mask: CalibratedMask,
-                     transforms: Transforms) -> Frame:
+                     transforms: TransformLookup) -> Frame:
     """Frame of a depth image that is registered to the camera of the mask.
 
     Its stamp is that of the depth image; its coordinate frame is that of the mask.
