@@ -164,6 +164,6 @@ def _single(types: Mapping[str, str], topics: list[str], what: str, option: str)
                          f'{_topics(dict.fromkeys(topics, ""))}; name it with {option}')
     if not topics:
         kinds = sorted({name.rsplit('/', 1)[-1] for name in types.values()})
-        raise ValueError(f'the recording must have one {what}, it has none; it has {_topics(types)} '
-                         f'({listed(kinds, NAMED)}); name it with {option}')
+        raise ValueError(f'the recording must have one {what}, it has none; it has '
+                         f'{_topics(types)} ({listed(kinds, NAMED)}); name it with {option}')
     return topics[0]

@@ -74,8 +74,8 @@ def add_replay(commands: Any) -> None:
                           'run the pipeline over recordings (MCAP, sqlite3, ROS 1 bags)',
                           REPLAY_EXAMPLES)
     command.add_argument('bags', type=Path, nargs='+', metavar='BAG',
-                         help='folder of a bag, or one .mcap, .db3 or .bag file; of several, those that '
-                              'an earlier run has replayed are not replayed again')
+                         help='folder of a bag, or a .mcap, .db3 or .bag file; of several, those '
+                              'that an earlier run has replayed are not replayed again')
     command.add_argument('--category', required=True, metavar='C')
     command.add_argument('--out', type=Path, required=True, metavar='DIR',
                          help='folder for estimates.jsonl, timeline.png and the new bag; of '
