@@ -87,15 +87,15 @@ def _pixels(image: Image, what: str) -> np.ndarray:
     least = image.width * dtype.itemsize
     if image.width == 0 or image.height == 0:
         raise ValueError(f'{what} is empty: {image.width} x {image.height} pixels')
-    if image.step < least or image.step % dtype.itemsize:
+    step = image.step or least  # some publishers leave it zero
+    if step < least or step % dtype.itemsize:
         raise ValueError(f'{what} has step {image.step}, which does not fit {image.width} pixels '
                          f'of {image.encoding}')
-    if len(image.data) < image.step * image.height:
+    if len(image.data) < step * image.height:
         raise ValueError(f'{what} holds {len(image.data)} bytes; its header says '
-                         f'{image.step * image.height} (step {image.step} x height '
-                         f'{image.height})')
-    rows = np.frombuffer(image.data, np.uint8, image.step * image.height)
-    stored = rows.reshape(image.height, image.step)[:, :least].view(
+                         f'{step * image.height} (step {step} x height {image.height})')
+    rows = np.frombuffer(image.data, np.uint8, step * image.height)
+    stored = rows.reshape(image.height, step)[:, :least].view(
         dtype.newbyteorder('>' if image.is_bigendian else '<'))
     return stored.astype(dtype, copy=False)
 

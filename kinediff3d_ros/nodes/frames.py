@@ -40,8 +40,9 @@ def depth_frame(image: Image | CompressedImage, info: CameraInfo, mask: Image | 
         _require_frame('camera_info', info.header, header.frame_id)
         if mask is not None:
             _require_frame('mask', mask.header, header.frame_id)
-        camera = calibration_from_info(info)
-        return DepthArrays(camera.rectify(depth_from_image(image)), camera.intrinsics,
+        depth = depth_from_image(image)
+        camera = calibration_from_info(info, depth.shape[::-1])
+        return DepthArrays(camera.rectify(depth), camera.intrinsics,
                            None if mask is None else camera.rectify(instances_from_image(mask)))
 
     return Frame(header, convert)
@@ -74,13 +75,15 @@ def registered_frame(image: Image | CompressedImage, info: CameraInfo, mask: Cal
     def convert() -> DepthArrays:
         _require_frame('camera_info', info.header, source.frame_id)
         _require_frame('mask/camera_info', mask.info.header, frame_id)
-        mask_camera, instances = calibration_from_info(mask.info), instances_from_image(mask.image)
+        instances = instances_from_image(mask.image)
+        mask_camera = calibration_from_info(mask.info, instances.shape[::-1])
         target = mask_camera.intrinsics
         if instances.shape != (target.height, target.width):
             raise ValueError(f'mask is {instances.shape[::-1]} but its camera_info is for '
                              f'{(target.width, target.height)} (width, height)')
-        camera = calibration_from_info(info)
-        depth = camera.rectify(depth_from_image(image))
+        depth = depth_from_image(image)
+        camera = calibration_from_info(info, depth.shape[::-1])
+        depth = camera.rectify(depth)
         T_mask_depth = transforms.look_up(frame_id, source, "the mask's frame")
         return DepthArrays(register_depth(depth, camera.intrinsics, target, T_mask_depth),
                            target, mask_camera.rectify(instances))

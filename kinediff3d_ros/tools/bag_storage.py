@@ -185,6 +185,11 @@ def _open_part(file: Path, stack: ExitStack, warnings: list[str]) -> Part:
                          f'{", ".join(REMEDIES)}')
     if not file.is_file() or not file.stat().st_size:
         raise ValueError(f'{file} is not a readable recording: it is empty, or no file')
+    log = file.with_name(f'{file.name}-wal')
+    if log.exists() and log.stat().st_size:
+        warnings.append(f'{shortened(log, 80)} has messages that are not read; "sqlite3 '
+                        f'{shortened(file.name, 60)} \'PRAGMA wal_checkpoint\'" moves them into '
+                        'the recording')
     unpacked = _unpacked(file, stack)
     try:
         return _IndexedPart(unpacked, kind == '.bag', stack)

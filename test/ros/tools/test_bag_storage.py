@@ -162,13 +162,23 @@ def test_messages_that_cannot_be_decoded_are_left_out(entries, replayed, tmp_pat
 
 
 def test_optional_fields_may_be_missing(views, tmp_path, replayed) -> None:
-    """No frame_id, no P, no distortion, joint states without positions; the frames are found."""
-    bag = plain_bags.write(tmp_path / 'bag', 'mcap', plain_bags.camera_entries(
-        plain_bags.pixels_of(views), 300.0, frame='') + [
+    """No frame_id, P, distortion, size of the camera, step; joint states without positions."""
+    entries = plain_bags.camera_entries(plain_bags.pixels_of(views), 300.0, frame='')
+    for _, _, kind, message in entries:
+        for name in ('width', 'height') if kind.endswith('CameraInfo') else ('step',):
+            object.__setattr__(message, name, 0)
+    bag = plain_bags.write(tmp_path / 'bag', 'mcap', entries + [
             (plain_bags.TRUTH, i, 'sensor_msgs/msg/JointState',
              plain_bags.joint_states(i, {'lid_joint': 1.0}, names_only=i % 2)) for i in (1, 2)])
     outcome, frames = replayed(bag)
     assert frames == len(views) and outcome.reason == 'nothing to see' and not outcome.warnings
+
+
+def test_a_log_of_sqlite_that_is_not_read_is_named(entries, replayed, tmp_path) -> None:
+    bag = plain_bags.write(tmp_path / 'bag', 'sqlite3', entries)
+    (bag / 'bag.db3-wal').write_bytes(bytes(10))
+    outcome, _ = replayed(bag)
+    assert "sqlite3 bag.db3 'PRAGMA wal_checkpoint'" in outcome.warnings[0]
 
 
 def test_stamps_that_do_not_advance_are_said(entries, replayed, tmp_path) -> None:
