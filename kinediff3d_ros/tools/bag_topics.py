@@ -20,7 +20,7 @@ IMAGE, COMPRESSED_IMAGE, CAMERA_INFO, POINTS, JOINT_STATE = (
 """Types of the messages that are read."""
 READ_ENCODINGS = ('cdr', 'ros1')
 """Encodings of messages that are read: those of ROS 2 and ROS 1."""
-NAMED = 6
+NAMED = 4
 """Most topics that a message names. Chosen."""
 
 
@@ -107,12 +107,12 @@ def _choose(types: Mapping[str, str], wanted: Topics) -> Topics:
                     if is_compressed(t) and _without_transport(t) not in raw]
     clouds = of_type(POINTS)
     if wanted.points or (not wanted.depth and not depths and clouds):
-        points = wanted.points or _single(types, clouds, 'point cloud', '--points-topic')
+        points = wanted.points or _single(types, clouds, 'point cloud', POINTS, '--points-topic')
         return Topics(points=points, truth=truth)
-    depth = wanted.depth or _single(types, depths, 'depth image', '--depth-topic')
+    depth = wanted.depth or _single(types, depths, 'depth image', IMAGE, '--depth-topic')
     infos = [t for t in of_type(CAMERA_INFO) if t != wanted.mask_camera_info]
     info = wanted.camera_info or _single(types, _nearest(depth, infos), 'camera_info',
-                                         '--camera-info-topic')
+                                         CAMERA_INFO, '--camera-info-topic')
     masks = [t for t in of_type(IMAGE) if 'mask' in t.rsplit('/', 1)[-1] and t != depth]
     return Topics(depth, info, wanted.mask or _if_single(masks), '', truth,
                   wanted.mask_camera_info)
@@ -139,7 +139,7 @@ def _check_wanted(types: Mapping[str, str], wanted: Topics) -> None:
                 t for t, name in types.items() if name == kind][:1]
             hint = f'did you mean {near[0]}? The recording' if near else 'the recording'
             raise ValueError(f'there is no topic {shortened(topic, 60)}; {hint} has '
-                             f'{_topics(types)}')
+                             f'{_named(sorted(types))}')
         if types[topic] != kind:
             fit = sorted(t for t, name in types.items() if name == kind)
             instead = f'; {listed(fit, NAMED)} would fit' if fit else ''
@@ -147,23 +147,35 @@ def _check_wanted(types: Mapping[str, str], wanted: Topics) -> None:
                              f'{kind}{instead}')
 
 
-def _topics(types: Mapping[str, str]) -> str:
-    """The topics of a recording in words."""
-    names = sorted(types)
-    more = f' and {len(names) - NAMED} more' if len(names) > NAMED else ''
-    return (', '.join(shortened(n, 40) for n in names[:NAMED]) or 'none') + more
+def _named(topics: list[str]) -> str:
+    """The first topics of a list in words."""
+    more = f' and {len(topics) - NAMED} more' if len(topics) > NAMED else ''
+    return (', '.join(shortened(t, 40) for t in topics[:NAMED]) or 'none') + more
 
 
 def _if_single(topics: list[str]) -> str:
     return topics[0] if len(topics) == 1 else ''
 
 
-def _single(types: Mapping[str, str], topics: list[str], what: str, option: str) -> str:
+def _single(types: Mapping[str, str], topics: list[str], what: str, kind: str, option: str) -> str:
+    """The only topic.
+
+    Raises:
+        ValueError: there is none, or several; the message says what could be named.
+    """
     if len(topics) > 1:
-        raise ValueError(f'the recording must have one {what}, it has several: '
-                         f'{_topics(dict.fromkeys(topics, ""))}; name it with {option}')
-    if not topics:
-        kinds = sorted({name.rsplit('/', 1)[-1] for name in types.values()})
-        raise ValueError(f'the recording must have one {what}, it has none; it has '
-                         f'{_topics(types)} ({listed(kinds, NAMED)}); name it with {option}')
-    return topics[0]
+        raise ValueError(f'there must be one {what}, there are several: {_named(topics)}; name it '
+                         f'with {option}')
+    if topics:
+        return topics[0]
+    packed = [t for t, name in types.items() if name == COMPRESSED_IMAGE and 'depth' in t.lower()]
+    if kind == IMAGE and packed:
+        raise ValueError(f'there is no {what} that is read; {_named(packed)} is compressed in '
+                         'another way: play the recording and republish it as raw (ros2 run '
+                         'image_transport republish)')
+    fit = sorted(t for t, name in types.items() if name == kind)
+    if fit:
+        raise ValueError(f'there must be one {what}, there is none by name; of this type are '
+                         f'{_named(fit)}; name it with {option}')
+    raise ValueError(f'there must be one {what} ({kind}), there is none; the recording has '
+                     f'{_named(sorted(types))} ({listed(sorted(set(types.values())), 3)})')

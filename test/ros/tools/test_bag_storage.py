@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -138,6 +139,19 @@ def test_files_of_a_split_recording_are_read_in_order(tmp_path) -> None:
         assert len(list(bag.messages([plain_bags.DEPTH]))) == 1 and 'gone' in bag.warnings[0]
 
 
+@pytest.mark.parametrize('text', [
+    b'', b'\xff\xfe', b'[1, 2]', b'rosbag2_bagfile_information: 3', b'a: *b', b'{' * 5000,
+    b'rosbag2_bagfile_information: {relative_file_paths: 5}',
+    b'rosbag2_bagfile_information: {relative_file_paths: [[1], {a: b}]}',
+    b'rosbag2_bagfile_information: {relative_file_paths: [../../etc/passwd]}'])
+def test_metadata_that_cannot_be_used_costs_a_warning(entries, tmp_path, text) -> None:
+    bag = plain_bags.write(tmp_path / 'bag', 'mcap', entries[:3])
+    (bag / 'metadata.yaml').write_bytes(text)
+    with open_bag(bag) as content:
+        assert len(list(content.messages([plain_bags.DEPTH]))) == 1
+    assert len(content.warnings) == 1 and len(content.warnings[0]) <= 300
+
+
 def test_bags_of_ros_1(replayed, tmp_path) -> None:
     """With D, K, R, P; frame names that begin with a slash."""
     path = plain_bags.write(tmp_path / 'old.bag', 'ros1', plain_bags.camera_entries(
@@ -198,7 +212,7 @@ def test_stamps_that_do_not_advance_are_said(entries, replayed, tmp_path) -> Non
 def test_why_there_is_no_frame_is_said(entries, replayed, tmp_path) -> None:
     only = [e for e in entries if e[0] != plain_bags.INFO]
     bag = plain_bags.write(tmp_path / 'blind', 'mcap', only)
-    with pytest.raises(ValueError, match='must have one camera_info, it has none'):
+    with pytest.raises(ValueError, match='must be one camera_info .*, there is none'):
         replayed(bag)
     message = plain_bags.camera_info(1, '', plain_bags.SMALL, 30.0)
     far = [*[(t, r, k, m) for t, r, k, m in only if t != plain_bags.MASK],
@@ -253,3 +267,30 @@ def test_topics_that_are_wrong_are_named_with_others(entries, replayed, tmp_path
     with pytest.raises(ValueError, match=said) as refused:
         replayed(bag, **topics)
     assert len(str(refused.value)) <= 300 and str(bag)[:20] in str(refused.value)
+
+
+@pytest.mark.parametrize(('topics', 'said'), [
+    ({'/cam/image': 'Image'}, 'of this type are /cam/image; name it with --depth-topic'),
+    ({'/depth/image/compressed': 'CompressedImage'}, 'republish it as raw'),
+    ({'/chatter': 'String'}, r'sensor_msgs/msg/Image\), there is none; .* has /chatter'),
+    ({f'/{i}/depth': 'Image' for i in range(30)}, 'there are several: .* and 26 more; name it')])
+def test_what_could_be_the_depth_is_named(topics, said) -> None:
+    from kinediff3d_ros.tools.bag_topics import choose_topics
+
+    bag = SimpleNamespace(path=Path('x' * 400), encodings={}, topics={
+        t: f'sensor_msgs/msg/{kind}' for t, kind in topics.items()})
+    with pytest.raises(ValueError, match=said) as refused:
+        choose_topics(bag, Topics())
+    assert len(str(refused.value)) <= 300
+
+
+def test_the_calibration_beside_the_depth_is_chosen() -> None:
+    """As in recordings of the RealSense viewer, and of drivers with several cameras."""
+    from kinediff3d_ros.tools.bag_topics import choose_topics
+
+    depth = '/device_0/sensor_0/Depth_0/image/data'
+    infos = ['/device_0/sensor_0/Depth_0/info/camera_info',
+             '/device_0/sensor_1/Color_0/info/camera_info']
+    bag = SimpleNamespace(path=Path('bag'), encodings={}, topics={
+        depth: 'sensor_msgs/msg/Image', **dict.fromkeys(infos, 'sensor_msgs/msg/CameraInfo')})
+    assert choose_topics(bag, Topics()).camera_info == infos[0]
