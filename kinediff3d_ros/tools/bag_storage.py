@@ -244,7 +244,6 @@ class _IndexedPart:
         if ros1:
             self._reader: Any = rosbag1.Reader(file)
         else:
-            # By the name that rosbags expects, whatever stands after it (such as .active).
             self._reader = rosbag2.Reader(file)
         self._reader.open()
         stack.callback(self._reader.close)

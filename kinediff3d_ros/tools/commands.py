@@ -125,6 +125,7 @@ def _replay_one(options: argparse.Namespace) -> int:
     settings = _replay_options(options, bag, options.out)
     with tools.open_bag(bag) as reader:
         tools.choose_topics(reader, settings.topics)  # an unusable bag ends the command at once
+    tools.make_folder(settings)
     from tqdm import tqdm
 
     from kinediff3d_core.inference.pipeline import Pipeline

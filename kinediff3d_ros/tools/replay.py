@@ -114,28 +114,36 @@ def _draw(results: list[ReplayResult], truth: list[RecordedPositions], options: 
     return []
 
 
-def _open_outputs(options: ReplayOptions, object_name: str, files: ExitStack,
-                  ) -> list[Callable[[ReplayResult], Any]]:
-    """Functions that write a result; ``files`` closes what they write to.
+def make_folder(options: ReplayOptions) -> None:
+    """Make the folder for the results, before the work.
 
     Raises:
         ValueError: ``output`` exists, or it needs ROS, which is not there.
+        OSError: the folder cannot be made.
     """
     bag = options.out / 'output'
     if options.storage and bag.exists():
         raise ValueError(f'{bag} exists; choose another --out')
     if options.storage:
         try:
-            from kinediff3d_ros.tools.bag_writer import EstimateBag
+            import kinediff3d_ros.tools.bag_writer  # noqa: F401
         except ImportError as error:
             raise ValueError(f'--write-bag needs ROS 2, which cannot be imported ({error}); '
                              'source a ROS 2 workspace, or leave the option out') from error
     options.out.mkdir(parents=True, exist_ok=True)
+
+
+def _open_outputs(options: ReplayOptions, object_name: str, files: ExitStack,
+                  ) -> list[Callable[[ReplayResult], Any]]:
+    """Functions that write a result; ``files`` closes what they write to."""
+    make_folder(options)
     lines = files.enter_context((options.out / 'estimates.jsonl').open('w', encoding='utf-8'))
     writers = [lambda result: lines.write(json.dumps(result.to_dict()) + '\n')]
     if options.storage:
+        from kinediff3d_ros.tools.bag_writer import EstimateBag
+
         writers.append(files.enter_context(closing(
-            EstimateBag(bag, options.storage, object_name))).add)
+            EstimateBag(options.out / 'output', options.storage, object_name))).add)
     return writers
 
 
