@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,8 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
-
-import yaml
 
 from kinediff3d_core.io.files import listed, shortened
 from kinediff3d_ros.tools.bag_recovery import (
@@ -35,8 +34,10 @@ REMEDIES = {
 MAX_MESSAGE = 2**28
 """Bytes of a message that are unpacked. Chosen: bounds memory; an image has a few megabytes."""
 METADATA = 'metadata.yaml'
-MAX_METADATA = 64 * 2**20
-"""Largest metadata.yaml that is read, bytes. Chosen: bounds memory."""
+MAX_METADATA = 2**20
+"""Characters of a metadata.yaml that are read. Chosen: bounds memory."""
+_FILES = re.compile(r'\brelative_file_paths:[ \t]*(?:\[([^]]*)\]|((?:\r?\n[ \t]*-[ \t][^\n]*)+))')
+"""The list of files in a metadata.yaml. A parser of YAML takes a minute for a damaged one."""
 NAMED = 60
 """Longest reason of a library in a warning, characters. Chosen."""
 
@@ -156,13 +157,12 @@ def _files(path: Path, warnings: list[str]) -> list[Path]:
 def _listed_files(metadata: Path) -> list[str]:
     """Names of the files that a metadata.yaml lists; empty if it cannot be read."""
     try:
-        if metadata.stat().st_size > MAX_METADATA:
-            return []
-        found = yaml.safe_load(metadata.read_text())
-        return [Path(name).name for name in
-                found['rosbag2_bagfile_information']['relative_file_paths']]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError):
+        with metadata.open(encoding='utf-8') as stream:
+            found = _FILES.search(stream.read(MAX_METADATA))
+    except (OSError, ValueError):
         return []
+    names = re.split(r'\n[ \t]*-[ \t]|,', found[1] or found[2]) if found else []
+    return [Path(name).name for name in (n.strip().strip('"\'') for n in names) if name]
 
 
 def _kind(file: Path) -> str:
