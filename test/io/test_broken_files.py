@@ -145,6 +145,17 @@ def test_odd_values_end_in_one_line(kind, folder, profile):
     one()
 
 
+@pytest.mark.parametrize('unit', ['[', '{a: ', '- ', '? ', '- [', '[{'])
+def test_deep_nesting_is_refused_at_once(folder, unit):
+    """The parser would take minutes, or end the process."""
+    path = folder / 'deep.yaml'
+    path.write_text('k: ' * (unit[0] in '[{') + unit * 200_000)
+    start = time.monotonic()
+    with pytest.raises(ValueError, match='deep.yaml.*nested too deeply'):
+        read_calibration(path)
+    assert time.monotonic() - start < SECONDS
+
+
 def test_aliases_do_not_grow(folder):
     """A few lines of YAML can stand for 10^9 values."""
     lines = ['a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]'] + [
