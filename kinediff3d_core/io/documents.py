@@ -19,8 +19,8 @@ MAX_DOCUMENTS = 1000
 """Most documents that differ in more than their stamps. Chosen."""
 TOO_DEEP = 'nested too deeply'
 MAX_DEPTH = 50
-"""Deepest brackets, and dashes in a line, of YAML. Chosen: libyaml takes time with the square of the
-depth, and its recursion ends the process at some ten thousand."""
+"""Deepest brackets, and dashes in a line, of YAML. Chosen: libyaml takes time with the square of
+the depth, and its recursion ends the process at some ten thousand."""
 _BRACKET = re.compile(r'[\[\]{}]')
 _DASHES = re.compile(rf'(?:[-?:][ \t]+){{{MAX_DEPTH}}}')
 _STAMPS = re.compile(r'^\s+(sec|nanosec|secs|nsecs|seq|stamp):.*$', re.MULTILINE)

@@ -10,6 +10,7 @@ import io
 import sqlite3
 import struct
 from collections.abc import Collection, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import quote
@@ -138,12 +139,16 @@ def _text(content: bytes, at: int) -> tuple[str, int]:
 class DamagedSqlite:
     """An sqlite3 recording, read row by row up to the first missing page; see :class:`Part`.
 
+    Args:
+        stack: closes the file.
+
     Raises:
         sqlite3.Error: the table of the topics cannot be read.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, stack: ExitStack) -> None:
         self._data = sqlite3.connect(f'file:{quote(str(file))}?immutable=1', uri=True)
+        stack.callback(self._data.close)
         # With this, sqlite3 opens a file that is shorter than its header says.
         self._data.execute('PRAGMA writable_schema=ON')
         rows = self._data.execute('SELECT id, name, type, serialization_format FROM topics')

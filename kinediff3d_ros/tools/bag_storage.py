@@ -196,13 +196,19 @@ def _open_part(file: Path, stack: ExitStack, warnings: list[str]) -> Part:
     except Exception as error:  # the parsers of the storages raise many types
         damage = _damage(str(file), error)
         try:
-            part = {'.mcap': DamagedMcap, '.db3': DamagedSqlite}[kind](unpacked)
-        except Exception as again:  # also of a storage that has no other reader
+            part = _damaged_part(unpacked, kind, stack)
+        except Exception as again:  # also of these parsers
             raise ValueError(_unreadable(file, error)) from again
-        if not part.topics:
+        if part is None or not part.topics:
             raise ValueError(_unreadable(file, error)) from error
     warnings.append(damage)
     return part
+
+
+def _damaged_part(file: Path, kind: str, stack: ExitStack) -> Part | None:
+    if kind == '.mcap':
+        return DamagedMcap(file)
+    return DamagedSqlite(file, stack) if kind == '.db3' else None
 
 
 def _damage(file: str, error: Exception) -> str:

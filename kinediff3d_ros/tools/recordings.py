@@ -120,7 +120,7 @@ def _outcome_in(folder: Path, run: Mapping[str, Any]) -> ReplayOutcome:
         found = json.loads((folder / RESULT).read_text())
         before = dict(found.pop('run'))
         outcome = ReplayOutcome(**found)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f'{folder} exists and has no {RESULT}: choose another --out') from error
     if before != run:
         raise ValueError(f'{folder} has results of other options ({differences(before, run)}): '
