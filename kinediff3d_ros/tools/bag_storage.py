@@ -33,6 +33,9 @@ REMEDIES = {
 """What to run for a file that was cut short or damaged, by the end of its name."""
 MAX_MESSAGE = 2**28
 """Bytes of a message that are unpacked. Chosen: bounds memory; an image has a few megabytes."""
+MAX_RATIO, MIN_UNPACKED = 1000, 2**26
+"""Bytes that a compressed file may have, unpacked: so many times its own, and in any case so many.
+Chosen: bounds the disk; images of one value are a few hundred times smaller when compressed."""
 METADATA = 'metadata.yaml'
 MAX_METADATA = 2**20
 """Characters of a metadata.yaml that are read. Chosen: bounds memory."""
@@ -230,13 +233,21 @@ def _remedy(file: Path) -> str:
 
 
 def _unpacked(file: Path, stack: ExitStack) -> Path:
-    """The file, or where it is compressed, a temporary one as far as it can be unpacked."""
+    """The file, or where it is compressed, a temporary one as far as it can be unpacked.
+
+    Raises:
+        ValueError: it is too large when it is unpacked.
+    """
     compression = COMPRESSIONS.get(file.suffix.lower())
     if compression is None:
         return file
     target = Path(stack.enter_context(TemporaryDirectory())) / f'recording{_kind(file)}'
+    most = max(MAX_RATIO * file.stat().st_size, MIN_UNPACKED)
     with file.open('rb') as packed, target.open('wb') as plain:
         for part in unpacked_parts(packed, compression):
+            if plain.tell() > most:
+                raise ValueError(f'{file} has more than {most / 2**20:.0f} MiB when it is '
+                                 f'unpacked; unpack it with "{compression} -d"')
             plain.write(part)
     return target
 

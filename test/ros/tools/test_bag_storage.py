@@ -16,7 +16,7 @@ import zstandard
 
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import NoEstimate
-from kinediff3d_ros.tools import timeline
+from kinediff3d_ros.tools import bag_storage, timeline
 from kinediff3d_ros.tools.bag_storage import open_bag
 from kinediff3d_ros.tools.bag_topics import Topics
 from kinediff3d_ros.tools.replay import ReplayOptions, replay
@@ -250,11 +250,16 @@ def test_a_failure_in_drawing_costs_a_warning(entries, replayed, tmp_path, monke
     assert not (tmp_path / 'out' / 'timeline.png').exists()
 
 
-def test_a_bomb_of_zeros_is_not_unpacked(tmp_path) -> None:
+def test_a_bomb_of_zeros_is_not_unpacked(tmp_path, monkeypatch) -> None:
     from kinediff3d_ros.tools.bag_recovery import unpack
 
     packed = zstandard.compress(bytes(2**24))
     assert len(unpack(packed, 'zstd', 1000)) == 1000
+    monkeypatch.setattr(bag_storage, 'MIN_UNPACKED', 2**20)
+    (tmp_path / 'bomb.mcap.zstd').write_bytes(packed)
+    with pytest.raises(ValueError, match='bomb.mcap.zstd has more than 1 MiB'):
+        with open_bag(tmp_path / 'bomb.mcap.zstd'):
+            pass
 
 
 @pytest.mark.parametrize(('topics', 'said'), [
