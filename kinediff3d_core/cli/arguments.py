@@ -70,7 +70,8 @@ def add_command(commands: Any, name: str, run: Any, text: str, examples: str) ->
     return command
 
 
-def number(kind: type, at_least: float | None = None, above: float | None = None) -> Any:
+def number(kind: type, at_least: float | None = None, above: float | None = None,
+           at_most: float | None = None) -> Any:
     """A reader of numbers within bounds, for the type of an argument."""
     def read(text: str) -> Any:
         try:
@@ -84,6 +85,8 @@ def number(kind: type, at_least: float | None = None, above: float | None = None
             raise argparse.ArgumentTypeError(f'{text} is less than {at_least:g}')
         if above is not None and value <= above:
             raise argparse.ArgumentTypeError(f'{text} is not above {above:g}')
+        if at_most is not None and value > at_most:
+            raise argparse.ArgumentTypeError(f'{text} is more than {at_most:g}')
         return value
 
     return read
