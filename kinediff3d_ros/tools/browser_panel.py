@@ -14,8 +14,8 @@ from kinediff3d_ros.tools.shown_objects import JointInfo, ShownObject
 HIDDEN_AT_FIRST = ('contacts',)
 """Layers that are off at first: contacts are computed only while somebody listens."""
 
-SLIDER_STEPS = 200
-"""Steps of a joint's slider. Chosen: 1° or 2 mm for most joints."""
+SLIDER_STEP = 0.5
+"""Step of a joint's slider, ° or mm. Chosen."""
 
 SHOWN_LAST = 1e9
 """Viser's order of what comes after all that is added later."""
@@ -57,8 +57,7 @@ class GhostControls:
             return False
         for name, info in joints.items():
             if info != self._joints[name]:
-                slider, factor = self._sliders[name], info.unit[1]
-                slider.min, slider.max = factor * info.lower, factor * info.upper
+                self._sliders[name].min, self._sliders[name].max = _range(info)
         self._joints = joints
         return True
 
@@ -85,11 +84,15 @@ def _movable(shown: ShownObject) -> dict[str, JointInfo]:
     return {name: info for name, info in shown.joints.items() if info.lower < info.upper}
 
 
+def _range(info: JointInfo) -> tuple[float, float]:
+    """Limits in the displayed unit, without the digits that nobody needs."""
+    return round(info.unit[1] * info.lower, 1), round(info.unit[1] * info.upper, 1)
+
+
 def _slider(gui: Any, label: str, info: JointInfo, position: float) -> Any:
-    unit, factor = info.unit
-    lower, upper = factor * info.lower, factor * info.upper
-    return gui.add_slider(f'{label}, {unit}', lower, upper, (upper - lower) / SLIDER_STEPS,
-                          float(np.clip(factor * position, lower, upper)))
+    (lower, upper), (unit, factor) = _range(info), info.unit
+    return gui.add_slider(f'{label}, {unit}', lower, upper, SLIDER_STEP,
+                          round(float(np.clip(factor * position, lower, upper)), 1))
 
 
 class BrowserPanel:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from rclpy.exceptions import NameValidationException
 from rclpy.signals import SignalHandlerOptions
 
 from kinediff3d_ros.nodes.running import StopRequest, make_executor, spin
@@ -74,7 +75,10 @@ def _serve(server: Any, options: ViewOptions, stop: StopRequest) -> None:
         lambda width, height: first_browser(server, width, height) if scene.aimed else None,
         options.capture)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    node = ViewNode(scene, panel, options.topics)
+    try:
+        node = ViewNode(scene, panel, options.topics)
+    except NameValidationException as error:
+        raise ValueError(str(error).splitlines()[0]) from error
     stop.constructed = True
     executor = make_executor()
     executor.add_node(node)
@@ -92,7 +96,6 @@ def _serve(server: Any, options: ViewOptions, stop: StopRequest) -> None:
         node.close()
         executor.shutdown()
         node.destroy_node()
-        rclpy.try_shutdown()
 
 
 def _captured(capture: ScreenCapture, node: ViewNode) -> bool:
@@ -110,8 +113,9 @@ def _stop_request() -> Iterator[StopRequest]:
     try:
         yield StopRequest()
     except KeyboardInterrupt:  # before the node was constructed
-        rclpy.try_shutdown()
+        pass
     finally:
+        rclpy.try_shutdown()
         for number, handler in before.items():
             signal.signal(number, handler)
 

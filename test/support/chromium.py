@@ -89,7 +89,8 @@ def _debugger(profile: Path) -> str:
     while time.monotonic() < end:
         if file.exists() and file.read_text().strip():
             port = file.read_text().split()[0]
-            with urllib.request.urlopen(f'http://127.0.0.1:{port}/json/list', timeout=20) as answer:
+            address = f'http://127.0.0.1:{port}/json/list'
+            with urllib.request.urlopen(address, timeout=20) as answer:
                 pages = [p for p in json.load(answer) if p['type'] == 'page']
             if pages:
                 return str(pages[0]['webSocketDebuggerUrl'])
