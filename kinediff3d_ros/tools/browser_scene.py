@@ -18,6 +18,7 @@ from kinediff3d_core.visualization.preview import thinned
 from kinediff3d_ros.messages import poses
 from kinediff3d_ros.tools import browser_items
 from kinediff3d_ros.tools.browser_camera import PageCameras, Sphere
+from kinediff3d_ros.tools.browser_server import collect_garbage
 
 LAYERS = ('cloud', 'meshes', 'labels', 'axes', 'frames', 'ghost', 'contacts')
 """What the page shows, each to be switched on and off; the first part of the items' names."""
@@ -239,6 +240,10 @@ class BrowserScene:
                     layer == 'contacts' and item.owner not in owners or \
                     layer == 'cloud' and not shown:
                 self.remove(name)
+
+    def forget_removed(self) -> None:
+        """Free the memory of items that were removed."""
+        collect_garbage(self._server)
 
     def remove(self, name: str) -> None:
         """Remove an item, if the scene has it."""

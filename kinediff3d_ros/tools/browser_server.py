@@ -40,6 +40,15 @@ def url_of(server: Any) -> str:
     return f'http://{host}:{server.get_port()}'
 
 
+def collect_garbage(server: Any) -> None:
+    """Forget what the page removed: viser keeps a record of it until the next browser connects.
+
+    A page that is left open, with objects that come and go, would grow for ever. No public
+    function of viser 1.1 does this.
+    """
+    server._run_garbage_collector()
+
+
 def _require_free(host: str, port: int) -> None:
     """Raise ValueError if the address cannot be listened on: viser then tries ports for ever."""
     try:

@@ -38,11 +38,18 @@ class StampedClouds:
         self._waiting: deque[StampedCloud] = deque(maxlen=KEPT_CLOUDS)
         self._shown: StampedCloud | None = None
 
-    def add(self, message: Any, stamp: int, now: float) -> None:
-        """Take a cloud that has arrived; one older than what is shown is dropped."""
-        if self._shown is None or stamp >= self._shown.stamp \
-                or stamp <= self._shown.stamp - CLOCK_RESET:
+    def add(self, message: Any, stamp: int, now: float) -> bool:
+        """Take a cloud that has arrived; one older than what is shown is dropped.
+
+        Returns:
+            Whether time has restarted: all older stamps count no more.
+        """
+        restarted = self._shown is not None and stamp <= self._shown.stamp - CLOCK_RESET
+        if restarted:
+            self.clear()
+        if self._shown is None or stamp >= self._shown.stamp:
             self._waiting.append(StampedCloud(message, stamp, now))
+        return restarted
 
     def choose(self, has_poses: Callable[[int], bool], now: float) -> Any:
         """Message of the cloud that is to be shown next; None without a better one than before.

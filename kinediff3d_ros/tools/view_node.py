@@ -105,7 +105,9 @@ class ViewNode(Node):
 
     def _discover(self) -> None:
         """Follow objects and images that come and go; say what is missing."""
-        self._objects.discover()
+        if self._objects.discover():  # the memory of objects that are gone is freed
+            self._buffer.clear()
+            self._scene.forget_removed()
         self._image.discover(self.resolve_topic_name('markers'))
         self._panel.show_missing(connections_html(self, self._listened, self._unknown_poses())
                                  if self._scene.is_empty else '')
@@ -124,7 +126,8 @@ class ViewNode(Node):
 
     def _on_cloud(self, cloud: PointCloud2) -> None:
         self._fixed = self._fixed or cloud.header.frame_id
-        self._clouds.add(cloud, nanoseconds_from_time(cloud.header.stamp), time.monotonic())
+        if self._clouds.add(cloud, nanoseconds_from_time(cloud.header.stamp), time.monotonic()):
+            self._buffer.clear()  # it takes no transforms older than those that it has
 
     def _on_contact(self, name: str, part: str, contact: PoseStamped) -> None:
         self._scene.show_contact(name, part, contact.header.frame_id,

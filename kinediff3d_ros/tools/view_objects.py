@@ -36,10 +36,11 @@ class ViewObjects:
         self._shown: dict[str, ShownObject] = {}
         self._topics: dict[str, ObjectTopics] = {}
 
-    def discover(self) -> None:
-        """Subscribe to the topics of new objects; forget those that are gone."""
+    def discover(self) -> bool:
+        """Subscribe to the topics of new objects, forget those that are gone; whether any are."""
         now, found = time.monotonic(), object_prefixes(self._node)
-        for prefix in self._topics.keys() - found.keys():
+        gone = self._topics.keys() - found.keys()
+        for prefix in gone:
             self._topics.pop(prefix).close()
         for prefix, name in found.items():
             if prefix not in self._topics:
@@ -53,6 +54,7 @@ class ViewObjects:
             if 'geometry_msgs/msg/PoseStamped' in types and self._node.count_publishers(topic)]
         for topics in self._topics.values():
             topics.listen_to_contacts(contacts)
+        return bool(gone)
 
     def _object(self, name: str) -> ShownObject:
         return self._shown.setdefault(name, ShownObject(name, reported=time.monotonic()))

@@ -16,9 +16,12 @@ from estimates import laptop_estimate  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from kinediff3d_core.objects.estimate import Mesh  # noqa: E402
+from kinediff3d_core.objects.urdf import urdf_string  # noqa: E402
 from kinediff3d_ros.messages import markers  # noqa: E402
 from kinediff3d_ros.tools import browser_scene  # noqa: E402
+from kinediff3d_ros.tools.browser_panel import BrowserPanel  # noqa: E402
 from kinediff3d_ros.tools.browser_scene import BrowserScene  # noqa: E402
+from kinediff3d_ros.tools.shown_objects import ShownObject, objects_html  # noqa: E402
 
 CAMERA_FRAME = 'camera_optical'
 LAPTOP_ITEMS = {f'/{layer}/laptop_{part}' for layer in ('frames', 'labels')
@@ -157,3 +160,28 @@ def test_the_camera_is_aimed_at_the_meshes_and_before_at_the_bulk_of_the_points(
     scene.place(frame_poses(estimate))
     eye, centre = page_server.initial_camera.position, page_server.initial_camera.look_at
     assert 0.6 < centre[2] < 0.9 and 0.3 < np.linalg.norm(eye - centre) < 1.0
+
+
+def test_objects_that_come_and_go_leave_nothing(scene: BrowserScene, page_server) -> None:
+    """As those of a segmenter with ever new ids, on a page that is left open."""
+    kept, estimate = [], laptop_estimate(0.5)
+    panel = BrowserPanel(page_server)
+    for number in range(12):
+        name = f'laptop_{number}'
+        array = markers.markers(estimate, Time(sec=5), name, 6000, 0.0)
+        shown = ShownObject(name)
+        shown.describe(urdf_string(estimate, object_name=name))
+        for i in range(5):
+            shown.positions.append((i, {f'{name}_lid_joint': 0.1 * i}))
+            scene.show_markers(array)
+            scene.show_cloud('points_used', estimate.points + i, CAMERA_FRAME)
+            scene.label({f'{name}_lid': f'lid {i}'})
+            scene.place(lambda frame, i=i: (1 + i) * np.eye(4))
+            panel.show_ghost_controls({name: shown})
+            panel.show_states(objects_html({name: shown}, i, 0.0), '')
+            panel.show_image(np.full((4, 4, 3), i, np.uint8), '/depth')
+        scene.show_markers(markers.deleted_markers(markers.marker_keys(array), Time(sec=6)))
+        panel.show_ghost_controls({})
+        scene.forget_removed()
+        kept.append(len(page_server._websock_server.get_message_buffer().message_from_id))
+    assert not scene.items and kept[-1] == kept[1]

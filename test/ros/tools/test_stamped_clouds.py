@@ -37,9 +37,9 @@ def test_more_points_of_the_shown_stamp_replace_it_and_older_ones_do_not() -> No
     assert clouds.choose(lambda stamp: True, 0.0) == 'one object'
     clouds.add('two objects', SECOND, 0.1)
     assert clouds.choose(lambda stamp: True, 0.1) == 'two objects'
-    clouds.add('late', SECOND // 2, 0.2)
+    assert not clouds.add('late', SECOND // 2, 0.2)
     assert clouds.choose(lambda stamp: True, 0.2) is None
-    clouds.add('after a reset of the clock', 0, 0.3)
+    assert clouds.add('after a reset of the clock', 0, 0.3)
     assert clouds.choose(lambda stamp: True, 0.3) == 'after a reset of the clock'
 
 
