@@ -20,6 +20,9 @@ Chosen."""
 FORGOTTEN = 30.0
 """Seconds without a report after which an object is not listed any more. Chosen."""
 
+NODE_TASK = 'objects'
+"""Name under which a perception node of several objects reports about itself."""
+
 KEPT_STATES = 30
 """Joint states of an object that are kept, to find those of a cloud's stamp. Chosen."""
 
@@ -109,8 +112,8 @@ class ShownObject:
     def label(self, frame: str, stamp: int | None) -> str:
         """Label of a part's frame: the part, and the position of the joint that moves it."""
         joint = next((name for name, info in self.joints.items() if info.child == frame), '')
-        return ' '.join(filter(None, (frame.removeprefix(link_name(self.name, '')),
-                                      self.joint_text(joint, stamp))))
+        part = frame.removeprefix(link_name(self.name, ''))
+        return f'{part} {self.joint_text(joint, stamp)}' if joint else f'{self.name} {part}'
 
 
 def _at(history: deque[tuple[int, dict[str, float]]], stamp: int | None) -> dict[str, float]:
@@ -129,7 +132,13 @@ def _joint_info(joint: ElementTree.Element) -> JointInfo:
 
 def objects_html(objects: Mapping[str, ShownObject], stamp: int | None, now: float) -> str:
     """A table of all objects: state, confidence, joint positions with standard deviations."""
-    return ''.join(_object_html(objects[name], stamp, now) for name in sorted(objects))
+    return ''.join(_object_html(shown, stamp, now) for shown in _listed(objects, now))
+
+
+def _listed(objects: Mapping[str, ShownObject], now: float) -> list[ShownObject]:
+    """The objects in order; the node itself only if something is wrong with it."""
+    return [objects[name] for name in sorted(objects)
+            if name != NODE_TASK or objects[name].state_at(now)[0] != 'estimate']
 
 
 def _object_html(shown: ShownObject, stamp: int | None, now: float) -> str:
@@ -155,4 +164,4 @@ def caption(objects: Mapping[str, ShownObject], stamp: int | None) -> str:
 
 def title(objects: Mapping[str, ShownObject], now: float) -> str:
     """States of all objects in one line."""
-    return ', '.join(f'{name}: {objects[name].state_at(now)[0]}' for name in sorted(objects))
+    return ', '.join(f'{shown.name}: {shown.state_at(now)[0]}' for shown in _listed(objects, now))

@@ -17,6 +17,8 @@ import numpy as np
 import rclpy
 from rclpy.exceptions import NameValidationException
 from rclpy.signals import SignalHandlerOptions
+from rclpy.validate_namespace import validate_namespace
+from rclpy.validate_topic_name import validate_topic_name
 
 from kinediff3d_ros.nodes.running import StopRequest, make_executor, spin
 from kinediff3d_ros.tools.browser_panel import BrowserPanel
@@ -70,15 +72,13 @@ def run_view(options: ViewOptions) -> None:
 
 def _serve(server: Any, options: ViewOptions, stop: StopRequest) -> None:
     """Fill the page from the topics."""
+    _check_names(options.topics)
     scene, panel = BrowserScene(server, options.z_up), BrowserPanel(server)
     capture = None if options.capture is None else ScreenCapture(
         lambda width, height: first_browser(server, width, height) if scene.aimed else None,
         options.capture)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = ViewNode(scene, panel, options.topics)
-    except NameValidationException as error:
-        raise ValueError(str(error).splitlines()[0]) from error
+    node = ViewNode(scene, panel, options.topics)
     stop.constructed = True
     executor = make_executor()
     executor.add_node(node)
@@ -96,6 +96,17 @@ def _serve(server: Any, options: ViewOptions, stop: StopRequest) -> None:
         node.close()
         executor.shutdown()
         node.destroy_node()
+
+
+def _check_names(topics: ViewTopics) -> None:
+    """Raise ValueError for names that ROS refuses."""
+    try:
+        if topics.namespace:
+            validate_namespace('/' + topics.namespace.strip('/'))
+        if topics.image:
+            validate_topic_name(topics.image)
+    except NameValidationException as error:
+        raise ValueError(' '.join(str(error).split('\n')[:2])) from error
 
 
 def _captured(capture: ScreenCapture, node: ViewNode) -> bool:

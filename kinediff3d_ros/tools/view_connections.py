@@ -52,10 +52,10 @@ def graph_in_words(node: Node) -> str:
 
 def what_is_missing(listened: Listened, publishers: Sequence[TopicEndpointInfo]) -> str:
     """Why nothing comes on a topic; '' if something does."""
+    if not publishers:
+        return 'no publisher' + (' any more' if listened.messages else '')
     if listened.messages:
         return ''
-    if not publishers:
-        return 'no publisher'
     kinds = {p.topic_type for p in publishers}
     if listened.type_name not in kinds:
         return f'its type is {", ".join(sorted(kinds))}, not {listened.type_name}'

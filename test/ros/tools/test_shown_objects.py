@@ -39,10 +39,10 @@ def test_positions_have_standard_deviations_and_units(laptop: ShownObject) -> No
 
 
 def test_labels_name_parts_with_the_joints_that_move_them(laptop: ShownObject) -> None:
-    assert laptop.label('laptop_lid', 1) == 'lid'
+    assert laptop.label('laptop_lid', 1) == 'laptop lid'
     laptop.describe(urdf_string(laptop_estimate(0.5)))
     assert laptop.label('laptop_lid', 1) == 'lid 45.0° ± 0.8°'
-    assert laptop.label('laptop_base', 1) == 'base'
+    assert laptop.label('laptop_base', 1) == 'laptop base'
 
 
 @pytest.mark.parametrize('text', (
@@ -66,6 +66,14 @@ def test_the_state_is_always_said(laptop: ShownObject) -> None:
     html = objects_html({'laptop': laptop}, 1, now=20.0 + FORGOTTEN - 1)
     assert 'lost' in html and 'out of the &lt;mask&gt;' in html
     assert ShownObject('new').state_at(1.0) == ('unknown', 'no report yet')
+
+
+def test_a_node_of_several_objects_is_listed_if_something_is_wrong(laptop: ShownObject) -> None:
+    node = ShownObject('objects')
+    for state in ('estimate', 'waiting'):
+        node.report(state, 'no mask', math.nan, 10.0)
+        listed = 'objects' in objects_html({'laptop': laptop, 'objects': node}, 1, now=11.0)
+        assert listed == (state == 'waiting')
 
 
 def test_little_is_kept(laptop: ShownObject) -> None:

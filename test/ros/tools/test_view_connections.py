@@ -22,8 +22,9 @@ def publisher(qos: QoSProfile = RELIABLE, kind: str = 'visualization_msgs/msg/Ma
 
 
 @pytest.mark.parametrize('messages, publishers, expected', (
-    (3, [], ''),
+    (3, [publisher()], ''),
     (0, [], 'no publisher'),
+    (3, [], 'no publisher any more'),
     (0, [publisher(), publisher()], '2 publishers, but no message yet'),
     (0, [publisher(kind='std_msgs/msg/String')],
      'its type is std_msgs/msg/String, not visualization_msgs/msg/MarkerArray'),
