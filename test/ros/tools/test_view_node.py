@@ -206,7 +206,6 @@ def page(filled: View) -> Iterator[chromium.Page]:
     """Headless Chromium that shows the page."""
     if chromium.CHROMIUM is None:
         pytest.skip(chromium.MISSING)
-    filled.fill()  # the cloud may have vanished meanwhile
     with chromium.open_page(url_of(filled.server)) as page:
         end = time.monotonic() + chromium.LIMIT
         while not filled.server.get_clients():
@@ -220,7 +219,7 @@ def test_the_browser_shows_the_meshes_on_the_cloud(filled: View, page: chromium.
     """Labels are left out: they are dark and on the meshes, like points."""
     browser = next(iter(filled.server.get_clients().values()))
     filled.panel._layers['labels'].value = False
-    filled.node.place_latest_frame()
+    filled.fill()
     # From the depth camera's pose, so that the pixels of all points are known.
     pose = {'wxyz': (1.0, 0.0, 0.0, 0.0), 'position': (0.0, 0.0, 0.0), 'fov': 0.75}
     u, v = project(laptop_estimate(1.75).points, 400, 300, pose['fov']).T
