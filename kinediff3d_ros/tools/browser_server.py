@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import socket
 from typing import Any
@@ -27,6 +28,8 @@ def serve(host: str, port: int) -> Any:
         raise ValueError('the page is served by viser, which is not installed; install it '
                          'with "pip install viser"') from error
     _require_free(host, port)
+    # Browsers open connections that they never use; each would be a traceback on the terminal.
+    logging.getLogger('websockets.server').setLevel(logging.CRITICAL)
     server = viser.ViserServer(host, port, label=LABEL, verbose=False)
     if port and server.get_port() != port:  # taken since it was checked; viser took the next one
         server.stop()

@@ -61,13 +61,15 @@ class Page:
         return str(self.evaluate('document.body.innerText'))
 
     def write_picture(self, path: Path) -> None:
-        """Write a picture of the whole page as PNG."""
+        """Write a picture of the whole page as PNG, without the notice that there is no GPU."""
+        self.evaluate('document.querySelectorAll("[class*=Notification-root]")'
+                      '.forEach(notice => notice.remove())')
         data = self.call('Page.captureScreenshot', format='png')['data']
         path.write_bytes(base64.b64decode(data))
 
 
 @contextmanager
-def open_page(url: str, width: int = 1100, height: int = 700) -> Iterator[Page]:
+def open_page(url: str, width: int = 1280, height: int = 1000) -> Iterator[Page]:
     """Open a page in a browser, which ends with the block."""
     assert CHROMIUM is not None, MISSING
     with tempfile.TemporaryDirectory(prefix='chromium-', ignore_cleanup_errors=True) as profile:
