@@ -13,8 +13,8 @@ from visualization_msgs.msg import Marker
 CLOUD_COLOUR = (10, 70, 80)
 
 POINT_SHARE = 0.003
-"""Viser's size of a point, in sizes of the smallest object. Chosen: browsers draw points about three
-times as large, 1 % of the object."""
+"""Viser's size of a point, in sizes of the smallest object. Chosen: browsers draw points about
+three times as large, 1 % of the object."""
 
 MAX_POINTS = 1500
 """Displayed points of one cloud. Chosen so that the meshes are visible between the points."""
