@@ -22,8 +22,9 @@ result
   kinediff3d infer --depth depth.png --camera-info camera_info.yaml --instances each --category \
 auto --out results
   kinediff3d infer --points cloud.ply --category laptop --out result
-'''
 
+exit status: 0 an estimate, 1 no estimate (the reason is in one line), 2 bad input
+'''
 
 def add_parser(commands: Any) -> None:
     command = add_command(commands, 'infer', _infer,
@@ -33,6 +34,7 @@ def add_parser(commands: Any) -> None:
                          help='category of the object; auto tries every category that has weights')
     command.add_argument('--out', type=Path, required=True, metavar='DIR',
                          help='folder for estimate.json, object.urdf, meshes/ and preview.png')
+    command.add_min_confidence()
     command.add_seed()
     command.add_model_arguments()
 
@@ -46,13 +48,15 @@ def _infer(options: argparse.Namespace) -> int:
         get_category(options.category)
     instances = read_instances(options)
     from kinediff3d_core.inference.auto import load_pipeline
+    from kinediff3d_core.inference.refusal import require_confidence
     from kinediff3d_core.visualization.preview import draw_preview
 
     pipeline = load_pipeline(options.category, options.preset, options.device, options.weights)
     written = 0
     for out, instance in instances:
         try:
-            estimate = pipeline.infer(**instance, mesh=True, seed=options.seed)
+            estimate = require_confidence(
+                pipeline.infer(**instance, mesh=True, seed=options.seed), options.min_confidence)
         except NoEstimate as reason:
             if options.instances == 'best':
                 raise

@@ -172,6 +172,23 @@ class ConfidenceConfig:
     5 degrees, 5 cm metric."""
     residual_scale: float = 0.03
     """Mean distance of the cloud to the surface at which the fit's confidence is 1 / e. Chosen."""
+    min_confidence: float = 0.3
+    """Least confidence of a full estimate that commands and nodes give as an answer. Measured by
+    ``python -m kinediff3d_core.evaluation.refusal`` (docs/evaluation.md, Refusal)."""
+
+
+@dataclass(frozen=True)
+class VerificationConfig:
+    """What verification leaves of a hypothesis's probability."""
+
+    contradicted: float = 0.3
+    """Area of predicted surface that the image contradicts, as a share of the silhouette's, at
+    which 1 / e is left. Chosen."""
+    usual_code: float = 1.5
+    """Mean squared distance of a code from those of the training objects up to which a shape is
+    usual; the mean of those objects is 1. Chosen."""
+    unusual_code: float = 0.7
+    """Mean squared distance beyond that at which 1 / e is left. Chosen."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +253,8 @@ class Preset:
     """Covariance."""
     confidence: ConfidenceConfig = ConfidenceConfig()
     """Confidence."""
+    verification: VerificationConfig = VerificationConfig()
+    """Verification of the refined hypotheses."""
     mesh: MeshConfig = MeshConfig()
     """Grids of the meshes."""
 

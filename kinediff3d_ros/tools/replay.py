@@ -46,6 +46,8 @@ class ReplayOptions:
     """Stop after this number of frames; 0 uses all."""
     seed: int = 0
     """Of the samplers, the same for every frame."""
+    min_confidence: float = DEFAULTS.min_confidence
+    """Full estimates of a lower confidence are no estimate; 0 takes every one."""
 
     @property
     def parameters(self) -> PerceptionParameters:
@@ -70,7 +72,8 @@ def replay(pipeline: Pipeline, options: ReplayOptions,
     with open_bag(options.bag) as bag, ExitStack() as files:
         topics = choose_topics(bag, options.topics)
         writers = _open_outputs(options, default_object_name(pipeline.category.name), files)
-        sequence = SequenceTracker(pipeline, options.tracking, bool(options.storage), options.seed)
+        sequence = SequenceTracker(pipeline, options.tracking, bool(options.storage), options.seed,
+                                   min_confidence=options.min_confidence)
         reader = FrameReader(topics, options.parameters)
         stop = options.every * (options.limit - 1) + 1 if options.limit else None
         for frame in islice(reader.read(bag), 0, stop, options.every):

@@ -1,0 +1,60 @@
+"""Verification of hypotheses: how much of a shape the image contradicts, how unusual the shape is.
+
+The refinement minimises robust distances, which saturate: a lid that covers the table around
+scissors, or a chest of drawers of the size of a cup, costs it little. Here both count in full.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from kinediff3d_core.geometry.rigid import transform_points
+from kinediff3d_core.inference.hypotheses import Hypotheses
+from kinediff3d_core.inference.presets import VerificationConfig
+from kinediff3d_core.inference.residuals import Problem, part_poses
+from kinediff3d_core.networks.latent import LatentDenoiser
+from kinediff3d_core.networks.score import State
+from kinediff3d_core.observation.contradiction import contradiction, silhouette_area
+
+
+def log_support(latent: LatentDenoiser, problem: Problem, normals: Tensor,
+                hypotheses: Hypotheses, config: VerificationConfig) -> Tensor:
+    """Logarithm (H) of the share of a hypothesis's probability that verification leaves, at most 0.
+
+    Args:
+        latent: knows the codes of the training objects.
+        normals: (H, K, S, 3) of the problem's surface samples, part frames.
+    """
+    contradicted = contradicted_area(problem, normals, hypotheses.state) / config.contradicted
+    unusual = code_distance(latent, hypotheses.z) - config.usual_code
+    return -contradicted.square() - (unusual.clamp_min(0) / config.unusual_code).square()
+
+
+def contradicted_area(problem: Problem, normals: Tensor, state: State) -> Tensor:
+    """Area (H) of the image with predicted surface that the image contradicts, as a share of the
+    silhouette's.
+
+    Only surface that faces the camera counts. Of surface samples, those on faces count, the first
+    half (:func:`~kinediff3d_core.inference.residuals.surface_samples`).
+
+    Args:
+        normals: (H, K, S, 3) of the problem's surface samples, part frames.
+    """
+    poses, field = part_poses(problem.shape, state), problem.field
+    count = problem.surface.shape[2] // 2
+    points = transform_points(poses, problem.surface[:, :, :count])
+    outward = normals[:, :, :count] @ poses[..., :3, :3].transpose(-1, -2)
+    half = field.half
+    faces = 8 * (half * half.roll(1, -1)).sum(-1) * (field.exists > 0)
+    depth = points[..., 2].clamp_min(1e-6)
+    facing = -(outward * points).sum(-1) / points.norm(dim=-1).clamp_min(1e-6)
+    area = facing.clamp_min(0) * faces[..., None] / count / depth.square()
+    seen = contradiction(problem.observation, points)
+    share: Tensor = (area * seen).sum((1, 2)) / silhouette_area(problem.observation)
+    return share
+
+
+def code_distance(latent: LatentDenoiser, codes: Tensor) -> Tensor:
+    """Mean squared distance (H) of shape codes (H, D_z) from the mean of the training objects, in
+    their standard deviations; the mean of these objects' own is 1."""
+    return latent.whiten(codes).square().mean(-1)
