@@ -235,16 +235,23 @@ def measure(options: argparse.Namespace) -> None:
     for name in names:
         for thing in tqdm(_ours(options, name), desc=name, unit='view', disable=None):
             found += answers(pipeline, thing, [name, *auto], options.seed)
+        _write(options, 0, found)
     numbers = [(SCENE, i) for i in range(options.scenes)] + [
         (ROOM, i) for i in range(options.rooms)]
-    for source, i in tqdm(numbers, desc='without objects', unit='image', disable=None):
+    for done, (source, i) in enumerate(tqdm(numbers, desc='without objects', unit='image',
+                                            disable=None), start=1):
         things = clutter_scene(options.seed, i) if source == SCENE else proposals(
             ROOM, f'{options.seed}/{i}', bare_room(options.seed, i), TEST_CAMERA)
         for thing in things:
             found += answers(pipeline, thing, [*names, *auto], options.seed)
+        _write(options, done, found)
     print(report(found, len(numbers)))
+
+
+def _write(options: argparse.Namespace, images: int, found: Sequence[Answer]) -> None:
+    """Write the answers so far: a run that is stopped leaves what it has measured."""
     if options.json is not None:
-        content = {'images': len(numbers), 'answers': [asdict(a) for a in found]}
+        content = {'images': images, 'answers': [asdict(a) for a in found]}
         write_text(options.json, json.dumps(content, indent=1) + '\n')
 
 

@@ -19,7 +19,7 @@ from kinediff3d_core.observation.contradiction import contradiction, silhouette_
 
 def log_support(latent: LatentDenoiser, problem: Problem, normals: Tensor,
                 hypotheses: Hypotheses, config: VerificationConfig) -> Tensor:
-    """Logarithm (H) of the share of a hypothesis's probability that verification leaves, at most 0.
+    """Logarithm (H), at most 0, of the share of a hypothesis's probability that is left.
 
     Args:
         latent: knows the codes of the training objects.

@@ -37,7 +37,8 @@ class RoomRange:
         desk: depth of the desk under the camera. wall: distance of the wall along its normal.
         slant: of the wall about the vertical axis.
         boards: fewest and most boards. board: their half sizes. distance: of their centres.
-        tilt: of a board against the direction to the camera.
+        middle: where these are in the image, as a share of its sides.
+        tilt: of a board against the image.
     """
 
     pitch: Range = (radians(10), radians(45))
@@ -47,6 +48,7 @@ class RoomRange:
     boards: tuple[int, int] = (0, 3)
     board: Range = (0.08, 0.35)
     distance: Range = (0.7, 1.4)
+    middle: Range = (0.2, 0.8)
     tilt: Range = (-radians(60), radians(60))
 
 
@@ -54,25 +56,35 @@ def bare_room(seed: int, index: int, intrinsics: Intrinsics = TEST_CAMERA,
               kind: RoomRange = RoomRange()) -> np.ndarray[Any, Any]:
     """Depth image (H, W) number ``index`` of a seed, float32, m, 0 where there is none."""
     rng = np.random.default_rng([seed, index])
-    pitch = rng.uniform(*kind.pitch)
-    level = _rotation_x(pitch)  # from axes with a level z into the camera's
-    wall, slant = rng.uniform(*kind.wall), rng.uniform(*kind.slant)
-    solids = [_plate(level @ _rotation_x(pi / 2), level @ np.array([0, rng.uniform(*kind.desk), 0]),
-                     (5.0, 5.0)),
-              _plate(level @ _rotation_y(slant), level @ np.array([0, 0, wall]), (5.0, 5.0))]
-    for _ in range(rng.integers(kind.boards[0], kind.boards[1] + 1)):
-        z = rng.uniform(*kind.distance)
-        u, v = (rng.uniform(0.2, 0.8) * n for n in (intrinsics.width, intrinsics.height))
-        centre = z * np.array([(u - intrinsics.cx) / intrinsics.fx,
-                               (v - intrinsics.cy) / intrinsics.fy, 1])
-        tilt = _rotation_x(rng.uniform(*kind.tilt)) @ _rotation_y(rng.uniform(*kind.tilt))
-        solids.append(_plate(tilt, centre, tuple(rng.uniform(*kind.board, 2))))
     rays = pixel_rays(intrinsics)
+    solids = [*_structure(kind, rng), *_boards(kind, intrinsics, rng)]
     exact = torch.stack([primitive_depth(s, rays) for s in solids]).amin(0)
     exact = torch.where(exact.isfinite(), exact, 0.0)
     depth, _ = apply_sensor(exact[None], torch.full_like(exact, -1)[None].long(),
                             held_out_generator(seed * ROOMS_A_SEED + index), ROOM_SENSOR)
     return np.asarray(depth[0].numpy())
+
+
+def _structure(kind: RoomRange, rng: np.random.Generator) -> list[Primitive]:
+    """Desk and wall."""
+    level = _rotation_x(rng.uniform(*kind.pitch))  # from axes with a level z into the camera's
+    below = np.array([0.0, rng.uniform(*kind.desk), 0.0])
+    ahead = np.array([0.0, 0.0, rng.uniform(*kind.wall)])
+    return [_plate(level @ _rotation_x(pi / 2), level @ below, (5.0, 5.0)),
+            _plate(level @ _rotation_y(rng.uniform(*kind.slant)), level @ ahead, (5.0, 5.0))]
+
+
+def _boards(kind: RoomRange, intrinsics: Intrinsics, rng: np.random.Generator) -> list[Primitive]:
+    """Boards that float in the middle of the image."""
+    boards = []
+    for _ in range(rng.integers(kind.boards[0], kind.boards[1] + 1)):
+        u, v = (rng.uniform(*kind.middle) * n for n in (intrinsics.width, intrinsics.height))
+        ray = np.array([(u - intrinsics.cx) / intrinsics.fx, (v - intrinsics.cy) / intrinsics.fy,
+                        1.0])
+        tilt = _rotation_x(rng.uniform(*kind.tilt)) @ _rotation_y(rng.uniform(*kind.tilt))
+        boards.append(_plate(tilt, rng.uniform(*kind.distance) * ray,
+                             (rng.uniform(*kind.board), rng.uniform(*kind.board))))
+    return boards
 
 
 def _plate(rotation: np.ndarray, centre: np.ndarray, half: tuple[float, float]) -> Primitive:

@@ -61,8 +61,8 @@ def records(monkeypatch):
     def log_support(latent, problem, normals, hypotheses, config):
         return -torch.arange(1.0, 1 + len(hypotheses.z))
 
-    for function in (log_support, surface_samples, refine_pose, refine_pose_and_code, refine_chamfer,
-                     sample_codes, fit_score, select_distinct):
+    for function in (surface_samples, refine_pose, refine_pose_and_code, refine_chamfer,
+                     sample_codes, fit_score, select_distinct, log_support):
         monkeypatch.setattr(optimization, function.__name__, function)
     monkeypatch.setattr(optimization, 'sample_prior',
                         lambda *_: SimpleNamespace(to=lambda device: None))

@@ -26,8 +26,10 @@ def spheres(monkeypatch):
     field, state = sphere_field(), sphere_state()
     surface = field.centre[:, :, None] + RADIUS * directions
     made = SimpleNamespace(problem=Problem(SphereShape(), field, None, surface),
-                           normals=directions, state=state, of=lambda points: points[..., 0] > 1e9)
-    depth = transform_points(part_poses(SphereShape(), state), field.centre[:, :, None])[0, 0, 0, 2]
+                           normals=directions, state=state,
+                           of=lambda points: torch.zeros(points.shape[:-1]))
+    poses = part_poses(SphereShape(), state)
+    depth = transform_points(poses, field.centre[:, :, None])[0, 0, 0, 2]
     monkeypatch.setattr(verification, 'contradiction',
                         lambda observation, points: made.of(points).float())
     monkeypatch.setattr(verification, 'silhouette_area',
