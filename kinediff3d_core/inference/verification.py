@@ -1,4 +1,5 @@
-"""Verification of hypotheses: how much of a shape the image contradicts, how unusual the shape is.
+"""Verification of hypotheses: what the image contradicts or a shape does not explain, and how
+unusual the shape is.
 
 The refinement minimises robust distances, which saturate: a lid that covers the table around
 scissors, or a chest of drawers of the size of a cup, costs it little. Here both count in full.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from kinediff3d_core.geometry.rigid import transform_points
+from kinediff3d_core.geometry.rigid import to_part_frames, transform_points
 from kinediff3d_core.inference.hypotheses import Hypotheses
 from kinediff3d_core.inference.presets import VerificationConfig
 from kinediff3d_core.inference.residuals import Problem, part_poses
@@ -25,9 +26,11 @@ def log_support(latent: LatentDenoiser, problem: Problem, normals: Tensor,
         latent: knows the codes of the training objects.
         normals: (H, K, S, 3) of the problem's surface samples, part frames.
     """
-    contradicted = contradicted_area(problem, normals, hypotheses.state) / config.contradicted
-    unusual = code_distance(latent, hypotheses.z) - config.usual_code
-    return -contradicted.square() - (unusual.clamp_min(0) / config.unusual_code).square()
+    state = hypotheses.state
+    contradicted = contradicted_area(problem, normals, state) / config.contradicted
+    unexplained = unexplained_share(problem, state, config) / config.unexplained
+    unusual = (code_distance(latent, hypotheses.z) - config.usual_code) / config.unusual_code
+    return -(contradicted.square() + unexplained.square() + unusual.clamp_min(0).square())
 
 
 def contradicted_area(problem: Problem, normals: Tensor, state: State) -> Tensor:
@@ -52,6 +55,15 @@ def contradicted_area(problem: Problem, normals: Tensor, state: State) -> Tensor
     seen = contradiction(problem.observation, points)
     share: Tensor = (area * seen).sum((1, 2)) / silhouette_area(problem.observation)
     return share
+
+
+def unexplained_share(problem: Problem, state: State, config: VerificationConfig) -> Tensor:
+    """Share (H) of the observed points that lie farther from the surface than noise."""
+    points, scale = problem.observation.points, problem.shape.category.scale
+    local = to_part_frames(points, part_poses(problem.shape, state))
+    distance = problem.shape.query(problem.field, local).amin(dim=1).abs()
+    noise = config.noise_per_m2 * scale * points[:, 2].square()
+    return (distance > config.tolerance + noise).float().mean(-1)
 
 
 def code_distance(latent: LatentDenoiser, codes: Tensor) -> Tensor:

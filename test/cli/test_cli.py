@@ -146,6 +146,7 @@ def test_an_answer_of_low_confidence_is_no_estimate(tmp_path, monkeypatch, capsy
     assert not (tmp_path / 'out' / 'estimate.json').exists()
     for least, status in (('0', 0), ('0.1', 0), ('0.11', 1)):
         assert main.main([*arguments, '--min-confidence', least]) == status
+    capsys.readouterr()
     assert 'more than 1' in refused(capsys, *arguments, '--min-confidence', 1.1)
     assert 'less than 0' in refused(capsys, *arguments, '--min-confidence=-0.1')
 

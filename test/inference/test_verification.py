@@ -1,5 +1,6 @@
 """Verification: area that the image contradicts, and how unusual a shape code is."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,12 @@ from kinediff3d_core.inference import verification
 from kinediff3d_core.inference.hypotheses import Hypotheses
 from kinediff3d_core.inference.presets import VerificationConfig
 from kinediff3d_core.inference.residuals import Problem, part_poses
-from kinediff3d_core.inference.verification import code_distance, contradicted_area, log_support
+from kinediff3d_core.inference.verification import (
+    code_distance,
+    contradicted_area,
+    log_support,
+    unexplained_share,
+)
 from kinediff3d_core.networks.whitening import Whitened
 
 
@@ -61,6 +67,17 @@ def test_parts_that_do_not_exist_have_no_surface(spheres):
     assert 0.2 * both < contradicted(spheres) < 0.8 * both
 
 
+def test_points_farther_from_the_surface_than_noise_are_unexplained(spheres):
+    """Two units of 0.25 m away, the noise is 0.005 * 0.25 * 4 = 0.005 units beside 0.02."""
+    config = VerificationConfig(tolerance=0.02, noise_per_m2=0.005)
+    centre = part_poses(SphereShape(), spheres.state)[0, 0, :3, 3]
+    up = torch.tensor([0.0, -1.0, 0.0])  # at the centre's depth, away from the other sphere
+    off = torch.tensor([0.0, 0.024, -0.024, 0.026, -0.026])
+    points = centre + (RADIUS + off)[:, None] * up
+    problem = replace(spheres.problem, observation=SimpleNamespace(points=points))
+    assert float(unexplained_share(problem, spheres.state, config)) == pytest.approx(2 / 5)
+
+
 def test_distance_of_codes_is_in_standard_deviations_of_the_training_objects():
     latent = Whitened(3)
     latent.mean.copy_(torch.tensor([1.0, 2.0, 3.0]))
@@ -69,10 +86,13 @@ def test_distance_of_codes_is_in_standard_deviations_of_the_training_objects():
     assert code_distance(latent, codes).tolist() == pytest.approx([0.0, 1.0, 3.0])
 
 
-def test_support_falls_with_both(monkeypatch):
+def test_support_falls_with_all_three(monkeypatch):
     monkeypatch.setattr(verification, 'contradicted_area',
                         lambda *_: torch.tensor([0.0, 0.5, 0.0, 1.0]))
+    monkeypatch.setattr(verification, 'unexplained_share',
+                        lambda *_: torch.tensor([0.0, 0.0, 0.2, 0.1]))
     codes = torch.tensor([0.0, 1.0, 3.0, 3.0]).sqrt()[:, None]
     found = log_support(Whitened(1), None, None, Hypotheses(codes, None, sphere_state(4)),
-                        VerificationConfig(contradicted=0.5, usual_code=1.0, unusual_code=2.0))
-    assert found.tolist() == pytest.approx([0.0, -1.0, -1.0, -5.0])
+                        VerificationConfig(contradicted=0.5, unexplained=0.1, usual_code=1.0,
+                                           unusual_code=2.0))
+    assert found.tolist() == pytest.approx([0.0, -1.0, -5.0, -6.0])
