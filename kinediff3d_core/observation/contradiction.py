@@ -26,6 +26,9 @@ class ContradictionConfig:
     thickness: float = 0.05
     """Surface off the silhouette that is no farther than this from what is measured there belongs
     to another thing, canonical units. What lies deeper may be hidden behind it. Chosen."""
+    hidden: float = 0.5
+    """How much surface is contradicted that would be hidden there. Chosen: something may be in
+    front of it, but an object that is mostly hidden is an invention."""
 
 
 CONFIG = ContradictionConfig()
@@ -37,7 +40,7 @@ def contradiction(observation: Observation, points: Tensor, config: Contradictio
 
     The surface of points (..., 3) is contradicted in front of what was measured on the object. It
     is contradicted beside the object, where a farther surface was measured, or one that the mask
-    does not count to the object. Where nothing was measured beside the object, this is as much
+    does not count to the object. Where a nearer one was measured, it may be hidden. Where nothing was measured beside the object, this is as much
     evidence of free space as measurements are missing there anyway: a camera that sees the
     background gives nothing only where a surface does not return its light.
     """
@@ -53,10 +56,11 @@ def contradiction(observation: Observation, points: Tensor, config: Contradictio
     distance, _ = free_distance(observation, points)
     free = (distance > config.tolerance) & ((margin == 0) | off)
     other = off & ((z - beside).abs() < config.thickness)
+    hidden = off & (z - beside >= config.thickness)
     missing = ((silhouette > 0) & observation.others.isinf().flatten()).sum() / (
         silhouette > 0).sum().clamp_min(1)
     unknown = off & beside.isinf()
-    return torch.where(unknown, missing, 1.0) * (free | other)
+    return torch.where(unknown, missing, 1.0) * (free | other) + config.hidden * hidden
 
 
 def silhouette_area(observation: Observation) -> Tensor:

@@ -58,8 +58,8 @@ def test_surface_on_the_table_around_the_object_is_contradicted(z):
     assert at(seen(beside()), (0.14, 0.0, z), (-0.14, 0.1, z)) == [1, 1]
 
 
-def test_surface_far_behind_what_is_measured_beside_the_object_is_hidden():
-    assert at(seen(beside()), (0.14, 0.0, 2.7), (-0.14, 0.1, 4.0)) == [0, 0]
+def test_surface_far_behind_what_is_measured_beside_the_object_may_be_hidden():
+    assert at(seen(beside()), (0.14, 0.0, 2.7), (-0.14, 0.1, 4.0)) == [0.5, 0.5]
 
 
 def test_a_mask_may_be_wrong_at_its_border():
