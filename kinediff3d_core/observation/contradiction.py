@@ -38,11 +38,12 @@ def contradiction(observation: Observation, points: Tensor, config: Contradictio
                   ) -> Tensor:
     """How much the image contradicts surface at each point (...), 0 to 1.
 
-    The surface of points (..., 3) is contradicted in front of what was measured on the object. It
-    is contradicted beside the object, where a farther surface was measured, or one that the mask
-    does not count to the object. Where a nearer one was measured, it may be hidden. Where nothing was measured beside the object, this is as much
-    evidence of free space as measurements are missing there anyway: a camera that sees the
-    background gives nothing only where a surface does not return its light.
+    The surface of points (..., 3) is contradicted in front of what was measured on the object.
+    It is contradicted beside the object, where a farther surface was measured, or one that the
+    mask does not count to the object. Where a nearer one was measured, it may be hidden. Where
+    nothing was measured beside the object, this is as much evidence of free space as
+    measurements are missing there anyway: a camera that sees the background gives nothing only
+    where a surface does not return its light.
     """
     cells = observation.others.shape[0]
     z = points[..., 2]
