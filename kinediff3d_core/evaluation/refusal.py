@@ -4,16 +4,18 @@
 
 Views of our objects have a mask (docs/evaluation.md, Test views); ``--objects DIR`` adds views of
 third-party objects, ``--frames DIR`` real frames. Scenes are tables and floors with clutter alone,
-rooms have no thing at all: whatever segmentation proposes there is no object of ours. The tables
-have the shares by threshold; that in use is
-:attr:`~kinediff3d_core.inference.presets.ConfidenceConfig.min_confidence`. ``--from F`` prints the
-tables of records that ``--json`` wrote.
+rooms have no thing at all: whatever segmentation proposes there is no object of ours. ``--others``
+also asks for every category but the object's own. The tables have the shares by threshold; that
+in use is :attr:`~kinediff3d_core.inference.presets.ConfidenceConfig.min_confidence`. ``--without``
+switches off a term of the verification. ``--from F`` prints the tables of records that ``--json``
+wrote.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -33,6 +35,8 @@ from kinediff3d_core.evaluation.summary import FAILED_DEG
 from kinediff3d_core.evaluation.symmetry import nearest
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.inference.auto import AUTO, AutoPipeline
+from kinediff3d_core.inference.pipeline import Pipeline
+from kinediff3d_core.inference.presets import VerificationConfig
 from kinediff3d_core.inference.refusal import MIN_CONFIDENCE
 from kinediff3d_core.inference.view import cloud_of
 from kinediff3d_core.io.files import write_text
@@ -48,6 +52,8 @@ Array = np.ndarray[Any, Any]
 
 THRESHOLDS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 """Of the tables."""
+TERMS = ('contradicted', 'unexplained', 'unusual_code')
+"""Scales of the verification's terms; an infinite one switches its term off."""
 CLUTTER = 1, 4
 """Fewest and most pieces of clutter in a scene without objects. Chosen."""
 JOINT_DEG, JOINT_M = 15.0, 0.05
@@ -193,6 +199,13 @@ def _share(part: int, whole: int) -> str:
     return f'{part} of {whole}'
 
 
+def others_table(found: Sequence[Answer], thresholds: Sequence[float] = THRESHOLDS) -> str:
+    """One row a threshold: answers with a category that is not the object's own."""
+    rows = [[f'{t:g}', _share(sum(bool(a.category) and a.confidence >= t for a in found),
+                              len(found))] for t in thresholds]
+    return markdown_table(['threshold', 'answers of another category'], rows)
+
+
 def category_table(found: Sequence[Answer], threshold: float) -> str:
     """One row a category asked: refusals of right answers, wrong and false answers."""
     rows = []
@@ -210,13 +223,16 @@ def category_table(found: Sequence[Answer], threshold: float) -> str:
 
 def report(found: Sequence[Answer], images: int) -> str:
     """All tables."""
-    single = [a for a in found if a.asked != AUTO]
+    single = [a for a in found if a.asked != AUTO and a.truth in ('', a.asked)]
+    others = [a for a in found if a.truth and a.asked not in (a.truth, AUTO)]
     auto = [a for a in found if a.asked == AUTO]
     asked = len({a.asked for a in single if not a.truth}) or 1
     lines = [f'Asked for its own category; each thing of {images} images without our objects for '
              f'{asked} categories:', '', threshold_table(single, images * asked), '',
              f'With the threshold of {MIN_CONFIDENCE:g}:', '',
-             category_table(found, MIN_CONFIDENCE)]
+             category_table([*single, *auto], MIN_CONFIDENCE)]
+    if others:
+        lines += ['', 'Asked for every other category:', '', others_table(others)]
     if auto:
         lines += ['', '`auto`:', '', threshold_table(auto, images)]
     return '\n'.join(lines)
@@ -229,12 +245,13 @@ def measure(options: argparse.Namespace) -> None:
         print(report([Answer(**a) for a in content['answers']], content['images']))
         return
     names = options.categories or list(trained_categories())
-    pipeline = AutoPipeline.load()
+    pipeline = _without(AutoPipeline.load(), options.without)
     auto = [] if options.no_auto else [AUTO]
     found: list[Answer] = []
     for name in names:
         for thing in tqdm(_ours(options, name), desc=name, unit='view', disable=None):
-            found += answers(pipeline, thing, [name, *auto], options.seed)
+            asked = names if options.others else [name]
+            found += answers(pipeline, thing, [*asked, *auto], options.seed)
         _write(options, 0, found)
     numbers = [(SCENE, i) for i in range(options.scenes)] + [
         (ROOM, i) for i in range(options.rooms)]
@@ -253,6 +270,13 @@ def _write(options: argparse.Namespace, images: int, found: Sequence[Answer]) ->
     if options.json is not None:
         content = {'images': images, 'answers': [asdict(a) for a in found]}
         write_text(options.json, json.dumps(content, indent=1) + '\n')
+
+
+def _without(pipeline: AutoPipeline, terms: Sequence[str]) -> AutoPipeline:
+    """The pipeline with terms of the verification switched off."""
+    off = replace(VerificationConfig(), **dict.fromkeys(terms, math.inf))
+    return AutoPipeline({name: Pipeline(p.model, replace(p.preset, verification=off))
+                         for name, p in pipeline.pipelines.items()}, pipeline.config)
 
 
 def _ours(options: argparse.Namespace, name: str) -> Iterator[Thing]:
@@ -282,6 +306,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help='images of rooms without a thing (default 20)')
     parser.add_argument('--categories', nargs='+', choices=trained_categories(), metavar='C',
                         help='categories to ask for (default: all)')
+    parser.add_argument('--others', action='store_true',
+                        help='ask about each view for every other category, too')
+    parser.add_argument('--without', nargs='+', choices=TERMS, default=[], metavar='TERM',
+                        help=f'terms of the verification to leave out: {", ".join(TERMS)}')
     parser.add_argument('--no-auto', action='store_true', help='leave auto out')
     parser.add_argument('--seed', type=int, default=0, help='of views, scenes and estimates')
     parser.add_argument('--json', type=Path, metavar='F', help='file for the answers')

@@ -1,7 +1,7 @@
 """Tables of refusals, and what they are made of."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +10,9 @@ from truths import laptop_truth, perfect
 
 from kinediff3d_core.evaluation import refusal
 from kinediff3d_core.evaluation.refusal import Answer, Thing, answers, threshold_table
+from kinediff3d_core.inference.auto import AutoPipeline
+from kinediff3d_core.inference.pipeline import Pipeline
+from kinediff3d_core.inference.presets import Preset
 from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation.cloud import ObjectCloud
 
@@ -43,6 +46,24 @@ def test_each_category_has_a_row():
     found = [*FOUND, answer(0.8, right=False, truth='', asked='box', category='box')]
     assert rows(refusal.category_table(found, 0.3)) == [
         ['laptop', '0 of 2', '1 of 2', '1 of 3'], ['box', '0 of 0', '0 of 0', '1 of 1']]
+
+
+def test_views_of_another_category_have_their_own_table():
+    box = answer(0.45, right=False, asked='box', category='box')
+    text = refusal.report([*FOUND, box, answer(0.2, right=False, asked='box', category='')], 4)
+    assert '| 0.5 | 1 of 2 | 1 of 2 | 0.00 |' in text
+    assert '| 0.4 | 1 of 2 |' in text.split('every other category')[1]
+    assert '| 0.5 | 0 of 2 |' in text.split('every other category')[1]
+    assert 'every other category' not in refusal.report(FOUND, 4)
+
+
+def test_terms_of_the_verification_can_be_left_out():
+    loaded = AutoPipeline({'laptop': Pipeline(SimpleNamespace(
+        category=None, device=None, shape=None, pose=None, latent=None, units=None, graphs=None),
+        Preset())})
+    off = refusal._without(loaded, ['contradicted']).pipelines['laptop'].preset.verification
+    assert off == replace(Preset().verification, contradicted=np.inf)
+    assert {f.name for f in fields(off)} >= set(refusal.TERMS)
 
 
 def pipeline_of(**estimates):
@@ -90,7 +111,8 @@ def test_measuring_writes_the_answers_of_every_source(tmp_path, monkeypatch):
     sample = SimpleNamespace(depth=None, intrinsics=None, mask=None, name='one', truth=TRUTH)
     monkeypatch.setattr(refusal, 'cloud_of', lambda *_: CLOUD)
     monkeypatch.setattr(refusal, 'procedural_samples', lambda *_, **__: lambda i: sample)
-    monkeypatch.setattr(refusal.AutoPipeline, 'load', lambda: pipeline_of(laptop=ESTIMATE))
+    monkeypatch.setattr(refusal.AutoPipeline, 'load', lambda: None)
+    monkeypatch.setattr(refusal, '_without', lambda *_: pipeline_of(laptop=ESTIMATE))
     monkeypatch.setattr(refusal, 'scene_view', lambda seed, i, kind: SimpleNamespace(
         depth=np.zeros((4, 4)), intrinsics=None))
     monkeypatch.setattr(refusal, 'bare_room', lambda seed, i: np.zeros((4, 4)))
