@@ -109,9 +109,11 @@ def add_replay(commands: Any) -> None:
 
 def _replay(options: argparse.Namespace) -> int:
     from kinediff3d_core.distributed.ranks import first_rank
+    from kinediff3d_core.io.outputs import require_writable
     from kinediff3d_core.objects.category import get_category
 
     get_category(options.category)
+    require_writable(options.out, folder=True)
     if len(options.bags) > 1:
         return _replay_several(options)
     return _replay_one(options) if first_rank() else DONE
