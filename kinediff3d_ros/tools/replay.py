@@ -74,11 +74,6 @@ def replay(pipeline: Pipeline, options: ReplayOptions,
     with open_bag(options.bag) as bag, ExitStack() as files:
         topics = choose_topics(bag, options.topics)
         writers = _open_outputs(options, default_object_name(pipeline.category.name), files)
-<<<<<<< HEAD
-        sequence = SequenceTracker(pipeline, options.tracking, bool(options.storage), options.seed,
-                                   min_confidence=options.min_confidence)
-=======
->>>>>>> main
         reader = FrameReader(topics, options.parameters)
         stop = options.every * (options.limit - 1) + 1 if options.limit else None
         for result in _results(pipeline, options, islice(reader.read(bag), 0, stop,
