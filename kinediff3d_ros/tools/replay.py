@@ -96,7 +96,7 @@ def _results(pipeline: Pipeline, options: ReplayOptions, frames: Iterable[Replay
     for frame in frames:
         if sequence is None or frame.restarts:
             sequence = SequenceTracker(pipeline, options.tracking, bool(options.storage),
-                                       options.seed)
+                                       options.seed, min_confidence=options.min_confidence)
         yield _process(sequence, frame)
 
 
