@@ -7,6 +7,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn
 
+from kinediff3d_core.inference.presets import ConfidenceConfig
 from kinediff3d_core.objects.suggestion import did_you_mean
 
 DONE, NO_ANSWER, UNUSABLE = 0, 1, 2
@@ -60,6 +61,14 @@ class Parser(argparse.ArgumentParser):
         self.add_seed('of the test views and the estimates')
         self.add_argument('--no-mesh', action='store_true',
                           help='skip meshes and Chamfer distances')
+
+    def add_min_confidence(self) -> None:
+        """Add ``--min-confidence``."""
+        default = ConfidenceConfig().min_confidence
+        self.add_argument('--min-confidence', type=number(float, at_least=0, at_most=1),
+                          default=default, metavar='P',
+                          help='a full estimate of a lower confidence is no estimate; 0 takes '
+                               f'every one (default {default:g})')
 
     def add_device(self) -> None:
         """Add ``--device`` and ``--threads``."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from kinediff3d_core.inference.auto import AUTO
 from kinediff3d_core.inference.cancellation import Cancelled, cancellable
+from kinediff3d_core.inference.refusal import require_confidence
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.tracking.tracker import Tracker
 from kinediff3d_ros.scene.memory import trim_heap
@@ -154,10 +155,9 @@ class FullEstimator:
         # The category of an object that is tracked does not change.
         category = obj.requested_category if obj.tracker is None else obj.category
         with cancellable(self._cancel):
-            estimate = self._models.infer(category, view.cloud, mesh, parameters.seed)
-        if estimate.confidence < parameters.min_confidence:
-            raise NoEstimate(f'confidence {estimate.confidence:.2f} is below min_confidence '
-                             f'{parameters.min_confidence:.2f}')
+            estimate = require_confidence(
+                self._models.infer(category, view.cloud, mesh, parameters.seed),
+                parameters.min_confidence)
         with self._objects.lock:
             if not self._objects.is_current(obj, view):
                 raise Cancelled(f'{obj.name} has ended')

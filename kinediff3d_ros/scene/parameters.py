@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kinediff3d_core.inference.auto import AUTO
+from kinediff3d_core.inference.refusal import MIN_CONFIDENCE
 from kinediff3d_ros.scene.object_names import check_object_name
 
 MESH_URI = re.compile(r'file|relative|package://[A-Za-z][A-Za-z0-9_]*(/[^/\s]+)*/?')
@@ -125,7 +126,8 @@ class PerceptionParameters:
         100, 'Fewer valid points on the object than this give no estimate.',
         lower=1, upper=1_000_000, live=True)
     min_confidence: float = parameter(
-        0.0, 'Estimates of a lower confidence are not published and count as no estimate.',
+        MIN_CONFIDENCE, 'Full estimates of a lower confidence are no estimate: they neither are '
+        'published nor start or replace a track; 0 takes every one.',
         lower=0.0, upper=1.0, live=True)
     tracking: bool = parameter(
         True, 'Track an object from frame to frame after its full estimate; otherwise every frame '

@@ -102,6 +102,7 @@ def add_replay(commands: Any) -> None:
     command.add_argument('--write-bag', choices=STORAGES, default='', metavar='STORAGE',
                          help='also write the bag DIR/output with /tf, joint_states and markers: '
                               'mcap or sqlite3')
+    command.add_min_confidence()
     command.add_seed('of the samplers')
     command.add_model_arguments()
 
@@ -185,7 +186,7 @@ def _replay_options(options: argparse.Namespace, bag: Path, out: Path) -> Any:
     return tools.ReplayOptions(
         bag, out, topics, tracking=not options.no_tracking, storage=options.write_bag,
         segment_points=options.segment, mask_id=options.mask_id, every=options.every,
-        limit=options.limit or 0, seed=options.seed)
+        limit=options.limit or 0, seed=options.seed, min_confidence=options.min_confidence)
 
 
 def _report(replayed: Sequence[Any], out: Path) -> int:
