@@ -32,10 +32,13 @@ class FrameClouds:
             none; the only object of a frame without ids has id 0. The whole image in a frame
             without a mask whose objects are tracked.
         seconds: wall time of the stages ``convert`` and ``segment``, s.
+        unsegmented: the whole image, in which there may be further objects; None where a mask
+            says which there are.
     """
 
     clouds: dict[int, ObjectCloud | DepthView | NoEstimate]
     seconds: dict[str, float]
+    unsegmented: DepthView | None = None
 
 
 def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
@@ -46,11 +49,12 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
     Args:
         listed: mask ids that may be objects, with ``instances: listed``.
         tracked: ids of the objects that are tracked. A frame without a mask shows these, with
-            ``mask_mode: initialize``. Their masks are used as they are: tracking has no time for
-            :func:`without_other_surfaces`.
+            ``mask_mode: initialize`` or ``instances: each``. Their masks are used as they are:
+            tracking has no time for :func:`without_other_surfaces`.
 
     Raises:
         ValueError: the input cannot be used; the message says why.
+        NoEstimate: an image without a mask, and without a measurement.
     """
     if not frame.header.frame_id:
         raise ValueError('the input has no frame_id, so its camera frame is unknown')
@@ -60,10 +64,14 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
         require_size(arrays.depth, arrays.intrinsics, arrays.instances)
     converted = time.perf_counter()
     clouds: dict[int, ObjectCloud | DepthView | NoEstimate]
+    unsegmented = None
     if not isinstance(arrays, DepthArrays):
         clouds = {0: _or_reason(partial(_cloud_points, arrays, parameters))}
     elif parameters.mask_mode == 'initialize' and arrays.instances is None:
         clouds = dict.fromkeys(tracked, _whole_image(arrays, parameters))
+    elif parameters.instances == 'each' and arrays.instances is None:
+        unsegmented = _whole_image(arrays, parameters)
+        clouds = dict.fromkeys(tracked, unsegmented)
     elif parameters.instances != 'one':
         clouds = _each_instance(arrays, parameters, listed, tracked)
     elif arrays.instances is not None:
@@ -73,7 +81,7 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
     else:
         clouds = {0: _or_reason(partial(_segmented_points, arrays, parameters))}
     return FrameClouds(clouds, {
-        'convert': converted - begin, 'segment': time.perf_counter() - converted})
+        'convert': converted - begin, 'segment': time.perf_counter() - converted}, unsegmented)
 
 
 def _each_instance(arrays: DepthArrays, parameters: PerceptionParameters,
