@@ -28,14 +28,12 @@ class KnownObjects:
     Attributes:
         tracked: points (N, 3) on each tracked object, camera frame, m.
         pending: a full estimate is being made or waits.
-        lost: they were estimated, and are neither tracked nor pending.
-        ended: they are withdrawn for good, and were estimated before.
+        lost: they were estimated, are neither tracked nor pending, and have not ended yet.
     """
 
     tracked: Mapping[int, np.ndarray]
     pending: Collection[int]
     lost: Collection[int]
-    ended: Collection[int]
 
 
 @dataclass
@@ -45,7 +43,8 @@ class _Thing:
     Attributes:
         points: (N, 3) where it was seen last, m, under the fixed frame if there is one.
         seen: when, monotonic, s.
-        settled: it was seen at the same place twice.
+        settled: two searches one after the other have seen it at the same place.
+        ours: it is or was tracked.
         due: time from which on it may get a full estimate, monotonic, s.
         retry: time from one full estimate to the next, s.
     """
@@ -53,6 +52,7 @@ class _Thing:
     points: np.ndarray
     seen: float
     settled: bool
+    ours: bool = False
     due: float = -float('inf')
     retry: float = 0.0
 
@@ -76,6 +76,19 @@ class ObjectSearch:
         """Whether there has been a search."""
         return self._last > -float('inf')
 
+    def note(self, known: KnownObjects, T_fixed_camera: np.ndarray | None) -> None:
+        """Store where the tracked objects of a frame are; forget those that have ended."""
+        now = time.monotonic()
+        for number, points in known.tracked.items():
+            self._next = max(self._next, number + 1)
+            self._things[number] = _Thing(_moved(T_fixed_camera, points), now, True, True)
+        for number in self._things.keys() & known.lost:
+            self._things[number].ours = True
+        present = {*known.tracked, *known.pending, *known.lost}
+        self._things = {
+            n: thing for n, thing in self._things.items() if n in present or not (
+                thing.ours or now - thing.seen > self._config.remembered)}
+
     def is_due(self, known: KnownObjects, period: float) -> bool:
         """Whether a frame is segmented: ``period`` s after the last one, or soon after it if an
         object was lost or a new thing is to be seen again."""
@@ -87,18 +100,15 @@ class ObjectSearch:
                requested: bool) -> dict[int, ObjectCloud]:
         """The clouds of the things that get a full estimate now, by number, best first.
 
+        Call :meth:`note` with the same objects before.
+
         Args:
             requested: all that is not tracked gets one.
         """
         now, first, confirming = time.monotonic(), not self._things, self._confirm
-        self._last, self._confirm = now, False
-        self._forget(known, now)
-        to_fixed = np.eye(4) if T_fixed_camera is None else T_fixed_camera
-        for number, points in known.tracked.items():
-            self._next = max(self._next, number + 1)
-            self._things[number] = _Thing(_moved(to_fixed, points), now, True)
+        before, self._last, self._confirm = self._last, now, False
         ids = self._segmented(view)
-        points = [_moved(to_fixed, p) for p in _segment_points(ids, view)]
+        points = [_moved(T_fixed_camera, p) for p in _segment_points(ids, view)]
         found: dict[int, ObjectCloud] = {}
         for k, number in enumerate(self._numbers(points, known), start=1):
             thing = self._things.get(number)
@@ -106,7 +116,8 @@ class ObjectSearch:
                 thing = self._things[number] = _Thing(points[k - 1], now, first or requested)
                 self._confirm |= not (thing.settled or confirming)
             elif number not in known.tracked:
-                thing.points, thing.settled = points[k - 1], True
+                thing.points = points[k - 1]
+                thing.settled |= thing.seen >= before
             thing.seen = now
             if number not in found and self._is_to_try(number, thing, known, requested, now):
                 found[number] = object_cloud(view.depth, view.intrinsics, ids == k)
@@ -129,13 +140,6 @@ class ObjectSearch:
             self.result = str(reason)
             return np.zeros(view.depth.shape, dtype=np.int64)
 
-    def _forget(self, known: KnownObjects, now: float) -> None:
-        """Forget objects that have ended, and things that are gone or have moved."""
-        self._things = {
-            n: thing for n, thing in self._things.items()
-            if n not in known.ended and (n in known.pending or n in known.lost
-                                         or now - thing.seen <= self._config.remembered)}
-
     def _numbers(self, segments: list[np.ndarray], known: KnownObjects) -> list[int]:
         """The number of each segment, which may be a new one."""
         numbers = explained(segments, {n: t.points for n, t in self._things.items()})
@@ -154,10 +158,10 @@ class ObjectSearch:
 
     def _is_to_try(self, number: int, thing: _Thing, known: KnownObjects, requested: bool,
                    now: float) -> bool:
-        if number in known.tracked or number in known.pending:
-            return False
-        return requested or number in known.lost or (
-            thing.settled and now >= thing.due)
+        if number in known.tracked or requested:
+            return number not in known.tracked
+        return number not in known.pending and (
+            number in known.lost or thing.settled and now >= thing.due)
 
 
 def _segment_points(ids: np.ndarray, view: DepthView) -> list[np.ndarray]:
@@ -176,6 +180,7 @@ def _segment_points(ids: np.ndarray, view: DepthView) -> list[np.ndarray]:
     return points
 
 
-def _moved(T: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Some of the points (N, 3), moved by T (4, 4)."""
-    return np.asarray(transform_points(T, sampled(points, SearchConfig.points)))
+def _moved(T: np.ndarray | None, points: np.ndarray) -> np.ndarray:
+    """Some of the points (N, 3), moved by T (4, 4), if there is one."""
+    some = sampled(points, SearchConfig.points)
+    return some if T is None else np.asarray(transform_points(T, some))

@@ -195,6 +195,7 @@ class Scene:
         pending, now = self._estimator.pending, self._host.parameters
         self._objects.keep(pending)
         known = self._objects.known(pending)
+        self._search.note(known, frame_view.T_fixed_camera)
         if request is None and not self._search.is_due(known, now.segment_period):
             return set()
         expected = set()

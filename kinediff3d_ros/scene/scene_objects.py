@@ -175,16 +175,15 @@ class SceneObjects:
             estimating: ids of the objects that get a full estimate.
         """
         with self.lock:
-            tracked, lost, ended = {}, set(), set()
+            tracked, lost = {}, set()
             for number, obj in self._host.objects.items():
                 tracker = obj.tracker
                 if tracker is not None:
                     tracked[number] = tracker.cloud.points
-                elif obj.health.state == 'lost':
-                    ended |= {number} if obj.estimated > -float('inf') else set()
-                elif obj.estimated > -float('inf') and number not in estimating:
+                elif obj.estimated > -float('inf') and obj.health.state != 'lost' and (
+                        number not in estimating):
                     lost.add(number)
-            return KnownObjects(tracked, set(estimating), lost, ended)
+            return KnownObjects(tracked, set(estimating), lost)
 
     def withdraw_absent(self) -> None:
         """Withdraw objects whose id has been absent from the mask for ``lost_after``."""

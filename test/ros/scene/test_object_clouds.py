@@ -70,9 +70,22 @@ def test_one_object_without_points_does_not_hide_the_others() -> None:
     assert isinstance(clouds[3], NoEstimate) and len(clouds[7]) == 48 * 32
 
 
-def test_several_objects_need_a_mask() -> None:
+def test_listed_objects_need_a_mask() -> None:
     with pytest.raises(ValueError, match='need a mask'):
-        find(images(), instances='each')
+        find(images(), instances='listed')
+
+
+def test_without_a_mask_each_tracked_object_gets_the_whole_image() -> None:
+    frame = Frame(HEADER, images)
+    found = find_object_clouds(frame, PerceptionParameters(instances='each', max_depth=1.5),
+                               tracked=(2, 5))
+    assert set(found.clouds) == {2, 5} and found.clouds[2] is found.unsegmented
+    assert (found.unsegmented.depth[:, 32:] == 0).all()
+    masked = find(images(halves(3, 7)), instances='each')
+    assert masked.unsegmented is None
+    waiting = find_object_clouds(frame, PerceptionParameters(
+        instances='each', mask_mode='initialize'), tracked=(2,))
+    assert waiting.unsegmented is None and set(waiting.clouds) == {2}
 
 
 @pytest.mark.parametrize(('ids', 'parameters', 'reason'), [
