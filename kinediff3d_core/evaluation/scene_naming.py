@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from kinediff3d_core.distributed.identity import package_version
 from kinediff3d_core.distributed.journal import Journal
 from kinediff3d_core.evaluation.markdown import markdown_table
 from kinediff3d_core.evaluation.program import Parser, run
@@ -31,6 +32,7 @@ from kinediff3d_core.evaluation.segmentation import (
 )
 from kinediff3d_core.inference.auto import AutoPipeline
 from kinediff3d_core.io.files import write_text
+from kinediff3d_core.networks.checkpoints import weights_digest
 from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation.cloud import object_cloud
 from kinediff3d_core.observation.segmentation import CONFIG
@@ -119,8 +121,10 @@ def category_table(records: Records, least: float) -> str:
 
 def measure(options: argparse.Namespace) -> None:
     """Name all scenes, or those that have no record yet, and print the tables."""
-    pipeline = AutoPipeline.load()
-    with Journal(options.records, JOURNAL, {'seed': options.seed}) as journal:
+    pipeline = AutoPipeline.load(weights=options.weights)
+    described = {'seed': options.seed, 'version': package_version(), 'weights': {
+        name: weights_digest(name, options.weights) for name in pipeline.pipelines}}
+    with Journal(options.records, JOURNAL, described) as journal:
         for index in tqdm(range(options.scenes), unit='scene', disable=None):
             if index not in journal.entries:
                 journal.append(index, named_scene(pipeline, scene_view(options.seed, index)))
@@ -142,6 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--seed', type=int, default=0, help='of the scenes')
     parser.add_argument('--records', type=Path, required=True, metavar='DIR',
                         help='folder of the records of finished scenes')
+    parser.add_argument('--weights', type=Path, metavar='DIR',
+                        help='one folder a category (default: those that ship)')
     parser.add_argument('--min-confidence', type=float, nargs='+', default=[0.0, 0.3, 0.5],
                         metavar='C', help='confidences below which candidates are refused; one '
                         'row each, and the first one a category (default 0 0.3 0.5)')
