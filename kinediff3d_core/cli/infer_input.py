@@ -154,7 +154,7 @@ def _depth_cloud(options: argparse.Namespace) -> ObjectCloud:
 
     view = _view(options)
     try:
-        mask = view.mask if options.box is None else _mask_in_box(view, options.box)
+        mask = view.mask if options.box is None else _box_mask(view, options.box)
         cloud = cloud_of(None, view.depth, view.intrinsics, mask)
     except NoEstimate as refusal:
         seen = view.depth[view.depth > 0]
@@ -198,11 +198,9 @@ def _view(options: argparse.Namespace) -> ViewImages:
     return view
 
 
-def _mask_in_box(view: ViewImages, box: list[float]) -> Array:
-    """Mask (H, W) of the object that stands out in a box x, y, width, height, pixels."""
+def _box_mask(view: ViewImages, box: list[float]) -> Array:
+    """Mask (H, W) of a box x, y, width, height, pixels; ``infer`` removes the table in it."""
     import numpy as np
-
-    from kinediff3d_core.observation.segmentation import segment_object
 
     x, y, width, height = box
     rows, columns = view.depth.shape
@@ -211,7 +209,7 @@ def _mask_in_box(view: ViewImages, box: list[float]) -> Array:
                          f'pixel of an image of {columns} x {rows}')
     inside = np.zeros(view.depth.shape, bool)
     inside[max(0, int(y)):int(y + height), max(0, int(x)):int(x + width)] = True
-    return segment_object(np.where(inside, view.depth, 0), view.intrinsics) & inside
+    return inside
 
 
 def _require_size(points: Array, options: argparse.Namespace, factors: Mapping[str, float],
