@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command
-from kinediff3d_core.cli.infer_input import add_input_arguments, read_instances
+from kinediff3d_core.cli.infer_input import add_input_arguments, read_instances, unmasked_hint
 
 if TYPE_CHECKING:
     from kinediff3d_core.objects.estimate import ArticulatedEstimate
@@ -55,7 +55,7 @@ def _infer(options: argparse.Namespace) -> int:
             estimate = pipeline.infer(**instance, mesh=True, seed=options.seed)
         except NoEstimate as reason:
             if options.instances == 'best':
-                raise
+                raise NoEstimate(f'{reason}{unmasked_hint(options)}') from reason
             print(f'kinediff3d: no estimate for {out}: {reason}', file=sys.stderr)
             continue
         write_estimate(estimate, out)

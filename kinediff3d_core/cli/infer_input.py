@@ -73,7 +73,8 @@ def _add_mask_arguments(command: Parser) -> None:
     command.add_argument('--mask-threshold', type=number(float), metavar='T',
                          help='values above T are the object; logits need 0')
     command.add_argument('--box', type=number(float), nargs=4, metavar=('X', 'Y', 'W', 'H'),
-                         help='instead of --mask: find the object in this box of pixels')
+                         help='instead of --mask: the object is in this box of pixels; the table '
+                              'in it is removed')
 
 
 def read_instances(options: argparse.Namespace) -> list[tuple[Path, dict[str, Any]]]:
@@ -91,6 +92,14 @@ def read_instances(options: argparse.Namespace) -> list[tuple[Path, dict[str, An
         return [(options.out / str(k), one) for k, one in enumerate(_each(options), start=1)]
     cloud = _points_cloud(options) if options.depth is None else _depth_cloud(options)
     return [(options.out, {'points': cloud})]
+
+
+def unmasked_hint(options: argparse.Namespace) -> str:
+    """What to say after a refusal, where segmentation has chosen what is estimated; else ''."""
+    if options.depth is None or options.mask is not None or options.box is not None:
+        return ''
+    return ('; segmentation has chosen what is estimated: for another object, or furniture that '
+            'is built in, give --mask or --box')
 
 
 def _each(options: argparse.Namespace) -> list[dict[str, Any]]:

@@ -20,6 +20,10 @@ from kinediff3d_core.observation.segmentation import segment_instances
 from kinediff3d_core.tracking.association import explained, moved, sampled
 from kinediff3d_ros.scene.config import SearchConfig
 
+NONE_OF_OURS = ('things stand out, none of them is ours; what is built in does not stand out and '
+                'needs a mask')
+"""Said with their number."""
+
 
 @dataclass(frozen=True)
 class KnownObjects:
@@ -121,7 +125,7 @@ class ObjectSearch:
             thing.seen = now
             if number not in found and self._is_to_try(number, thing, known, requested, now):
                 found[number] = object_cloud(view.depth, view.intrinsics, ids == k)
-        self.result = self.result or f'{len(points)} things stand out, none of them is ours'
+        self.result = self.result or f'{len(points)} {NONE_OF_OURS}'
         return found
 
     def postpone(self, number: int) -> None:
