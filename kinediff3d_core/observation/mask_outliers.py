@@ -96,7 +96,7 @@ def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.n
     window = _window(mask, config)
     depth, inside, valid = depth[window], inside[window], valid[window]
     ring = valid & ~_with_rim(mask[window], config)
-    max_share = config.box_max_share if _is_box(mask, config) else config.max_share
+    max_share = config.box_max_share if is_box(mask, config) else config.max_share
     planes, removed = _on_planes(_points(depth, intrinsics, window), inside, ring,
                                  max_share * inside.sum(), config)
     kept = inside & ~removed
@@ -108,6 +108,15 @@ def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.n
     return found
 
 
+def is_box(mask: np.ndarray, config: MaskOutlierConfig = CONFIG) -> bool:
+    """Whether a mask (H, W) bool is a rectangle, as a detector gives it; not if it is empty."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return False
+    area = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
+    return bool(mask.sum() >= config.box_fill * area)
+
+
 def _window(mask: np.ndarray, config: MaskOutlierConfig) -> tuple[slice, slice]:
     """Rows and columns of the mask and of the ring around it."""
     limits = [np.flatnonzero(mask.any(axis))[[0, -1]] for axis in (1, 0)]
@@ -115,13 +124,6 @@ def _window(mask: np.ndarray, config: MaskOutlierConfig) -> tuple[slice, slice]:
     width = max(config.least_ring, int(config.ring * side))
     rows, columns = (slice(max(0, first - width), last + width + 1) for first, last in limits)
     return rows, columns
-
-
-def _is_box(mask: np.ndarray, config: MaskOutlierConfig) -> bool:
-    """Whether a mask is a rectangle."""
-    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    area = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
-    return bool(mask.sum() >= config.box_fill * area)
 
 
 def _with_rim(mask: np.ndarray, config: MaskOutlierConfig) -> np.ndarray:

@@ -27,7 +27,7 @@ from kinediff3d_ros.scene.estimate_requests import EstimateRequest, EstimateRequ
 from kinediff3d_ros.scene.frames import Frame
 from kinediff3d_ros.scene.full_estimates import FullEstimator
 from kinediff3d_ros.scene.models import Models
-from kinediff3d_ros.scene.object_clouds import find_object_clouds
+from kinediff3d_ros.scene.object_clouds import BoxedView, find_object_clouds
 from kinediff3d_ros.scene.object_search import ObjectSearch
 from kinediff3d_ros.scene.object_view import ObjectView
 from kinediff3d_ros.scene.scene_host import SceneHost
@@ -243,13 +243,14 @@ class Scene:
             except Exception as error:
                 self._estimate_anew(obj, view, self._on_tracking_error(obj, error))
                 return
-        if not isinstance(view.cloud, ObjectCloud):
-            view = replace(view, cloud=obj.tracker.cloud)
+        tracked = view if isinstance(view.cloud, ObjectCloud) else replace(
+            view, cloud=obj.tracker.cloud)
         obj.health.count('tracked')
         self._objects.publish(obj, replace(estimate, seconds={
-            **view.stage_seconds, 'track': time.perf_counter() - start}), view)
+            **view.stage_seconds, 'track': time.perf_counter() - start}), tracked)
         if due:
-            self._estimator.submit(obj, view, beside_tracking=True)
+            self._estimator.submit(obj, view if isinstance(view.cloud, BoxedView) else tracked,
+                                   beside_tracking=True)
 
     def _on_tracking_error(self, obj: SceneObject, error: Exception) -> str:
         """Count why tracking has ended, and return it: a full estimate follows, whatever it is."""
@@ -284,7 +285,7 @@ class Scene:
     def _estimate_anew(self, obj: SceneObject, view: ObjectView, reason: str) -> None:
         """End tracking and request a full estimate of this view, or else wait for a mask."""
         obj.drop_trackers()
-        if isinstance(view.cloud, ObjectCloud):
+        if isinstance(view.cloud, (ObjectCloud, BoxedView)):
             self._estimator.submit(obj, view, beside_tracking=False)
         else:
             self._objects.require_initialization(obj, reason)
