@@ -25,6 +25,10 @@ auto --out results
 '''
 
 
+FILES = ('estimate.json', 'object.urdf', 'meshes', 'preview.png')
+"""What the command writes for an object."""
+
+
 def add_parser(commands: Any) -> None:
     command = add_command(commands, 'infer', _infer,
                           'estimate the object in one depth image or cloud', EXAMPLES)
@@ -38,19 +42,29 @@ def add_parser(commands: Any) -> None:
 
 
 def _infer(options: argparse.Namespace) -> int:
-    from kinediff3d_core.io.estimate import write_estimate
+    from kinediff3d_core.io.outputs import replaced_results
     from kinediff3d_core.objects.category import get_category
-    from kinediff3d_core.objects.estimate import NoEstimate
 
     if options.category != 'auto':
         get_category(options.category)
+    names = ('1',) if options.instances == 'each' else FILES
+    with replaced_results(options.out, names) as folder:
+        return _estimate_each(options, folder)
+
+
+def _estimate_each(options: argparse.Namespace, folder: Path) -> int:
+    """Write the estimate of each object into a folder; returns the exit status."""
+    from kinediff3d_core.io.estimate import write_estimate
+    from kinediff3d_core.objects.estimate import NoEstimate
+
     instances = read_instances(options)
     from kinediff3d_core.inference.auto import load_pipeline
     from kinediff3d_core.visualization.preview import draw_preview
 
     pipeline = load_pipeline(options.category, options.preset, options.device, options.weights)
     written = 0
-    for out, instance in instances:
+    for name, instance in instances:
+        out = options.out / name
         try:
             estimate = pipeline.infer(**instance, mesh=True, seed=options.seed)
         except NoEstimate as reason:
@@ -58,8 +72,8 @@ def _infer(options: argparse.Namespace) -> int:
                 raise NoEstimate(f'{reason}{unmasked_hint(options)}') from reason
             print(f'kinediff3d: no estimate for {out}: {reason}', file=sys.stderr)
             continue
-        write_estimate(estimate, out)
-        draw_preview(estimate, out / 'preview.png')
+        write_estimate(estimate, folder / name, options.weights)
+        draw_preview(estimate, folder / name / 'preview.png')
         _print(estimate)
         print(f'wrote {out}/estimate.json, object.urdf, meshes/ and preview.png')
         written += 1

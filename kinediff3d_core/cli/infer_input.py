@@ -77,8 +77,8 @@ def _add_mask_arguments(command: Parser) -> None:
                               'in it is removed')
 
 
-def read_instances(options: argparse.Namespace) -> list[tuple[Path, dict[str, Any]]]:
-    """Where the estimate of each object goes, and the arguments of ``Pipeline.infer`` for it.
+def read_instances(options: argparse.Namespace) -> list[tuple[str, dict[str, Any]]]:
+    """The folder of each object's estimate in --out, and its arguments of ``Pipeline.infer``.
 
     Raises:
         ValueError: options that do not go together, files that cannot be read, or a cloud that is
@@ -89,9 +89,9 @@ def read_instances(options: argparse.Namespace) -> list[tuple[Path, dict[str, An
         raise ValueError('give either --depth or --points')
     _refuse(options, DEPTH_ONLY if options.depth is None else POINTS_ONLY)
     if options.instances == 'each':
-        return [(options.out / str(k), one) for k, one in enumerate(_each(options), start=1)]
+        return [(str(k), one) for k, one in enumerate(_each(options), start=1)]
     cloud = _points_cloud(options) if options.depth is None else _depth_cloud(options)
-    return [(options.out, {'points': cloud})]
+    return [('', {'points': cloud})]
 
 
 def unmasked_hint(options: argparse.Namespace) -> str:

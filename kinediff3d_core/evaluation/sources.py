@@ -14,6 +14,7 @@ from kinediff3d_core.evaluation.samples import (
     object_samples,
     procedural_samples,
 )
+from kinediff3d_core.simulation.families import FAMILIES
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,10 @@ class Source:
 
 
 def procedural_source(categories: tuple[str, ...]) -> Source:
-    """Held-out objects of the families."""
-    return Source('procedural', categories, procedural_samples, {}, {})
+    """Held-out objects of the families of some categories; those without a family are left out."""
+    found = tuple(c for c in categories if c in FAMILIES)
+    return Source('procedural', found, procedural_samples, {}, {},
+                  tuple(f'{c}: no procedural family' for c in categories if c not in FAMILIES))
 
 
 def folder_source(root: str) -> Source:

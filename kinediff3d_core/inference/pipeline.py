@@ -33,6 +33,7 @@ from kinediff3d_core.networks.kavae import Field
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh, NoEstimate
+from kinediff3d_core.objects.suggestion import unknown
 from kinediff3d_core.observation.cloud import ObjectCloud
 
 
@@ -64,7 +65,7 @@ class Pipeline:
         """
         spec = get_category(category)
         if preset not in PRESETS:
-            raise ValueError(f'unknown preset {preset!r}; known: {", ".join(PRESETS)}')
+            raise ValueError(unknown('preset', preset, PRESETS))
         return cls(CategoryModel.load(spec, _available_device(device), weights), PRESETS[preset])
 
     @torch.no_grad()

@@ -63,7 +63,7 @@ class PerceptionParameters:
     weights: str = parameter(
         '', 'Directory with the weights; empty takes those that ship with the package.')
     threads: int = parameter(
-        0, 'CPU threads of torch; 0 takes half of the cores, so that others are free.',
+        0, 'CPU threads of torch; 0 takes OMP_NUM_THREADS, else half of the cores.',
         lower=0, upper=256)
     autostart: bool = parameter(
         True, 'Configure and activate at start; otherwise a lifecycle manager does.')

@@ -10,9 +10,9 @@ import pytest
 @pytest.fixture(scope='session')
 def views() -> list:
     """Four simulated frames of a laptop while it opens."""
-    import bags
+    import plain_bags
 
-    return bags.laptop_views()
+    return plain_bags.laptop_views()
 
 
 @pytest.fixture(scope='session', params=('mcap', 'sqlite3'))
