@@ -11,7 +11,7 @@ class SearchConfig:
 
     soon: float = 0.2
     """Time until the next segmentation, s, while an object is lost or a new thing is to be seen
-    again; else the parameter ``segment_period`` counts. Chosen: a segmentation takes up to 60 ms
+    again; else the parameter ``segment_period`` counts. Chosen: a segmentation takes up to 0.1 s
     of the tracking thread."""
 
     retry: float = 10.0
