@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command
-from kinediff3d_core.cli.infer_input import add_input_arguments, read_instances
+from kinediff3d_core.cli.infer_input import add_input_arguments, read_instances, unmasked_hint
 
 if TYPE_CHECKING:
     from kinediff3d_core.objects.estimate import ArticulatedEstimate
@@ -73,7 +73,7 @@ def _estimate_each(options: argparse.Namespace, folder: Path) -> int:
                 pipeline.infer(**instance, mesh=True, seed=options.seed), options.min_confidence)
         except NoEstimate as reason:
             if options.instances == 'best':
-                raise
+                raise NoEstimate(f'{reason}{unmasked_hint(options)}') from reason
             print(f'kinediff3d: no estimate for {out}: {reason}', file=sys.stderr)
             continue
         write_estimate(estimate, folder / name, options.weights)

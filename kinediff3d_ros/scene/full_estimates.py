@@ -14,6 +14,7 @@ from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.tracking.tracker import Tracker
 from kinediff3d_ros.scene.memory import trim_heap
 from kinediff3d_ros.scene.models import Models
+from kinediff3d_ros.scene.object_clouds import BoxedView
 from kinediff3d_ros.scene.object_view import ObjectView
 from kinediff3d_ros.scene.scene_host import SceneHost
 from kinediff3d_ros.scene.scene_object import SceneObject
@@ -107,6 +108,8 @@ class FullEstimator:
         """Make a full estimate of a view, answer its requests, and publish it."""
         requests, mesh = obj.take_requests(), self._meshes_wanted(obj)
         try:
+            if isinstance(view.cloud, BoxedView):
+                view = replace(view, cloud=view.cloud.object_cloud())
             estimate = self._infer(obj, view, mesh)
             tracker = self._start_tracker(obj, estimate, view)
         except NoEstimate as reason:

@@ -159,6 +159,20 @@ def test_help_of_infer_has_the_exit_statuses_and_the_threshold(capsys):
     assert f'(default {ConfidenceConfig().min_confidence:g})' in text
 
 
+def test_a_refusal_without_a_mask_says_what_needs_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(auto, 'load_pipeline', lambda *arguments: OfLargeOnes())
+    depth, drawn = draw([plate(5.0, 5.0), block(0.0, 0.0, [0.04, 0.04, 0.03])], camera_above())
+    np.save(tmp_path / 'depth.npy', depth)
+    np.save(tmp_path / 'mask.npy', drawn == 1)
+    base = ('infer', '--category', 'laptop', '--out', tmp_path / 'o', '--depth',
+            tmp_path / 'depth.npy', '--fx', 300, '--fy', 300, '--cx', 159.5, '--cy', 119.5)
+    for more, hint in (((), True), (('--mask', tmp_path / 'mask.npy'), False)):
+        assert main.main([str(a) for a in (*base, *more)]) == arguments_of_cli.NO_ANSWER
+        (line,) = capsys.readouterr().err.splitlines()
+        assert 'too small' in line and len(line) <= 300
+        assert ('furniture that is built in, give --mask or --box' in line) == hint
+
+
 def test_arguments_of_generate(tmp_path, capsys):
     path = write_estimate(laptop_estimate(), tmp_path / 'e')
     out = ('--out', tmp_path / 'o')
