@@ -7,6 +7,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn
 
+from kinediff3d_core.inference.presets import ConfidenceConfig
 from kinediff3d_core.objects.suggestion import did_you_mean
 
 DONE, NO_ANSWER, UNUSABLE = 0, 1, 2
@@ -61,6 +62,14 @@ class Parser(argparse.ArgumentParser):
         self.add_argument('--no-mesh', action='store_true',
                           help='skip meshes and Chamfer distances')
 
+    def add_min_confidence(self) -> None:
+        """Add ``--min-confidence``."""
+        default = ConfidenceConfig().min_confidence
+        self.add_argument('--min-confidence', type=number(float, at_least=0, at_most=1),
+                          default=default, metavar='P',
+                          help='a full estimate of a lower confidence is no estimate; 0 takes '
+                               f'every one (default {default:g})')
+
     def add_device(self) -> None:
         """Add ``--device`` and ``--threads``."""
         self.add_argument('--device', default='cpu', help='cpu (default), cuda or cuda:N')
@@ -98,7 +107,8 @@ def add_command(commands: Any, name: str, run: Any, text: str, examples: str) ->
     return command
 
 
-def number(kind: type, at_least: float | None = None, above: float | None = None) -> Any:
+def number(kind: type, at_least: float | None = None, above: float | None = None,
+           at_most: float | None = None) -> Any:
     """A reader of numbers within bounds, for the type of an argument."""
     def read(text: str) -> Any:
         try:
@@ -112,6 +122,8 @@ def number(kind: type, at_least: float | None = None, above: float | None = None
             raise argparse.ArgumentTypeError(f'{text} is less than {at_least:g}')
         if above is not None and value <= above:
             raise argparse.ArgumentTypeError(f'{text} is not above {above:g}')
+        if at_most is not None and value > at_most:
+            raise argparse.ArgumentTypeError(f'{text} is more than {at_most:g}')
         return value
 
     return read

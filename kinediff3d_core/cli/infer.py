@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command
-from kinediff3d_core.cli.infer_input import add_input_arguments, read_instances
+from kinediff3d_core.cli.infer_input import add_input_arguments, read_instances, unmasked_hint
 
 if TYPE_CHECKING:
     from kinediff3d_core.objects.estimate import ArticulatedEstimate
@@ -22,8 +22,9 @@ result
   kinediff3d infer --depth depth.png --camera-info camera_info.yaml --instances each --category \
 auto --out results
   kinediff3d infer --points cloud.ply --category laptop --out result
-'''
 
+exit status: 0 an estimate, 1 no estimate (the reason is in one line), 2 bad input
+'''
 
 FILES = ('estimate.json', 'object.urdf', 'meshes', 'preview.png')
 """What the command writes for an object."""
@@ -37,6 +38,7 @@ def add_parser(commands: Any) -> None:
                          help='category of the object; auto tries every category that has weights')
     command.add_argument('--out', type=Path, required=True, metavar='DIR',
                          help='folder for estimate.json, object.urdf, meshes/ and preview.png')
+    command.add_min_confidence()
     command.add_seed()
     command.add_model_arguments()
 
@@ -59,6 +61,7 @@ def _estimate_each(options: argparse.Namespace, folder: Path) -> int:
 
     instances = read_instances(options)
     from kinediff3d_core.inference.auto import load_pipeline
+    from kinediff3d_core.inference.refusal import require_confidence
     from kinediff3d_core.visualization.preview import draw_preview
 
     pipeline = load_pipeline(options.category, options.preset, options.device, options.weights)
@@ -66,10 +69,11 @@ def _estimate_each(options: argparse.Namespace, folder: Path) -> int:
     for name, instance in instances:
         out = options.out / name
         try:
-            estimate = pipeline.infer(**instance, mesh=True, seed=options.seed)
+            estimate = require_confidence(
+                pipeline.infer(**instance, mesh=True, seed=options.seed), options.min_confidence)
         except NoEstimate as reason:
             if options.instances == 'best':
-                raise
+                raise NoEstimate(f'{reason}{unmasked_hint(options)}') from reason
             print(f'kinediff3d: no estimate for {out}: {reason}', file=sys.stderr)
             continue
         write_estimate(estimate, folder / name, options.weights)

@@ -68,7 +68,8 @@ def read_estimate(path: Path | str) -> ArticulatedEstimate:
             str(content['category']), parts, joints, _array(content['covariance'], (6, 6)),
             float(content['residual']), float(content['confidence']), modes,
             _array(content['latent'], (len(content['latent']),)), np.zeros((0, 3)),
-            {str(k): float(v) for k, v in content.get('seconds', {}).items()})
+            {str(k): float(v) for k, v in content.get('seconds', {}).items()},
+            support=float(content.get('support', 1.0)))
     except KeyError as error:
         raise ValueError(f'{file}: not an estimate ({error} is missing)') from error
     except (AttributeError, TypeError, ValueError, UnicodeDecodeError) as error:

@@ -102,6 +102,7 @@ def add_replay(commands: Any) -> None:
     command.add_argument('--write-bag', choices=STORAGES, default='', metavar='STORAGE',
                          help='also write the bag DIR/output with /tf, joint_states and markers: '
                               'mcap or sqlite3')
+    command.add_min_confidence()
     command.add_seed('of the samplers')
     command.add_model_arguments()
 
@@ -185,7 +186,7 @@ def _replay_options(options: argparse.Namespace, bag: Path, out: Path) -> Any:
     return tools.ReplayOptions(
         bag, out, topics, tracking=not options.no_tracking, storage=options.write_bag,
         segment_points=options.segment, mask_id=options.mask_id, every=options.every,
-        limit=options.limit or 0, seed=options.seed)
+        limit=options.limit or 0, seed=options.seed, min_confidence=options.min_confidence)
 
 
 def _report(replayed: Sequence[Any], out: Path) -> int:
@@ -215,12 +216,16 @@ def add_view(commands: Any) -> None:
                          help='address to listen on (default 127.0.0.1: this machine only; '
                               '0.0.0.0 gives everyone on the network access, without a '
                               'password)')
-    command.add_argument('--port', type=number(int, at_least=1), default=8080, metavar='N',
+    command.add_argument('--port', type=number(int, at_least=1, at_most=65535), default=8080,
+                         metavar='N',
                          help='default 8080')
     command.add_argument('--namespace', default='', metavar='NS',
                          help='namespace of the perception node (default: none)')
     command.add_argument('--fixed-frame', default='', metavar='F',
                          help='frame of the scene (default: the frame of the first cloud)')
+    command.add_argument('--image-topic', default='', metavar='T',
+                         help='image beside the scene, depth or colour (default: the depth image '
+                              'that the perception node uses)')
     command.add_argument('--z-up', action='store_true',
                          help='the z axis of the fixed frame points upward, as in map or '
                               'base_link; default: an optical frame, -y upward')
@@ -243,6 +248,7 @@ def _view(options: argparse.Namespace) -> int:
     if options.strip is not None:
         capture = tools.CaptureOptions(options.strip, options.frames, options.every)
     tools.run_view(tools.ViewOptions(
-        options.host, options.port, options.z_up, options.namespace, options.fixed_frame,
+        options.host, options.port, options.z_up,
+        tools.ViewTopics(options.namespace, options.fixed_frame, options.image_topic),
         options.seconds, capture))
     return DONE

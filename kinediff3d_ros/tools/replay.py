@@ -47,6 +47,8 @@ class ReplayOptions:
     """Stop after this number of frames; 0 uses all."""
     seed: int = 0
     """Of the samplers, the same for every frame."""
+    min_confidence: float = DEFAULTS.min_confidence
+    """Full estimates of a lower confidence are no estimate; 0 takes every one."""
 
     @property
     def parameters(self) -> PerceptionParameters:
@@ -94,7 +96,7 @@ def _results(pipeline: Pipeline, options: ReplayOptions, frames: Iterable[Replay
     for frame in frames:
         if sequence is None or frame.restarts:
             sequence = SequenceTracker(pipeline, options.tracking, bool(options.storage),
-                                       options.seed)
+                                       options.seed, min_confidence=options.min_confidence)
         yield _process(sequence, frame)
 
 
