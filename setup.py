@@ -41,7 +41,7 @@ setup(
         'yourdfpy',
     ],
     extras_require={
-        'bags': ['rosbags'],
+        'bags': ['lz4', 'rosbags', 'zstandard'],
         # libusb for Open3D, where the system package libusb-1.0-0 is not installed.
         'libusb': ['libusb-package'],
         'view': ['viser'],

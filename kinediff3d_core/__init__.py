@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from kinediff3d_core.distributed.threads import sleep_when_idle
+
 if TYPE_CHECKING:
     from kinediff3d_core.geometry.camera import Intrinsics
     from kinediff3d_core.inference.pipeline import Pipeline
@@ -14,6 +16,8 @@ __all__ = ['ArticulatedEstimate', 'Intrinsics', 'NoEstimate', 'Pipeline']
 
 _HOME = {'ArticulatedEstimate': 'objects.estimate', 'NoEstimate': 'objects.estimate',
          'Intrinsics': 'geometry.camera', 'Pipeline': 'inference.pipeline'}
+
+sleep_when_idle()  # Here, because it has to be before the first import of torch.
 
 
 def __getattr__(name: str) -> object:

@@ -28,9 +28,14 @@ def add_parser(commands: Any) -> None:
 
 
 def _benchmark(options: argparse.Namespace) -> int:
+    from kinediff3d_core.io.outputs import require_writable
     from kinediff3d_core.objects.category import get_category
 
     get_category(options.category)
+    require_writable(options.json)
+    from kinediff3d_core.simulation.families import require_family
+
+    require_family(options.category)
     from tqdm import tqdm
 
     from kinediff3d_core.evaluation.benchmark import BenchmarkConfig, benchmark, table

@@ -29,7 +29,8 @@ EXAMPLES = '''
 COUNT = 50
 """Samples a category, where the source does not limit them."""
 
-NOT_IN_RECORDS = ('run', 'command', 'category', 'count', 'json', 'records', 'pictures', 'objects')
+NOT_IN_RECORDS = ('run', 'parser', 'command', 'category', 'count', 'json', 'records', 'pictures',
+                  'objects', 'threads')
 """Options on which the record of a sample does not depend, or which :func:`_run` replaces."""
 
 
@@ -75,6 +76,17 @@ def add_parser(commands: Any) -> None:
 
 def _evaluate(options: argparse.Namespace) -> int:
     _check(options)
+    try:
+        return _score_all(options)
+    except KeyboardInterrupt:
+        journal = _journal_folder(options)
+        kept = journal is not None and journal.is_dir()
+        raise KeyboardInterrupt(f'finished views are in {journal}; the same command continues'
+                                if kept else '') from None
+
+
+def _score_all(options: argparse.Namespace) -> int:
+    """Score all categories, print and write the summaries; returns the exit status."""
     source = _source(options)
     names = _categories(options.category, source, options.weights)
     import torch
@@ -108,9 +120,11 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     """Refuse outputs that cannot be written and options that exclude each other."""
-    for path in (options.json, options.records, options.pictures):
-        if path is not None and path.exists() and path.is_dir() != (path == options.pictures):
-            raise ValueError(f'{path} is {"a folder" if path.is_dir() else "not a folder"}')
+    from kinediff3d_core.io.outputs import require_writable
+
+    require_writable(options.json)
+    require_writable(options.records)
+    require_writable(options.pictures, folder=True)
     if options.peer is not None and options.rounds is not None:
         raise ValueError('--rounds belongs to the pipeline\'s own method; --peer has none')
     if options.dataset is not None and options.root is None:

@@ -45,12 +45,22 @@ def add_parser(commands: Any) -> None:
 
 
 def _generate(options: argparse.Namespace) -> int:
+    from kinediff3d_core.io.outputs import replaced_results
+
+    if options.estimate is None and options.truth is None:
+        raise ValueError('give --estimate, or --truth to estimate one of its views first')
+    names = ('generated.json', *(f'state_{i}' for i in range(len(options.positions))))
+    with replaced_results(options.out, names) as folder:
+        return _generate_into(options, folder)
+
+
+def _generate_into(options: argparse.Namespace, folder: Path) -> int:
+    """Write the states into a folder; returns the exit status."""
     from kinediff3d_core.io.estimate import read_estimate, write_estimate
     from kinediff3d_core.io.files import write_text
     from kinediff3d_core.objects.category import get_category
 
-    if options.estimate is None and options.truth is None:
-        raise ValueError('give --estimate, or --truth to estimate one of its views first')
+    _find_weights(options)
     estimate = None if options.estimate is None else read_estimate(options.estimate)
     category = get_category(options.category if estimate is None else estimate.category)
     states = [_positions(category.joints, values, options.degrees)
@@ -64,13 +74,25 @@ def _generate(options: argparse.Namespace) -> int:
         assert sample is not None
         estimate = pipeline.infer(depth=sample.depth, intrinsics=sample.intrinsics,
                                   mask=sample.mask, mesh=True)
-        write_estimate(estimate, options.out)
+        write_estimate(estimate, folder, options.weights)
     truth = None if sample is None else sample.truth
-    entries = [_write_state(pipeline, estimate, state, options.out / f'state_{i}', truth)
+    entries = [_write_state(pipeline, estimate, state, folder / f'state_{i}', truth)
                for i, state in enumerate(states)]
-    write_text(options.out / 'generated.json', json.dumps(
+    write_text(folder / 'generated.json', json.dumps(
         {'category': category.name, 'truth': options.truth, 'states': entries}, indent=1) + '\n')
+    print(f'wrote {options.out}/generated.json and {len(states)} state(s)')
     return DONE
+
+
+def _find_weights(options: argparse.Namespace) -> None:
+    """Without --weights, take those that made the estimate; they may be of an own category."""
+    from kinediff3d_core.io.estimate import weights_of
+    from kinediff3d_core.objects.category_file import add_own_categories
+
+    if options.weights is None and options.estimate is not None:
+        options.weights = weights_of(options.estimate)
+        if options.weights is not None:
+            add_own_categories(options.weights)
 
 
 def _write_state(pipeline: Pipeline, estimate: ArticulatedEstimate, state: list[float],
@@ -86,7 +108,7 @@ def _write_state(pipeline: Pipeline, estimate: ArticulatedEstimate, state: list[
             scores[way] = _score(by_name, estimate, truth, state)
     _draw_states(folder / 'preview.png', generated.decoder, generated.chain, truth, state)
     positions = ', '.join(f'{q:.3f}' for q in state)
-    print(f'{folder}: positions {positions}' + ''.join(
+    print(f'{folder.name}: positions {positions}' + ''.join(
         f'; {way} cd_w {s["cd_w"]:.2f} (L1 to the surface {s["cd_l1_w_surface"]:.2f})'
         for way, s in scores.items()))
     entry: dict[str, Any] = {'positions': list(state), 'folder': folder.name}

@@ -30,6 +30,9 @@ VARIANTS = 4
 
 SMALLEST, LARGEST = 0.3, 30.0
 """Bounds of the diagonal of a base part's box, canonical units: others are in a wrong unit."""
+LIKELY_LARGEST = 5.0
+"""Diagonal of the box of a base part, canonical units, from which on a warning asks for the unit.
+Measured: it is 0.6 to 5 in the families, and 4 to 20 where objects fill a unit sphere."""
 SMALLEST_PART = 0.02
 """Least diagonal of another part's box, canonical units. Chosen: a tenth of a cutter's blade."""
 LARGEST_RATIO = 50.0
@@ -74,6 +77,7 @@ def add_parser(commands: Any) -> None:
                          help='report objects that cannot be imported and continue; a data set '
                               'is always read so')
     command.add_seed('of the variants and views')
+    command.add_threads()
 
 
 def _add_placement_options(command: Parser) -> None:
@@ -107,14 +111,18 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _import(options: argparse.Namespace) -> int:
+    from kinediff3d_core.io.outputs import require_writable
+
     _check(options)
+    require_writable(options.out, folder=True)
     category = _category(options)
     import torch
     from tqdm import tqdm
 
     from kinediff3d_core.data.object_import import ImportConfig, import_objects
     from kinediff3d_core.distributed.ranks import sharing
-    from kinediff3d_core.objects.category_file import FILE_NAME, write_category
+    from kinediff3d_core.io.files import write_text
+    from kinediff3d_core.objects.category_file import FILE_NAME, category_yaml
 
     def on_error(error: ValueError) -> None:
         if not options.skip_bad and options.dataset is None:
@@ -130,7 +138,7 @@ def _import(options: argparse.Namespace) -> int:
         if not found:
             raise ValueError('no object could be imported')
         if ranks.first:
-            write_category(category, options.out / FILE_NAME)
+            write_text(options.out / FILE_NAME, category_yaml(category))
         with tqdm(total=len(own) * variants, desc='import',
                   disable=None if ranks.first else True) as bar:
             done = import_objects(own, config, on_error, bar.update)
@@ -219,6 +227,11 @@ def _load_object(folder: Path, category: Category, placement: Placement) -> Mesh
         raise ValueError(f'{folder}: its base measures {sizes[0]:.3g} m from corner to corner, '
                          f'the scale of {category.name!r} is {category.scale:g} m; see '
                          '--metres-per-unit')
+    if sizes[0] >= LIKELY_LARGEST * category.scale:
+        print(f'kinediff3d: warning: {folder}: its base measures {sizes[0]:.3g} m from corner to '
+              f'corner, {sizes[0] / category.scale:.0f} times the scale of {category.name!r} '
+              f'({category.scale:g} m): if it is smaller, give --metres-per-unit',
+              file=sys.stderr)
     for part, size in zip(obj.parts[1:], sizes[1:], strict=True):
         if not SMALLEST_PART <= size / category.scale <= LARGEST or \
                 max(size, sizes[0]) > LARGEST_RATIO * min(size, sizes[0]):

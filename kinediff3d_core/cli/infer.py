@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command
-from kinediff3d_core.cli.infer_input import add_input_arguments, read_instances
+from kinediff3d_core.cli.infer_input import add_input_arguments, read_instances, unmasked_hint
 
 if TYPE_CHECKING:
     from kinediff3d_core.objects.estimate import ArticulatedEstimate
@@ -22,7 +22,12 @@ result
   kinediff3d infer --depth depth.png --camera-info camera_info.yaml --instances each --category \
 auto --out results
   kinediff3d infer --points cloud.ply --category laptop --out result
+
+exit status: 0 an estimate, 1 no estimate (the reason is in one line), 2 bad input
 '''
+
+FILES = ('estimate.json', 'object.urdf', 'meshes', 'preview.png')
+"""What the command writes for an object."""
 
 
 def add_parser(commands: Any) -> None:
@@ -33,33 +38,46 @@ def add_parser(commands: Any) -> None:
                          help='category of the object; auto tries every category that has weights')
     command.add_argument('--out', type=Path, required=True, metavar='DIR',
                          help='folder for estimate.json, object.urdf, meshes/ and preview.png')
+    command.add_min_confidence()
     command.add_seed()
     command.add_model_arguments()
 
 
 def _infer(options: argparse.Namespace) -> int:
-    from kinediff3d_core.io.estimate import write_estimate
+    from kinediff3d_core.io.outputs import replaced_results
     from kinediff3d_core.objects.category import get_category
-    from kinediff3d_core.objects.estimate import NoEstimate
 
     if options.category != 'auto':
         get_category(options.category)
+    names = ('1',) if options.instances == 'each' else FILES
+    with replaced_results(options.out, names) as folder:
+        return _estimate_each(options, folder)
+
+
+def _estimate_each(options: argparse.Namespace, folder: Path) -> int:
+    """Write the estimate of each object into a folder; returns the exit status."""
+    from kinediff3d_core.io.estimate import write_estimate
+    from kinediff3d_core.objects.estimate import NoEstimate
+
     instances = read_instances(options)
     from kinediff3d_core.inference.auto import load_pipeline
+    from kinediff3d_core.inference.refusal import require_confidence
     from kinediff3d_core.visualization.preview import draw_preview
 
     pipeline = load_pipeline(options.category, options.preset, options.device, options.weights)
     written = 0
-    for out, instance in instances:
+    for name, instance in instances:
+        out = options.out / name
         try:
-            estimate = pipeline.infer(**instance, mesh=True, seed=options.seed)
+            estimate = require_confidence(
+                pipeline.infer(**instance, mesh=True, seed=options.seed), options.min_confidence)
         except NoEstimate as reason:
             if options.instances == 'best':
-                raise
+                raise NoEstimate(f'{reason}{unmasked_hint(options)}') from reason
             print(f'kinediff3d: no estimate for {out}: {reason}', file=sys.stderr)
             continue
-        write_estimate(estimate, out)
-        draw_preview(estimate, out / 'preview.png')
+        write_estimate(estimate, folder / name, options.weights)
+        draw_preview(estimate, folder / name / 'preview.png')
         _print(estimate)
         print(f'wrote {out}/estimate.json, object.urdf, meshes/ and preview.png')
         written += 1

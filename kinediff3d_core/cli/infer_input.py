@@ -73,11 +73,12 @@ def _add_mask_arguments(command: Parser) -> None:
     command.add_argument('--mask-threshold', type=number(float), metavar='T',
                          help='values above T are the object; logits need 0')
     command.add_argument('--box', type=number(float), nargs=4, metavar=('X', 'Y', 'W', 'H'),
-                         help='instead of --mask: find the object in this box of pixels')
+                         help='instead of --mask: the object is in this box of pixels; the table '
+                              'in it is removed')
 
 
-def read_instances(options: argparse.Namespace) -> list[tuple[Path, dict[str, Any]]]:
-    """Where the estimate of each object goes, and the arguments of ``Pipeline.infer`` for it.
+def read_instances(options: argparse.Namespace) -> list[tuple[str, dict[str, Any]]]:
+    """The folder of each object's estimate in --out, and its arguments of ``Pipeline.infer``.
 
     Raises:
         ValueError: options that do not go together, files that cannot be read, or a cloud that is
@@ -88,9 +89,17 @@ def read_instances(options: argparse.Namespace) -> list[tuple[Path, dict[str, An
         raise ValueError('give either --depth or --points')
     _refuse(options, DEPTH_ONLY if options.depth is None else POINTS_ONLY)
     if options.instances == 'each':
-        return [(options.out / str(k), one) for k, one in enumerate(_each(options), start=1)]
+        return [(str(k), one) for k, one in enumerate(_each(options), start=1)]
     cloud = _points_cloud(options) if options.depth is None else _depth_cloud(options)
-    return [(options.out, {'points': cloud})]
+    return [('', {'points': cloud})]
+
+
+def unmasked_hint(options: argparse.Namespace) -> str:
+    """What to say after a refusal, where segmentation has chosen what is estimated; else ''."""
+    if options.depth is None or options.mask is not None or options.box is not None:
+        return ''
+    return ('; segmentation has chosen what is estimated: for another object, or furniture that '
+            'is built in, give --mask or --box')
 
 
 def _each(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -154,7 +163,7 @@ def _depth_cloud(options: argparse.Namespace) -> ObjectCloud:
 
     view = _view(options)
     try:
-        mask = view.mask if options.box is None else _mask_in_box(view, options.box)
+        mask = view.mask if options.box is None else _box_mask(view, options.box)
         cloud = cloud_of(None, view.depth, view.intrinsics, mask)
     except NoEstimate as refusal:
         seen = view.depth[view.depth > 0]
@@ -198,11 +207,9 @@ def _view(options: argparse.Namespace) -> ViewImages:
     return view
 
 
-def _mask_in_box(view: ViewImages, box: list[float]) -> Array:
-    """Mask (H, W) of the object that stands out in a box x, y, width, height, pixels."""
+def _box_mask(view: ViewImages, box: list[float]) -> Array:
+    """Mask (H, W) of a box x, y, width, height, pixels; ``infer`` removes the table in it."""
     import numpy as np
-
-    from kinediff3d_core.observation.segmentation import segment_object
 
     x, y, width, height = box
     rows, columns = view.depth.shape
@@ -211,7 +218,7 @@ def _mask_in_box(view: ViewImages, box: list[float]) -> Array:
                          f'pixel of an image of {columns} x {rows}')
     inside = np.zeros(view.depth.shape, bool)
     inside[max(0, int(y)):int(y + height), max(0, int(x)):int(x + width)] = True
-    return segment_object(np.where(inside, view.depth, 0), view.intrinsics) & inside
+    return inside
 
 
 def _require_size(points: Array, options: argparse.Namespace, factors: Mapping[str, float],

@@ -63,8 +63,10 @@ def add_parser(commands: Any) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     from kinediff3d_core.distributed.ranks import first_rank
+    from kinediff3d_core.io.outputs import require_writable
 
     names = _categories(options)
+    require_writable(options.out, folder=True)
     stages = STAGES if options.stage == 'all' else (options.stage,)
     if not options.resume:
         _refuse_checkpoints([options.out / name / f'{stage}.checkpoint'
@@ -100,7 +102,13 @@ def _categories(options: argparse.Namespace) -> list[str]:
         raise ValueError('give --category, or --data with objects of your own')
     if options.procedural and (options.data is None or options.procedural > 1):
         raise ValueError('--procedural is a share from 0 to 1 and goes with --data')
-    return list(CATEGORIES) if category == 'all' else [get_category(category).name]
+    if category == 'all':
+        return list(CATEGORIES)
+    if options.data is None or options.procedural:
+        from kinediff3d_core.simulation.families import require_family
+
+        require_family(get_category(category).name)
+    return [get_category(category).name]
 
 
 def _refuse_checkpoints(paths: Sequence[Path]) -> None:

@@ -16,17 +16,17 @@ frames. K parts and J joints of the category; ``exists`` says which parts the ob
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from kinediff3d_core.data.samples import FOREIGN
 from kinediff3d_core.geometry.kinematics import Joint, forward_kinematics, joint_units
 from kinediff3d_core.geometry.rigid import transform_points
+from kinediff3d_core.io.files import write_bytes
 from kinediff3d_core.objects.category import Category
 
 SURFACE, QUERIES, POINTS = 1024, 2048, 1024
@@ -51,12 +51,8 @@ def write_object(tensors: dict[str, Tensor], category: Category, path: Path,
     Args:
         origin: what the tensors were made from, for :func:`origin_of`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix('.partial')
-    save_file({k: v.contiguous() for k, v in tensors.items()}, str(partial),
-              metadata={'category': category.name, 'origin': origin})
-    partial.chmod(0o644)
-    os.replace(partial, path)
+    write_bytes(path, save({k: v.contiguous() for k, v in tensors.items()},
+                           {'category': category.name, 'origin': origin}))
 
 
 def origin_of(path: Path) -> str:

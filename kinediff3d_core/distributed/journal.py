@@ -6,6 +6,7 @@ first line describes the run, then one line an input. A line that is not complet
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -41,6 +42,7 @@ class Journal:
             self._read(path)
         own = folder / f'{name}.{rank}.jsonl'
         complete = _complete_part(own)
+        self._path = own
         self._file = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.ftruncate(self._file, len(complete))
         if not complete:
@@ -59,7 +61,7 @@ class Journal:
         os.close(self._file)
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        os.write(self._file, (json.dumps(line) + '\n').encode())
+        append_line(self._file, json.dumps(line), self._path)
 
     def _read(self, path: Path) -> None:
         """Add the entries of one file."""
@@ -89,3 +91,23 @@ def _complete_part(path: Path) -> bytes:
     """A file up to its last complete line; nothing where there is no file."""
     data = path.read_bytes() if path.is_file() else b''
     return data[:data.rfind(b'\n') + 1]
+
+
+def append_line(handle: int, line: str, path: Path) -> None:
+    """Append a line to a file; a line that is written in part is cut off again.
+
+    Args:
+        handle: of the file, which is open for appending.
+        path: of the file, for the error.
+
+    Raises:
+        OSError: the line cannot be written, as on a full disk. The message names the file.
+    """
+    data = (line + '\n').encode()
+    before = os.fstat(handle).st_size
+    try:
+        if os.write(handle, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        os.ftruncate(handle, before)
+        raise OSError(f'{path} cannot be written: {error.strerror or error}') from error

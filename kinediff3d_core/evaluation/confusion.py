@@ -15,8 +15,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from kinediff3d_core.evaluation.benchmark import machine
 from kinediff3d_core.evaluation.markdown import markdown_table
 from kinediff3d_core.evaluation.program import Parser, run
+from kinediff3d_core.evaluation.records import write_origin
 from kinediff3d_core.evaluation.samples import procedural_samples
 from kinediff3d_core.inference.auto import AutoPipeline
 from kinediff3d_core.io.files import write_text
@@ -80,6 +82,13 @@ def measure(options: argparse.Namespace) -> None:
     print(table(result))
     if options.json is not None:
         write_text(options.json, json.dumps(result, indent=1) + '\n')
+        write_origin(options.json, {'command': options.command, 'count': options.count,
+                                    'seed': options.seed, **machine(options.device)})
+
+
+def views(result: Mapping[str, Mapping[str, Any]]) -> list[int]:
+    """The different numbers of views of a category, ascending."""
+    return sorted({sum(counts['taken_for'].values()) for counts in result.values()})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

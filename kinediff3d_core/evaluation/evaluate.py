@@ -28,7 +28,7 @@ from kinediff3d_core.evaluation.shape_metrics import (
     shape_metrics,
 )
 from kinediff3d_core.evaluation.symmetry import equivalents, nearest
-from kinediff3d_core.evaluation.worst_views import described, worst_views, write_view
+from kinediff3d_core.evaluation.worst_views import described, remove_view, worst_views, write_view
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 
 if TYPE_CHECKING:
@@ -130,6 +130,10 @@ def _draw_worst(pipeline: Pipeline, samples: Samples, config: EvaluationConfig,
                 records: Sequence[Record], ranks: Ranks) -> None:
     """Draw the worst estimates, which are made again: a record may be of an earlier process."""
     assert config.pictures is not None
+    if ranks.first:
+        for place in range(1, config.worst + 1):
+            remove_view(config.pictures / f'worst_{place}')
+    ranks.wait()
     for place, index in ranks.share(worst_views(records, config.worst)):
         sample = samples(index)
         estimate = config.method(pipeline, sample, True, config.seed)

@@ -5,11 +5,10 @@
 
 The first command prints the commands whose results are missing in the folder, or have Chamfer
 distances in the unit of an older version. The second one writes the page from the results that
-exist. Inputs have fixed names: ``procedural.json``,
-``objects.json``, ``paper.json``, ``peer_<name>.json`` (a baseline) and ``rounds_<n>.json``, each
-with a ``.meta.json`` beside it, and ``auto.json`` of the confusion program. Where a baseline has
-fewer views than ``procedural.json``, the records ``procedural.jsonl`` give the pipeline's figures
-on the same views.
+exist. Inputs have fixed names: ``procedural.json``, ``objects.json``, ``paper.json``,
+``peer_<name>.json`` (a baseline), ``rounds_<n>.json``, and ``auto.json`` of the confusion program,
+each with a ``.meta.json`` beside it. Where a baseline has fewer views than ``procedural.json``,
+the records ``procedural.jsonl`` give the pipeline's figures on the same views.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from kinediff3d_core.evaluation.confusion import table as confusion_table
+from kinediff3d_core.evaluation.confusion import views
 from kinediff3d_core.evaluation.markdown import markdown_table
 from kinediff3d_core.evaluation.paper_figures import (
     ARTIMAGE,
@@ -101,9 +101,13 @@ def commands(folder: Path, count: int = 200, paper_count: int = 20, objects: Pat
     out.update({f'peer_{p}': line(f'peer_{p}', '--peer', p,
                                   views=paper_count if p in SLOW else count) for p in BASELINES})
     out.update({f'rounds_{n}': line(f'rounds_{n}', '--rounds', n) for n in ROUNDS})
-    out['auto'] = shlex.join(['python', '-m', 'kinediff3d_core.evaluation.confusion', '--count',
-                              str(paper_count), '--json', str(folder / 'auto.json'), *extra])
+    out['auto'] = _confusion_command(folder, paper_count, extra)
     return out
+
+
+def _confusion_command(folder: Path, count: int, extra: Sequence[str] = ()) -> str:
+    return shlex.join(['python', '-m', 'kinediff3d_core.evaluation.confusion', '--count',
+                       str(count), '--json', str(folder / 'auto.json'), *extra])
 
 
 def page(folder: Path, makers: Mapping[str, str]) -> str:
@@ -119,7 +123,7 @@ def page(folder: Path, makers: Mapping[str, str]) -> str:
         found = [n for n in names if n in inputs]
         body = [f'## {title}', _filled(text)]
         if found:
-            body += [table, '\n'.join(_origin(folder, n, inputs[n]) for n in found)]
+            body += [table, '\n'.join(_origin(folder, n, _counts(inputs[n])) for n in found)]
         body.append('\n'.join(f'- {what}: `{n}.json`, by `{makers[n]}`' for n in names
                               if (what := _to_measure(folder / f'{n}.json'))))
         parts.append('\n\n'.join(x for x in body if x) + '\n')
@@ -153,9 +157,8 @@ def page(folder: Path, makers: Mapping[str, str]) -> str:
         _filled('The categories that `category: auto` chooses for held-out procedural objects '
                 '(number of views), the mean weight of its choice, and the mean weight of wrong '
                 'choices.'),
-        _confusion_table(auto) if auto.is_file() else '',
-        ('- ' if auto.is_file() else '- Not measured yet: ')
-        + f'`auto.json`, by `{makers["auto"]}`\n']))
+        _confusion_part(auto) if auto.is_file() else
+        f'- Not measured yet: `auto.json`, by `{makers["auto"]}`\n']))
     section('Third-party objects', 'Mesh objects that are not in the training data, in views of '
             'the same kind.', ['objects'], _both_tables(objects))
     return '\n'.join(parts)
@@ -274,22 +277,37 @@ def _views(summary: Mapping[str, Mapping[str, float]]) -> int:
     return int(summary['failure_rate']['n']) if 'failure_rate' in summary else 0
 
 
-def _confusion_table(path: Path) -> str:
+def _confusion_part(path: Path) -> str:
+    """The table of the confusion program, and how its file was made."""
     try:
-        return confusion_table(json.loads(path.read_text()))
+        result = json.loads(path.read_text())
+        counts = views(result)
+        origin = _origin(path.parent, path.stem, counts,
+                         _confusion_command(path.parent, counts[-1]))
+        return f'{confusion_table(result)}\n\n{origin}\n'
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f'{path} is not a file of the confusion program') from error
 
 
-def _origin(folder: Path, name: str, summaries: Summaries) -> str:
-    """How an input was made, in one line."""
-    views = sorted({_views(s) for s in summaries.values()} - {0})
+def _counts(summaries: Summaries) -> list[int]:
+    """The different numbers of views of a category, ascending."""
+    return sorted({_views(s) for s in summaries.values()} - {0})
+
+
+def _origin(folder: Path, name: str, counts: Sequence[int], command: str = 'unknown command',
+            ) -> str:
+    """How an input was made, in one line.
+
+    Args:
+        counts: numbers of views of a category.
+        command: of a file that has no origin beside it.
+    """
     path = origin_path(folder / f'{name}.json')
     meta: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     machine = ', '.join(str(meta[k]) for k in ('gpu', 'device', 'processor') if k in meta)
     threads = f', {meta["threads"]} thread(s)' if 'threads' in meta else ''
-    return (f'- `{name}.json`: `{meta.get("command", "unknown command")}`'
-            + (f' ({"/".join(map(str, views))} views a category' if views else ' (')
+    return (f'- `{name}.json`: `{meta.get("command", command)}`'
+            + (f' ({"/".join(map(str, counts))} views a category' if counts else ' (')
             + (f'; {machine}{threads})' if machine else ')'))
 
 

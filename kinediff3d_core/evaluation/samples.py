@@ -27,7 +27,11 @@ from kinediff3d_core.evaluation.visibility import POINTS, visible_share
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.objects.category import Category, get_category
 from kinediff3d_core.objects.estimate import Mesh
-from kinediff3d_core.simulation.families import FAMILIES, held_out_generator, sample_instances
+from kinediff3d_core.simulation.families import (
+    held_out_generator,
+    require_family,
+    sample_instances,
+)
 from kinediff3d_core.simulation.real_world import RealWorld
 from kinediff3d_core.simulation.render import pixel_rays, render_depth
 from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
@@ -183,9 +187,7 @@ def procedural_samples(category: str, seed: int = 0, shapes: bool = True,
         ValueError: unknown category, or one without a procedural family.
     """
     spec = get_category(category)
-    if category not in FAMILIES:
-        raise ValueError(f'no procedural family for category {category!r}; known: '
-                         f'{", ".join(sorted(FAMILIES))}')
+    require_family(category)
 
     def sample(index: int) -> Sample:
         generator = held_out_generator(seed * SAMPLES_A_SEED + index)

@@ -90,7 +90,7 @@ def measure_scene(view: SceneView, config: InstanceConfig) -> dict[str, Any]:
     ``objects`` has the category and the best IoU of each object that counts, ``clutter`` the best
     IoU of each piece of clutter.
     """
-    ids, seconds = _segmented(view.depth, view.intrinsics, config)
+    ids, seconds = segmented(view.depth, view.intrinsics, config)
     truth = np.where(view.depth > 0, view.ids, 0)
     iou = overlaps(truth, ids)
     best = iou.max(1, initial=0.0)
@@ -108,15 +108,15 @@ def measure_scene(view: SceneView, config: InstanceConfig) -> dict[str, Any]:
 
 def measure_frame(frame: Frame, config: InstanceConfig) -> dict[str, Any]:
     """IoU of the first candidate and of the best one with the frame's mask, and seconds."""
-    ids, seconds = _segmented(frame.depth, frame.intrinsics, config)
+    ids, seconds = segmented(frame.depth, frame.intrinsics, config)
     iou = overlaps((frame.mask & (frame.depth > 0)).astype(np.int64), ids)
     iou = iou[0] if len(iou) else np.zeros(iou.shape[1])
     return {'name': frame.name, 'chosen': float(iou[0]) if len(iou) else 0.0,
             'best': float(iou.max(initial=0.0)), 'candidates': len(iou), 'seconds': seconds}
 
 
-def _segmented(depth: Array, intrinsics: Intrinsics, config: InstanceConfig,
-               ) -> tuple[Array, float]:
+def segmented(depth: Array, intrinsics: Intrinsics, config: InstanceConfig,
+              ) -> tuple[Array, float]:
     """Ids (H, W) of the candidates, and the processor's time, s."""
     begin = time.process_time()
     try:

@@ -14,6 +14,7 @@ from kinediff3d_core.evaluation.samples import (
     object_samples,
     procedural_samples,
 )
+from kinediff3d_core.simulation.families import FAMILIES
 from kinediff3d_core.simulation.real_world import TEST_WORLD
 
 
@@ -39,8 +40,8 @@ class Source:
 
 
 def procedural_source(categories: tuple[str, ...]) -> Source:
-    """Held-out objects of the families."""
-    return Source('procedural', categories, procedural_samples, {}, {})
+    """Held-out objects of the families of some categories; those without a family are left out."""
+    return _family_source('procedural', categories, procedural_samples)
 
 
 def realistic_source(categories: tuple[str, ...]) -> Source:
@@ -48,7 +49,15 @@ def realistic_source(categories: tuple[str, ...]) -> Source:
     def samples(category: str, seed: int, shapes: bool) -> Samples:
         return procedural_samples(category, seed, shapes, world=TEST_WORLD)
 
-    return Source('realistic', categories, samples, {}, {})
+    return _family_source('realistic', categories, samples)
+
+
+def _family_source(name: str, categories: tuple[str, ...],
+                   samples: Callable[[str, int, bool], Samples]) -> Source:
+    """A source of samples of the categories that have a family."""
+    found = tuple(c for c in categories if c in FAMILIES)
+    return Source(name, found, samples, {}, {},
+                  tuple(f'{c}: no procedural family' for c in categories if c not in FAMILIES))
 
 
 def folder_source(root: str) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import numpy as np
 from kinediff3d_core.evaluation.records import Record, units
 from kinediff3d_core.evaluation.samples import Sample
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, transform_mesh
+
+VIEW_FILES = ('preview.png', 'depth.png', 'mask.png', 'camera_info.yaml')
+"""What :func:`write_view` writes."""
 
 
 def worst_views(records: Sequence[Record], count: int) -> list[tuple[int, int]]:
@@ -53,6 +57,14 @@ def write_view(folder: Path, sample: Sample, estimate: ArticulatedEstimate, erro
     draw_preview(estimate, folder / 'preview.png', meshes, f'{sample.name}: {error}',
                  base if np.isfinite(base).all() else None)
     write_inputs(folder, sample)
+
+
+def remove_view(folder: Path) -> None:
+    """Delete what :func:`write_view` has written, so that nothing of an earlier run stays."""
+    for name in VIEW_FILES:
+        (folder / name).unlink(missing_ok=True)
+    with suppress(OSError):  # It has files of others, or does not exist.
+        folder.rmdir()
 
 
 def write_inputs(folder: Path, sample: Sample) -> None:

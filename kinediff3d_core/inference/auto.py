@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,9 @@ class AutoConfig:
     temperature: float = 0.003
     """Difference of misfits that makes a category's weight e times smaller. Chosen."""
 
+
+LEAST_SUPPORT = 1e-12
+"""Bounds the logarithm of a support."""
 
 CONFIG = AutoConfig()
 """The configuration where none is given."""
@@ -73,8 +77,8 @@ class AutoPipeline:
         """Estimate the object in one view, and what it is; as :meth:`Pipeline.infer`.
 
         Returns:
-            the estimate by the category with the least :func:`misfit`, whose ``categories`` hold
-            the weight of each.
+            the estimate by the category with the greatest weight, by :func:`misfit` and support,
+            whose ``categories`` hold the weight of each.
 
         Raises:
             ValueError: input of a wrong shape or kind.
@@ -84,13 +88,13 @@ class AutoPipeline:
         quick = {name: Pipeline(p.model, replace(p.preset, rounds=1))
                  for name, p in self.pipelines.items()}
         first, reasons = self._estimates(quick, cloud, False, seed)
-        order = sorted((value, name) for name, (value, _) in first.items())
+        order = sorted((self._cost(*answer), name) for name, answer in first.items())
         finalists = {name: self.pipelines[name] for _, name in order[:self.config.finalists]}
         final, more_reasons = self._estimates(finalists, cloud, mesh, seed)
         if not final:
             raise NoEstimate(f'no category explains the cloud; {(reasons + more_reasons)[-1]}')
-        weights = self._weights({name: value for name, (value, _) in (first | final).items()})
-        best = min(final, key=lambda name: final[name][0])
+        weights = self._weights(first | final)
+        best = max(final, key=weights.__getitem__)
         estimate = final[best][1]
         return replace(estimate, categories={n: weights.get(n, 0.0) for n in self.pipelines},
                        confidence=estimate.confidence * weights[best])
@@ -110,11 +114,15 @@ class AutoPipeline:
                 reasons.append(reason)
         return found, reasons
 
-    def _weights(self, misfits: Mapping[str, float]) -> dict[str, float]:
-        """Weight of each category by its misfit; they sum to one."""
-        values = np.array(list(misfits.values()))
+    def _weights(self, found: Mapping[str, tuple[float, ArticulatedEstimate]]) -> dict[str, float]:
+        """Weight of each category by its misfit and its support; they sum to one."""
+        values = np.array([self._cost(*answer) for answer in found.values()])
         weight = np.exp((values.min() - values) / self.config.temperature)
-        return dict(zip(misfits, (weight / weight.sum()).tolist(), strict=True))
+        return dict(zip(found, (weight / weight.sum()).tolist(), strict=True))
+
+    def _cost(self, value: float, estimate: ArticulatedEstimate) -> float:
+        """A misfit to which an estimate's support is added."""
+        return value - self.config.temperature * math.log(max(estimate.support, LEAST_SUPPORT))
 
     def generate(self, estimate: ArticulatedEstimate, positions: Sequence[float]) -> Generated:
         """As :meth:`Pipeline.generate`, by the estimate's category."""

@@ -41,11 +41,13 @@ class RefinedHypotheses(Hypotheses):
         score: (H,) by which they are ranked; lower is better.
         residual: (H,) mean distance of the observed points to the surface, canonical.
         information: (H, 6 + J, 6 + J) of poses and joints.
+        log_support: (H,) of :func:`~kinediff3d_core.inference.verification.log_support`.
     """
 
     score: Tensor
     residual: Tensor
     information: Tensor
+    log_support: Tensor
 
     @property
     def best(self) -> int:

@@ -26,6 +26,7 @@ from kinediff3d_core.inference.refinement import (
 )
 from kinediff3d_core.inference.residuals import Problem, fit_score, surface_samples
 from kinediff3d_core.inference.sampling import sample_codes
+from kinediff3d_core.inference.verification import log_support
 from kinediff3d_core.inference.view import PreparedView
 from kinediff3d_core.networks.score import State
 
@@ -76,8 +77,9 @@ def refine_hypotheses(model: CategoryModel, preset: Preset, view: PreparedView, 
             hypotheses = hypotheses[select_distinct(
                 hypotheses.state, score, _of_round(preset.keep, i + 1),
                 preset.hypothesis.separation, preset.hypothesis)]
+    verified = log_support(model.latent, problem, normals, hypotheses, preset.verification)
     return RefinedHypotheses(hypotheses.z, hypotheses.field, hypotheses.state, score, residual,
-                             information)
+                             information, verified)
 
 
 def _refine_sdf(model: CategoryModel, preset: Preset, i: int, problem: Problem,

@@ -28,11 +28,13 @@ from kinediff3d_core.inference.presets import PRESETS, Preset
 from kinediff3d_core.inference.refinement import refine_pose
 from kinediff3d_core.inference.residuals import Problem, fit_score, surface_samples
 from kinediff3d_core.inference.sampling import sample_codes, sample_states
+from kinediff3d_core.inference.verification import log_support
 from kinediff3d_core.inference.view import PreparedView, cloud_of, prepare_view
 from kinediff3d_core.networks.kavae import Field
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh, NoEstimate
+from kinediff3d_core.objects.suggestion import unknown
 from kinediff3d_core.observation.cloud import ObjectCloud
 
 
@@ -64,7 +66,7 @@ class Pipeline:
         """
         spec = get_category(category)
         if preset not in PRESETS:
-            raise ValueError(f'unknown preset {preset!r}; known: {", ".join(PRESETS)}')
+            raise ValueError(unknown('preset', preset, PRESETS))
         return cls(CategoryModel.load(spec, _available_device(device), weights), PRESETS[preset])
 
     @torch.no_grad()
@@ -133,7 +135,8 @@ class Pipeline:
                        generator: torch.Generator, mesh: bool) -> ArticulatedEstimate:
         """The estimate of one hypothesis as it is: it is neither refined nor refused."""
         preset, seconds = self.preset, dict[str, float]()
-        surface, _ = surface_samples(self.shape, hypotheses.field, preset.surface[-1], generator)
+        surface, normals = surface_samples(self.shape, hypotheses.field, preset.surface[-1],
+                                           generator)
         problem = Problem(self.shape, hypotheses.field, view.observation, surface)
         score, residual = fit_score(problem, hypotheses.state, preset.score)
         solver = replace(preset.refinement.solver, iterations=0,
@@ -141,8 +144,9 @@ class Pipeline:
         _, information = refine_pose(problem, hypotheses.state, solver)
         with _timed(seconds, 'mesh'):
             meshes = self.meshes(hypotheses.field) if mesh else None
+        verified = log_support(self.latent, problem, normals, hypotheses, preset.verification)
         refined = RefinedHypotheses(hypotheses.z, hypotheses.field, hypotheses.state, score,
-                                    residual, information)
+                                    residual, information, verified)
         return _completed(result.build_estimate(self.model, preset, refined, view), meshes,
                           seconds)
 
@@ -162,11 +166,13 @@ class Pipeline:
         return result.pose_covariance(self.model, motions, T_camera_base, centre)
 
     def _rank(self, refined: RefinedHypotheses, samples: State) -> RefinedHypotheses:
-        """Scores that also count how many of the score model's samples lie around a hypothesis."""
+        """Scores that also count how many of the score model's samples lie around a hypothesis,
+        and its verification."""
         config = self.preset.hypothesis
         share = sample_share(refined.state.to('cpu'), samples, config)
-        return replace(refined,
-                       score=refined.score.cpu() - config.score_temperature * share.log())
+        score = (refined.score.cpu() - config.score_temperature * share.log()
+                 - config.weight_temperature * refined.log_support.cpu())
+        return replace(refined, score=score)
 
     def _require_fit(self, residual: float) -> None:
         """Refuse a best hypothesis that does not explain the cloud (canonical residual)."""

@@ -172,6 +172,34 @@ class ConfidenceConfig:
     5 degrees, 5 cm metric."""
     residual_scale: float = 0.03
     """Mean distance of the cloud to the surface at which the fit's confidence is 1 / e. Chosen."""
+    min_confidence: float = 0.3
+    """Least confidence of a full estimate that commands and nodes give as an answer. Measured by
+    ``python -m kinediff3d_core.evaluation.refusal`` (docs/evaluation.md, Refusal)."""
+
+
+@dataclass(frozen=True)
+class VerificationConfig:
+    """What verification leaves of a hypothesis's probability."""
+
+    contradicted: float = 0.6
+    """Area of predicted surface that the image contradicts, as a share of the silhouette's, at
+    which 1 / e is left. Chosen: right answers have up to 0.15 on real frames and 0.45 where the
+    mask leaves out a part of the object, wrong ones mostly more (docs/evaluation.md)."""
+    unexplained: float = 0.15
+    """Share of the observed points that a shape does not explain at which 1 / e is left. Chosen:
+    right answers on real frames leave up to 0.06, many wrong ones 0.2 to 0.5."""
+    tolerance: float = 0.02
+    """Distance of explained points from the surface, without noise. Chosen: errors of shapes."""
+    noise_per_m2: float = 0.005
+    """Noise that is added to it, m for each square metre of range: three standard deviations of
+    a Kinect's, which is 4 cm at 5 m (Khoshelham and Elberink 2012)."""
+    usual_code: float = 1.5
+    """Mean squared distance of a code from those of the training objects up to which a shape is
+    usual; the mean of those objects is 1. Chosen: right answers on third-party objects have 0.1
+    to 0.9, on real frames 0.1 to 1.3 (docs/evaluation.md)."""
+    unusual_code: float = 0.7
+    """Mean squared distance beyond that at which 1 / e is left. Chosen: objects of another
+    category, which have another size, have 2.1 to 3.2 (docs/evaluation.md)."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +264,8 @@ class Preset:
     """Covariance."""
     confidence: ConfidenceConfig = ConfidenceConfig()
     """Confidence."""
+    verification: VerificationConfig = VerificationConfig()
+    """Verification of the refined hypotheses."""
     mesh: MeshConfig = MeshConfig()
     """Grids of the meshes."""
 

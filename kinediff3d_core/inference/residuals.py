@@ -108,7 +108,8 @@ def view_residuals(problem: Problem, poses: Tensor, targets: Tensor, surface_sca
     return PointResiduals.concatenate([
         observed_point_residual(distance[:, :n], points[:, :n], gradient[:, :n], part[:, :n]),
         free_space_residual(distance[:, n:], points[:, n:], gradient[:, n:], part[:, n:]),
-        surface_residual(problem.observation, poses, problem.surface, surface_scale)])
+        surface_residual(problem.observation, poses, problem.surface, problem.field.exists,
+                         surface_scale)])
 
 
 def observed_point_residual(distance: Tensor, points: Tensor, gradient: Tensor, part: Tensor,
@@ -135,22 +136,25 @@ def free_space_residual(distance: Tensor, points: Tensor, gradient: Tensor, part
     return PointResiduals(distance * inside, inside.float().neg(), points, gradient, part)
 
 
-def surface_residual(observation: Observation, poses: Tensor, surface: Tensor, scale: float,
-                     ) -> PointResiduals:
+def surface_residual(observation: Observation, poses: Tensor, surface: Tensor, exists: Tensor,
+                     scale: float) -> PointResiduals:
     """Distance of surface samples to where surface may be, times ``scale``.
 
     Surface may not be outside the silhouette nor in front of what was measured; see
-    :func:`free_distance`. The samples move with their parts.
+    :func:`free_distance`. The samples move with their parts. Those of missing parts, whose boxes
+    have no meaning, are zero and stay so.
 
     Args:
-        surface: (H, K, S, 3) in part frames.
+        surface: (H, K, S, 3) in part frames, or (1, K, S, 3).
+        exists: (H, K) or (1, K) log-odds that the object has a part.
     """
     points = transform_points(poses, surface).flatten(1, 2)
     distance, gradient = free_distance(observation, points)
     part = torch.arange(surface.shape[1], device=surface.device).repeat_interleave(
         surface.shape[2]).expand(len(poses), -1)
-    return PointResiduals(scale * distance, torch.full_like(distance, scale), points, gradient,
-                          part)
+    factor = (scale * (exists > 0).float()).repeat_interleave(surface.shape[2], dim=1).expand(
+        len(poses), -1)
+    return PointResiduals(factor * distance, factor, points, gradient, part)
 
 
 def pose_prior(motion: Tensor, precision: Tensor, variance: float) -> QuadraticTerm:
@@ -273,7 +277,9 @@ def fit_score(problem: Problem, state: State, config: FitScoreConfig = FIT_SCORE
     residual = distance[:, :n].abs().clamp_max(clip).mean(-1)
     intrusion = (-distance[:, n:]).clamp(0, clip).mean(-1)
     outside, _ = free_distance(observation, transform_points(poses, problem.surface))
-    outside = config.surface_weight * outside.clamp_max(clip).mean((1, 2))
+    exists = (problem.field.exists > 0).float()
+    share = exists / exists.sum(1, keepdim=True)
+    outside = config.surface_weight * (share * outside.clamp_max(clip).mean(2)).sum(1)
     return residual + intrusion + outside, residual
 
 

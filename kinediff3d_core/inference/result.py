@@ -55,9 +55,10 @@ def build_estimate(model: CategoryModel, preset: Preset, refined: RefinedHypothe
         _joints(model, refined.state, best, exists, joint_std), covariance,
         residual * category.scale, 0.0, modes, refined.z[best].double().cpu().numpy(),
         view.points.double().cpu().numpy() * category.scale, {})
+    support = float(refined.log_support[best].exp())
     confidence = (modes[0].weight * fit_confidence(residual, preset.confidence)
-                  * accuracy_probability(estimate, preset.confidence))
-    return replace(estimate, confidence=confidence)
+                  * accuracy_probability(estimate, preset.confidence) * support)
+    return replace(estimate, confidence=confidence, support=support)
 
 
 def _modes(model: CategoryModel, preset: Preset, refined: RefinedHypotheses, joints: list[int],

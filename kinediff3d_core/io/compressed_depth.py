@@ -41,7 +41,8 @@ def decode_compressed_depth(image_format: str, data: bytes) -> Array:
     if encoding not in ENCODINGS or codec not in CODECS:
         raise ValueError(f'compressed depth image has format {image_format!r}; need 16UC1 or '
                          '32FC1 with "compressedDepth png" (set the parameter '
-                         '….compressedDepth.format of the publisher to png)')
+                         '….compressedDepth.format of the publisher to png; a recording: play it '
+                         'and republish it as raw)')
     if len(data) <= HEADER.size:
         raise ValueError(f'compressed depth image holds {len(data)} bytes: no image after its '
                          f'header of {HEADER.size}')

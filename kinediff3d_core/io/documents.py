@@ -18,6 +18,11 @@ MAX_YAML = 2 * 2**20
 MAX_DOCUMENTS = 1000
 """Most documents that differ in more than their stamps. Chosen."""
 TOO_DEEP = 'nested too deeply'
+MAX_DEPTH = 50
+"""Deepest brackets, and dashes in a line, of YAML. Chosen: libyaml takes time with the square of
+the depth, and its recursion ends the process at some ten thousand."""
+_BRACKET = re.compile(r'[\[\]{}]')
+_DASHES = re.compile(rf'(?:[-?:][ \t]+){{{MAX_DEPTH}}}')
 _STAMPS = re.compile(r'^\s+(sec|nanosec|secs|nsecs|seq|stamp):.*$', re.MULTILINE)
 _SEPARATOR = re.compile(r'^---.*$', re.MULTILINE)
 _ANCHOR, _ALIAS = (re.compile(rf'(^|[\s\[{{,:?-]){mark}\w', re.MULTILINE) for mark in ('&', r'\*'))
@@ -80,6 +85,8 @@ def _yaml_documents(text: str) -> Iterator[Any]:
                          f'at most {MAX_DOCUMENTS} and {MAX_YAML}')
     if _ANCHOR.search(text) and _ALIAS.search(text):
         raise ValueError('aliases of YAML (&name, *name) are not read')
+    if _depth(text) > MAX_DEPTH or _DASHES.search(text):
+        raise ValueError(TOO_DEEP)
     try:
         for part in texts:
             yield yaml.load(part, Loader)
@@ -87,6 +94,15 @@ def _yaml_documents(text: str) -> Iterator[Any]:
         raise ValueError(str(error).splitlines()[0]) from error
     except (TypeError, AttributeError, OverflowError) as error:  # of PyYAML's constructors
         raise ValueError(shortened(error)) from error
+
+
+def _depth(text: str) -> int:
+    """Greatest depth of brackets that are open, whether they are quoted or not."""
+    deepest = depth = 0
+    for bracket in _BRACKET.finditer(text):
+        depth = depth + 1 if bracket[0] in '[{' else max(depth - 1, 0)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _untagged(loader: Any, tag: str, node: Any) -> Any:

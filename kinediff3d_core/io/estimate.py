@@ -19,8 +19,12 @@ from kinediff3d_core.objects.estimate import (
 )
 
 
-def write_estimate(estimate: ArticulatedEstimate, out_dir: Path | str) -> Path:
+def write_estimate(estimate: ArticulatedEstimate, out_dir: Path | str,
+                   weights: Path | None = None) -> Path:
     """Write ``estimate.json``, ``object.urdf`` and ``meshes/<part>.obj`` into a folder.
+
+    Args:
+        weights: folder of the networks that made it; None means the shipped ones.
 
     Returns:
         The path of ``estimate.json``, from which :func:`read_estimate` reads it all again.
@@ -30,6 +34,7 @@ def write_estimate(estimate: ArticulatedEstimate, out_dir: Path | str) -> Path:
     content = estimate.to_dict()
     content['meshes'] = {p.name: f'meshes/{p.name}.obj' for p in estimate.parts
                          if p.mesh is not None}
+    content['weights'] = None if weights is None else str(weights.resolve())
     write_text(out / 'estimate.json', json.dumps(content, indent=1, allow_nan=False) + '\n')
     return out / 'estimate.json'
 
@@ -63,13 +68,37 @@ def read_estimate(path: Path | str) -> ArticulatedEstimate:
             str(content['category']), parts, joints, _array(content['covariance'], (6, 6)),
             float(content['residual']), float(content['confidence']), modes,
             _array(content['latent'], (len(content['latent']),)), np.zeros((0, 3)),
-            {str(k): float(v) for k, v in content.get('seconds', {}).items()})
+            {str(k): float(v) for k, v in content.get('seconds', {}).items()},
+            support=float(content.get('support', 1.0)))
     except KeyError as error:
         raise ValueError(f'{file}: not an estimate ({error} is missing)') from error
     except (AttributeError, TypeError, ValueError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(reason if str(file.parent) in reason else
                          f'{file}: not an estimate ({reason})') from error
+
+
+def weights_of(path: Path | str) -> Path | None:
+    """Folder of the networks that made an estimate; None means the shipped ones.
+
+    Args:
+        path: as for :func:`read_estimate`.
+
+    Raises:
+        ValueError: no estimate there, or the folder is there no more.
+    """
+    file = Path(path)
+    file = checked_file(file / 'estimate.json' if file.is_dir() else file, 'estimate')
+    try:
+        folder = json.loads(file.read_text(encoding='utf-8')).get('weights')
+    except (AttributeError, ValueError) as error:
+        raise ValueError(f'{file}: not an estimate') from error
+    if folder is None:
+        return None
+    if not Path(str(folder)).is_dir():
+        raise ValueError(f'{file} was made with the weights in {folder}, which is no folder here: '
+                         'give --weights')
+    return Path(str(folder))
 
 
 def _array(values: Any, shape: tuple[int, ...]) -> Array:

@@ -130,14 +130,28 @@ def _with_archive(file: Path, what: str, pick: Callable[[Any], T]) -> T:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file that is either complete or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+    """Write a text file that is either complete or not there; see :func:`write_bytes`."""
+    write_bytes(path, text.encode('utf-8'))
+
+
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
+    """Write a file that is either complete or not there.
+
+    Raises:
+        OSError: it cannot be written, as on a full disk. The message names the file, and nothing
+            is left behind.
+    """
+    temporary = None
     try:
-        with os.fdopen(handle, 'w', encoding='utf-8') as file:
-            file.write(text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+        with os.fdopen(handle, 'wb') as file:
+            file.write(data)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
+    except BaseException as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OSError(f'{path} cannot be written: {error.strerror or error}') from error
         raise

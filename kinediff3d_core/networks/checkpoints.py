@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from kinediff3d_core.io.files import write_bytes
 from kinediff3d_core.networks.kavae import KAVAE, KAVAEConfig
 from kinediff3d_core.networks.latent import LatentConfig, LatentDenoiser
 from kinediff3d_core.networks.part_coordinates import PartConfig, PartCoordinates
@@ -83,11 +83,7 @@ def save_network(network: nn.Module, stage: str, category: str, path: Path,
         tensors[name] = value.contiguous()
     header = {'stage': stage, 'category': category, 'notes': json.dumps(notes or {}),
               'config': json.dumps(asdict(network.config))}  # type: ignore[call-overload]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix('.partial')
-    save_file(tensors, str(partial), metadata=header)
-    partial.chmod(0o644)
-    os.replace(partial, path)
+    write_bytes(path, save(tensors, header))
 
 
 def folder_of(category: str, folder: Path | None = None) -> Path:

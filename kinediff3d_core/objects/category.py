@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import pi, radians
 
 from kinediff3d_core.geometry.kinematics import Joint
+from kinediff3d_core.objects.suggestion import unknown
 
 DEFAULT_DENSITY = 700.0
 """Density of the parts of a category that states none, kg/m^3. Chosen: that of wood."""
@@ -91,5 +92,5 @@ def get_category(name: str) -> Category:
         ValueError: unknown name; the message lists the known ones.
     """
     if name not in CATEGORIES:
-        raise ValueError(f'unknown category {name!r}; known: {", ".join(sorted(CATEGORIES))}')
+        raise ValueError(unknown('category', name, sorted(CATEGORIES)))
     return CATEGORIES[name]

@@ -26,6 +26,7 @@ import yaml
 
 from kinediff3d_core.geometry.kinematics import JOINT_TYPES, Joint
 from kinediff3d_core.objects.category import CATEGORIES, DEFAULT_DENSITY, Category
+from kinediff3d_core.objects.suggestion import did_you_mean
 
 FILE_NAME = 'category.yaml'
 MAX_BYTES = 64 * 2**10
@@ -61,18 +62,17 @@ def read_category(path: Path) -> Category:
         raise ValueError(f'{path}: {error}') from error
 
 
-def write_category(category: Category, path: Path) -> None:
-    """Write the file that :func:`read_category` reads."""
+def category_yaml(category: Category) -> str:
+    """The text of the file that :func:`read_category` reads."""
     parts = category.parts
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump({
+    return str(yaml.safe_dump({
         'name': category.name, 'parts': list(parts),
         'joints': [{'part': parts[j.child], 'parent': parts[j.parent], 'type': j.joint_type,
                     'axis': list(j.axis), 'limits': [j.lower, j.upper]} for j in category.joints],
         'scale': category.scale, 'test_range': list(category.test_range),
         'train_range': list(category.train_range), 'azimuth': category.azimuth,
         'optional_parts': category.optional_parts, 'density': category.density,
-        'wall': category.wall}, sort_keys=False), encoding='utf-8')
+        'wall': category.wall}, sort_keys=False))
 
 
 def add_category(category: Category) -> Category:
@@ -139,12 +139,14 @@ def _joint(fields: Any, child: int, parts: list[str]) -> Joint:
     _require_fields(fields, where, JOINT_FIELDS, JOINT_FIELDS)
     if fields['part'] != part:
         raise ValueError(f'{where} is missing in that place: joints come in the order of the '
-                         f'parts, got {fields["part"]!r}')
+                         f'parts, got {fields["part"]!r}{did_you_mean(fields["part"], parts)}')
     if fields['parent'] not in parts[:child]:
-        raise ValueError(f'{where} has the parent {fields["parent"]!r}; it must be one of '
+        raise ValueError(f'{where} has the parent {fields["parent"]!r}'
+                         f'{did_you_mean(fields["parent"], parts[:child])}; it must be one of '
                          f'{", ".join(parts[:child])}')
     if fields['type'] not in JOINT_TYPES:
-        raise ValueError(f'{where} has the type {fields["type"]!r}; known: '
+        raise ValueError(f'{where} has the type {fields["type"]!r}'
+                         f'{did_you_mean(fields["type"], JOINT_TYPES)}; known: '
                          f'{", ".join(JOINT_TYPES)}')
     axis = fields['axis']
     if not isinstance(axis, list) or len(axis) != 3:
@@ -167,9 +169,11 @@ def _require_fields(fields: Any, where: str, known: tuple[str, ...],
     unknown = [str(key) for key in fields if key not in known]
     missing = [key for key in required if key not in fields]
     if unknown or missing:
-        raise ValueError(f'{where} ' + ('lacks ' + ', '.join(missing) if missing else
-                                        'has unknown ' + ', '.join(unknown))
-                         + f'; fields: {", ".join(known)}')
+        wrong = ['lacks ' + ', '.join(missing)] if missing else []
+        if unknown:
+            wrong.append('has unknown ' + ', '.join(
+                f'{key}{did_you_mean(key, known)}' for key in unknown))
+        raise ValueError(f'{where} {" and ".join(wrong)}; fields: {", ".join(known)}')
 
 
 def _number(value: Any, what: str, low: float, high: float) -> float:

@@ -104,13 +104,16 @@ class ArticulatedEstimate:
         covariance: (6, 6) of the base pose, (x, y, z, rx, ry, rz) about the camera's axes,
             m and rad, from the covariance of the hypotheses that explain the cloud.
         residual: mean distance of the observed points to the posed surface, m.
-        confidence: 0..1, the product of the best mode's weight, of how well it fits, and of the
-            probability, by its covariance, that the pose of every part is accurate.
+        confidence: 0..1, the product of the best mode's weight, of how well it fits, of the
+            probability, by its covariance, that the pose of every part is accurate, and of its
+            support.
         modes: distinct hypotheses, best first.
         latent: (D,) shape code Z.
         points: (N, 3) observed points that were used, camera frame, m.
         seconds: wall time of each stage.
         categories: with category ``auto``, the probability of each category; empty otherwise.
+        support: 0..1, what verification leaves of the confidence: low where the image shows
+            something else than the predicted surface, or where the shape is unusual.
     """
 
     category: str
@@ -124,6 +127,7 @@ class ArticulatedEstimate:
     points: np.ndarray
     seconds: dict[str, float] = field(default_factory=dict)
     categories: dict[str, float] = field(default_factory=dict)
+    support: float = 1.0
 
     @property
     def T_camera_base(self) -> np.ndarray:
@@ -152,6 +156,7 @@ class ArticulatedEstimate:
             'covariance': self.covariance.tolist(),
             'residual': self.residual,
             'confidence': self.confidence,
+            'support': self.support,
             'modes': [{'weight': m.weight, 'T_camera_base': m.T_camera_base.tolist(),
                        'positions': m.positions.tolist(), 'residual': m.residual}
                       for m in self.modes],

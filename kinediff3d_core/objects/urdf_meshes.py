@@ -20,6 +20,9 @@ MAX_ASSET = 65536
 NAMED = 2
 """Most meshes that a warning names."""
 _UNIT = re.compile(rb'<unit\b[^>]*?\bmeter\s*=\s*["\']([^"\']{1,40})["\']')
+UP_AXES = {'X': ((0, -1, 0), (0, 0, -1), (1, 0, 0)), 'Y': ((1, 0, 0), (0, 0, -1), (0, 1, 0)),
+           'Z': ((1, 0, 0), (0, 1, 0), (0, 0, 1))}
+"""Rotation to z up of the axes that COLLADA 1.4 (chapter 5, up_axis) calls X_UP, Y_UP, Z_UP."""
 _UP_AXIS = re.compile(rb'<up_axis>\s*([XYZ])_UP\s*</up_axis>')
 
 
@@ -101,9 +104,9 @@ def _geometry(source: Path, geometry: Any) -> Any:
 
 
 def load_mesh(source: Path, name: str) -> Any:
-    """A mesh file that a URDF names, as a trimesh; COLLADA in metres, as its unit says.
+    """A mesh file that a URDF names, as a trimesh; COLLADA in metres and z up, as it declares.
 
-    COLLADA's up axis is not applied: RViz, MoveIt and Gazebo show the coordinates as written.
+    trimesh applies neither. A file that declares no up axis is taken as written.
 
     Args:
         source: the URDF, or a file beside the mesh.
@@ -131,19 +134,19 @@ def load_mesh(source: Path, name: str) -> Any:
     except Exception as error:  # trimesh passes on whatever its parsers raise
         raise UnusableMesh(f'mesh {short!r} is not readable ({type(error).__name__})') from error
     if faces and file.suffix.lower() == '.dae':
-        mesh.apply_scale(_collada_unit(file, short))
+        mesh.apply_transform(_collada_to_metres(file, short))
     return mesh
 
 
-def _collada_unit(file: Path, name: str) -> float:
-    """Metres of a COLLADA file's unit; says where its up axis is not that of URDFs."""
+def _collada_to_metres(file: Path, name: str) -> np.ndarray[Any, Any]:
+    """The transform (4, 4) from a COLLADA file's unit and up axis to metres and z up."""
     with file.open('rb') as stream:
         head = stream.read(MAX_ASSET)
     up = _UP_AXIS.search(head)
-    if up and up[1] != b'Z':
+    axis = up[1].decode() if up else 'Z'
+    if axis != 'Z':
         logging.getLogger(__name__).warning(
-            '%s declares %s_UP; its coordinates are taken as written, as RViz shows them', name,
-            up[1].decode())
+            '%s declares %s_UP and is turned to z up; RViz shows it as written', name, axis)
     unit = _UNIT.search(head)
     try:
         metres = 1.0 if unit is None else float(unit[1])
@@ -151,4 +154,6 @@ def _collada_unit(file: Path, name: str) -> float:
         metres = 0.0
     if not (np.isfinite(metres) and metres > 0):
         raise UnusableMesh(f'mesh {name!r} declares the unit {unit and unit[1]!r}')
-    return metres
+    T = np.eye(4)
+    T[:3, :3] = metres * np.array(UP_AXES[axis])
+    return T

@@ -40,6 +40,12 @@ class MaskOutlierConfig:
     max_share: float = 0.4
     """Largest share of the mask that planes may take: of built-in furniture only a front is seen,
     which is in one plane with its neighbours. Chosen."""
+    box_max_share: float = 0.7
+    """As ``max_share``, of a mask that is a bounding box: around two boxes on a desk 28 to 54 % of
+    it are the desk (``evaluation.box_sequence``), around a built-in front nearly all of it is in
+    one plane with its neighbours."""
+    box_fill: float = 0.98
+    """A mask is a bounding box if it fills this share of the rectangle around it. Chosen."""
     gap_share: float = 0.5
     """Most pixels of the mask that are off a plane by up to twice the distance of those on it, as
     a share of these. Flat objects (scissors, a stapler on its side) have more: there is no gap
@@ -50,6 +56,13 @@ class MaskOutlierConfig:
     least_share: float = 0.02
     """A mask of which less would be removed stays as it is. Chosen: clean masks of the frames of
     docs/method.md would lose up to 1 %."""
+    speck_height: float = 2.0
+    """What is lower than this above a plane that is removed is low, noise bounds. Chosen."""
+    speck_share: float = 0.8
+    """Islands of the mask of which more than this share is low are removed, too. Chosen."""
+    speck_size: float = 0.05
+    """Greatest size of such islands, share of the largest one: others may be low objects. Chosen;
+    around the boxes of ``evaluation.box_sequence`` they have up to 2 %."""
     jump: float = 4.0
     """Difference of neighbouring depths that separates surfaces, in noise bounds. Chosen."""
     least_pixels: int = 20
@@ -83,7 +96,9 @@ def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.n
     window = _window(mask, config)
     depth, inside, valid = depth[window], inside[window], valid[window]
     ring = valid & ~_with_rim(mask[window], config)
-    planes, removed = _on_planes(_points(depth, intrinsics, window), inside, ring, config)
+    max_share = config.box_max_share if is_box(mask, config) else config.max_share
+    planes, removed = _on_planes(_points(depth, intrinsics, window), inside, ring,
+                                 max_share * inside.sum(), config)
     kept = inside & ~removed
     kept &= ~_on_separate_surfaces(depth, kept, valid & ~inside & ~planes, config)
     if kept.sum() > (1 - config.least_share) * inside.sum():
@@ -91,6 +106,15 @@ def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.n
     found = np.zeros_like(mask)
     found[window] = kept
     return found
+
+
+def is_box(mask: np.ndarray, config: MaskOutlierConfig = CONFIG) -> bool:
+    """Whether a mask (H, W) bool is a rectangle, as a detector gives it; not if it is empty."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return False
+    area = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
+    return bool(mask.sum() >= config.box_fill * area)
 
 
 def _window(mask: np.ndarray, config: MaskOutlierConfig) -> tuple[slice, slice]:
@@ -118,14 +142,16 @@ def _points(depth: np.ndarray, intrinsics: Intrinsics, window: tuple[slice, slic
                     axis=-1).astype(np.float32)
 
 
-def _on_planes(points: np.ndarray, inside: np.ndarray, ring: np.ndarray,
+def _on_planes(points: np.ndarray, inside: np.ndarray, ring: np.ndarray, most: float,
                config: MaskOutlierConfig) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (h, w) on planes that reach into the mask, and those of them that are not its own.
 
     Args:
         inside: (h, w) measured pixels of the mask. ring: (h, w) those around it.
+        most: pixels of the mask that may be on planes.
     """
-    planes, removed, valid = np.zeros_like(inside), np.zeros_like(inside), points[..., 2] > 0
+    planes, removed, low = (np.zeros_like(inside) for _ in range(3))
+    valid = points[..., 2] > 0
     voters, least = ring.copy(), config.plane_share * ring.sum()
     bound = config.plane.noise_bound(points[..., 2])
     rng = np.random.default_rng(0)
@@ -145,14 +171,29 @@ def _on_planes(points: np.ndarray, inside: np.ndarray, ring: np.ndarray,
         planes |= on
         found = inside & on & reaching[label]
         near = inside & ~on & (height < 2 * thickness)
-        if (removed | found).sum() <= config.max_share * inside.sum() and (
+        if (removed | found).sum() <= most and (
                 near.sum() <= config.gap_share * found.sum()):
             removed |= found
+            low |= inside & (height < config.speck_height * bound)
         voters &= height > bound
     border = inside & ~scipy.ndimage.minimum_filter(inside | (points[..., 2] <= 0), 3)
     if (removed & border).sum() < config.border_share * border.sum():
         removed[:] = False
-    return planes, removed
+    return planes, removed | _specks(inside & ~removed, low & removed.any(), config)
+
+
+def _specks(kept: np.ndarray, low: np.ndarray, config: MaskOutlierConfig) -> np.ndarray:
+    """Pixels (h, w) of small islands of ``kept`` that are low.
+
+    Noise of the depth raises spots of a table above the thickness of its plane.
+    """
+    label, count = scipy.ndimage.label(kept)
+    size = np.bincount(label.ravel(), minlength=count + 1)
+    lower = np.bincount(label[kept & low], minlength=count + 1)
+    size[0] = 0
+    speck = (lower > config.speck_share * size) & (size <= config.speck_size * size.max())
+    speck[0] = False
+    return np.asarray(speck[label])
 
 
 def _on_separate_surfaces(depth: np.ndarray, kept: np.ndarray, outside: np.ndarray,

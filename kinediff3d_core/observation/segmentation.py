@@ -45,8 +45,9 @@ def segment_instances(depth: Array, intrinsics: Intrinsics, config: InstanceConf
     found = find_instances(np.where(valid, depth, 0), intrinsics, config)
     if not len(found):
         raise NoEstimate(f'nothing of at least {config.min_points} pixels and at most '
-                         f'{config.max_size} m stands out of the support plane; give a mask, or '
-                         'look at the object from a place where it is not edge-on')
+                         f'{config.max_size} m stands out of the support plane; give a mask or a '
+                         'box (of furniture that is built in nothing stands out), or look at the '
+                         'object from a place where it is not edge-on')
     return found
 
 

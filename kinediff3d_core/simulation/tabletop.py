@@ -7,6 +7,7 @@ grazing surfaces. Scene i of a seed is always the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import cos, pi, radians, sin
 from typing import Any
@@ -114,6 +115,22 @@ class PlacedObject:
 
 
 @dataclass(frozen=True)
+class Scene:
+    """What stands where.
+
+    Attributes:
+        clutter: boxes, balls and arms. structure: support, floor and wall; both in world
+            coordinates, m.
+        T_camera_world: (4, 4) m.
+    """
+
+    objects: tuple[PlacedObject, ...]
+    clutter: tuple[Primitive, ...]
+    structure: tuple[Primitive, ...]
+    T_camera_world: Tensor
+
+
+@dataclass(frozen=True)
 class SceneView:
     """One image of a scene with its truth.
 
@@ -147,20 +164,36 @@ def scene_view(seed: int, index: int, intrinsics: Intrinsics = TEST_CAMERA,
     """
     rng = np.random.default_rng([seed, index])
     generator = held_out_generator(seed * SCENES_A_SEED + index)
+    return render_scene(_scene(rng, generator, kind), intrinsics, rng, generator)
+
+
+def sample_scene(seed: int, index: int, kind: SceneRange | None = None) -> Scene:
+    """What :func:`scene_view` shows, so that something in it can be moved or taken away."""
+    return _scene(np.random.default_rng([seed, index]),
+                  held_out_generator(seed * SCENES_A_SEED + index), kind)
+
+
+def render_scene(scene: Scene, intrinsics: Intrinsics, rng: np.random.Generator,
+                 generator: torch.Generator) -> SceneView:
+    """Image of a scene; the sensor's noise is drawn."""
+    layers, sizes = _object_layers(scene.objects, scene.T_camera_world, intrinsics)
+    depth, ids = _as_measured(
+        *_composed(layers, scene.clutter, scene.structure, scene.T_camera_world, intrinsics),
+        intrinsics, rng, generator)
+    seen = np.bincount(ids[depth > 0], minlength=len(scene.objects) + 1)[1:]
+    return SceneView(depth, ids, scene.objects,
+                     tuple(float(n / max(size, 1)) for n, size in zip(seen, sizes, strict=False)),
+                     scene.T_camera_world.double().numpy(), intrinsics)
+
+
+def _scene(rng: np.random.Generator, generator: torch.Generator, kind: SceneRange | None) -> Scene:
     on_floor = rng.random() < FLOOR_SHARE
     kind = kind or (FLOOR if on_floor else TABLE)
     azimuth = rng.uniform(-pi / 3, pi / 3)
     spread = rng.uniform(*kind.spread)
     objects, clutter = _things(kind, spread, azimuth, rng, generator)
     T_camera_world = _camera(kind, spread, azimuth, rng)
-    layers, sizes = _object_layers(objects, T_camera_world, intrinsics)
-    depth, ids = _as_measured(
-        *_composed(layers, clutter, _structure(kind, rng), T_camera_world, intrinsics),
-        intrinsics, rng, generator)
-    seen = np.bincount(ids[depth > 0], minlength=len(objects) + 1)[1:]
-    return SceneView(depth, ids, tuple(objects),
-                     tuple(float(n / max(size, 1)) for n, size in zip(seen, sizes, strict=False)),
-                     T_camera_world.double().numpy(), intrinsics)
+    return Scene(tuple(objects), tuple(clutter), tuple(_structure(kind, rng)), T_camera_world)
 
 
 def _things(kind: SceneRange, spread: float, azimuth: float, rng: np.random.Generator,
@@ -279,7 +312,7 @@ def _pose(x: float, y: float, z: float, yaw: float) -> Tensor:
     return T
 
 
-def _object_layers(objects: list[PlacedObject], T_camera_world: Tensor, intrinsics: Intrinsics,
+def _object_layers(objects: Sequence[PlacedObject], T_camera_world: Tensor, intrinsics: Intrinsics,
                    ) -> tuple[list[Tensor], list[int]]:
     """Exact depth (H, W) of each object alone, infinite beside it, and its number of pixels.
 
@@ -298,8 +331,9 @@ def _object_layers(objects: list[PlacedObject], T_camera_world: Tensor, intrinsi
     return layers, sizes
 
 
-def _composed(layers: list[Tensor], clutter: list[Primitive], structure: list[Primitive],
-              T_camera_world: Tensor, intrinsics: Intrinsics) -> tuple[Tensor, Tensor]:
+def _composed(layers: list[Tensor], clutter: Sequence[Primitive],
+              structure: Sequence[Primitive], T_camera_world: Tensor, intrinsics: Intrinsics,
+              ) -> tuple[Tensor, Tensor]:
     """Exact depth (H, W), 0 where there is nothing, and ids (H, W).
 
     Args:

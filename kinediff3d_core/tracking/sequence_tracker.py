@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kinediff3d_core.inference.pipeline import Pipeline
+from kinediff3d_core.inference.refusal import require_confidence
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.observation.cloud import DepthView, ObjectCloud, filter_cloud, object_cloud
 from kinediff3d_core.observation.segmentation import segment_object
@@ -55,12 +56,15 @@ class SequenceTracker:
         tracking: False makes every estimate a full one.
         mesh: full estimates have meshes, which tracked ones keep.
         seed: of the full estimates.
+        min_confidence: full estimates of a lower confidence neither start nor replace a track; 0
+            takes every one, as :meth:`Pipeline.infer` does.
     """
 
     def __init__(self, pipeline: Pipeline, tracking: bool = True, mesh: bool = True,
-                 seed: int = 0, config: TrackingConfig = DEFAULT) -> None:
+                 seed: int = 0, config: TrackingConfig = DEFAULT,
+                 min_confidence: float = 0.0) -> None:
         self._pipeline, self._tracking, self._mesh, self._seed = pipeline, tracking, mesh, seed
-        self._config = config
+        self._config, self._min_confidence = config, min_confidence
         self._tracker: Tracker | None = None
         self._candidate: Tracker | None = None
         self._last_full = 0.0
@@ -88,7 +92,8 @@ class SequenceTracker:
 
     def _infer(self, cloud: ObjectCloud, seconds: float) -> ArticulatedEstimate:
         self._last_full = seconds
-        return self._pipeline.infer(cloud, mesh=self._mesh, seed=self._seed)
+        estimate = self._pipeline.infer(cloud, mesh=self._mesh, seed=self._seed)
+        return require_confidence(estimate, self._min_confidence)
 
     def _tracker_of(self, estimate: ArticulatedEstimate, seconds: float) -> Tracker | None:
         if not self._tracking:

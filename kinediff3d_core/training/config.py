@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kinediff3d_core.objects.suggestion import unknown
+
 CLOUD_POINTS = 512
 """Points of a cloud that the score model and the latent denoiser receive. Chosen."""
 
@@ -78,7 +80,7 @@ class TrainingConfig:
             ValueError: unknown stage.
         """
         if stage not in STAGES:
-            raise ValueError(f'unknown stage {stage!r}; known: {", ".join(STAGES)}')
+            raise ValueError(unknown('stage', stage, STAGES))
         config = STAGES[stage]
         return replace(config, steps=self.steps or config.steps, batch=self.batch or config.batch,
                        refresh=config.refresh if self.refresh is None else self.refresh,

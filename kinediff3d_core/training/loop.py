@@ -9,17 +9,21 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from kinediff3d_core.distributed.journal import append_line
 from kinediff3d_core.distributed.ranks import Ranks
+from kinediff3d_core.io.files import write_bytes
 from kinediff3d_core.networks.checkpoints import save_network
 from kinediff3d_core.simulation.families import TEST_SEED_OFFSET
 from kinediff3d_core.training.config import LOOP, StageConfig, TrainingConfig
+from kinediff3d_core.training.interruption import Interruption
 from kinediff3d_core.training.latent_stage import LatentStage
 from kinediff3d_core.training.matmul_precision import tf32_matmul
 from kinediff3d_core.training.part_stage import PartStage
@@ -149,10 +153,10 @@ class Trainer:
     def save(self) -> None:
         """Write the checkpoint, complete or not at all, and the averaged weights."""
         job, path = self.job, self.job.path('checkpoint')
-        partial = path.with_suffix('.partial')
+        data = BytesIO()
         torch.save({'module': self.module.state_dict(), 'optimizer': self.optimizer.state_dict(),
-                    'average': self.average, 'step': self.step, 'spent': self.spent}, partial)
-        os.replace(partial, path)
+                    'average': self.average, 'step': self.step, 'spent': self.spent}, data)
+        write_bytes(path, data.getbuffer())
         raw = {k: v.clone() for k, v in self.network.state_dict().items()}
         self.network.load_state_dict(self.average)
         save_network(self.network, job.stage, job.category, job.path('safetensors'),
@@ -166,9 +170,13 @@ class Trainer:
 
 
 class LossLog:
-    """Mean losses, averaged over ranks, as JSON lines of rank 0."""
+    """Mean losses, averaged over ranks, as JSON lines of rank 0.
 
-    def __init__(self, job: Job, file: TextIO | None) -> None:
+    Args:
+        file: handle that is open for appending; None in other ranks.
+    """
+
+    def __init__(self, job: Job, file: int | None) -> None:
         self.job, self.file = job, file
         self.sums: dict[str, Tensor] = {}
         self.steps = 0
@@ -194,8 +202,8 @@ class LossLog:
             raise FloatingPointError(f'{self.job.category} {self.job.stage}: the loss is '
                                      f'{line["total"]} at step {step}; resume with a lower rate')
         if self.file is not None:
-            self.file.write(json.dumps({'step': step, 'seconds': round(spent, 1), **line}) + '\n')
-            self.file.flush()
+            append_line(self.file, json.dumps({'step': step, 'seconds': round(spent, 1), **line}),
+                        self.job.path('jsonl'))
         return line
 
 
@@ -205,12 +213,19 @@ def loss_log(job: Job) -> Iterator[LossLog]:
     if not job.ranks.first:
         yield LossLog(job, None)
         return
-    with job.path('jsonl').open('a') as file:
+    file = os.open(job.path('jsonl'), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
         yield LossLog(job, file)
+    finally:
+        os.close(file)
 
 
 def run_loop(trainer: Trainer, config: PoolConfig) -> None:
-    """Train until the steps or the seconds of the run are over, and save."""
+    """Train until the steps or the seconds of the run are over, and save.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM. The checkpoint is saved; the message names it.
+    """
     job, module = trainer.job, trainer.module
     annotate = module.annotate if isinstance(module, LatentStage) else None
     pool = Pool(job.category, job.ranks.device, job.data_seed(trainer.step), config, annotate)
@@ -218,18 +233,33 @@ def run_loop(trainer: Trainer, config: PoolConfig) -> None:
     with tqdm(total=job.config.steps, initial=trainer.step, mininterval=2.0,
               desc=f'{job.category} {job.stage}', disable=not job.ranks.first) as bar:
         feed.fill(job.config.fill)
-        trainer.start_clock()
-        last_save = trainer.last_tick
-        with loss_log(job) as log:
-            while trainer.progress < 1.0:
-                feed.before_step(trainer.step)
-                losses = trainer.train_step(pool)
-                bar.update()
-                means = log.add(losses, trainer.step, trainer.spent)
-                if means is not None:
-                    bar.set_postfix({k: f'{v:.4g}' for k, v in means.items()})
-                if job.ranks.first and trainer.last_tick - last_save > LOOP.save_seconds:
-                    trainer.save()
-                    last_save = trainer.last_tick
-        if job.ranks.first:
-            trainer.save()
+        with Interruption() as interruption:
+            try:
+                _run_steps(trainer, feed, bar, interruption)
+            except RuntimeError:  # Another rank may have ended first.
+                if not interruption.requested:
+                    raise
+            if job.ranks.first:
+                trainer.save()
+    if interruption.requested and trainer.progress < 1.0:
+        raise KeyboardInterrupt(f'{job.path("checkpoint")} is saved at step {trainer.step}; '
+                                'continue with --resume')
+
+
+def _run_steps(trainer: Trainer, feed: PoolFeed, bar: tqdm[Any],
+               interruption: Interruption) -> None:
+    """Train to the end, or until that is interrupted; save from time to time."""
+    job = trainer.job
+    trainer.start_clock()
+    last_save = trainer.last_tick
+    with loss_log(job) as log:
+        while trainer.progress < 1.0 and not interruption.requested:
+            feed.before_step(trainer.step)
+            losses = trainer.train_step(feed.pool)
+            bar.update()
+            means = log.add(losses, trainer.step, trainer.spent)
+            if means is not None:
+                bar.set_postfix({k: f'{v:.4g}' for k, v in means.items()})
+            if job.ranks.first and trainer.last_tick - last_save > LOOP.save_seconds:
+                trainer.save()
+                last_save = trainer.last_tick

@@ -5,6 +5,7 @@ The same loop runs in one process or in several (:mod:`kinediff3d_core.distribut
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -14,6 +15,7 @@ from torch import nn
 
 from kinediff3d_core.data.sample_files import ImportedObjects
 from kinediff3d_core.distributed.ranks import Ranks, joined
+from kinediff3d_core.io.files import write_text
 from kinediff3d_core.networks.checkpoints import (
     SHIPPED,
     folder_of,
@@ -24,7 +26,7 @@ from kinediff3d_core.networks.kavae import KAVAE
 from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import ScoreModel
 from kinediff3d_core.objects.category import Category, get_category
-from kinediff3d_core.objects.category_file import FILE_NAME, read_category, write_category
+from kinediff3d_core.objects.category_file import FILE_NAME, category_yaml, read_category
 from kinediff3d_core.simulation.families import FAMILIES
 from kinediff3d_core.simulation.real_world import without
 from kinediff3d_core.training.config import TrainingConfig
@@ -138,7 +140,11 @@ def _trained_network(stage: str, job: Job) -> nn.Module | None:
     shipped = SHIPPED / job.category / f'{stage}.safetensors'
     if stage == 'pose' and own is None and not shipped.is_file():
         return None
-    return load_network(stage, job.category, own, job.ranks.device)
+    network = load_network(stage, job.category, own, job.ranks.device)
+    if job.ranks.first:
+        of = 'the shipped weights' if own is None else own
+        print(f'{job.category} {job.stage}: uses the {stage} network of {of}', file=sys.stderr)
+    return network
 
 
 def _write_own_category(category: Category, path: Path, ranks: Ranks) -> None:
@@ -148,4 +154,4 @@ def _write_own_category(category: Category, path: Path, ranks: Ranks) -> None:
                          'another --out')
     ranks.wait()
     if ranks.first:
-        write_category(category, path)
+        write_text(path, category_yaml(category))

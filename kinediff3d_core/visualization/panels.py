@@ -12,7 +12,11 @@ Array = np.ndarray[Any, Any]
 
 
 def write_panels(panels: Sequence[tuple[str, Array]], out: Path, title: str = '') -> Path:
-    """Write pictures (H, W, 3) side by side under their titles as one PNG."""
+    """Write pictures (H, W, 3) side by side under their titles as one PNG.
+
+    Raises:
+        OSError: it cannot be written; the message names it, and nothing is left behind.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -37,5 +41,9 @@ def write_panels(panels: Sequence[tuple[str, Array]], out: Path, title: str = ''
         figure.text(left / total[0], 1 - (head - 14) / total[1], name, fontsize=10.5,
                     va='center', color='0.3')
     out.parent.mkdir(parents=True, exist_ok=True)
-    canvas.print_png(str(out))  # type: ignore[no-untyped-call]
+    try:
+        canvas.print_png(str(out))  # type: ignore[no-untyped-call]
+    except OSError as error:
+        out.unlink(missing_ok=True)
+        raise OSError(f'{out} cannot be written: {error.strerror or error}') from error
     return out

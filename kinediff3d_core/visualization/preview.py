@@ -83,12 +83,12 @@ def thinned(points: Array, most: int = 1500) -> Array:
     return np.asarray(points[share < most / max(len(points), 1)])
 
 
-def depth_colours(points: Array) -> Array:
-    """Colours (N, 3) from near (yellow) to far (violet)."""
+def depth_colours(depth: Array) -> Array:
+    """Colours (N, 3) of depths (N,), from near (yellow) to far (violet)."""
     from matplotlib import colormaps
 
-    low, high = np.percentile(points[:, 2], (2, 98))
-    t = ((points[:, 2] - low) / max(high - low, 1e-6)).clip(0, 1)
+    low, high = np.percentile(depth, (2, 98))
+    t = ((depth - low) / max(high - low, 1e-6)).clip(0, 1)
     return np.asarray(colormaps['viridis'](0.92 - 0.85 * t)[:, :3])
 
 
@@ -142,8 +142,8 @@ def draw_panels(estimate: ArticulatedEstimate, truth_meshes: Sequence[Mesh] | No
     side = side_view(np.concatenate([everything, tips]), T, axis, width, height)
     solid = RenderedScene(meshes, colours, arrows=arrows, ground=ground_under(meshes, T))
     panels = [
-        ('depth camera: points used', render(RenderedScene(points=points,
-                                                   point_colours=depth_colours(points)), front)),
+        ('depth camera: points used', render(RenderedScene(
+            points=points, point_colours=depth_colours(points[:, 2])), front)),
         ('estimate on the points', render(replace(solid, points=thinned(points), arrows=(),
                                                   ground=None), front)),
         ('estimate from the side, joint axis', render(solid, side)),

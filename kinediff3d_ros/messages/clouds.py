@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from sensor_msgs.msg import PointCloud2, PointField
-from sensor_msgs_py import point_cloud2
-from std_msgs.msg import Header
 
 from kinediff3d_core.io.cloud import finite_points
+from kinediff3d_core.io.files import listed
+
+if TYPE_CHECKING:
+    from sensor_msgs.msg import PointCloud2
+    from std_msgs.msg import Header
+
+_TYPES = {7: 'f4', 8: 'f8'}
+"""NumPy's types of PointField.FLOAT32 and FLOAT64, without their byte order."""
 
 
 def points_from_cloud(cloud: PointCloud2) -> np.ndarray:
@@ -16,39 +23,40 @@ def points_from_cloud(cloud: PointCloud2) -> np.ndarray:
     Raises:
         ValueError: no x, y, z fields of a floating type, or data shorter than the header says.
     """
-    types = {f.name: f.datatype for f in cloud.fields}
-    for name in ('x', 'y', 'z'):
-        if types.get(name) not in (PointField.FLOAT32, PointField.FLOAT64):
+    fields = {f.name: f for f in cloud.fields}
+    for name in 'xyz':
+        if name not in fields or fields[name].datatype not in _TYPES:
             raise ValueError(f'point cloud needs floating point fields x, y, z; it has '
-                             f'{", ".join(types) or "no fields"}')
+                             f'{listed(fields) or "no fields"}')
+    # A single row needs no row_step; some drivers leave it zero.
     row = cloud.width * cloud.point_step
-    if cloud.row_step < row and cloud.height > 1:
+    step = cloud.row_step if cloud.height > 1 else row
+    if step < row:
         raise ValueError(f'point cloud has a row_step of {cloud.row_step}; its rows have {row} '
                          'bytes')
-    padded = cloud.height > 1 and cloud.row_step > row
-    needed = (cloud.row_step if padded else row) * (cloud.height - 1) + row if cloud.height else 0
+    # Some drivers leave out the padding of the last row.
+    needed = step * (cloud.height - 1) + row if cloud.height else 0
     if len(cloud.data) < needed:
         raise ValueError(f'point cloud holds {len(cloud.data)} bytes; its header says {needed}')
-    if padded:
-        cloud = _without_row_padding(cloud, row)
-    table = point_cloud2.read_points(cloud, field_names=('x', 'y', 'z'))
-    return finite_points(np.stack([table[n].astype(np.float32) for n in 'xyz'], axis=-1))
-
-
-def _without_row_padding(cloud: PointCloud2, row: int) -> PointCloud2:
-    rows = np.zeros(cloud.row_step * cloud.height, np.uint8)
-    # Some drivers leave out the padding of the last row.
-    data = np.frombuffer(cloud.data, np.uint8)[:len(rows)]
-    rows[:len(data)] = data
-    packed = PointCloud2(header=cloud.header, height=cloud.height, width=cloud.width,
-                         fields=cloud.fields, is_bigendian=cloud.is_bigendian,
-                         point_step=cloud.point_step, row_step=row, is_dense=cloud.is_dense)
-    packed.data = rows.reshape(cloud.height, cloud.row_step)[:, :row].tobytes()
-    return packed
+    order = '>' if cloud.is_bigendian else '<'
+    coordinates = [fields[name] for name in 'xyz']
+    try:
+        record = np.dtype({'names': list('xyz'), 'offsets': [f.offset for f in coordinates],
+                           'formats': [order + _TYPES[f.datatype] for f in coordinates],
+                           'itemsize': cloud.point_step})
+    except ValueError as error:
+        raise ValueError(f'point cloud has fields beyond its point_step of {cloud.point_step} '
+                         'bytes') from error
+    table = np.ndarray((cloud.height, cloud.width), record, np.frombuffer(cloud.data, np.uint8),
+                       strides=(step, cloud.point_step))
+    points = np.stack([table[name].astype(np.float32) for name in 'xyz'], axis=-1)
+    return finite_points(points.reshape(-1, 3))
 
 
 def cloud_from_points(points: np.ndarray, header: Header) -> PointCloud2:
     """PointCloud2 with x, y, z (float32, m) of points (N, 3)."""
+    from sensor_msgs_py import point_cloud2
+
     cloud = point_cloud2.create_cloud_xyz32(header, np.ascontiguousarray(points, np.float32))
     cloud.is_dense = True
     return cloud

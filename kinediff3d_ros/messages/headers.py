@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from builtin_interfaces.msg import Time
-from std_msgs.msg import Header
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from builtin_interfaces.msg import Time
+    from std_msgs.msg import Header
 
 NANOSECONDS = 1_000_000_000
 """Nanoseconds in a second."""
@@ -16,5 +19,8 @@ def nanoseconds_from_time(stamp: Time) -> int:
 
 def header_from_stamp(nanoseconds: int, frame_id: str) -> Header:
     """Header with a stamp in ns."""
+    from builtin_interfaces.msg import Time
+    from std_msgs.msg import Header
+
     seconds, rest = divmod(nanoseconds, NANOSECONDS)
     return Header(stamp=Time(sec=seconds, nanosec=rest), frame_id=frame_id)

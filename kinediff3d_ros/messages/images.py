@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from cv_bridge import CvBridge
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
 
 from kinediff3d_core.io.compressed_depth import decode_compressed_depth
 from kinediff3d_core.io.depth import depth_in_metres
 from kinediff3d_core.io.mask import instance_mask
+
+if TYPE_CHECKING:
+    from sensor_msgs.msg import CompressedImage, Image
+    from std_msgs.msg import Header
 
 DEPTH_ENCODINGS = ('16UC1', 'mono16', '32FC1')
 """Millimetres as integers, metres as floating numbers (REP 118)."""
@@ -19,8 +22,8 @@ COMPRESSED = 'compressedDepth'
 
 MASK_ENCODINGS = ('mono8', 'mono16', '8UC1', '16UC1')
 
-_BYTES = {'16UC1': 2, 'mono16': 2, '32FC1': 4, 'mono8': 1, '8UC1': 1}
-_BRIDGE = CvBridge()
+_TYPES = {'16UC1': 'u2', 'mono16': 'u2', '32FC1': 'f4', 'mono8': 'u1', '8UC1': 'u1'}
+"""NumPy's type of each encoding, without its byte order."""
 
 
 def depth_topic(topic: str, transport: str) -> str:
@@ -30,7 +33,14 @@ def depth_topic(topic: str, transport: str) -> str:
 
 def depth_type(topic: str) -> type:
     """Type of the depth images on a topic."""
-    return CompressedImage if topic.endswith(f'/{COMPRESSED}') else Image
+    from sensor_msgs.msg import CompressedImage, Image
+
+    return CompressedImage if is_compressed(topic) else Image
+
+
+def is_compressed(topic: str) -> bool:
+    """Whether the depth images on a topic are compressed."""
+    return topic.endswith(f'/{COMPRESSED}')
 
 
 def depth_from_image(image: Image | CompressedImage) -> np.ndarray:
@@ -40,7 +50,7 @@ def depth_from_image(image: Image | CompressedImage) -> np.ndarray:
         ValueError: another encoding, or data that does not fit height, width and step, or cannot
             be decompressed.
     """
-    if isinstance(image, CompressedImage):
+    if hasattr(image, 'format'):  # a CompressedImage, of rclpy or of a recording
         return decode_compressed_depth(image.format, bytes(image.data))
     if image.encoding not in DEPTH_ENCODINGS:
         raise ValueError(f'depth image has encoding {image.encoding!r}; '
@@ -72,22 +82,28 @@ def instances_from_image(image: Image) -> np.ndarray:
 
 
 def _pixels(image: Image, what: str) -> np.ndarray:
-    """Pixels (H, W) in native byte order, after checks that cv_bridge does not make."""
-    least = image.width * _BYTES[image.encoding]
+    """Pixels (H, W) in native byte order."""
+    dtype = np.dtype(_TYPES[image.encoding])
+    least = image.width * dtype.itemsize
     if image.width == 0 or image.height == 0:
         raise ValueError(f'{what} is empty: {image.width} x {image.height} pixels')
-    if image.step < least or image.step % _BYTES[image.encoding]:
+    step = image.step or least  # some publishers leave it zero
+    if step < least or step % dtype.itemsize:
         raise ValueError(f'{what} has step {image.step}, which does not fit {image.width} pixels '
                          f'of {image.encoding}')
-    if len(image.data) < image.step * image.height:
+    if len(image.data) < step * image.height:
         raise ValueError(f'{what} holds {len(image.data)} bytes; its header says '
-                         f'{image.step * image.height} (step {image.step} x height '
-                         f'{image.height})')
-    return _BRIDGE.imgmsg_to_cv2(image, desired_encoding='passthrough')
+                         f'{step * image.height} (step {step} x height {image.height})')
+    rows = np.frombuffer(image.data, np.uint8, step * image.height)
+    stored = rows.reshape(image.height, step)[:, :least].view(
+        dtype.newbyteorder('>' if image.is_bigendian else '<'))
+    return stored.astype(dtype, copy=False)
 
 
 def image_from_pixels(pixels: np.ndarray, encoding: str, header: Header) -> Image:
     """Image message of pixels (H, W) whose dtype fits the encoding."""
-    image = _BRIDGE.cv2_to_imgmsg(pixels, encoding=encoding)
+    from cv_bridge import CvBridge
+
+    image = CvBridge().cv2_to_imgmsg(pixels, encoding=encoding)
     image.header = header
     return image

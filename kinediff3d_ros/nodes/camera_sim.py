@@ -7,13 +7,13 @@ import threading
 from dataclasses import replace
 
 import numpy as np
-import torch
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Header
 
+from kinediff3d_core.distributed.threads import set_threads
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.simulation.camera import SimulatedCamera, SimulatedScene
 from kinediff3d_ros.messages import camera_info, images, poses
@@ -43,7 +43,7 @@ class CameraSimNode(Node):
         super().__init__('camera_sim')
         parameters.declare(self, CameraSimParameters)
         p = self._settings = parameters.read(self, CameraSimParameters)
-        torch.set_num_threads(1)
+        set_threads(1)
         self._intrinsics = Intrinsics(p.focal_length, p.focal_length, (p.width - 1) / 2,
                                       (p.height - 1) / 2, p.width, p.height)
         scene = SimulatedScene.sample(p.category, p.seed, p.instance, self._intrinsics, p.states)

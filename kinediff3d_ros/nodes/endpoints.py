@@ -75,6 +75,12 @@ class InputSubscription:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
 
+    @property
+    def qos_profile(self) -> QoSProfile:
+        """Quality of service of the present subscription."""
+        with self._lock:
+            return self._subscription.qos_profile
+
     def count_publishers(self) -> int:
         """Number of publishers of the topic, whether they match or not."""
         return int(self._node.count_publishers(self.topic))

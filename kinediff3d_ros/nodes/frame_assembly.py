@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from typing import TYPE_CHECKING, Union
 
 from kinediff3d_ros.messages.headers import nanoseconds_from_time
-from kinediff3d_ros.nodes.frames import CalibratedMask, depth_frame, registered_frame
-from kinediff3d_ros.nodes.transforms import Transforms
+from kinediff3d_ros.nodes.frames import (
+    CalibratedMask,
+    TransformLookup,
+    depth_frame,
+    registered_frame,
+)
 from kinediff3d_ros.scene.frames import NANOSECONDS, Frame
 from kinediff3d_ros.scene.pairing import QUEUE, CalibrationPairing, StampPairing
 
-DepthImage = Image | CompressedImage
+if TYPE_CHECKING:  # messages of a recording have the same fields, and need no ROS
+    from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+DepthImage = Union['Image', 'CompressedImage']
 
 
 class FrameAssembly:
@@ -37,7 +43,7 @@ class FrameAssembly:
     """
 
     def __init__(self, sync_slop: float, mask_wanted: Callable[[], bool],
-                 transforms: Transforms | None = None, early: int = 0,
+                 transforms: TransformLookup | None = None, early: int = 0,
                  queue: int = QUEUE, initialize: bool = False) -> None:
         self._mask_wanted, self._transforms = mask_wanted, transforms
         self._initialize = initialize

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
-from std_msgs.msg import Header
+import numpy as np
 
 from kinediff3d_core.geometry.registration import register_depth
 from kinediff3d_ros.messages.camera_info import calibration_from_info
 from kinediff3d_ros.messages.clouds import points_from_cloud
 from kinediff3d_ros.messages.headers import header_from_stamp, nanoseconds_from_time
 from kinediff3d_ros.messages.images import depth_from_image, instances_from_image
-from kinediff3d_ros.nodes.transforms import Transforms
 from kinediff3d_ros.scene.frames import DepthArrays, Frame, FrameHeader
+
+if TYPE_CHECKING:  # messages of a recording have the same fields, and need no ROS
+    from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+    from std_msgs.msg import Header
 
 REMEDIES = {
     'camera_info': 'remap depth/camera_info to the calibration of the depth image',
@@ -37,11 +40,19 @@ def depth_frame(image: Image | CompressedImage, info: CameraInfo, mask: Image | 
         _require_frame('camera_info', info.header, header.frame_id)
         if mask is not None:
             _require_frame('mask', mask.header, header.frame_id)
-        camera = calibration_from_info(info)
-        return DepthArrays(camera.rectify(depth_from_image(image)), camera.intrinsics,
+        depth = depth_from_image(image)
+        camera = calibration_from_info(info, depth.shape[::-1])
+        return DepthArrays(camera.rectify(depth), camera.intrinsics,
                            None if mask is None else camera.rectify(instances_from_image(mask)))
 
     return Frame(header, convert)
+
+
+class TransformLookup(Protocol):
+    """Transforms between frames, live (``transforms.py`` beside this) or recorded."""
+
+    def look_up(self, frame_id: str, header: FrameHeader, what: str) -> np.ndarray:
+        """T (4, 4) from a header's frame to another, or NoEstimate."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,7 @@ class CalibratedMask:
 
 
 def registered_frame(image: Image | CompressedImage, info: CameraInfo, mask: CalibratedMask,
-                     transforms: Transforms) -> Frame:
+                     transforms: TransformLookup) -> Frame:
     """Frame of a depth image that is registered to the camera of the mask.
 
     Its stamp is that of the depth image; its coordinate frame is that of the mask.
@@ -64,13 +75,15 @@ def registered_frame(image: Image | CompressedImage, info: CameraInfo, mask: Cal
     def convert() -> DepthArrays:
         _require_frame('camera_info', info.header, source.frame_id)
         _require_frame('mask/camera_info', mask.info.header, frame_id)
-        mask_camera, instances = calibration_from_info(mask.info), instances_from_image(mask.image)
+        instances = instances_from_image(mask.image)
+        mask_camera = calibration_from_info(mask.info, instances.shape[::-1])
         target = mask_camera.intrinsics
         if instances.shape != (target.height, target.width):
             raise ValueError(f'mask is {instances.shape[::-1]} but its camera_info is for '
                              f'{(target.width, target.height)} (width, height)')
-        camera = calibration_from_info(info)
-        depth = camera.rectify(depth_from_image(image))
+        depth = depth_from_image(image)
+        camera = calibration_from_info(info, depth.shape[::-1])
+        depth = camera.rectify(depth)
         T_mask_depth = transforms.look_up(frame_id, source, "the mask's frame")
         return DepthArrays(register_depth(depth, camera.intrinsics, target, T_mask_depth),
                            target, mask_camera.rectify(instances))

@@ -126,7 +126,7 @@ class Inputs:
     def _mask_wanted(self) -> bool:
         """Whether a depth image waits for its mask."""
         now = self._host.parameters
-        return now.mask_mode == 'required' or now.instances != 'one' or now.register_depth or (
+        return now.mask_mode == 'required' or now.instances == 'listed' or now.register_depth or (
             now.mask_mode == 'auto' and self._subscriptions[MASK].count_publishers() > 0)
 
     def _received(self) -> None:

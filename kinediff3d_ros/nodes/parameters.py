@@ -17,6 +17,7 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from kinediff3d_core.objects.suggestion import did_you_mean
 from kinediff3d_ros.scene.parameters import Spec, fields
 
 ParametersT = TypeVar('ParametersT')
@@ -77,4 +78,5 @@ def read(node: Node, parameters: type[ParametersT]) -> ParametersT:
 
 
 def _not_a_choice(name: str, value: Any, spec: Spec) -> str:
-    return f'parameter {name!r} is {value!r}; known: {", ".join(spec.choices)}'
+    return (f'parameter {name!r} is {value!r}{did_you_mean(value, spec.choices)}; known: '
+            f'{", ".join(spec.choices)}')

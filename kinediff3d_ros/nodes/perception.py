@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import time
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from kinediff3d_core.distributed.threads import set_threads
 from kinediff3d_ros.nodes import parameters
 from kinediff3d_ros.nodes.config import NodeConfig
 from kinediff3d_ros.nodes.estimate_service import EstimateService
@@ -86,7 +86,7 @@ class PerceptionNode(LifecycleNode):
     def _configure(self) -> None:
         self._settings = now = parameters.read(self, PerceptionParameters)
         now.check()
-        torch.set_num_threads(now.threads or max(1, (os.cpu_count() or 2) // 2))
+        set_threads(now.threads)
         begin = time.perf_counter()
         models = Models(sorted(now.categories()), now.preset, now.device, now.weights,
                         self.get_logger().warning, self.scene_config.mesh_cells)

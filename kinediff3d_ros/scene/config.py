@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """When segmentation looks for objects, with ``instances: each`` and no mask."""
+
+    soon: float = 0.2
+    """Time until the next segmentation, s, while an object is lost or a new thing is to be seen
+    again; else the parameter ``segment_period`` counts. Chosen: a segmentation takes up to 0.1 s
+    of the tracking thread."""
+
+    retry: float = 10.0
+    """Time after which a thing that was refused gets another full estimate, s; it doubles each
+    time. Chosen: with ``category: auto`` an estimate takes some seconds, and clutter stays."""
+
+    remembered: float = 10.0
+    """Time for which a thing is known that is neither tracked nor seen, s. Chosen: what a hand
+    covers for a moment is not a new thing afterwards."""
+
+    points: int = 2000
+    """Points that are stored of a thing. Chosen: as AssociationConfig.object_samples."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +37,9 @@ class SceneConfig:
 
     estimate_timeout: float = 30.0
     """Time within which a call of the service ``estimate`` is answered, s. Chosen."""
+
+    search: SearchConfig = field(default_factory=SearchConfig)
+    """When segmentation looks for objects."""
 
     mesh_cells: int = 48
     """Cells of the marching-cubes grid along a part's longest side. With the presets' resolution a

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 
 from kinediff3d_core.inference.auto import AUTO
 from kinediff3d_core.inference.cancellation import Cancelled, cancellable
+from kinediff3d_core.inference.refusal import require_confidence
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.tracking.tracker import Tracker
 from kinediff3d_ros.scene.memory import trim_heap
 from kinediff3d_ros.scene.models import Models
+from kinediff3d_ros.scene.object_clouds import BoxedView
 from kinediff3d_ros.scene.object_view import ObjectView
 from kinediff3d_ros.scene.scene_host import SceneHost
 from kinediff3d_ros.scene.scene_object import SceneObject
@@ -106,6 +108,8 @@ class FullEstimator:
         """Make a full estimate of a view, answer its requests, and publish it."""
         requests, mesh = obj.take_requests(), self._meshes_wanted(obj)
         try:
+            if isinstance(view.cloud, BoxedView):
+                view = replace(view, cloud=view.cloud.object_cloud())
             estimate = self._infer(obj, view, mesh)
             tracker = self._start_tracker(obj, estimate, view)
         except NoEstimate as reason:
@@ -154,10 +158,9 @@ class FullEstimator:
         # The category of an object that is tracked does not change.
         category = obj.requested_category if obj.tracker is None else obj.category
         with cancellable(self._cancel):
-            estimate = self._models.infer(category, view.cloud, mesh, parameters.seed)
-        if estimate.confidence < parameters.min_confidence:
-            raise NoEstimate(f'confidence {estimate.confidence:.2f} is below min_confidence '
-                             f'{parameters.min_confidence:.2f}')
+            estimate = require_confidence(
+                self._models.infer(category, view.cloud, mesh, parameters.seed),
+                parameters.min_confidence)
         with self._objects.lock:
             if not self._objects.is_current(obj, view):
                 raise Cancelled(f'{obj.name} has ended')

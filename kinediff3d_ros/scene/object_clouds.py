@@ -17,10 +17,32 @@ from kinediff3d_core.observation.cloud import (
     filter_cloud,
     object_cloud,
 )
-from kinediff3d_core.observation.mask_outliers import without_other_surfaces
+from kinediff3d_core.observation.mask_outliers import is_box, without_other_surfaces
 from kinediff3d_core.observation.segmentation import object_in_cloud, segment_object
 from kinediff3d_ros.scene.frames import DepthArrays, Frame
 from kinediff3d_ros.scene.parameters import PerceptionParameters
+
+
+@dataclass(frozen=True)
+class BoxedView(DepthView):
+    """An image in which the box around a tracked object is known.
+
+    Attributes:
+        mask: (H, W) bool, the pixels of the box with a measurement.
+        min_points: fewest points on the object.
+    """
+
+    mask: np.ndarray
+    min_points: int
+
+    def object_cloud(self) -> ObjectCloud:
+        """The points on the object, where it cannot be tracked.
+
+        Raises:
+            NoEstimate: there are too few.
+        """
+        mask = without_other_surfaces(self.depth, self.intrinsics, self.mask)
+        return _require_points(object_cloud(self.depth, self.intrinsics, mask), self.min_points)
 
 
 @dataclass(frozen=True)
@@ -32,10 +54,13 @@ class FrameClouds:
             none; the only object of a frame without ids has id 0. The whole image in a frame
             without a mask whose objects are tracked.
         seconds: wall time of the stages ``convert`` and ``segment``, s.
+        unsegmented: the whole image, in which there may be further objects; None where a mask
+            says which there are.
     """
 
     clouds: dict[int, ObjectCloud | DepthView | NoEstimate]
     seconds: dict[str, float]
+    unsegmented: DepthView | None = None
 
 
 def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
@@ -46,11 +71,13 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
     Args:
         listed: mask ids that may be objects, with ``instances: listed``.
         tracked: ids of the objects that are tracked. A frame without a mask shows these, with
-            ``mask_mode: initialize``. Their masks are used as they are: tracking has no time for
-            :func:`without_other_surfaces`.
+            ``mask_mode: initialize`` or ``instances: each``. Their masks are used as they are:
+            tracking has no time for :func:`without_other_surfaces`. Only of a bounding box, which
+            shows other surfaces always, tracking finds the points (:class:`BoxedView`).
 
     Raises:
         ValueError: the input cannot be used; the message says why.
+        NoEstimate: an image without a mask, and without a measurement.
     """
     if not frame.header.frame_id:
         raise ValueError('the input has no frame_id, so its camera frame is unknown')
@@ -60,10 +87,14 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
         require_size(arrays.depth, arrays.intrinsics, arrays.instances)
     converted = time.perf_counter()
     clouds: dict[int, ObjectCloud | DepthView | NoEstimate]
+    unsegmented = None
     if not isinstance(arrays, DepthArrays):
         clouds = {0: _or_reason(partial(_cloud_points, arrays, parameters))}
     elif parameters.mask_mode == 'initialize' and arrays.instances is None:
         clouds = dict.fromkeys(tracked, _whole_image(arrays, parameters))
+    elif parameters.instances == 'each' and arrays.instances is None:
+        unsegmented = _whole_image(arrays, parameters)
+        clouds = dict.fromkeys(tracked, unsegmented)
     elif parameters.instances != 'one':
         clouds = _each_instance(arrays, parameters, listed, tracked)
     elif arrays.instances is not None:
@@ -73,7 +104,7 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
     else:
         clouds = {0: _or_reason(partial(_segmented_points, arrays, parameters))}
     return FrameClouds(clouds, {
-        'convert': converted - begin, 'segment': time.perf_counter() - converted})
+        'convert': converted - begin, 'segment': time.perf_counter() - converted}, unsegmented)
 
 
 def _each_instance(arrays: DepthArrays, parameters: PerceptionParameters,
@@ -88,7 +119,8 @@ def _each_instance(arrays: DepthArrays, parameters: PerceptionParameters,
             for i in present if i and (parameters.instances == 'each' or i in listed)}
 
 
-def _or_reason(find: Callable[[], ObjectCloud]) -> ObjectCloud | NoEstimate:
+def _or_reason(find: Callable[[], ObjectCloud | DepthView],
+               ) -> ObjectCloud | DepthView | NoEstimate:
     """Return the cloud, or the reason why there is none: other objects may have one."""
     try:
         return find()
@@ -108,23 +140,27 @@ def _measured(depth: np.ndarray, parameters: PerceptionParameters) -> np.ndarray
 
 
 def _masked_points(arrays: DepthArrays, mask: np.ndarray, parameters: PerceptionParameters,
-                   tracked: bool) -> ObjectCloud:
-    """Points on a mask (H, W) bool; only a tracked object's mask is used as it is."""
+                   tracked: bool) -> ObjectCloud | DepthView:
+    """Points on a mask (H, W) bool; a tracked object's mask is used as it is, or is a box."""
     measured = _measured(arrays.depth, parameters)
     if not mask.any():
         raise NoEstimate(f'the mask has no pixel of id {parameters.mask_id}'
                          if parameters.mask_id else 'the mask is empty')
+    boxed = is_box(mask)
     mask = mask & measured
-    if not tracked:
-        mask = without_other_surfaces(arrays.depth, arrays.intrinsics, mask)
-    return _require_points(object_cloud(arrays.depth, arrays.intrinsics, mask), parameters)
+    if tracked and not boxed:
+        return _require_points(object_cloud(arrays.depth, arrays.intrinsics, mask),
+                               parameters.min_points)
+    depth = np.where(measured, arrays.depth, np.float32(0))
+    view = BoxedView(depth, arrays.intrinsics, mask, parameters.min_points)
+    return view if tracked else view.object_cloud()
 
 
 def _segmented_points(arrays: DepthArrays, parameters: PerceptionParameters) -> ObjectCloud:
     """Points of the object that segmentation finds."""
     view = _whole_image(arrays, parameters)
     mask = segment_object(view.depth, view.intrinsics)
-    return _require_points(object_cloud(view.depth, view.intrinsics, mask), parameters)
+    return _require_points(object_cloud(view.depth, view.intrinsics, mask), parameters.min_points)
 
 
 def _whole_image(arrays: DepthArrays, parameters: PerceptionParameters) -> DepthView:
@@ -140,13 +176,13 @@ def _cloud_points(points: np.ndarray, parameters: PerceptionParameters) -> Objec
     if not len(points):
         raise NoEstimate('the point cloud holds no finite point within max_depth')
     cloud = object_in_cloud(points) if parameters.segment_points else ObjectCloud(points)
-    return _require_points(cloud, parameters)
+    return _require_points(cloud, parameters.min_points)
 
 
-def _require_points(raw: ObjectCloud, parameters: PerceptionParameters) -> ObjectCloud:
+def _require_points(raw: ObjectCloud, least: int) -> ObjectCloud:
     """The filtered cloud; tracking and inference do not filter it again."""
     cloud = filter_cloud(raw)
-    if len(cloud) < parameters.min_points:
-        raise NoEstimate(f'only {len(cloud)} valid points on the object; need '
-                         f'{parameters.min_points} (parameter min_points)')
+    if len(cloud) < least:
+        raise NoEstimate(f'only {len(cloud)} valid points on the object; need {least} (parameter '
+                         'min_points)')
     return cloud

@@ -16,7 +16,7 @@ class ObjectView:
 
     Attributes:
         cloud: measured points on the object and beside it, camera frame, m; or the whole image of
-            a frame without a mask, in which tracking finds them.
+            a frame without a mask, or with a bounding box, in which tracking finds them.
         T_fixed_camera: (4, 4) pose of the camera under ``fixed_frame``; None without one.
         begin: ``time.perf_counter()`` at the start of the work on the frame.
         epoch: of the scene's objects at that time.

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from kinediff3d_core.inference.auto import AUTO
+from kinediff3d_core.inference.refusal import MIN_CONFIDENCE
 from kinediff3d_ros.scene.object_names import check_object_name
 
 MESH_URI = re.compile(r'file|relative|package://[A-Za-z][A-Za-z0-9_]*(/[^/\s]+)*/?')
@@ -55,8 +55,8 @@ class PerceptionParameters:
     """Parameters of ``perception_node``."""
 
     category: str = parameter(
-        'laptop', 'Category of the object; it must have weights. auto, with instances one: the '
-        'category that explains the object best.')
+        'laptop', 'Category of the object; it must have weights. auto: the category that '
+        'explains each object best.')
     preset: str = parameter(
         'fast', 'Inference settings.', choices=('fast', 'paper'))
     device: str = parameter(
@@ -64,7 +64,7 @@ class PerceptionParameters:
     weights: str = parameter(
         '', 'Directory with the weights; empty takes those that ship with the package.')
     threads: int = parameter(
-        0, 'CPU threads of torch; 0 takes half of the cores, so that others are free.',
+        0, 'CPU threads of torch; 0 takes OMP_NUM_THREADS, else half of the cores.',
         lower=0, upper=256)
     autostart: bool = parameter(
         True, 'Configure and activate at start; otherwise a lifecycle manager does.')
@@ -75,13 +75,17 @@ class PerceptionParameters:
         '("object" with category auto). With several objects, _<id> follows.')
     instances: str = parameter(
         'one', 'one: the mask shows one object; each: every id in the mask is an object of its '
-        'own; listed: those ids that objects names.', choices=('one', 'each', 'listed'))
+        'own, and without a mask everything that segmentation finds; listed: those ids that '
+        'objects names.', choices=('one', 'each', 'listed'))
     objects: str = parameter(
         '', 'Categories of mask ids with several objects, as "1:laptop, 4:box"; other ids are of '
         'the category.')
     max_objects: int = parameter(
         8, 'Most objects at a time; further ids are ignored until one is lost, with a warning.',
         lower=1, upper=255)
+    segment_period: float = parameter(
+        1.0, 'With instances each and no mask: time between two segmentations, which look for new '
+        'objects; tracked ones need none. 0 segments every frame.', **TIME)
     input: str = parameter(
         'depth', 'Where the geometry comes from: depth images or the points topic.',
         choices=('depth', 'points'))
@@ -125,7 +129,8 @@ class PerceptionParameters:
         100, 'Fewer valid points on the object than this give no estimate.',
         lower=1, upper=1_000_000, live=True)
     min_confidence: float = parameter(
-        0.0, 'Estimates of a lower confidence are not published and count as no estimate.',
+        MIN_CONFIDENCE, 'Full estimates of a lower confidence are no estimate: they neither are '
+        'published nor start or replace a track; 0 takes every one.',
         lower=0.0, upper=1.0, live=True)
     tracking: bool = parameter(
         True, 'Track an object from frame to frame after its full estimate; otherwise every frame '
@@ -174,9 +179,12 @@ class PerceptionParameters:
             ValueError: values that do not fit together; the message names a parameter.
         """
         check_object_name(self.object_name)
-        if self.instances != 'one' and (self.input == 'points' or self.mask_mode == 'ignored'):
+        if self.instances != 'one' and self.input == 'points':
             raise ValueError(f"parameter 'instances' is {self.instances!r}, which needs depth "
-                             'images with a mask of instance ids')
+                             "images; parameter 'input' is 'points'")
+        if self.instances == 'listed' and self.mask_mode == 'ignored':
+            raise ValueError("parameter 'instances' is 'listed', which needs a mask of instance "
+                             "ids; parameter 'mask_mode' is 'ignored'")
         if not MESH_URI.fullmatch(self.mesh_uri):
             raise ValueError(f"parameter 'mesh_uri' is {self.mesh_uri!r}; write file, relative or "
                              'package://<package>/<folder>, which stands for description_dir')
@@ -188,9 +196,6 @@ class PerceptionParameters:
                              'with masks in their own pixels: neither input points nor '
                              'register_depth')
         object_categories(self.objects)
-        if self.instances != 'one' and AUTO in self.categories():
-            raise ValueError(f"category 'auto' needs parameter 'instances' to be 'one', and it is "
-                             f'{self.instances!r}; map mask ids to categories')
 
     def categories(self) -> set[str]:
         """Categories whose weights are needed.

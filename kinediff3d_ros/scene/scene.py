@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
-from kinediff3d_core.observation.cloud import ObjectCloud
+from kinediff3d_core.observation.cloud import DepthView, ObjectCloud, filter_cloud
 from kinediff3d_core.tracking.reinitialization import (
     TrackingLost,
     reinitialization_due,
@@ -26,12 +27,29 @@ from kinediff3d_ros.scene.estimate_requests import EstimateRequest, EstimateRequ
 from kinediff3d_ros.scene.frames import Frame
 from kinediff3d_ros.scene.full_estimates import FullEstimator
 from kinediff3d_ros.scene.models import Models
-from kinediff3d_ros.scene.object_clouds import find_object_clouds
+from kinediff3d_ros.scene.object_clouds import BoxedView, find_object_clouds
+from kinediff3d_ros.scene.object_search import ObjectSearch
 from kinediff3d_ros.scene.object_view import ObjectView
 from kinediff3d_ros.scene.scene_host import SceneHost
 from kinediff3d_ros.scene.scene_object import SceneObject
 from kinediff3d_ros.scene.scene_objects import MASK_NEEDED, SceneObjects, first_line
 from kinediff3d_ros.scene.worker import NewestItemWorker
+
+
+@dataclass(frozen=True)
+class _FrameView:
+    """What the objects of one frame share; fields as those of :class:`ObjectView`."""
+
+    frame: Frame
+    T_fixed_camera: np.ndarray | None
+    begin: float
+    epoch: int
+    stage_seconds: dict[str, float]
+
+    def of(self, cloud: ObjectCloud | DepthView) -> ObjectView:
+        """The view of one object."""
+        return ObjectView(self.frame.header, cloud, self.T_fixed_camera, self.begin, self.epoch,
+                          self.stage_seconds)
 
 
 class Scene:
@@ -49,6 +67,7 @@ class Scene:
         self._objects = SceneObjects(host)
         self._requests = EstimateRequests(config.estimate_timeout)
         self._newest_stamp = self._last_processed = -float('inf')
+        self._search = ObjectSearch(config.search)
         self._estimator = FullEstimator(models, host, self._objects, self._track_or_estimate)
         self._tracking: NewestItemWorker[Frame] = NewestItemWorker(
             self._process, self._objects.on_error, 'tracking')
@@ -130,31 +149,68 @@ class Scene:
             return
         if not frame.initializes:
             if frame.header.seconds < self._newest_stamp:
-                self._objects.reset_clock()
+                self._objects.restart()
             self._newest_stamp = frame.header.seconds
-        expected = set()
-        for number, cloud in found.clouds.items():
-            obj = self._objects.find(number)
-            if obj is None:
-                continue
-            if isinstance(cloud, NoEstimate):
-                self._objects.refuse(obj, cloud, [request] if request else [])
-                continue
-            obj.last_seen = time.monotonic()
-            if frame.initializes and obj.tracker is not None:
-                continue
-            if request is not None:
-                obj.add_request(request)
-                expected.add(number)
-            self._track_or_estimate(obj, ObjectView(
-                frame.header, cloud, T_fixed_camera, begin, self._objects.epoch, found.seconds))
+        if found.unsegmented is None and self._search.used:
+            # The numbers are those of a mask from now on.
+            self._objects.restart()
+            self._search = ObjectSearch(self._config.search)
+        frame_view = _FrameView(frame, T_fixed_camera, begin, self._objects.epoch, found.seconds)
+        expected = {number for number, cloud in found.clouds.items()
+                    if self._process_object(number, cloud, frame_view, request)}
+        missing = ''
         if self._host.parameters.mask_mode == 'initialize':
+            self._objects.keep(self._estimator.pending)
             self._objects.wait_for_masks(self._estimator.pending)
-            if request is not None and not expected:
-                request.finish(f'no object is tracked; {MASK_NEEDED}')
+            missing = f'no object is tracked; {MASK_NEEDED}'
+        elif found.unsegmented is not None:
+            expected |= self._find_objects(found.unsegmented, frame_view, request)
+            missing = f'no object: {self._search.result}'
         if request is not None:
+            if missing and not expected:
+                request.finish(missing)
             request.expect(expected)
         self._objects.withdraw_absent()
+
+    def _process_object(self, number: int, cloud: ObjectCloud | DepthView | NoEstimate,
+                        frame_view: _FrameView, request: EstimateRequest | None) -> bool:
+        """Track or estimate one object; return whether a request waits for it."""
+        obj = self._objects.find(number)
+        if obj is None:
+            return False
+        if isinstance(cloud, NoEstimate):
+            self._objects.refuse(obj, cloud, [request] if request else [])
+            return False
+        obj.last_seen = time.monotonic()
+        if frame_view.frame.initializes and obj.tracker is not None:
+            return False
+        if request is not None:
+            obj.add_request(request)
+        self._track_or_estimate(obj, frame_view.of(cloud))
+        return request is not None
+
+    def _find_objects(self, image: DepthView, frame_view: _FrameView,
+                      request: EstimateRequest | None) -> set[int]:
+        """Look for further objects, if that is due; return those that a request waits for."""
+        pending, now = self._estimator.pending, self._host.parameters
+        self._objects.keep(pending)
+        known = self._objects.known(pending)
+        self._search.note(known, frame_view.T_fixed_camera)
+        if request is None and not self._search.is_due(known, now.segment_period):
+            return set()
+        expected = set()
+        for number, cloud in self._search.search(image, frame_view.T_fixed_camera, known,
+                                                 request is not None).items():
+            obj = self._objects.find(number)
+            filtered = filter_cloud(cloud)
+            if obj is None or len(filtered) < now.min_points:
+                continue
+            obj.found = True
+            self._search.postpone(number)
+            if self._process_object(number, filtered, frame_view, request):
+                expected.add(number)
+        self._objects.report_none(self._estimator.pending, self._search.result)
+        return expected
 
     def _is_skipped(self, begin: float) -> bool:
         """Whether a frame is skipped, so that the first full estimates are not slowed down."""
@@ -187,13 +243,14 @@ class Scene:
             except Exception as error:
                 self._estimate_anew(obj, view, self._on_tracking_error(obj, error))
                 return
-        if not isinstance(view.cloud, ObjectCloud):
-            view = replace(view, cloud=obj.tracker.cloud)
+        tracked = view if isinstance(view.cloud, ObjectCloud) else replace(
+            view, cloud=obj.tracker.cloud)
         obj.health.count('tracked')
         self._objects.publish(obj, replace(estimate, seconds={
-            **view.stage_seconds, 'track': time.perf_counter() - start}), view)
+            **view.stage_seconds, 'track': time.perf_counter() - start}), tracked)
         if due:
-            self._estimator.submit(obj, view, beside_tracking=True)
+            self._estimator.submit(obj, view if isinstance(view.cloud, BoxedView) else tracked,
+                                   beside_tracking=True)
 
     def _on_tracking_error(self, obj: SceneObject, error: Exception) -> str:
         """Count why tracking has ended, and return it: a full estimate follows, whatever it is."""
@@ -228,10 +285,10 @@ class Scene:
     def _estimate_anew(self, obj: SceneObject, view: ObjectView, reason: str) -> None:
         """End tracking and request a full estimate of this view, or else wait for a mask."""
         obj.drop_trackers()
-        if isinstance(view.cloud, ObjectCloud):
+        if isinstance(view.cloud, (ObjectCloud, BoxedView)):
             self._estimator.submit(obj, view, beside_tracking=False)
         else:
-            self._objects.require_mask(obj, reason)
+            self._objects.require_initialization(obj, reason)
 
     def _select_tracker(self, obj: SceneObject, tracker: Tracker, view: ObjectView,
                         ) -> ArticulatedEstimate:

@@ -22,6 +22,8 @@ class SceneObject:
         tracking_lock: held while its trackers work.
         last_full_estimate: time of the last full estimate. last_seen: time of the last frame that
             shows it. Both monotonic, s.
+        found: segmentation has found it, no mask.
+        estimated: time of its last published estimate, monotonic, s.
         published: stamp of the last published estimate, s.
         published_bare: whether that one was published without meshes.
         shape_changed: whether the next published meshes differ from the last ones.
@@ -37,7 +39,8 @@ class SceneObject:
         self._requests: list[EstimateRequest] = []
         self._requests_lock = threading.Lock()
         self.tracking_lock = threading.RLock()
-        self.last_full_estimate = self.published = -float('inf')
+        self.last_full_estimate = self.published = self.estimated = -float('inf')
+        self.found = False
         self.published_bare = False
         self.last_seen = time.monotonic()
         self.clear()

@@ -8,12 +8,16 @@ from dataclasses import replace
 
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_ros.scene.estimate_requests import EstimateRequest
+from kinediff3d_ros.scene.object_search import KnownObjects
 from kinediff3d_ros.scene.object_view import ObjectView
 from kinediff3d_ros.scene.scene_host import SceneHost
 from kinediff3d_ros.scene.scene_object import SceneObject
 
 MASK_NEEDED = 'waits for a mask to initialize'
 """What ``mask_mode: initialize`` needs while an object is not tracked."""
+
+SEARCHED = 'segmentation looks for it'
+"""What follows where there is no mask and an object is not tracked any more."""
 
 
 class SceneObjects:
@@ -66,7 +70,7 @@ class SceneObjects:
         with self.lock:
             if not self.is_current(obj, view) or view.seconds <= obj.published:
                 return
-            obj.published = view.seconds
+            obj.published, obj.estimated = view.seconds, time.monotonic()
             seconds = time.perf_counter() - view.begin
             begin = time.perf_counter()
             bare = not self._host.parameters.publish_meshes
@@ -90,10 +94,20 @@ class SceneObjects:
 
     def refuse(self, obj: SceneObject, reason: NoEstimate, requests: list[EstimateRequest],
                ) -> None:
-        """Report that a frame gives no estimate of an object, and withdraw the last one."""
+        """Report that a frame gives no estimate of an object, and withdraw the last one.
+
+        An object that segmentation has found is removed, unless it was estimated within
+        ``lost_after``: it is none of ours.
+        """
         obj.health.count('no_estimates')
         obj.answer(requests, False, str(reason))
         self.withdraw(obj, 'no_estimate', f'no estimate: {reason}')
+        with self.lock:
+            if obj.found and not self._closed and (
+                    time.monotonic() - obj.estimated > self._host.parameters.lost_after):
+                self._host.health.count('no_estimates')
+                obj.last_seen = -float('inf')
+                obj.health.enter('lost', f'{obj.name} is none of ours: {reason}')
 
     def withdraw(self, obj: SceneObject, state: str, message: str) -> None:
         """Withdraw what is shown of an object; the state and the message give the reason."""
@@ -121,25 +135,55 @@ class SceneObjects:
                 self._host.log(state, message)
                 self._host.report()
 
-    def require_mask(self, obj: SceneObject, reason: str) -> None:
-        """Withdraw what is shown of an object that only a mask can initialize."""
-        obj.answer(obj.take_requests(), False, f'{reason}; {MASK_NEEDED}')
-        self.withdraw(obj, 'waiting', f'{obj.name}: {reason}; {MASK_NEEDED}')
+    def require_initialization(self, obj: SceneObject, reason: str) -> None:
+        """Withdraw what is shown of an object that needs a mask or a segment to be found again."""
+        needed = SEARCHED if obj.found else MASK_NEEDED
+        obj.answer(obj.take_requests(), False, f'{reason}; {needed}')
+        self.withdraw(obj, 'waiting', f'{obj.name}: {reason}; {needed}')
+
+    def keep(self, estimating: Collection[int]) -> None:
+        """Note that objects are not absent: they get a full estimate."""
+        with self.lock:
+            for number in estimating:
+                if number in self._host.objects:
+                    self._host.objects[number].last_seen = time.monotonic()
 
     def wait_for_masks(self, estimating: Collection[int]) -> None:
         """After a frame without a mask: say so if no object has been initialized yet.
 
         Args:
-            estimating: mask ids of the objects that get a full estimate: they are not absent.
+            estimating: mask ids of the objects that get a full estimate.
         """
         with self.lock:
-            for number in estimating:
-                if number in self._host.objects:
-                    self._host.objects[number].last_seen = time.monotonic()
             health = self._host.health
             if not estimating and not self.tracked and health.state in ('waiting', 'stale') and (
                     MASK_NEEDED not in health.message):
                 self.withdraw_all('waiting', f'no object is tracked; {MASK_NEEDED}')
+
+    def report_none(self, estimating: Collection[int], reason: str) -> None:
+        """After a search: say why there is no object, if none is tracked or estimated."""
+        with self.lock:
+            if not self._closed and not estimating and not self.tracked:
+                self._host.health.enter('no_estimate', f'no object: {reason}')
+                self._host.log('no_estimate', f'no object: {reason}')
+                self._host.report()
+
+    def known(self, estimating: Collection[int]) -> KnownObjects:
+        """What segmentation need not look for.
+
+        Args:
+            estimating: ids of the objects that get a full estimate.
+        """
+        with self.lock:
+            tracked, lost = {}, set()
+            for number, obj in self._host.objects.items():
+                tracker = obj.tracker
+                if tracker is not None:
+                    tracked[number] = tracker.cloud.points
+                elif obj.estimated > -float('inf') and obj.health.state != 'lost' and (
+                        number not in estimating):
+                    lost.add(number)
+            return KnownObjects(tracked, set(estimating), lost)
 
     def withdraw_absent(self) -> None:
         """Withdraw objects whose id has been absent from the mask for ``lost_after``."""
@@ -149,8 +193,9 @@ class SceneObjects:
                 if obj.number and absent > self._host.parameters.lost_after and (
                         obj.health.state != 'lost'):
                     obj.drop_trackers()
+                    where = 'found in the image' if obj.found else 'in the mask'
                     self.withdraw(obj, 'lost',
-                                  f'{obj.name} has not been in the mask for {absent:.1f} s')
+                                  f'{obj.name} has not been {where} for {absent:.1f} s')
 
     def remove_lost(self) -> None:
         """Remove the objects that are lost, with their publishers; on the host's own thread.
@@ -162,7 +207,8 @@ class SceneObjects:
             for obj in [o for o in self._host.objects.values()
                         if o.health.state == 'lost' and o.last_seen < limit]:
                 self._host.remove_object(obj.number)
-                obj.answer(obj.take_requests(), False, 'is not in the mask any more')
+                obj.answer(obj.take_requests(), False, 'is not in the image any more' if obj.found
+                           else 'is not in the mask any more')
 
     def refresh(self) -> None:
         """Send again what viewers remove after some time."""
@@ -171,8 +217,9 @@ class SceneObjects:
                 for obj in self._host.objects.values():
                     obj.publisher.refresh()
 
-    def reset_clock(self) -> None:
-        """Discard all stored times after a clock reset: they are after the new stamps."""
+    def restart(self) -> None:
+        """End all tracking and discard all stored times: the clock was reset and they are after
+        the new stamps, or ids come from elsewhere now."""
         with self.lock:
             self.epoch += 1
             for obj in self._host.objects.values():

@@ -1,30 +1,29 @@
-"""Reading frames from a ROS 2 bag, without a running graph.
+"""Reading frames from a recording, without a running graph and without ROS.
 
-Bags are rosbag2 recordings in MCAP or sqlite3. Messages are converted by the node's own code.
+Messages are those of rosbags, which have the fields of ROS messages. They are converted by the
+node's own code.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
-
-from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import JointState
-from tf2_msgs.msg import TFMessage
 
 from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation.cloud import ObjectCloud
 from kinediff3d_ros.messages.headers import nanoseconds_from_time
 from kinediff3d_ros.nodes.frame_assembly import FrameAssembly
-from kinediff3d_ros.nodes.frames import cloud_frame, header_message
-from kinediff3d_ros.nodes.transforms import Transforms
+from kinediff3d_ros.nodes.frames import cloud_frame
 from kinediff3d_ros.scene.frames import Frame
 from kinediff3d_ros.scene.object_clouds import find_object_clouds
 from kinediff3d_ros.scene.parameters import PerceptionParameters
+from kinediff3d_ros.scene.stamps import StampGate
+from kinediff3d_ros.tools.bag_storage import Bag
 from kinediff3d_ros.tools.bag_topics import STATIC_TF, TF, Topics
-from kinediff3d_ros.tools.replay_frames import ReplayFrame
+from kinediff3d_ros.tools.bag_transforms import RecordedTransforms
+from kinediff3d_ros.tools.replay_frames import RecordedPositions, ReplayFrame
 
 DEFAULTS = PerceptionParameters()
 """Default parameters of the perception node."""
@@ -32,57 +31,13 @@ DEFAULTS = PerceptionParameters()
 EARLY_IMAGES = 5
 """Images that are kept until the first camera_info comes. Chosen."""
 
-READER_PACKAGES = ('rosbags', 'apsw', 'lz4', 'zstandard', 'ruamel', 'struct')
-"""Packages whose exceptions mean that a bag is damaged."""
+UNNAMED_FRAME = 'camera'
+"""Frame of the results where no message of a recording has a frame_id."""
 
-
-@contextmanager
-def open_bag(path: Path) -> Iterator[Any]:
-    """A bag that is open for reading.
-
-    Args:
-        path: folder with ``metadata.yaml``, or one ``.mcap`` or ``.db3`` file.
-
-    Raises:
-        ValueError: missing, damaged, or not a ROS 2 bag; also from inside the block.
-    """
-    rosbag2 = import_rosbag2()
-    try:
-        with rosbag2.Reader(path) as reader:
-            yield reader
-    except (ValueError, NoEstimate):
-        raise
-    except OSError as error:
-        raise ValueError(f'bag {path} cannot be read: {error.strerror or error}') from error
-    except Exception as error:  # the parsers of the storages raise many types
-        if not _comes_from_reader(error):
-            raise
-        reason = ' '.join(str(error).split()) or type(error).__name__
-        raise ValueError(f'{path} is not a readable ROS 2 bag ({reason})') from error
-
-
-def _comes_from_reader(error: BaseException) -> bool:
-    """Whether the bag library raised an error, not the code that uses the bag."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    module = '' if trace is None else trace.tb_frame.f_globals.get('__name__', '')
-    return module.split('.')[0] in READER_PACKAGES or \
-        type(error).__module__.split('.')[0] in ('rosbags', 'apsw', 'ruamel')
-
-
-def import_rosbag2() -> Any:
-    """The module ``rosbags.rosbag2``.
-
-    Raises:
-        ValueError: it is not installed.
-    """
-    try:
-        from rosbags import rosbag2
-    except ImportError as error:
-        raise ValueError('bags are read with rosbags, which is not installed; '
-                         'install it with "pip install rosbags"') from error
-    return rosbag2
+STAMP_REASONS = {
+    'frames_repeated': 'its stamp is that of the frame before: the stamps do not advance',
+    'frames_out_of_order': 'its stamp is older than that of the frame before'}
+"""Why a frame is not used, by the refusal of :class:`StampGate`."""
 
 
 class FrameReader:
@@ -92,62 +47,84 @@ class FrameReader:
         parameters: of the perception node; they say how the object is found.
 
     Attributes:
-        truth: joint states of ``topics.truth`` that were read so far.
+        truth: joint positions of ``topics.truth`` that were read so far.
     """
 
     def __init__(self, topics: Topics, parameters: PerceptionParameters = DEFAULTS) -> None:
         self._topics, self._parameters = topics, parameters
-        self._transforms = Transforms()
+        self._transforms = RecordedTransforms()
         self._frames = FrameAssembly(
             parameters.sync_slop, lambda: bool(topics.mask),
             self._transforms if topics.mask_camera_info else None, EARLY_IMAGES)
         self._recorded: dict[int, int] = {}
-        self.truth: list[JointState] = []
+        self._gate = StampGate()
+        self._read: Counter[str] = Counter()
+        self.truth: list[RecordedPositions] = []
         self._use: dict[str, Callable[[Any], list[Frame] | None]] = {
             topics.depth: self._frames.add_depth, topics.camera_info: self._frames.add_info,
             topics.mask: self._frames.add_mask, topics.points: lambda m: [cloud_frame(m)],
-            topics.truth: self.truth.append,
+            topics.truth: self._add_truth,
             topics.mask_camera_info: self._frames.add_mask_info,
             TF: lambda m: self._transforms.add(m.transforms, static=False),
             STATIC_TF: lambda m: self._transforms.add(m.transforms, static=True)}
 
-    def read(self, reader: Any) -> Iterator[ReplayFrame]:
-        """The frames of an open bag.
-
-        Raises:
-            ValueError: a message cannot be decoded.
-        """
-        types = dict(self._topics.types)
+    def read(self, bag: Bag) -> Iterator[ReplayFrame]:
+        """The frames of an open bag."""
+        wanted = set(self._topics.types)
         if self._topics.mask_camera_info:
-            types |= {TF: TFMessage, STATIC_TF: TFMessage}
-        connections = [c for c in reader.connections if c.topic in types]
-        for connection, recorded, raw in reader.messages(connections=connections):
-            message = _decode(raw, types[connection.topic], connection.topic)
-            if connection.topic in (self._topics.depth, self._topics.points):
-                self._recorded[nanoseconds_from_time(message.header.stamp)] = recorded
-            for frame in self._use[connection.topic](message) or ():
+            wanted |= {TF, STATIC_TF} & set(bag.topics)
+        for topic, recorded, message in bag.messages(wanted):
+            self._read[topic] += 1
+            if topic == self._topics.geometry:
+                self._recorded.setdefault(nanoseconds_from_time(message.header.stamp), recorded)
+            for frame in self._use[topic](message) or ():
                 yield self._find_object(frame)
         # The first call notes which images wait for their own camera_info.
         for frame in self._frames.release_late() + self._frames.release_late():
             yield self._find_object(frame)
+        self._frames.discard()
+
+    @property
+    def unused(self) -> str:
+        """What became of the messages that are in no frame, in words; empty if all are."""
+        topics, frames = self._topics, self._frames
+        found = []
+        if not self._read[topics.geometry]:
+            found.append(f'there is no message on {topics.geometry}')
+        elif topics.depth and not self._read[topics.camera_info]:
+            found.append(f'there is no message on {topics.camera_info}')
+        elif topics.mask and not self._read[topics.mask]:
+            found.append(f'there is no message on {topics.mask}')
+        if frames.uncalibrated:
+            found.append(f'{frames.uncalibrated} depth images came before the first camera_info')
+        if frames.unpaired:
+            found.append(f'{frames.unpaired} depth images have no mask within '
+                         f'{self._parameters.sync_slop:g} s of their stamp')
+        if self._read[topics.geometry] > 1 == len(self._recorded):
+            found.append(f'the stamps on {topics.geometry} do not advance: all are '
+                         f'{1e-9 * next(iter(self._recorded)):.9f}')
+        return '; '.join(found)
+
+    def _add_truth(self, message: Any) -> None:
+        # Joint states may have names without positions.
+        self.truth.append(RecordedPositions(nanoseconds_from_time(message.header.stamp), dict(
+            zip(message.name, map(float, message.position), strict=False))))
 
     def _find_object(self, frame: Frame) -> ReplayFrame:
         """The points that the perception node would use."""
-        recorded = self._recorded[frame.header.nanoseconds]
-        found: ObjectCloud | Exception
+        if not frame.header.frame_id:
+            frame = replace(frame, header=replace(frame.header, frame_id=UNNAMED_FRAME))
+        header, recorded = frame.header, self._recorded[frame.header.nanoseconds]
+        resets = self._gate.resets
+        refusal = self._gate.refusal(header.nanoseconds, 0, 0.0, 0.0)
+        if refusal is not None:
+            return ReplayFrame(header, recorded, None, STAMP_REASONS[refusal])
+        found: object
         try:
             found = find_object_clouds(frame, self._parameters).clouds[0]
         except (ValueError, NoEstimate) as reason:
             found = reason
-        header = header_message(frame.header)
+        restarts = self._gate.resets > resets
         if isinstance(found, ObjectCloud):
-            return ReplayFrame(header, recorded, found)
-        return ReplayFrame(header, recorded, None, str(found))
-
-
-def _decode(raw: Any, kind: type, topic: str) -> Any:
-    try:
-        return deserialize_message(bytes(raw), kind)
-    except Exception as error:  # rclpy's decoder raises types of its own
-        raise ValueError(f'a message on {topic} cannot be decoded '
-                         f'({" ".join(str(error).split())})') from error
+            return ReplayFrame(header, recorded, found, restarts=restarts)
+        return ReplayFrame(header, recorded, None, str(found), restarts)

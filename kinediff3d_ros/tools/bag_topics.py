@@ -1,16 +1,40 @@
-"""Which topics of a bag are read."""
+"""Which topics of a recording are read."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from difflib import get_close_matches
+from os.path import commonprefix
+from pathlib import Path
+from typing import Protocol
 
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState, PointCloud2
-
-from kinediff3d_ros.messages.images import COMPRESSED, depth_topic, depth_type
+from kinediff3d_core.io.files import listed, shortened
+from kinediff3d_ros.messages.images import COMPRESSED, depth_topic, is_compressed
 
 TF, STATIC_TF = '/tf', '/tf_static'
 """Topics of transforms."""
+IMAGE, COMPRESSED_IMAGE, CAMERA_INFO, POINTS, JOINT_STATE = (
+    f'sensor_msgs/msg/{name}' for name in ('Image', 'CompressedImage', 'CameraInfo', 'PointCloud2',
+                                           'JointState'))
+"""Types of the messages that are read."""
+READ_ENCODINGS = ('cdr', 'ros1')
+"""Encodings of messages that are read: those of ROS 2 and ROS 1."""
+NAMED = 4
+"""Most topics that a message names. Chosen."""
+
+
+class Recorded(Protocol):
+    """What an open recording says about its content.
+
+    Attributes:
+        path: of the recording.
+        topics: message type by topic. encodings: of the messages, by topic.
+    """
+
+    path: Path
+    topics: dict[str, str]
+    encodings: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -31,15 +55,20 @@ class Topics:
     mask_camera_info: str = ''
 
     @property
-    def types(self) -> dict[str, type]:
+    def types(self) -> dict[str, str]:
         """Message type of each topic that has a name."""
-        named = {self.depth: depth_type(self.depth), self.camera_info: CameraInfo,
-                 self.mask: Image, self.points: PointCloud2, self.truth: JointState,
-                 self.mask_camera_info: CameraInfo}
+        named = {self.depth: COMPRESSED_IMAGE if is_compressed(self.depth) else IMAGE,
+                 self.camera_info: CAMERA_INFO, self.mask: IMAGE, self.points: POINTS,
+                 self.truth: JOINT_STATE, self.mask_camera_info: CAMERA_INFO}
         return {topic: kind for topic, kind in named.items() if topic}
 
+    @property
+    def geometry(self) -> str:
+        """The topic of the depth images, or of the clouds."""
+        return self.depth or self.points
 
-def choose_topics(reader: Any, wanted: Topics) -> Topics:
+
+def choose_topics(bag: Recorded, wanted: Topics) -> Topics:
     """The wanted topics; for the others, those that are the only ones of their kind in a bag.
 
     A depth topic may be named without ``/compressedDepth``. Raw images are preferred.
@@ -47,32 +76,55 @@ def choose_topics(reader: Any, wanted: Topics) -> Topics:
     Raises:
         ValueError: a wanted topic is missing or of another type, or the choice is ambiguous.
     """
-    types = {c.topic: c.msgtype for c in reader.connections}
+    try:
+        return _checked(bag, wanted)
+    except ValueError as error:
+        raise ValueError(f'{shortened(bag.path, 60)}: {error}') from error
+
+
+def _checked(bag: Recorded, wanted: Topics) -> Topics:
+    types = bag.topics
     compressed = depth_topic(wanted.depth, COMPRESSED)
     if wanted.depth and wanted.depth not in types and compressed in types:
         wanted = replace(wanted, depth=compressed)
     _check_wanted(types, wanted)
+    chosen = _choose(types, wanted)
+    for topic in chosen.types:
+        if bag.encodings.get(topic, 'cdr') not in READ_ENCODINGS:
+            raise ValueError(f'the messages on {shortened(topic, 60)} are encoded as '
+                             f'{shortened(bag.encodings[topic], 30)!r}; need ROS messages (cdr)')
+    return chosen
 
-    def of_type(kind: type) -> list[str]:
-        return sorted(t for t, name in types.items() if name == _type_name(kind))
 
-    states = [t for t in of_type(JointState) if 'truth' in t]
+def _choose(types: Mapping[str, str], wanted: Topics) -> Topics:
+    def of_type(kind: str) -> list[str]:
+        return sorted(t for t, name in types.items() if name == kind)
+
+    states = [t for t in of_type(JOINT_STATE) if 'truth' in t]
     truth = wanted.truth or _if_single(states)
-    raw = [t for t in of_type(Image) if 'depth' in t and t != wanted.mask]
-    depths = raw + [t for t in of_type(CompressedImage)
-                    if depth_type(t) is CompressedImage and _without_transport(t) not in raw]
-    clouds = of_type(PointCloud2)
+    raw = [t for t in of_type(IMAGE) if 'depth' in t.lower() and t != wanted.mask]
+    depths = raw + [t for t in of_type(COMPRESSED_IMAGE)
+                    if is_compressed(t) and _without_transport(t) not in raw]
+    clouds = of_type(POINTS)
     if wanted.points or (not wanted.depth and not depths and clouds):
-        points = wanted.points or _single(clouds, 'point cloud', '--points-topic')
+        points = wanted.points or _single(types, clouds, 'point cloud', POINTS, '--points-topic')
         return Topics(points=points, truth=truth)
-    depth = wanted.depth or _single(depths, 'depth image', '--depth-topic')
-    infos = [t for t in of_type(CameraInfo) if t != wanted.mask_camera_info]
-    info = _without_transport(depth).rsplit('/', 1)[0] + '/camera_info'
-    if wanted.camera_info or info not in infos:
-        info = wanted.camera_info or _single(infos, 'camera_info', '--camera-info-topic')
-    masks = [t for t in of_type(Image) if 'mask' in t.rsplit('/', 1)[-1]]
+    depth = wanted.depth or _single(types, depths, 'depth image', IMAGE, '--depth-topic')
+    infos = [t for t in of_type(CAMERA_INFO) if t != wanted.mask_camera_info]
+    info = wanted.camera_info or _single(types, _nearest(depth, infos), 'camera_info',
+                                         CAMERA_INFO, '--camera-info-topic')
+    masks = [t for t in of_type(IMAGE) if 'mask' in t.rsplit('/', 1)[-1] and t != depth]
     return Topics(depth, info, wanted.mask or _if_single(masks), '', truth,
                   wanted.mask_camera_info)
+
+
+def _nearest(topic: str, others: list[str]) -> list[str]:
+    """The topics that share the most first tokens with another: all if none shares any."""
+    def shared(other: str) -> int:
+        return len(commonprefix([_without_transport(topic).split('/'), other.split('/')]))
+
+    most = max(map(shared, others), default=0)
+    return [other for other in others if shared(other) == most]
 
 
 def _without_transport(topic: str) -> str:
@@ -80,25 +132,50 @@ def _without_transport(topic: str) -> str:
     return topic.removesuffix(f'/{COMPRESSED}')
 
 
-def _check_wanted(types: dict[str, str], wanted: Topics) -> None:
+def _check_wanted(types: Mapping[str, str], wanted: Topics) -> None:
     for topic, kind in wanted.types.items():
         if topic not in types:
-            raise ValueError(f'the bag has no topic {topic}; it has '
-                             f'{", ".join(sorted(types)) or "none"}')
-        if types[topic] != _type_name(kind):
-            raise ValueError(f'topic {topic} is {types[topic]}, not {_type_name(kind)}')
+            near = get_close_matches(topic, types, 1, 0.5) or [
+                t for t, name in types.items() if name == kind][:1]
+            hint = f'did you mean {near[0]}? The recording' if near else 'the recording'
+            raise ValueError(f'there is no topic {shortened(topic, 60)}; {hint} has '
+                             f'{_named(sorted(types))}')
+        if types[topic] != kind:
+            fit = sorted(t for t, name in types.items() if name == kind)
+            instead = f'; {listed(fit, NAMED)} would fit' if fit else ''
+            raise ValueError(f'topic {shortened(topic, 60)} is {shortened(types[topic], 60)}, not '
+                             f'{kind}{instead}')
 
 
-def _type_name(kind: type) -> str:
-    return f'{kind.__module__.split(".")[0]}/msg/{kind.__name__}'
+def _named(topics: list[str]) -> str:
+    """The first topics of a list in words."""
+    more = f' and {len(topics) - NAMED} more' if len(topics) > NAMED else ''
+    return (', '.join(shortened(t, 40) for t in topics[:NAMED]) or 'none') + more
 
 
 def _if_single(topics: list[str]) -> str:
     return topics[0] if len(topics) == 1 else ''
 
 
-def _single(topics: list[str], what: str, option: str) -> str:
-    if len(topics) != 1:
-        found = f'several: {", ".join(topics)}' if topics else 'none'
-        raise ValueError(f'the bag must have one {what}, it has {found}; name it with {option}')
-    return topics[0]
+def _single(types: Mapping[str, str], topics: list[str], what: str, kind: str, option: str) -> str:
+    """The only topic.
+
+    Raises:
+        ValueError: there is none, or several; the message says what could be named.
+    """
+    if len(topics) > 1:
+        raise ValueError(f'there must be one {what}, there are several: {_named(topics)}; name it '
+                         f'with {option}')
+    if topics:
+        return topics[0]
+    packed = [t for t, name in types.items() if name == COMPRESSED_IMAGE and 'depth' in t.lower()]
+    if kind == IMAGE and packed:
+        raise ValueError(f'there is no {what} that is read; {_named(packed)} is compressed in '
+                         'another way: play the recording and republish it as raw (ros2 run '
+                         'image_transport republish)')
+    fit = sorted(t for t, name in types.items() if name == kind)
+    if fit:
+        raise ValueError(f'there must be one {what}, there is none by name; of this type are '
+                         f'{_named(fit)}; name it with {option}')
+    raise ValueError(f'there must be one {what} ({kind}), there is none; the recording has '
+                     f'{_named(sorted(types))} ({listed(sorted(set(types.values())), 3)})')

@@ -11,7 +11,8 @@ from visualization_msgs.msg import MarkerArray
 
 from kinediff3d_ros.messages import markers, poses
 from kinediff3d_ros.nodes.config import NodeConfig
-from kinediff3d_ros.tools.bag_reader import DEFAULTS, import_rosbag2
+from kinediff3d_ros.nodes.frames import header_message
+from kinediff3d_ros.tools.bag_reader import DEFAULTS
 from kinediff3d_ros.tools.replay_frames import ReplayResult
 
 BAG_VERSION = 9
@@ -32,7 +33,7 @@ class EstimateBag:
     """
 
     def __init__(self, path: Path, storage: str, object_name: str) -> None:
-        rosbag2 = import_rosbag2()
+        from rosbags import rosbag2
         from rosbags.typesys import Stores, get_typestore
 
         store = get_typestore(Stores.ROS2_JAZZY)
@@ -52,7 +53,7 @@ class EstimateBag:
 
     def add(self, result: ReplayResult) -> None:
         """Write the messages of one frame at the time at which the frame was recorded."""
-        header, recorded = result.frame.header, result.frame.recorded
+        header, recorded = header_message(result.frame.header), result.frame.recorded
         array = MarkerArray()
         if result.estimate is not None:
             self._write('/tf', recorded, TFMessage(transforms=poses.transforms(

@@ -1,4 +1,4 @@
-"""The commands of ``kinediff3d`` that need ROS: ``demo``, ``replay`` and ``view``.
+"""The commands of ``kinediff3d`` that need ROS, ``demo`` and ``view``, and ``replay``.
 
 ``kinediff3d_core.cli`` finds them by the entry-point group ``kinediff3d.commands``. Modules that
 need rclpy are imported when a command runs: ``--help`` works without ROS.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -71,11 +71,11 @@ def _demo(options: argparse.Namespace) -> int:
 
 def add_replay(commands: Any) -> None:
     command = add_command(commands, 'replay', _replay,
-                          'run the pipeline over recordings (rosbag2, MCAP or sqlite3)',
+                          'run the pipeline over recordings (MCAP, sqlite3, ROS 1 bags)',
                           REPLAY_EXAMPLES)
     command.add_argument('bags', type=Path, nargs='+', metavar='BAG',
-                         help='folder of a bag, or one .mcap or .db3 file; of several, those that '
-                              'an earlier run has replayed are not replayed again')
+                         help='folder of a bag, or a .mcap, .db3 or .bag file; of several, those '
+                              'that an earlier run has replayed are not replayed again')
     command.add_argument('--category', required=True, metavar='C')
     command.add_argument('--out', type=Path, required=True, metavar='DIR',
                          help='folder for estimates.jsonl, timeline.png and the new bag; of '
@@ -102,15 +102,18 @@ def add_replay(commands: Any) -> None:
     command.add_argument('--write-bag', choices=STORAGES, default='', metavar='STORAGE',
                          help='also write the bag DIR/output with /tf, joint_states and markers: '
                               'mcap or sqlite3')
+    command.add_min_confidence()
     command.add_seed('of the samplers')
     command.add_model_arguments()
 
 
 def _replay(options: argparse.Namespace) -> int:
     from kinediff3d_core.distributed.ranks import first_rank
+    from kinediff3d_core.io.outputs import require_writable
     from kinediff3d_core.objects.category import get_category
 
     get_category(options.category)
+    require_writable(options.out, folder=True)
     if len(options.bags) > 1:
         return _replay_several(options)
     return _replay_one(options) if first_rank() else DONE
@@ -120,11 +123,12 @@ def _replay_one(options: argparse.Namespace) -> int:
     """Replay one recording into --out itself."""
     bag, = options.bags
     if not bag.exists():
-        raise ValueError(f'bag {bag} does not exist')
+        raise ValueError(f'recording {bag} does not exist')
     tools = _import_tool('replay')
     settings = _replay_options(options, bag, options.out)
     with tools.open_bag(bag) as reader:
         tools.choose_topics(reader, settings.topics)  # an unusable bag ends the command at once
+    tools.make_folder(settings)
     from tqdm import tqdm
 
     from kinediff3d_core.inference.pipeline import Pipeline
@@ -132,11 +136,19 @@ def _replay_one(options: argparse.Namespace) -> int:
     pipeline = Pipeline.load(options.category, preset=options.preset, device=options.device,
                              weights=options.weights)
     with tqdm(total=options.limit, unit='frame', disable=None) as bar:
-        results = tools.replay(pipeline, settings, lambda _: bar.update())
-    counts = _import_tool('recordings').counts_of(results)
-    print(f'{_frames(counts)}; wrote {options.out}/estimates.jsonl and timeline.png'
-          + (' and the bag output' if options.write_bag else ''))
-    return DONE if counts['none'] < len(results) else NO_ANSWER
+        results, outcome = tools.replay(pipeline, settings, lambda _: bar.update())
+    _warn(bag.name, outcome.warnings)
+    written = [name for name in ('estimates.jsonl', 'timeline.png', 'output')
+               if (options.out / name).exists()]
+    print(f'{outcome}; wrote {" and ".join(written)} in {options.out}')
+    return DONE if outcome.frames['none'] < len(results) else NO_ANSWER
+
+
+def _warn(name: str, warnings: Sequence[str]) -> None:
+    from kinediff3d_core.io.files import shortened
+
+    for warning in warnings:
+        print(f'kinediff3d: warning: {name}: {shortened(warning, 250)}', file=sys.stderr)
 
 
 def _replay_several(options: argparse.Namespace) -> int:
@@ -174,7 +186,7 @@ def _replay_options(options: argparse.Namespace, bag: Path, out: Path) -> Any:
     return tools.ReplayOptions(
         bag, out, topics, tracking=not options.no_tracking, storage=options.write_bag,
         segment_points=options.segment, mask_id=options.mask_id, every=options.every,
-        limit=options.limit or 0, seed=options.seed)
+        limit=options.limit or 0, seed=options.seed, min_confidence=options.min_confidence)
 
 
 def _report(replayed: Sequence[Any], out: Path) -> int:
@@ -183,7 +195,8 @@ def _report(replayed: Sequence[Any], out: Path) -> int:
         if recording.error:
             print(f'kinediff3d: {recording.name}: {recording.error}', file=sys.stderr)
         else:
-            print(f'{recording.name}: {_frames(recording.counts)}'
+            _warn(recording.name, recording.outcome.warnings)
+            print(f'{recording.name}: {recording.outcome}'
                   + (' (replayed earlier)' if recording.earlier else ''))
     good = [r for r in replayed if not r.error]
     failed = len(replayed) - len(good)
@@ -191,14 +204,8 @@ def _report(replayed: Sequence[Any], out: Path) -> int:
           + (f'; {failed} failed' if failed else ''))
     if failed:
         return UNUSABLE
-    answered = all(r.counts['full'] + r.counts['tracked'] for r in good)
+    answered = all(r.outcome.frames['full'] + r.outcome.frames['tracked'] for r in good)
     return DONE if answered else NO_ANSWER
-
-
-def _frames(counts: Mapping[str, int]) -> str:
-    """Numbers of frames by kind, in words."""
-    return (f'{sum(counts.values())} frames: {counts["full"]} full estimates, '
-            f'{counts["tracked"]} tracked, {counts["none"]} without an estimate')
 
 
 def add_view(commands: Any) -> None:
@@ -209,12 +216,16 @@ def add_view(commands: Any) -> None:
                          help='address to listen on (default 127.0.0.1: this machine only; '
                               '0.0.0.0 gives everyone on the network access, without a '
                               'password)')
-    command.add_argument('--port', type=number(int, at_least=1), default=8080, metavar='N',
+    command.add_argument('--port', type=number(int, at_least=1, at_most=65535), default=8080,
+                         metavar='N',
                          help='default 8080')
     command.add_argument('--namespace', default='', metavar='NS',
                          help='namespace of the perception node (default: none)')
     command.add_argument('--fixed-frame', default='', metavar='F',
                          help='frame of the scene (default: the frame of the first cloud)')
+    command.add_argument('--image-topic', default='', metavar='T',
+                         help='image beside the scene, depth or colour (default: the depth image '
+                              'that the perception node uses)')
     command.add_argument('--z-up', action='store_true',
                          help='the z axis of the fixed frame points upward, as in map or '
                               'base_link; default: an optical frame, -y upward')
@@ -237,6 +248,7 @@ def _view(options: argparse.Namespace) -> int:
     if options.strip is not None:
         capture = tools.CaptureOptions(options.strip, options.frames, options.every)
     tools.run_view(tools.ViewOptions(
-        options.host, options.port, options.z_up, options.namespace, options.fixed_frame,
+        options.host, options.port, options.z_up,
+        tools.ViewTopics(options.namespace, options.fixed_frame, options.image_topic),
         options.seconds, capture))
     return DONE

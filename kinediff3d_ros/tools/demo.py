@@ -15,11 +15,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from kinediff3d_core.io.files import write_text
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_ros.tools.demo_options import SCENE, DemoOptions
 from kinediff3d_ros.tools.demo_pictures import draw_pictures
 from kinediff3d_ros.tools.demo_recording import DemoRecording
 from kinediff3d_ros.tools.demo_summary import in_words, summarize
+from kinediff3d_ros.tools.demo_viewers import viewer_lines
 from kinediff3d_ros.tools.processes import NodeProcess, private_graph
 from kinediff3d_ros.tools.recorder import Recorder
 
@@ -38,6 +40,13 @@ DESCRIPTION_PERIOD = 5.0
 DESCRIPTION_LIMIT = 120.0
 """Seconds after the recording within which there must be a description. Chosen for a busy
 machine; it is there already on others."""
+
+REPORT_PERIOD = 10.0
+"""Seconds between two lines that say what is awaited, where there is no terminal. Chosen."""
+
+RESULTS = ('summary.json', '1_depth.png', '2_cloud.png', '3_estimate.png', '4_joint.png',
+           'object.urdf')
+"""Files that the demo writes."""
 
 INPUTS = ('depth/image_rect', 'depth/camera_info', 'mask')
 
@@ -103,11 +112,13 @@ def _run(options: DemoOptions) -> None:
     domain, start = private_graph(), time.time()
     descriptions = options.out / 'description'
     shutil.rmtree(descriptions, ignore_errors=True)
+    for name in RESULTS:  # A demo that fails leaves nothing of an earlier one.
+        (options.out / name).unlink(missing_ok=True)
     camera_sim, perception = _start_nodes(options, descriptions)
     with camera_sim, perception, Recorder(domain) as recorder:
         recording = DemoRecording(recorder, options.category)
         if not options.headless:
-            print(_rviz_command(domain))
+            print(viewer_lines(domain, recording.object_name), flush=True)
         timing = _record(recorder, recording, options.seconds, (camera_sim, perception))
         if recording.joints.entries:
             _wait_for_description(recorder, descriptions)
@@ -117,7 +128,7 @@ def _run(options: DemoOptions) -> None:
     summary.update(first_image_s=round(timing.first_image - start, 1),
                    first_answer_s=round(timing.first_answer - start, 1),
                    **memory_growth(timing.resident_mib))
-    (options.out / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
+    write_text(options.out / 'summary.json', json.dumps(summary, indent=2) + '\n')
     if not summary['estimates']:
         raise DemoError(f'no estimate came; last state: {status.get("message", "unknown")} '
                         f'(see {options.out / "logs"})')
@@ -142,23 +153,21 @@ def _start_nodes(options: DemoOptions, descriptions: Path) -> tuple[NodeProcess,
     return camera_sim, perception
 
 
-def _rviz_command(domain: int) -> str:
-    config = Path(__file__).parents[2] / 'config' / 'perception.rviz'
-    return ('To watch it in RViz, run in another terminal:\n'
-            f'  ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST rviz2 -d {config}')
-
-
 def _record(recorder: Recorder, recording: DemoRecording, seconds: float,
             processes: Sequence[NodeProcess]) -> Timing:
     """Wait until the object moves, then record for some seconds."""
     # The node may process a frame before the recorder discovers the truth.
+    def state() -> str:
+        return recording.status().get('message', 'the perception node sends no diagnostics')
+
     if not _wait(recorder, processes, 'starting the nodes',
-                 lambda: recording.processed_frames() and recording.true_joints.entries):
-        state = recording.status().get('message', 'the perception node sends no diagnostics')
-        raise DemoError(f'no frame was processed within {START_LIMIT:.0f} s: {state}')
+                 lambda: recording.processed_frames() and recording.true_joints.entries, state):
+        reason = next((e for p in reversed(processes) if (e := last_error(p))), state())
+        raise DemoError(f'no frame was processed within {START_LIMIT:.0f} s: {reason} '
+                        f'(see {processes[-1].log.parent})')
     first_image, first_answer = recording.first_image_time(), time.time()
     # The camera shows the first joint state until it has rendered the others.
-    _wait(recorder, processes, 'rendering the joint states', recording.motion_begin)
+    _wait(recorder, processes, 'rendering the joint states', recording.motion_begin, state)
     begin, before = time.time(), len(recording.joints.entries)
     resident_mib = _sample_memory(recording, seconds, processes)
     estimates = len(recording.joints.entries) - before
@@ -176,13 +185,26 @@ def _last_status(recorder: Recorder, recording: DemoRecording) -> dict[str, str]
 
 
 def _wait(recorder: Recorder, processes: Sequence[NodeProcess], text: str,
-          condition: Callable[[], object]) -> bool:
-    """Wait for a condition; whether it came true within ``START_LIMIT``."""
+          condition: Callable[[], object], state: Callable[[], str]) -> bool:
+    """Wait for a condition; whether it came true within ``START_LIMIT``.
+
+    Args:
+        state: of the perception node in words, which is shown meanwhile.
+    """
+    begin = time.monotonic()
     with _progress(text, START_LIMIT, '{desc}: {elapsed}') as bar:
+        reported = 0
+
         def check() -> object:
+            nonlocal reported
             require_running(processes)
-            bar.refresh()
-            return condition()
+            answer = condition()
+            passed = time.monotonic() - begin
+            if bar.disable and not answer and passed > (reported + 1) * REPORT_PERIOD:
+                print(f'{text}: {passed:.0f} s, {state()}', file=sys.stderr)
+                reported += 1
+            bar.set_description(f'{text} ({state()})')
+            return answer
 
         try:
             return bool(recorder.wait_for(check, START_LIMIT, text))
@@ -226,12 +248,19 @@ def _progress(text: str, seconds: float, bar_format: str) -> tqdm:
 
 
 def require_running(processes: Sequence[NodeProcess]) -> None:
-    """Raise DemoError with the last line of a process that has ended."""
+    """Raise DemoError with the last error of a process that has ended, or its last line."""
     for process in processes:
         if process.exit_status is not None:
             lines = process.output().strip().splitlines() or ['(no output)']
-            reason = re.sub(r'^\[\w+\] \[[\d.]+\] \[[\w.]+\]: ', '', lines[-1])
+            reason = last_error(process) or lines[-1]
             raise DemoError(f'{process.log.stem} ended: {reason}')
+
+
+def last_error(process: NodeProcess) -> str:
+    """The last error in the log of a node, without time and name; empty where there is none."""
+    found = re.findall(r'^\[(?:ERROR|FATAL)\] \[[\d.]+\] \[[^\]]+\]: (.+)$', process.output(),
+                       re.MULTILINE)
+    return found[-1] if found else ''
 
 
 def _wait_for_description(recorder: Recorder, folder: Path) -> None:

@@ -80,7 +80,8 @@ def _draw_points(depth: np.ndarray, estimate: ArticulatedEstimate, path: Path) -
     cloud = backproject(depth, INTRINSICS)
     view = camera_view(cloud)
     write_panels([
-        (name, render(RenderedScene(points=points, point_colours=depth_colours(points)), view))
+        (name, render(RenderedScene(points=points,
+                                    point_colours=depth_colours(points[:, 2])), view))
         for name, points in (('all points', thinned(cloud, SCENE_POINTS)),
                              ('points on the object', estimate.points))], path)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.io.files import write_text
 from kinediff3d_ros.tools.replay import ReplayOptions, replay
 from kinediff3d_ros.tools.replay_frames import ReplayResult
+from kinediff3d_ros.tools.replay_outcome import ReplayOutcome
 
 RESULT = 'replay.json'
 """File with the options and the counts of a recording that is completely replayed."""
@@ -26,21 +26,15 @@ class ReplayedRecording:
     """What became of one recording.
 
     Attributes:
-        counts: frames by kind (``full``, ``tracked``, ``none``); empty where it failed.
+        outcome: what became of its frames; None where it failed.
         error: why it failed.
         earlier: an earlier run with the same options has replayed it.
     """
 
     name: str
-    counts: Mapping[str, int]
+    outcome: ReplayOutcome | None
     error: str = ''
     earlier: bool = False
-
-
-def counts_of(results: Sequence[ReplayResult]) -> dict[str, int]:
-    """Frames by kind."""
-    found = Counter(r.kind for r in results)
-    return {kind: found[kind] for kind in ('full', 'tracked', 'none')}
 
 
 def recording_names(bags: Sequence[Path]) -> list[str]:
@@ -83,10 +77,15 @@ def replay_recordings(pipeline: Pipeline, recordings: Sequence[ReplayOptions],
             own[number] = asdict(_replay_once(pipeline, options, run, progress))
         except (ValueError, OSError, FloatingPointError) as error:
             reason = ' '.join(str(error).split()) or type(error).__name__
-            own[number] = asdict(ReplayedRecording(options.out.name, {}, reason))
-    found = {int(number): ReplayedRecording(**fields) for part in ranks.gather(json.dumps(own))
+            own[number] = asdict(ReplayedRecording(options.out.name, None, reason))
+    found = {int(number): _from_dict(fields) for part in ranks.gather(json.dumps(own))
              for number, fields in json.loads(part).items()}
     return [found[number] for number in sorted(found)]
+
+
+def _from_dict(fields: dict[str, Any]) -> ReplayedRecording:
+    return ReplayedRecording(**{**fields, 'outcome': fields['outcome'] and ReplayOutcome(
+        **fields['outcome'])})
 
 
 def _replay_once(pipeline: Pipeline, options: ReplayOptions, run: Mapping[str, Any],
@@ -97,35 +96,36 @@ def _replay_once(pipeline: Pipeline, options: ReplayOptions, run: Mapping[str, A
         ValueError: as :func:`replay`, or ``out`` has something else than results of this run.
     """
     if not options.bag.exists():
-        raise ValueError(f'bag {options.bag} does not exist')
+        raise ValueError(f'recording {options.bag} does not exist')
     given = {k: v for k, v in asdict(options).items() if k not in ('bag', 'out')}
     run = {**run, **given, 'bytes': _size(options.bag)}
     if options.out.exists():
-        return ReplayedRecording(options.out.name, _counts_in(options.out, run), earlier=True)
+        return ReplayedRecording(options.out.name, _outcome_in(options.out, run), earlier=True)
     unfinished = options.out.with_name(f'{options.out.name}.unfinished')
     if unfinished.exists():
         shutil.rmtree(unfinished)  # of a run that was killed
-    counts = counts_of(replay(pipeline, replace(options, out=unfinished), progress))
-    write_text(unfinished / RESULT, json.dumps({'run': run, 'frames': counts}, indent=1) + '\n')
+    _, outcome = replay(pipeline, replace(options, out=unfinished), progress)
+    write_text(unfinished / RESULT, json.dumps({'run': run, **asdict(outcome)}, indent=1) + '\n')
     unfinished.rename(options.out)
-    return ReplayedRecording(options.out.name, counts)
+    return ReplayedRecording(options.out.name, outcome)
 
 
-def _counts_in(folder: Path, run: Mapping[str, Any]) -> dict[str, int]:
-    """Frames by kind in the results of an earlier run.
+def _outcome_in(folder: Path, run: Mapping[str, Any]) -> ReplayOutcome:
+    """What became of the frames in an earlier run.
 
     Raises:
         ValueError: it was a run with other options, or the folder has no results.
     """
     try:
         found = json.loads((folder / RESULT).read_text())
-        before, counts = dict(found['run']), dict(found['frames'])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        before = dict(found.pop('run'))
+        outcome = ReplayOutcome(**found)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f'{folder} exists and has no {RESULT}: choose another --out') from error
     if before != run:
         raise ValueError(f'{folder} has results of other options ({differences(before, run)}): '
                          'choose another --out')
-    return counts
+    return outcome
 
 
 def _size(bag: Path) -> int:

@@ -1,10 +1,10 @@
-"""The pipeline on a recording: every frame, in order, without real time."""
+"""The pipeline on a recording: every frame, in order, without real time and without ROS."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from kinediff3d_core.inference.pipeline import Pipeline
+from kinediff3d_core.io.files import shortened
 from kinediff3d_core.objects.urdf import default_object_name
 from kinediff3d_core.tracking.sequence_tracker import SequenceTracker
 from kinediff3d_ros.scene.parameters import PerceptionParameters
-from kinediff3d_ros.tools.bag_reader import DEFAULTS, FrameReader, open_bag
+from kinediff3d_ros.tools.bag_reader import DEFAULTS, FrameReader
+from kinediff3d_ros.tools.bag_storage import open_bag
 from kinediff3d_ros.tools.bag_topics import Topics, choose_topics
-from kinediff3d_ros.tools.bag_writer import EstimateBag
-from kinediff3d_ros.tools.replay_frames import ReplayFrame, ReplayResult
-from kinediff3d_ros.tools.timeline import draw_timeline
+from kinediff3d_ros.tools.replay_frames import RecordedPositions, ReplayFrame, ReplayResult
+from kinediff3d_ros.tools.replay_outcome import ReplayOutcome, outcome_of
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class ReplayOptions:
     """Options of ``kinediff3d replay``."""
 
     bag: Path
-    """Folder of a bag, or one ``.mcap`` or ``.db3`` file."""
+    """Folder of a bag, or one ``.mcap``, ``.db3`` or ``.bag`` file."""
     out: Path
     """Folder for the results."""
     topics: Topics = field(default_factory=Topics)
@@ -46,6 +47,8 @@ class ReplayOptions:
     """Stop after this number of frames; 0 uses all."""
     seed: int = 0
     """Of the samplers, the same for every frame."""
+    min_confidence: float = DEFAULTS.min_confidence
+    """Full estimates of a lower confidence are no estimate; 0 takes every one."""
 
     @property
     def parameters(self) -> PerceptionParameters:
@@ -54,11 +57,12 @@ class ReplayOptions:
 
 
 def replay(pipeline: Pipeline, options: ReplayOptions,
-           progress: Callable[[ReplayResult], Any] = lambda _: None) -> list[ReplayResult]:
-    """Run the pipeline on the frames of a bag.
+           progress: Callable[[ReplayResult], Any] = lambda _: None,
+           ) -> tuple[list[ReplayResult], ReplayOutcome]:
+    """Run the pipeline on a recording; returns the results and what became of the frames.
 
-    Writes ``estimates.jsonl`` (one line a frame) and ``timeline.png`` and, with ``storage``, the
-    bag ``output`` with TF, joint states and markers.
+    Writes ``estimates.jsonl`` (one line a frame) and, with ``storage``, the bag ``output`` with
+    TF, joint states and markers; then ``timeline.png``.
 
     Args:
         progress: called with each result.
@@ -70,33 +74,78 @@ def replay(pipeline: Pipeline, options: ReplayOptions,
     with open_bag(options.bag) as bag, ExitStack() as files:
         topics = choose_topics(bag, options.topics)
         writers = _open_outputs(options, default_object_name(pipeline.category.name), files)
-        sequence = SequenceTracker(pipeline, options.tracking, bool(options.storage), options.seed)
         reader = FrameReader(topics, options.parameters)
         stop = options.every * (options.limit - 1) + 1 if options.limit else None
-        for frame in islice(reader.read(bag), 0, stop, options.every):
-            result = _process(sequence, frame)
+        for result in _results(pipeline, options, islice(reader.read(bag), 0, stop,
+                                                         options.every)):
             for write in (*writers, progress):
                 write(result)
             results.append(result.without_arrays())
+    warnings = list(bag.warnings)
     if not results:
-        raise ValueError(f'{options.bag} has no usable frame on {_description(topics)}')
-    draw_timeline(results, reader.truth, options.out / 'timeline.png',
-                  f'{options.bag.name}: {pipeline.category.name}, {len(results)} frames')
-    return results
+        reason = '; '.join(filter(None, (reader.unused, *warnings))) or 'no message fits another'
+        raise ValueError(f'{options.bag} has no usable frame on {_description(topics)}: {reason}')
+    warnings += _draw(results, reader.truth, options, pipeline.category.name)
+    return results, outcome_of(results, reader.unused, warnings)
+
+
+def _results(pipeline: Pipeline, options: ReplayOptions, frames: Iterable[ReplayFrame],
+             ) -> Iterator[ReplayResult]:
+    """The results of the frames; a recording that begins again is another sequence."""
+    sequence = None
+    for frame in frames:
+        if sequence is None or frame.restarts:
+            sequence = SequenceTracker(pipeline, options.tracking, bool(options.storage),
+                                       options.seed, min_confidence=options.min_confidence)
+        yield _process(sequence, frame)
+
+
+def _draw(results: list[ReplayResult], truth: list[RecordedPositions], options: ReplayOptions,
+          category: str) -> list[str]:
+    """Draw the timeline; returns a warning if that fails, which costs no result."""
+    from kinediff3d_ros.tools.timeline import draw_timeline
+
+    picture = options.out / 'timeline.png'
+    try:
+        picture.unlink(missing_ok=True)
+        draw_timeline(results, truth, picture,
+                      f'{options.bag.name}: {category}, {len(results)} frames')
+    except Exception as error:  # whatever the drawing library raises
+        return [f'{picture.name} could not be drawn ({type(error).__name__}: '
+                f'{shortened(error, 100)}); estimates.jsonl is complete']
+    return []
+
+
+def make_folder(options: ReplayOptions) -> None:
+    """Make the folder for the results, before the work.
+
+    Raises:
+        ValueError: ``output`` exists, or it needs ROS, which is not there.
+        OSError: the folder cannot be made.
+    """
+    bag = options.out / 'output'
+    if options.storage and bag.exists():
+        raise ValueError(f'{bag} exists; choose another --out')
+    if options.storage:
+        try:
+            import kinediff3d_ros.tools.bag_writer  # noqa: F401
+        except ImportError as error:
+            raise ValueError(f'--write-bag needs ROS 2, which cannot be imported ({error}); '
+                             'source a ROS 2 workspace, or leave the option out') from error
+    options.out.mkdir(parents=True, exist_ok=True)
 
 
 def _open_outputs(options: ReplayOptions, object_name: str, files: ExitStack,
                   ) -> list[Callable[[ReplayResult], Any]]:
     """Functions that write a result; ``files`` closes what they write to."""
-    bag = options.out / 'output'
-    if options.storage and bag.exists():
-        raise ValueError(f'{bag} exists; choose another --out')
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_folder(options)
     lines = files.enter_context((options.out / 'estimates.jsonl').open('w', encoding='utf-8'))
     writers = [lambda result: lines.write(json.dumps(result.to_dict()) + '\n')]
     if options.storage:
+        from kinediff3d_ros.tools.bag_writer import EstimateBag
+
         writers.append(files.enter_context(closing(
-            EstimateBag(bag, options.storage, object_name))).add)
+            EstimateBag(options.out / 'output', options.storage, object_name))).add)
     return writers
 
 
@@ -104,7 +153,7 @@ def _process(sequence: SequenceTracker, frame: ReplayFrame) -> ReplayResult:
     if frame.cloud is None:
         return ReplayResult(frame, 'none', None, frame.reason, 0.0)
     begin = time.perf_counter()
-    answer = sequence.update(frame.cloud, frame.seconds)
+    answer = sequence.update(frame.cloud, frame.header.seconds)
     return ReplayResult(frame, answer.kind, answer.estimate, answer.reason,
                         1e3 * (time.perf_counter() - begin))
 

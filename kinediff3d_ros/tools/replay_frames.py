@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from std_msgs.msg import Header
 
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_core.observation.cloud import ObjectCloud
+from kinediff3d_ros.scene.frames import NANOSECONDS, FrameHeader
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,22 @@ class ReplayFrame:
         recorded: time of the recording, ns.
         cloud: None if the frame shows no object.
         reason: why there is no cloud.
+        restarts: its stamp is far before that of the last frame: another sequence begins.
     """
 
-    header: Header
+    header: FrameHeader
     recorded: int
     cloud: ObjectCloud | None
     reason: str = ''
+    restarts: bool = False
 
-    @property
-    def seconds(self) -> float:
-        """Stamp, s."""
-        return seconds_of(self.header)
+
+@dataclass(frozen=True)
+class RecordedPositions:
+    """Joint positions (rad or m) by joint, and their stamp, ns."""
+
+    nanoseconds: int
+    positions: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,8 @@ class ReplayResult:
 
     def to_dict(self) -> dict[str, Any]:
         """One line of ``estimates.jsonl``."""
-        stamp = self.frame.header.stamp
-        return {'stamp': {'sec': stamp.sec, 'nanosec': stamp.nanosec},
+        seconds, rest = divmod(self.frame.header.nanoseconds, NANOSECONDS)
+        return {'stamp': {'sec': seconds, 'nanosec': rest},
                 'frame_id': self.frame.header.frame_id, 'kind': self.kind,
                 'reason': self.reason, 'milliseconds': round(self.milliseconds, 3),
                 'estimate': None if self.estimate is None else self.estimate.to_dict()}
@@ -68,8 +73,3 @@ class ReplayResult:
             estimate = replace(estimate, points=np.zeros((0, 3)), latent=np.zeros(0), modes=(),
                                parts=tuple(replace(p, mesh=None) for p in estimate.parts))
         return replace(self, frame=replace(self.frame, cloud=None), estimate=estimate)
-
-
-def seconds_of(header: Header) -> float:
-    """Stamp of a header, s."""
-    return float(header.stamp.sec + 1e-9 * header.stamp.nanosec)

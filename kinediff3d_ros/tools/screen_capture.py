@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageDraw
-
-from kinediff3d_ros.tools.browser_scene import BrowserScene
 
 LABEL_LINES = 18
 """Height of a picture in lines of its label. Chosen."""
@@ -75,14 +75,18 @@ class ScreenCapture:
     The scene must not change between :meth:`overdue` and the end of :meth:`take`: the browser
     draws the latest changes.
 
+    Args:
+        picture: returns what a browser shows in a width and a height, (H, W, 3) uint8, or None.
+
     Raises:
         ValueError: the folder of the file does not exist.
     """
 
-    def __init__(self, scene: BrowserScene, options: CaptureOptions) -> None:
+    def __init__(self, picture: Callable[[int, int], np.ndarray | None],
+                 options: CaptureOptions) -> None:
         if not options.path.absolute().parent.is_dir():
             raise ValueError(f'{options.path.parent} is not a folder')
-        self._scene, self._options = scene, options
+        self._picture, self._options = picture, options
         self._pictures: list[Image.Image] = []
         self._begin: float | None = None
         self._next = 0.0
@@ -96,26 +100,25 @@ class ScreenCapture:
         """Seconds since the next picture became due; None before that time."""
         if self._begin is None:
             # The browser gets time to move its camera to the object.
-            if self._scene.picture(*self._options.format.size) is not None:
+            if self._picture(*self._options.format.size) is not None:
                 self._begin = time.monotonic()
                 self._next = self._begin + self._options.every
             return None
         late = time.monotonic() - self._next
         return late if late >= 0 and not self.done else None
 
-    def take(self) -> None:
-        """Take a picture; the last one writes the file."""
+    def take(self, caption: str) -> None:
+        """Take a picture with a caption; the last one writes the file."""
         assert self._begin is not None
         options, taken = self._options, time.monotonic()
         size, factor = options.format.size, options.format.supersampling
-        self._scene.picture(*size)  # the first picture after a change may show the old state
+        self._picture(*size)  # the first picture after a change may show the old state
         time.sleep(options.redraw_time)
-        pixels = self._scene.picture(*(factor * side for side in size))
+        pixels = self._picture(*(factor * side for side in size))
         if pixels is None:
             return
         picture = Image.fromarray(pixels).resize(size, Image.Resampling.BOX)
-        joints = (f'{name} {position}' for name, position in self._scene.joints)
-        _write_label(picture, ', '.join([f'{taken - self._begin:.0f} s', *joints]))
+        _write_label(picture, ', '.join([f'{taken - self._begin:.0f} s', caption]))
         self._pictures.append(picture)
         self._next = max(self._next + options.every, time.monotonic() + options.message_time)
         if self.done:

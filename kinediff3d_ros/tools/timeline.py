@@ -7,24 +7,23 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from sensor_msgs.msg import JointState
 
 from kinediff3d_core.objects.urdf import default_object_name, joint_name
 from kinediff3d_ros.tools.joint_positions import DISPLAY_UNITS
-from kinediff3d_ros.tools.replay_frames import ReplayResult, seconds_of
+from kinediff3d_ros.tools.replay_frames import RecordedPositions, ReplayResult
 
 KIND_COLOURS = {'full': 'tab:orange', 'tracked': 'tab:blue'}
 
 
-def draw_timeline(results: list[ReplayResult], truth: list[JointState], out: Path, title: str,
-                  ) -> None:
+def draw_timeline(results: list[ReplayResult], truth: list[RecordedPositions], out: Path,
+                  title: str) -> None:
     """Write the picture as a PNG; a red line marks a frame without an estimate.
 
     Args:
-        truth: recorded joint states, drawn beside the estimates. Joints have the category's own
+        truth: recorded joint positions, drawn beside the estimates. Joints have the category's own
             names, or those of an object with the category's name.
     """
-    start = results[0].frame.seconds
+    start = results[0].frame.header.seconds
     joint_types = {j.name: j.joint_type for r in results if r.estimate is not None
                    for j in r.estimate.joints}
     rows = len(joint_types) + 2
@@ -40,25 +39,24 @@ def draw_timeline(results: list[ReplayResult], truth: list[JointState], out: Pat
         ax.tick_params(labelsize=7)
         for result in results:
             if result.kind == 'none':
-                ax.axvline(result.frame.seconds - start, color='tab:red', lw=0.6, alpha=0.4)
+                ax.axvline(result.frame.header.seconds - start, color='tab:red', lw=0.6, alpha=0.4)
     figure.suptitle(title, fontsize=10)
     figure.tight_layout()
     canvas.print_png(str(out))  # type: ignore[no-untyped-call]
 
 
 def _draw_joint(ax: Any, name: str, joint_type: str, results: list[ReplayResult],
-                truth: list[JointState], start: float) -> None:
+                truth: list[RecordedPositions], start: float) -> None:
     """Positions of one joint with their standard deviations."""
     unit, factor = DISPLAY_UNITS[joint_type]
     prefixed = {joint_name(default_object_name(r.estimate.category), name)
                 for r in results if r.estimate is not None}
-    recorded = [(seconds_of(m.header) - start, factor * q) for m in truth
-                for n, q in zip(m.name, m.position, strict=True)
-                if n == name or n in prefixed]
+    recorded = [(1e-9 * m.nanoseconds - start, factor * q) for m in truth
+                for n, q in m.positions.items() if n == name or n in prefixed]
     if recorded:
         ax.plot(*zip(*recorded, strict=True), color='0.6', lw=1.2, label='recorded')
     for kind, colour in KIND_COLOURS.items():
-        points = [(r.frame.seconds - start, factor * j.position, factor * j.std)
+        points = [(r.frame.header.seconds - start, factor * j.position, factor * j.std)
                   for r in results if r.kind == kind and r.estimate is not None
                   for j in r.estimate.joints if j.name == name]
         if points:
@@ -70,7 +68,7 @@ def _draw_joint(ax: Any, name: str, joint_type: str, results: list[ReplayResult]
 
 
 def _draw_residual(ax: Any, results: list[ReplayResult], start: float) -> None:
-    residuals = [(r.frame.seconds - start, 1e3 * r.estimate.residual) for r in results
+    residuals = [(r.frame.header.seconds - start, 1e3 * r.estimate.residual) for r in results
                  if r.estimate is not None]
     if residuals:
         ax.plot(*zip(*residuals, strict=True), '.-', color='tab:green', ms=4, lw=0.8)
@@ -78,8 +76,8 @@ def _draw_residual(ax: Any, results: list[ReplayResult], start: float) -> None:
 
 
 def _draw_milliseconds(ax: Any, results: list[ReplayResult], start: float) -> None:
-    ax.plot([r.frame.seconds - start for r in results], [r.milliseconds for r in results], '.',
-            color='0.4', ms=4)
+    ax.plot([r.frame.header.seconds - start for r in results],
+            [r.milliseconds for r in results], '.', color='0.4', ms=4)
     ax.set_yscale('log')
     ax.set_ylabel('time per frame, ms', fontsize=8)
     ax.set_xlabel('s', fontsize=8)

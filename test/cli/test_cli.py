@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from kinediff3d_core.cli import main
 from kinediff3d_core.evaluation.samples import procedural_samples
 from kinediff3d_core.geometry.camera import backproject
 from kinediff3d_core.inference import auto, decoding
+from kinediff3d_core.inference.presets import ConfidenceConfig
 from kinediff3d_core.io.estimate import write_estimate
 from kinediff3d_core.objects.estimate import NoEstimate
 
@@ -122,6 +124,53 @@ def test_each_instance_has_its_own_folder(source, tmp_path, monkeypatch, capsys)
     np.save(tmp_path / 'points.npy', backproject(bare, CAMERA))
     assert main.main(arguments) == arguments_of_cli.NO_ANSWER
     assert 'nothing of at least' in capsys.readouterr().err
+
+
+class Unsure:
+    """A pipeline whose estimates have a confidence of 0.1, as ``auto`` gives them."""
+
+    def infer(self, points, mesh, seed):
+        return replace(laptop_estimate(), confidence=0.1,
+                       categories={'laptop': 0.6, 'box': 0.4})
+
+
+def test_an_answer_of_low_confidence_is_no_estimate(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(auto, 'load_pipeline', lambda *arguments: Unsure())
+    np.save(tmp_path / 'points.npy', laptop_estimate().points)
+    arguments = [str(a) for a in ('infer', '--points', tmp_path / 'points.npy', '--category',
+                                  'auto', '--out', tmp_path / 'out')]
+    assert main.main(arguments) == arguments_of_cli.NO_ANSWER
+    line, = capsys.readouterr().err.splitlines()
+    assert line.startswith('kinediff3d: no estimate: none of the 2 categories; the nearest is '
+                           'laptop (60 %): the confidence of 0.100 is below the threshold of ')
+    assert not (tmp_path / 'out' / 'estimate.json').exists()
+    for least, status in (('0', 0), ('0.1', 0), ('0.11', 1)):
+        assert main.main([*arguments, '--min-confidence', least]) == status
+    capsys.readouterr()
+    assert 'more than 1' in refused(capsys, *arguments, '--min-confidence', 1.1)
+    assert 'less than 0' in refused(capsys, *arguments, '--min-confidence=-0.1')
+
+
+def test_help_of_infer_has_the_exit_statuses_and_the_threshold(capsys):
+    with pytest.raises(SystemExit):
+        main.main(['infer', '--help'])
+    text = ' '.join(capsys.readouterr().out.split())
+    assert 'exit status: 0 an estimate, 1 no estimate' in text
+    assert f'(default {ConfidenceConfig().min_confidence:g})' in text
+
+
+def test_a_refusal_without_a_mask_says_what_needs_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(auto, 'load_pipeline', lambda *arguments: OfLargeOnes())
+    depth, drawn = draw([plate(5.0, 5.0), block(0.0, 0.0, [0.04, 0.04, 0.03])], camera_above())
+    np.save(tmp_path / 'depth.npy', depth)
+    np.save(tmp_path / 'mask.npy', drawn == 1)
+    base = ('infer', '--category', 'laptop', '--out', tmp_path / 'o', '--depth',
+            tmp_path / 'depth.npy', '--fx', 300, '--fy', 300, '--cx', 159.5, '--cy', 119.5)
+    for more, hint in (((), True), (('--mask', tmp_path / 'mask.npy'), False)):
+        assert main.main([str(a) for a in (*base, *more)]) == arguments_of_cli.NO_ANSWER
+        (line,) = capsys.readouterr().err.splitlines()
+        assert 'too small' in line and len(line) <= 300
+        assert ('furniture that is built in, give --mask or --box' in line) == hint
 
 
 def test_arguments_of_generate(tmp_path, capsys):

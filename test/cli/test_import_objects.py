@@ -13,7 +13,7 @@ from partnet_folders import laptop, write_partnet
 from kinediff3d_core.cli import main
 from kinediff3d_core.data.sample_files import ImportedObjects
 from kinediff3d_core.objects.category import CATEGORIES, get_category
-from kinediff3d_core.objects.category_file import read_category, write_category
+from kinediff3d_core.objects.category_file import category_yaml, read_category
 
 LAPTOP = get_category('laptop')
 
@@ -123,7 +123,7 @@ def test_arguments_that_do_not_go_together(folder, tmp_path, capsys):
     assert 'goes with --data' in refused(capsys, 'train', 'all', '--category', 'laptop',
                                          '--procedural', 0.5)
     assert 'does not exist' in refused(capsys, 'train', 'all', '--data', tmp_path)
-    write_category(LAPTOP, tmp_path / 'category.yaml')
+    (tmp_path / 'category.yaml').write_text(category_yaml(LAPTOP))
     assert "not 'box'" in refused(capsys, 'train', 'all', '--data', tmp_path, '--category', 'box')
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kinediff3d_core.evaluation import results
+from kinediff3d_core.evaluation import confusion, results
 from kinediff3d_core.evaluation.readme_table import BEGIN, END
 from kinediff3d_core.evaluation.records import Record, write_origin, write_records, write_summaries
 
@@ -155,3 +155,21 @@ def test_other_files_are_refused(folder, capsys):
     assert 'paper.json is not a summary' in capsys.readouterr().err
     assert results.main(['--from', str(folder / 'none'), '--out', str(folder / 'r.md')]) == 2
     assert not (folder / 'r.md').exists()
+
+
+def test_the_confusion_program_writes_how_its_file_was_made(folder, monkeypatch):
+    """The page has the command and the number of views of the file, not those of its own options.
+    """
+    path, page = folder / 'auto.json', folder / 'results.md'
+    counts = json.loads(path.read_text())
+    assert results.main(['--from', str(folder), '--out', str(page), '--paper-count', '7']) == 0
+    assert f'confusion --count 20 --json {path}` (20 views a category)' in page.read_text()
+
+    monkeypatch.setattr(confusion.AutoPipeline, 'load', lambda **_: None)
+    monkeypatch.setattr(confusion, 'confusion', lambda *_: counts)
+    assert confusion.main(['--count', '20', '--seed', '3', '--json', str(path)]) == 0
+    origin = json.loads((folder / 'auto.meta.json').read_text())
+    assert (origin['count'], origin['seed'], origin['device']) == (20, 3, 'cpu')
+    assert results.main(['--from', str(folder), '--out', str(page)]) == 0
+    assert f'`{origin["command"]}` (20 views a category; cpu' in page.read_text()
+    assert '--seed 3' in origin['command']

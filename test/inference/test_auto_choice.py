@@ -29,7 +29,8 @@ class FakePipeline:
         self.model.calls.append((self.preset.rounds, mesh, seed))
         if self.preset.rounds in self.model.refuses:
             raise NoEstimate(f'{self.model.name} {self.preset.rounds}')
-        return replace(laptop_estimate(), category=self.model.name, confidence=0.8)
+        return replace(laptop_estimate(), category=self.model.name, confidence=0.8,
+                       support=self.model.support)
 
     def generate(self, estimate, positions):
         return self.model.name, positions
@@ -37,10 +38,10 @@ class FakePipeline:
 
 @pytest.fixture
 def auto_of(monkeypatch):
-    """An auto pipeline of misfits by category; refusals by round are set in the models."""
+    """An auto pipeline of misfits by category; the models have refusals by round and support."""
     def make(refuses=(), **misfits):
-        models = {name: SimpleNamespace(name=name, calls=[], refuses=dict(refuses).get(name, ()))
-                  for name in misfits}
+        models = {name: SimpleNamespace(name=name, calls=[], support=1.0,
+                                        refuses=dict(refuses).get(name, ())) for name in misfits}
         monkeypatch.setattr(auto, 'Pipeline', FakePipeline)
         monkeypatch.setattr(auto, 'misfit', lambda pipeline, *_: misfits[pipeline.model.name])
         config = AutoConfig(finalists=2, temperature=0.01)
@@ -61,6 +62,17 @@ def test_categories_are_weighted_by_their_misfits(auto_of):
     rounds = Preset().rounds
     assert models['box'].calls == [(1, False, 3)]
     assert models['laptop'].calls == models['stapler'].calls == [(1, False, 3), (rounds, True, 3)]
+
+
+def test_a_category_that_the_image_contradicts_loses_its_weight(auto_of):
+    """As scissors whose table a box's lid would cover; a support of 0 has no logarithm."""
+    pipeline, models = auto_of(box=0.01, laptop=0.01, stapler=0.02)
+    models['box'].support, models['laptop'].support = 0.1, 0.0
+    estimate = pipeline.infer(CLOUD)
+    shares = np.array([0.1, 0.0, math.exp(-1)])
+    assert estimate.category == 'stapler'
+    assert list(estimate.categories.values()) == pytest.approx(shares / shares.sum(), abs=1e-6)
+    assert not models['laptop'].calls[1:]
 
 
 def test_a_category_without_estimate_has_no_weight(auto_of):

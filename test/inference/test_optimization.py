@@ -58,8 +58,11 @@ def records(monkeypatch):
         found.separations.append(degrees)
         return score.argsort()[:keep]
 
+    def log_support(latent, problem, normals, hypotheses, config):
+        return -torch.arange(1.0, 1 + len(hypotheses.z))
+
     for function in (surface_samples, refine_pose, refine_pose_and_code, refine_chamfer,
-                     sample_codes, fit_score, select_distinct):
+                     sample_codes, fit_score, select_distinct, log_support):
         monkeypatch.setattr(optimization, function.__name__, function)
     monkeypatch.setattr(optimization, 'sample_prior',
                         lambda *_: SimpleNamespace(to=lambda device: None))
@@ -74,7 +77,7 @@ class Shape(SphereShape):
 VIEW = SimpleNamespace(network_clouds=torch.zeros(2, 5, 3),
                        observation=SimpleNamespace(centroid=torch.zeros(3)))
 MODEL = SimpleNamespace(shape=Shape(), device=torch.device('cpu'), code_sqrt=torch.eye(3),
-                        graphs=lambda function, *args: function(*args))
+                        latent=None, graphs=lambda function, *args: function(*args))
 
 
 def refined(preset, h=6):
@@ -92,7 +95,7 @@ def test_a_round_regenerates_and_refines_and_the_last_ones_refine_the_codes(reco
     assert records.surfaces == [96, 32, 32, 32]
     assert records.kept == [4, 3, 2] and records.separations == [1.0] * 3
     assert len(found.score) == 2 and found.best == 1
-    assert found.z.tolist() == [[1.0] * 3] * 2
+    assert found.z.tolist() == [[1.0] * 3] * 2 and found.log_support.tolist() == [-1, -2]
 
 
 @pytest.mark.parametrize(('code_rounds', 'rounds', 'codes'), [

@@ -164,7 +164,7 @@ def test_wrong_input_is_named_in_the_error(pipeline, views):
     with pytest.raises(ValueError, match='camera info is for'):
         pipeline.infer(depth=depth[0], intrinsics=Intrinsics(600, 600, 160, 120, 320, 240),
                        mask=mask[0])
-    with pytest.raises(ValueError, match="unknown category 'lptop'; known: box, "):
+    with pytest.raises(ValueError, match=r"'lptop' \(did you mean laptop\?\); known: box, "):
         Pipeline.load('lptop')
     with pytest.raises(ValueError, match="unknown preset 'quick'"):
         Pipeline.load('laptop', preset='quick')

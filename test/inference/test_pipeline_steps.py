@@ -39,12 +39,13 @@ def infer(monkeypatch):
         made.refined = refined
         return laptop_estimate()
 
-    def answer(scores, residuals=(0.01, 0.02), mesh=False):
+    def answer(scores, residuals=(0.01, 0.02), mesh=False, log_support=(0.0, 0.0)):
         field = sphere_field(2)
         field = replace(field, centre=field.centre + torch.tensor([0.0, 1.0]).view(2, 1, 1))
         refined = RefinedHypotheses(torch.zeros(2, 3), field,
                                     states_about([0.0, 120.0], [0.0, 0.0]), torch.tensor(scores),
-                                    torch.tensor(residuals), torch.zeros(2, 7, 7))
+                                    torch.tensor(residuals), torch.zeros(2, 7, 7),
+                                    torch.tensor(log_support))
         monkeypatch.setattr(module, 'refine_hypotheses', lambda *_: refined)
         model = SimpleNamespace(
             category=get_category('laptop'), device=torch.device('cpu'), shape=SphereShape(),
@@ -66,6 +67,13 @@ def test_scores_fall_with_the_share_of_samples_around_a_hypothesis(infer):
         [0.010 - 0.005 * math.log(3.5 / 5), 0.006 - 0.005 * math.log(1.5 / 5)], rel=1e-4)
     # The second one explains the cloud better, but has fewer samples.
     assert made.refined.best == 0
+
+
+def test_a_hypothesis_that_the_image_contradicts_is_ranked_below_a_worse_fit(infer):
+    _, made = infer([0.001, 0.006], log_support=(-4.0, 0.0))
+    assert made.refined.score.tolist() == pytest.approx(
+        [0.021 - 0.005 * math.log(3.5 / 5), 0.006 - 0.005 * math.log(1.5 / 5)], rel=1e-4)
+    assert made.refined.best == 1
 
 
 def test_stages_are_timed_and_meshes_left_out_where_they_are_not_wanted(infer):

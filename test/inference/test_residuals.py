@@ -163,7 +163,7 @@ def test_jacobian_of_the_surface_residual():
     surface = (CENTRES[:, None] + 0.2 * unit_directions(400, g).view(2, -1, 3))[None].double()
 
     def residual(poses):
-        return surface_residual(observation, poses, surface, 0.7)
+        return surface_residual(observation, poses, surface, torch.ones(1, 2), 0.7)
 
     found = moved_residuals(residual, torch.zeros(7, dtype=torch.float64))
     outside, _ = free_distance(observation, found.points)
@@ -265,6 +265,27 @@ def test_fit_score_adds_point_distance_intrusion_and_surface_outside():
     assert score.item() == pytest.approx(expected.item(), abs=1e-5)
     score, residual = fit_score(problem, state, FitScoreConfig(clip=0.02, surface_weight=0.0))
     assert (score.item(), residual.item()) == pytest.approx((0.04, 0.02), abs=1e-5)
+
+
+def test_surface_of_a_missing_part_neither_pulls_nor_counts():
+    """Its box has no meaning: samples there say nothing about where the object is."""
+    g = torch.Generator().manual_seed(0)
+    state, field = sphere_state(), sphere_field()
+    poses = part_poses(SPHERES, state)
+    observation = observe(sphere_points(4000).float().numpy(), 100, g)
+    surface = (CENTRES[:, None] + 0.2 * unit_directions(64, g).view(2, -1, 3))[None]
+    surface[:, 1] += 0.5  # beside the silhouette
+    residuals = {}
+    for log_odds in (-1.0, 1.0):
+        exists = torch.tensor([[torch.inf, log_odds]])
+        found = surface_residual(observation, poses, surface, exists, 0.7)
+        residuals[log_odds] = found.value[:, 32:].abs().max() + found.factor[:, 32:].max()
+    assert residuals[-1.0] == 0 < residuals[1.0]
+
+    scores = [fit_score(Problem(SPHERES, replace(field, exists=torch.tensor([[torch.inf, -1.0]])),
+                                observation, at), state)[0]
+              for at in (surface, surface + torch.tensor([0.0, 0.3])[:, None, None])]
+    torch.testing.assert_close(*scores)
 
 
 class BoxFaces(SphereShape):

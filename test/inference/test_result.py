@@ -36,12 +36,12 @@ def states(*positions):
     return State(T, torch.tensor(positions), origin, torch.tensor(X).mul(2).expand(h, 2, 3))
 
 
-def refined_of(state, score, exists=(math.inf, 2.0, 3.0), information=1e9):
+def refined_of(state, score, exists=(math.inf, 2.0, 3.0), information=1e9, log_support=0.0):
     h = len(score)
     return RefinedHypotheses(
         torch.arange(2.0 * h).view(h, 2), SimpleNamespace(exists=torch.tensor([exists] * h)),
         state, torch.tensor(score), torch.linspace(0.01, 0.02, h),
-        information * torch.eye(8).repeat(h, 1, 1))
+        information * torch.eye(8).repeat(h, 1, 1), torch.full((h,), log_support))
 
 
 VIEW = SimpleNamespace(observation=SimpleNamespace(centroid=torch.tensor([0.0, 0.0, 2.0])),
@@ -75,15 +75,16 @@ def test_modes_are_in_metres_and_weighted_by_score():
     assert first.weight / second.weight == pytest.approx(math.exp(0.001 / temperature), rel=1e-5)
 
 
-def test_confidence_is_the_product_of_mode_fit_and_accuracy():
+def test_confidence_is_the_product_of_mode_fit_accuracy_and_support():
     """Two modes with one score; the base's position has a standard deviation of 4 cm."""
-    refined = refined_of(states([0.1, 0.2], [0.6, 0.8]), [0.003, 0.003])
+    refined = refined_of(states([0.1, 0.2], [0.6, 0.8]), [0.003, 0.003], log_support=math.log(0.7))
     model = model_of((4e4,) * 3 + (1.0,) * 5)
     estimate = build_estimate(model, PRESET, refined, VIEW)
     accuracy = accuracy_probability(estimate)
     fit = fit_confidence(float(refined.residual[refined.best]))
     assert 0.1 < accuracy < 0.9 and fit < 0.9
-    assert estimate.confidence == pytest.approx(0.5 * fit * accuracy)
+    assert estimate.support == pytest.approx(0.7)
+    assert estimate.confidence == pytest.approx(0.5 * fit * accuracy * 0.7)
 
 
 @pytest.mark.parametrize('log_odds', [-2.0, 0.0])

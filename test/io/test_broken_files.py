@@ -1,11 +1,12 @@
 """Broken and odd files: every reader gives a value, or one line that names the file.
 
-A longer run, of 2,800 files: ``pytest test/io/test_broken_files.py --broken-files 400``.
+A longer run, of 3,200 files: ``pytest test/io/test_broken_files.py --broken-files 400``.
 """
 
 import json
 import resource
 import time
+from importlib.util import find_spec
 
 import pytest
 import reader_files
@@ -20,6 +21,22 @@ from kinediff3d_core.io.files import MAX_MESSAGE
 from kinediff3d_core.io.mask import read_mask
 
 SIZE = (reader_files.H, reader_files.W)
+
+
+def read_recording(path):
+    """All frames of a recording; what is said about its damage is one line, too."""
+    from kinediff3d_ros.tools.bag_reader import FrameReader
+    from kinediff3d_ros.tools.bag_storage import open_bag
+    from kinediff3d_ros.tools.bag_topics import Topics, choose_topics
+
+    with open_bag(path) as bag:
+        reader = FrameReader(choose_topics(bag, Topics()))
+        for frame in reader.read(bag):
+            assert frame.cloud is not None or frame.reason
+        for text in (*bag.warnings, reader.unused):
+            assert '\n' not in text and len(text) <= MAX_MESSAGE, text
+
+
 READERS = {
     'camera': (lambda path: read_calibration(path, SIZE[::-1]), reader_files.cameras()),
     'depth': (read_depth, reader_files.depths()),
@@ -27,6 +44,8 @@ READERS = {
     'cloud': (read_cloud, reader_files.clouds()),
     'object': (load_object, reader_files.urdfs()),
 }
+if find_spec('rosbags'):
+    READERS['recording'] = read_recording, reader_files.recordings()
 BROKEN_FILES = 25
 """Default of ``--broken-files``."""
 SECONDS = 10.0
@@ -124,6 +143,17 @@ def test_odd_values_end_in_one_line(kind, folder, profile):
         check(READERS[kind][0], folder / 'odd.json')
 
     one()
+
+
+@pytest.mark.parametrize('unit', ['[', '{a: ', '- ', '? ', '- [', '[{'])
+def test_deep_nesting_is_refused_at_once(folder, unit):
+    """The parser would take minutes, or end the process."""
+    path = folder / 'deep.yaml'
+    path.write_text('k: ' * (unit[0] in '[{') + unit * 200_000)
+    start = time.monotonic()
+    with pytest.raises(ValueError, match='deep.yaml.*nested too deeply'):
+        read_calibration(path)
+    assert time.monotonic() - start < SECONDS
 
 
 def test_aliases_do_not_grow(folder):

@@ -151,3 +151,45 @@ def test_arrays_of_records_and_transposed_ones(tmp_path):
     np.save(tmp_path / 'b.npy', POINTS.T)
     with pytest.raises(ValueError, match='transpose'):
         read_cloud(tmp_path / 'b.npy')
+
+
+@pytest.mark.parametrize('organised', [False, True])
+@pytest.mark.parametrize('data', ['ascii', 'binary', 'binary_compressed'])
+@pytest.mark.parametrize(('version', 'fields', 'types'), [
+    ('.5', 'x y z', 'F4 F4 F4'), ('.7', 'x y z', 'F8 F8 F8'),
+    ('.7', 'x y z _', 'F4 F4 F4 U1'), ('0.7', 'x y z rgb', 'F4 F4 F4 F4'),
+    ('0.7', 'x y z rgba', 'F4 F4 F4 U4'), ('0.7', 'x y z scale', 'F4 F4 F4 F4'),
+    ('0.7', 'x y z normal_x normal_y normal_z curvature', 'F4 F4 F4 F4 F4 F4 F4'),
+    ('0.7', 'x y z rgb normal_x normal_y normal_z curvature', 'F4 F4 F4 U4 F4 F4 F4 F4')])
+def test_layouts_of_pcd_files(tmp_path, organised, data, version, fields, types):
+    """Those of PCL's own test files, doubles, padding; NaN where organised clouds are blind."""
+    points = POINTS.astype(np.float64)
+    kept = points
+    if organised:
+        points = points.copy()
+        points[3, 2] = np.nan
+        kept = np.delete(points, 3, axis=0)
+    record = np.dtype([(f'f{i}', {'F4': '<f4', 'F8': '<f8', 'U4': '<u4', 'U1': '<u1'}[t])
+                       for i, t in enumerate(types.split())])
+    rows = np.zeros(len(points), record)
+    for i in range(3):
+        rows[f'f{i}'] = points[:, i]
+    shape = (10, len(points) // 10) if organised else (len(points), 1)
+    head = '# .PCD\n' + '\n'.join((
+        f'VERSION {version}', f'FIELDS {fields}',
+        'SIZE ' + ' '.join(t[1] for t in types.split()),
+        'TYPE ' + ' '.join(t[0] for t in types.split()),
+        'COUNT ' + ' '.join('1' for _ in types.split()), f'WIDTH {shape[0]}',
+        f'HEIGHT {shape[1]}', 'VIEWPOINT 0 0 0 1 0 0 0', f'POINTS {len(points)}',
+        f'DATA {data}')) + '\n'
+    if data == 'ascii':
+        content = '\n'.join(' '.join(f'{v:.9g}' for v in row) for row in rows.tolist()).encode()
+    elif data == 'binary':
+        content = rows.tobytes()
+    else:
+        columns = b''.join(rows[name].tobytes() for name in record.names)
+        packed = b''.join(bytes([len(c) - 1]) + c for c in (
+            columns[i:i + 32] for i in range(0, len(columns), 32)))
+        content = np.array([len(packed), len(columns)], '<u4').tobytes() + packed
+    (tmp_path / 'a.pcd').write_bytes(head.encode() + content)
+    np.testing.assert_allclose(read_cloud(tmp_path / 'a.pcd'), kept, rtol=1e-6)

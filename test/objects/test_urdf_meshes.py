@@ -118,10 +118,18 @@ def test_colladas_unit_is_applied(tmp_path, metres):
     np.testing.assert_allclose(np.ptp(mesh.vertices, axis=0), metres * np.array([2, 2, 3]))
 
 
-def test_colladas_up_axis_is_named_and_not_applied(tmp_path, caplog):
-    """As in RViz, MoveIt and Gazebo."""
-    write(tmp_path, visual('<mesh filename="m.dae"/>'))
-    (tmp_path / 'm.dae').write_text(collada(1, 'Y'))
+@pytest.mark.parametrize('shape', [visual, lambda text: visual(text).replace(
+    'visual', 'collision')])
+@pytest.mark.parametrize(('up', 'low', 'high'), [
+    ('X', (-2, -3, 0), (0, 0, 1)), ('Y', (0, -3, 0), (1, 0, 2)), ('Z', (0, 0, 0), (1, 2, 3))])
+def test_colladas_up_axis_is_applied(tmp_path, caplog, shape, up, low, high):
+    """Up is z afterwards, and right-handed; the scale of the URDF is along its own axes."""
+    write(tmp_path, shape('<mesh filename="m.dae" scale="1 1 2"/>'))
+    (tmp_path / 'm.dae').write_text(collada(0.1, up))
     (mesh,) = meshes(tmp_path)
-    np.testing.assert_allclose(np.ptp(mesh.vertices, axis=0), [1, 2, 3])
-    assert 'declares Y_UP' in caplog.text
+    scale = 0.1 * np.array([1, 1, 2])
+    np.testing.assert_allclose(mesh.vertices.min(axis=0), scale * low, atol=1e-12)
+    np.testing.assert_allclose(mesh.vertices.max(axis=0), scale * high, atol=1e-12)
+    solid = trimesh.Trimesh(mesh.vertices, mesh.faces)
+    assert solid.volume == pytest.approx(6 * 2 * 0.001)  # not turned inside out
+    assert ('declares' in caplog.text) == (up != 'Z')

@@ -44,6 +44,34 @@ def test_the_table_in_a_mask_is_removed(change) -> None:
     assert (found & ~mask).sum() < 0.02 * mask.sum()
 
 
+def diamond() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Depth of a box that is turned on the table, its mask, and its bounding box, of which half is
+    table."""
+    depth, _ = scene(height=0.0)
+    v, u = np.indices(depth.shape)
+    mask = np.abs(v - 60) + np.abs(u - 80) <= 25
+    box = np.zeros_like(mask)
+    box[35:86, 55:106] = True
+    return np.where(mask, depth - 0.06, depth).astype(np.float32), mask, box
+
+
+def test_half_of_a_bounding_box_may_be_table() -> None:
+    depth, mask, box = diamond()
+    found = without_other_surfaces(depth, CAMERA, box)
+    assert found[mask].mean() > 0.98
+    assert (found & ~mask).sum() < 0.02 * mask.sum()
+
+
+def test_bumps_of_the_table_in_a_bounding_box_are_removed_and_high_parts_stay() -> None:
+    depth, mask, box = diamond()
+    depth[37:41, 57:63] -= 0.011  # noise of stereo depth: above the plane's thickness
+    high = np.s_[80:84, 98:104]  # a part of the object that a gap in the depth separates
+    depth[high] -= 0.06
+    found = without_other_surfaces(depth, CAMERA, box)
+    assert not found[37:41, 57:63].any()
+    assert found[high].all() and found[mask].mean() > 0.98
+
+
 def test_an_arm_in_a_bounding_box_is_removed() -> None:
     depth, mask = scene(arm=True)
     found = without_other_surfaces(depth, CAMERA, bounding_box(mask))

@@ -160,3 +160,27 @@ def test_some_boxes_are_shells_that_open_flat_and_do_not_cut_into_themselves():
     poses = boxes.part_poses(boxes.upper, torch.eye(4).expand(300, 4, 4))
     inside = boxes.part_sdf(0, transform_points(poses[:, 1], lid)).amin(1)
     assert inside.min() > -3.5e-3
+
+
+def test_zero_of_a_stapler_is_visible():
+    """At q = 0 the magazine is parallel to the plate; an arm that rests higher has a limit there.
+
+    Otherwise q depended on where the arm rests, which an open stapler does not show.
+    """
+    staplers = sample_instances('stapler', 64, torch.Generator().manual_seed(11))
+    magazine = next(i for i, s in enumerate(staplers.slots) if s.part == 1 and not s.cut)
+    torch.testing.assert_close(staplers.rotation[:, magazine], torch.eye(3).expand(64, 3, 3))
+    rest = staplers.lower[:, 0]
+    assert (rest >= 0).all() and 0.2 < (rest > 0).float().mean() < 0.7
+
+
+def test_zero_of_legs_is_straight_back():
+    """Legs that lean inwards at rest have a limit there, and legs that are splayed start at 0."""
+    glasses = sample_instances('eyeglasses', 64, torch.Generator().manual_seed(11))
+    first = next(i for i, s in enumerate(glasses.slots) if s.part == 1)
+    x = glasses.rotation[:, first, :, 0]
+    inwards = torch.atan2(x[:, 1], x[:, 0])
+    rest = glasses.lower[:, 0]
+    assert (inwards < 1e-6).all() and (rest >= 0).all()
+    assert torch.equal(glasses.lower[:, 0], glasses.lower[:, 1])
+    assert 0.1 < (rest > 0).float().mean() < 0.5 and ((rest == 0) | (inwards > -1e-6)).all()

@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from plain_bags import CAMERA_FRAME, DEPTH, INFO, INTRINSICS, MASK, PERIOD, POINTS, TRUTH
 from rclpy.serialization import serialize_message
 from rosbags import rosbag2
 from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
-from kinediff3d_core.geometry.camera import Intrinsics, backproject
-from kinediff3d_core.simulation.camera import SimulatedCamera, SimulatedFrame, SimulatedScene
+from kinediff3d_core.geometry.camera import backproject
+from kinediff3d_core.simulation.camera import SimulatedFrame
 from kinediff3d_ros.messages import camera_info, clouds, images
 
-INTRINSICS = Intrinsics(300.0, 300.0, 159.5, 119.5, 320, 240)
-CAMERA_FRAME = 'camera_optical'
-DEPTH, INFO, MASK = '/cam/depth/image_rect', '/cam/depth/camera_info', '/cam/mask'
-POINTS, TRUTH = '/cam/points', '/cam/truth/joint_states'
 STORAGES = ('mcap', 'sqlite3')
-PERIOD = 100_000_000
-"""Time between two frames, ns."""
-
 Entry = tuple[str, int, object]
 """Topic, time of recording in ns, message."""
-
-
-def laptop_views() -> list[SimulatedFrame]:
-    """Four views of a laptop while it opens."""
-    scene = SimulatedScene.sample('laptop', 0, 0, INTRINSICS, states=24)
-    camera = SimulatedCamera(replace(scene, positions=scene.positions[9:13]))
-    return [camera.state(i) for i in range(4)]
 
 
 def recorded_messages(views: Sequence[SimulatedFrame], topics: Sequence[str]) -> list[Entry]:

@@ -20,6 +20,8 @@ LIMIT = 30.0
 """Seconds that a test waits for anything."""
 JUMP = 0.5
 """Largest motion between two frames that :class:`InstantTracker` tracks, rad."""
+BESIDE = 0.03
+"""What is looked at beside the last cloud of a frame without a mask, tangent of the angle."""
 TOO_FAR = 3.0
 """Depth beyond which there is no estimate, m."""
 
@@ -40,14 +42,14 @@ class InstantTracker:
     def __init__(self, models: InstantModels, estimate: ArticulatedEstimate,
                  seconds: float) -> None:
         self.models, self.estimate, self.seconds = models, estimate, seconds
-        self.uncertain = False
+        self.uncertain, self.cloud = False, ObjectCloud(estimate.points)
         self.reinitialization_interval = models.reinitialization_interval
         self.mark_view()
 
     def track(self, cloud, seconds, T_fixed_camera=None):
         self.models.before_tracking()
         if isinstance(cloud, DepthView):
-            cloud = ObjectCloud(backproject(cloud.depth, cloud.intrinsics))
+            cloud = self._below(backproject(cloud.depth, cloud.intrinsics))
         self.cloud = cloud
         position, before = float(cloud.points[:, 2].mean()), self.estimate.joints[0].position
         if abs(position - before) > JUMP:
@@ -61,6 +63,15 @@ class InstantTracker:
         self.estimate = replace(new, joints=(replace(new.joints[0], velocity=0.25),), parts=parts,
                                 categories=self.estimate.categories)
         return self.estimate
+
+    def _below(self, points):
+        """The points in the image's columns of the last cloud, and a little beside them."""
+        u, before = points[:, 0] / points[:, 2], self.cloud.points
+        before = before[:, 0] / before[:, 2]
+        near = (u > before.min() - BESIDE) & (u < before.max() + BESIDE)
+        if not near.any():
+            raise TrackingLost('gone')
+        return ObjectCloud(points[near])
 
     def merge_limits(self, other):
         return self.estimate
@@ -114,7 +125,7 @@ class InstantModels:
         position = float(cloud.points[:, 2].mean())
         if position > TOO_FAR:
             raise NoEstimate('too far')
-        estimate = laptop_estimate(position)
+        estimate = replace(laptop_estimate(position), points=cloud.points)
         if not mesh:
             estimate = replace(estimate, parts=tuple(replace(p, mesh=None)
                                                      for p in estimate.parts))

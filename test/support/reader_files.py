@@ -98,3 +98,26 @@ def urdfs():
                       b'</link><joint name="j" type="revolute"><parent link="a"/>'
                       b'<child link="b"/><axis xyz="0 0 1"/><limit lower="0" upper="1"/>'
                       b'</joint></robot>'}
+
+
+def recordings():
+    """Recordings of three frames by file name; needs rosbags."""
+    import tempfile
+    from pathlib import Path
+
+    import plain_bags
+
+    views = plain_bags.small_views(3)
+    entries = plain_bags.camera_entries(views)
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name, storage, compression in (
+                ('a.mcap', 'mcap', ''), ('b.mcap', 'mcap', 'storage'), ('c.db3', 'sqlite3', ''),
+                ('d.db3', 'sqlite3', 'message'), ('e.mcap.zstd', 'mcap', 'file')):
+            bag = plain_bags.write(root / name[0], storage, entries, compression)
+            found[name] = plain_bags.storage_file(bag).read_bytes()
+        found['f.mcap'] = plain_bags.lz4_mcap(root / 'f.mcap', entries).read_bytes()
+        found['g.bag'] = plain_bags.write(root / 'g.bag', 'ros1', plain_bags.camera_entries(
+            views, store=plain_bags.ROS1)).read_bytes()
+    return found

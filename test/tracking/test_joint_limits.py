@@ -157,7 +157,7 @@ def test_each_full_estimate_moves_the_closed_position_halfway_to_its_own(cabinet
         winner, answer = select_tracker(first, other, here, first.seconds + 0.1,
                                         config=better(math.inf if wins else 0.0))
         assert winner is (other if wins else first)
-        assert answer.joints[0].position == pytest.approx(position + mean, abs=0.003)
+        assert answer.joints[0].position == pytest.approx(position + mean, abs=0.004)
         # The part is where the winner has it without the other one, and near its true place.
         np.testing.assert_allclose(answer.parts[1].T_camera_part, alone.track(
             here, winner.seconds).parts[1].T_camera_part, atol=1e-6)

@@ -42,18 +42,28 @@ def test_an_object_seen_from_another_view_is_estimated_again(pipeline):
     assert sequence.update(object_cloud(view.depth, CAMERA, view.mask), 1.1).kind == 'full'
 
 
+class Full(str):
+    """A full estimate that is a name, with a confidence."""
+
+    confidence = 1.0
+    categories: dict[str, float] = {}
+
+
 class FakePipeline:
     """Numbers its full estimates; raises ``refusal`` where one is set."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[bool, int]] = []
         self.refusal: Exception | None = None
+        self.confidence = 1.0
 
     def infer(self, cloud, mesh, seed):
         self.calls.append((mesh, seed))
         if self.refusal is not None:
             raise self.refusal
-        return f'full {len(self.calls)}'
+        estimate = Full(f'full {len(self.calls)}')
+        estimate.confidence = self.confidence
+        return estimate
 
 
 class FakeTracker:
@@ -180,3 +190,19 @@ def test_the_configuration_reaches_trackers_and_policy(fake):
     sequence.update(CLOUD, 3.0)
     assert sequence.update(CLOUD, 3.1).estimate == 'tracked from full 2'
     assert all(tracker.config is config for tracker in fake.trackers)
+
+
+def test_full_estimates_of_low_confidence_neither_start_nor_replace_a_track(fake):
+    sequence = SequenceTracker(fake.pipeline, min_confidence=0.5)
+    fake.pipeline.confidence = 0.4
+    refused = sequence.update(CLOUD, 0.0)
+    assert refused.kind == 'none' and refused.reason == (
+        'the confidence of 0.400 is below the threshold of 0.5 (min_confidence)')
+    fake.pipeline.confidence = 0.5
+    assert sequence.update(CLOUD, 0.1) == TrackedFrame('full', 'full 2')
+    fake.trackers[0].uncertain, fake.pipeline.confidence = True, 0.4
+    beside = sequence.update(CLOUD, 3.0)
+    assert beside.kind == 'tracked' and beside.reason == (
+        f're-initialization: {refused.reason}')
+    assert sequence.update(CLOUD, 3.1).estimate == 'tracked from full 2'
+    assert len(fake.trackers) == 1

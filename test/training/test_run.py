@@ -1,22 +1,29 @@
 """Training stages: repeatable, resumable, and from given weights."""
 
 import json
+import signal
 
 import pytest
 import torch
 
 from kinediff3d_core.distributed.ranks import Ranks
 from kinediff3d_core.evaluation.cards import earlier_notes
-from kinediff3d_core.networks.checkpoints import SHIPPED, load_network, read_notes
+from kinediff3d_core.networks.checkpoints import (
+    SHIPPED,
+    load_network,
+    read_notes,
+    save_network,
+)
 from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import ScoreModel
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.simulation.real_world import without
 from kinediff3d_core.training.config import LOOP, STAGES, StageConfig, TrainingConfig
-from kinediff3d_core.training.loop import Job, LossLog, Trainer
+from kinediff3d_core.training.interruption import Interruption
+from kinediff3d_core.training.loop import Job, LossLog, Trainer, run_loop
 from kinediff3d_core.training.pool import Pool, PoolConfig, PoolFeed
 from kinediff3d_core.training.pose_stage import PoseStage
-from kinediff3d_core.training.run import start_from, train
+from kinediff3d_core.training.run import _new_module, start_from, train
 
 LAPTOP = get_category('laptop')
 SMALL = {'batch': 4, 'refresh': 0, 'fill': 8}
@@ -114,11 +121,47 @@ def test_a_step_changes_the_weights_and_the_average_follows(trainer):
         torch.testing.assert_close(value, decay * before[name] + (1 - decay) * after[name])
 
 
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_training_saves_its_checkpoint(number, trainer, monkeypatch):
+    def interrupted_step(pool):
+        trainer.step += 1
+        if trainer.step == 3:
+            signal.raise_signal(number)
+        return {'total': torch.zeros(())}
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr(trainer, 'train_step', interrupted_step)
+    with pytest.raises(KeyboardInterrupt, match='pose.checkpoint is saved at step 3; continue'):
+        run_loop(trainer, PoolConfig(False, 1, 8))
+    assert Trainer(trainer.job, PoseStage(LAPTOP), None).step == 3
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_ctrl_c_ends_at_once():
+    with Interruption() as interruption:
+        signal.raise_signal(signal.SIGINT)
+        assert interruption.requested
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_a_latent_stage_says_whose_shapes_it_uses(tmp_path, capsys):
+    job = Job('latent', 'laptop', tmp_path, STAGES['latent'], TrainingConfig(), ALONE)
+    _new_module(job)
+    said = capsys.readouterr().err
+    assert 'laptop latent: uses the shape network of the shipped weights' in said
+    save_network(load_network('shape', 'laptop'), 'shape', 'laptop',
+                 tmp_path / 'shape.safetensors')
+    _new_module(job)
+    assert f'uses the shape network of {tmp_path}' in capsys.readouterr().err
+
+
 def test_a_checkpoint_restores_step_time_and_average(trainer):
     trainer.step, trainer.spent = 7, 3.5
     next(iter(trainer.average.values())).add_(1.0)
     trainer.save()
-    assert not list(trainer.job.folder.glob('*.partial'))
+    assert {p.name for p in trainer.job.folder.iterdir()} == {'pose.checkpoint',
+                                                              'pose.safetensors'}
     again = Trainer(trainer.job, PoseStage(LAPTOP), None)
     assert (again.step, again.spent) == (7, 3.5)
     for name, value in trainer.average.items():
@@ -136,7 +179,7 @@ def test_every_rank_and_every_resume_has_data_of_its_own(trainer):
 def test_losses_are_written_as_means_and_a_bad_one_stops(tmp_path):
     job = Job('pose', 'laptop', tmp_path, STAGES['pose'], TrainingConfig(), ALONE)
     with (tmp_path / 'log').open('w') as file:
-        log = LossLog(job, file)
+        log = LossLog(job, file.fileno())
         for step in range(1, LOOP.log_steps + 1):
             means = log.add({'total': torch.tensor(float(step))}, step, 1.0)
             assert (means is None) == (step < LOOP.log_steps)

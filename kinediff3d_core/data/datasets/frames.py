@@ -17,6 +17,7 @@ from kinediff3d_core.data.datasets.json_file import read_json
 from kinediff3d_core.data.truth import Truth
 from kinediff3d_core.io.view_files import ViewFiles, read_view
 from kinediff3d_core.objects.category import CATEGORIES, Category, get_category
+from kinediff3d_core.objects.suggestion import unknown
 
 TRUTH, CAMERA, DEPTH, MASK = 'truth.json', 'camera_info.yaml', 'depth.png', 'mask.png'
 SEQUENCE_DEPTH, SEQUENCE_MASK = 'depth', 'mask_{frame}.png'
@@ -52,7 +53,7 @@ class Frames:
     def __init__(self, root: Path, split: str | None = None) -> None:
         self.root = Path(root)
         if split not in (None, *self.splits):
-            raise ValueError(f'unknown split {split!r}; known: {", ".join(self.splits)}')
+            raise ValueError(unknown('split', split, self.splits))
         folders = sorted(p.parent for p in self.root.glob(f'*/{TRUTH}'))
         if not folders:
             raise ValueError(f'{self.root} has no folder with a {TRUTH}')
@@ -116,8 +117,7 @@ def _frames(folder: Path) -> dict[str, _Frame]:
     truth = read_json(folder / TRUTH, dict)
     category = truth.get('category')
     if category not in CATEGORIES:
-        raise ValueError(f'{folder / TRUTH}: unknown category {category!r}; known: '
-                         f'{", ".join(sorted(CATEGORIES))}')
+        raise ValueError(f'{folder / TRUTH}: {unknown("category", category, sorted(CATEGORIES))}')
     unit = truth.get('unit')
     joints, by_frame = truth.get('joints'), truth.get('joints_by_frame')
     if joints is None and not isinstance(by_frame, dict):

@@ -18,6 +18,7 @@ from kinediff3d_core.data.mesh_samples import import_object
 from kinediff3d_core.data.surfaces import Surface
 from kinediff3d_core.data.visible_surface import visible_surfaces
 from kinediff3d_core.objects.category import CATEGORIES
+from kinediff3d_core.objects.suggestion import unknown
 
 VIEWS = 20
 """Views of an object. Chosen."""
@@ -110,5 +111,5 @@ def checked_split(split: str | None, splits: tuple[str, ...]) -> str:
         ValueError: no such split.
     """
     if split not in (None, *splits):
-        raise ValueError(f'unknown split {split!r}; known: {", ".join(splits)}')
+        raise ValueError(unknown('split', split, splits))
     return split or splits[0]

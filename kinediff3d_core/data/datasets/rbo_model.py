@@ -163,7 +163,7 @@ def _content(folder: Path, name: str) -> dict[str, Any]:
     path = checked_file(folder / f'{name}_in.yaml', 'description of an object')
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise ValueError(f'{path} is no YAML: {str(error).splitlines()[0]}') from error
     if not isinstance(content, dict) or not isinstance(content.get('link_ids'), dict):
         raise ValueError(f'{path} has no link_ids')

@@ -12,6 +12,7 @@ from kinediff3d_core.data.datasets.partnet import PartNet
 from kinediff3d_core.data.datasets.rbo import Rbo
 from kinediff3d_core.data.datasets.reartmix import ReArtMix
 from kinediff3d_core.data.datasets.shape2motion import open_shape2motion
+from kinediff3d_core.objects.suggestion import unknown
 
 READERS: dict[str, Callable[[Path, str | None], Dataset]] = {
     'artimage': ArtImage,
@@ -31,5 +32,5 @@ def open_dataset(name: str, root: Path, split: str | None = None) -> Dataset:
         ValueError: unknown name; the reader's own errors.
     """
     if name not in READERS:
-        raise ValueError(f'unknown data set {name!r}; known: {", ".join(sorted(READERS))}')
+        raise ValueError(unknown('data set', name, sorted(READERS)))
     return READERS[name](root, split)

@@ -28,6 +28,7 @@ from kinediff3d_core.geometry.camera import require_size
 from kinediff3d_core.io.camera_info import read_camera_info
 from kinediff3d_core.io.depth import read_depth
 from kinediff3d_core.objects.category import CATEGORIES
+from kinediff3d_core.objects.suggestion import unknown
 
 Array = np.ndarray[Any, Any]
 
@@ -57,7 +58,7 @@ class ReArtMix:
         self.root = Path(root)
         self.split = split or self.splits[0]
         if self.split not in self.splits:
-            raise ValueError(f'unknown split {split!r}; known: {", ".join(self.splits)}')
+            raise ValueError(unknown('split', split, self.splits))
         self.intrinsics = read_camera_info(self.root / CAMERA)
         self._entries = read_models(self.root / MODELS)
         self._model = lru_cache(None)(self._read_model)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 import torch
 
 from kinediff3d_core.objects.category import get_category
+from kinediff3d_core.objects.suggestion import did_you_mean
 from kinediff3d_core.simulation.families.box import box
 from kinediff3d_core.simulation.families.builder import Builder
 from kinediff3d_core.simulation.families.cutter import cutter
@@ -57,10 +58,20 @@ def sample_instances(category: str, n: int, generator: torch.Generator,
     Raises:
         ValueError: no family of that name.
     """
-    if category not in FAMILIES:
-        raise ValueError(f'no procedural family for category {category!r}; known: '
-                         f'{", ".join(sorted(FAMILIES))}')
+    require_family(category)
     return FAMILIES[category](Builder(get_category(category), n, generator, device))
+
+
+def require_family(category: str) -> None:
+    """Check that there is a procedural family of a category.
+
+    Raises:
+        ValueError: there is none; the message names those that there are.
+    """
+    if category not in FAMILIES:
+        raise ValueError(f'no procedural family for category {category!r}'
+                         f'{did_you_mean(category, FAMILIES)}; known: '
+                         f'{", ".join(sorted(FAMILIES))}')
 
 
 def held_out_generator(seed: int, device: torch.device | str = 'cpu') -> torch.Generator:

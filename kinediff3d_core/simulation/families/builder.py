@@ -128,17 +128,18 @@ class Builder(Draws):
         return torch.stack([x, self.zeros(), z], dim=-1)[:, None]
 
     def build(self, upper: Tensor, origin: Tensor | None = None,
-              middle: tuple[int, ...] = ()) -> Instances:
+              middle: tuple[int, ...] = (), lower: Tensor | None = None) -> Instances:
         """Instances with the base's frame moved to the centre of the base's box.
 
         A part without any slab present does not exist in that instance. Its box and pivot then
         have no meaning.
 
         Args:
-            upper: (n, K-1) upper limits, rad or m; the lower ones are the category's.
+            upper: (n, K-1) upper limits, rad or m.
             origin: (n, K-1, 3) pivots, m, by default zero; those on the base move with it.
             middle: coordinates in which a pivot is free (along the axis of a revolute joint, all
                 of a prismatic one). There it moves to the middle of the part's box.
+            lower: (n, K-1) lower limits, rad or m; by default the category's.
         """
         category = self.category
         if origin is None:
@@ -156,10 +157,12 @@ class Builder(Draws):
         on_base = torch.tensor([j.parent == 0 for j in category.joints], device=self.device)
         origin = origin + shift[:, 1:] - torch.where(on_base[:, None], shift[:, :1], 0.0)
         axis = torch.tensor([j.axis for j in category.joints], device=self.device)
-        lower = torch.tensor([j.lower for j in category.joints], device=self.device)
+        if lower is None:
+            least = torch.tensor([j.lower for j in category.joints], device=self.device)
+            lower = least.expand(self.n, -1)
         return Instances(
             category, tuple(self._slots), centre, half, corner, edge, rotation, present,
-            origin=origin, axis=axis.expand(self.n, -1, 3), lower=lower.expand(self.n, -1),
+            origin=origin, axis=axis.expand(self.n, -1, 3), lower=lower,
             upper=upper, bounds=bounds - shift[:, :, None], exists=exists)
 
     def _part_bounds(self, boxes: Tensor, present: Tensor, parts: int) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,9 @@
 
 Pivots stand at the end pieces, behind the front. In z the place of a hinge is free: it is in the
 middle of the leg's box. The front is built in the plane x = 0, x to where the wearer looks, with
-y = z = 0 between the lenses; each leg in the frame of its hinge, straight back.
+y = z = 0 between the lenses; each leg in the frame of its hinge, straight back. Legs that come to
+rest leaning inwards have their lower limit there: their zero is straight back, too, because any
+view shows that direction and only a view of legs at rest shows where they rest.
 """
 
 from __future__ import annotations
@@ -27,12 +29,13 @@ def eyeglasses(b: Builder) -> Instances:
     _add_bridge(b, front)
     pads = _add_nose_pads(b, front)
     end = _add_end_pieces(b, front)
-    length, pieces = _draw_legs(b, size, end)
+    length, pieces, rest = _draw_legs(b, size, end)
     tip_y = _add_legs(b, end, pieces)
     upper = _upper_limit(b, front, pads, end, length, tip_y)
     origin = torch.stack([torch.stack([end.hinge_x, side * end.hinge_y, end.z], dim=-1)
                           for side in (1, -1)], dim=1)
-    return b.build(upper[:, None].expand(-1, 2), origin, middle=(2,))
+    return b.build(upper[:, None].expand(-1, 2), origin, middle=(2,),
+                   lower=rest[:, None].expand(-1, 2))
 
 
 @dataclass(frozen=True)
@@ -334,14 +337,16 @@ def _add_end_pieces(b: Builder, front: Front) -> EndPiece:
     return EndPiece(back, hinge_x, hinge_y, z, height, thick, outer)
 
 
-def _draw_legs(b: Builder, size: LensSize, end: EndPiece) -> tuple[Tensor, tuple[LegPiece, ...]]:
+def _draw_legs(b: Builder, size: LensSize, end: EndPiece,
+               ) -> tuple[Tensor, tuple[LegPiece, ...], Tensor]:
     """Three pieces that bend down and in, the last one behind the ear.
 
     Draws the whole length, 86 to 108 % of the width, the pieces' lengths as shares of it, their
-    sections as shares of the first's, and their angles, up to 60 degrees.
+    sections as shares of the first's, and their angles, up to 60 degrees. Legs at rest lean
+    inwards by up to 5 degrees, or are splayed by up to 3.
 
     Returns:
-        (n,) length, m; and the pieces.
+        (n,) length, m; the pieces; (n,) angle inwards at rest, rad, 0 where they are splayed.
     """
     length = (size.width * b.uniform(0.86, 1.08)).clamp(0.1, 0.155)
     tip, mid = length * b.uniform(0.16, 0.4), length * b.uniform(0.1, 0.35)
@@ -354,12 +359,13 @@ def _draw_legs(b: Builder, size: LensSize, end: EndPiece) -> tuple[Tensor, tuple
     dip2 = dip + b.uniform(radians(-8), radians(3)) * b.chance(0.6)
     dip3 = dip2 - torch.where(b.chance(0.12), 0.0, b.uniform(radians(5), radians(60)))
     lean = b.uniform(radians(-3), radians(5)) * b.chance(0.4)
+    rest, lean = lean.clamp_min(0), lean.clamp_max(0)
     lean2 = lean + b.uniform(0.0, radians(10)) * b.chance(0.4)
     lean3 = lean2 + b.uniform(0.0, radians(18)) * b.chance(0.4)
     return length, (
         LegPiece(length - tip - mid, end.height, end.thickness, rounding, dip, lean),
         LegPiece(mid, height2, thick2, rounding, dip2, lean2),
-        LegPiece(tip, height3, thick2, rounding, dip3, lean3))
+        LegPiece(tip, height3, thick2, rounding, dip3, lean3)), rest
 
 
 def _add_legs(b: Builder, end: EndPiece, pieces: tuple[LegPiece, ...]) -> Tensor:

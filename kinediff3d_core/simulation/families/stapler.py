@@ -1,7 +1,9 @@
 """Staplers: pocket, desk, heavy duty and long reach; flat, rounded and sloping, closed or at rest.
 
 The pivot is the hinge's pin; in y in the middle. The base is built with x from its rear end (0) to
-the mouth and z = 0 at the plate's underside; the arm in the frame of the hinge.
+the mouth and z = 0 at the plate's underside; the arm in the frame of the hinge. At q = 0 the
+magazine is parallel to the plate, whether or not a spring lets it get there: any view shows that
+angle, and only a view of the arm at rest shows where it rests. So the rest is a joint limit.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ def stapler(b: Builder) -> Instances:
     lever = _add_lever(b, base, arm)
     _add_pin(b, arm)
     upper = _upper_limit(b, arm, arm.top + 0.7 * lever)
-    return b.build(upper[:, None], b.pivot(arm.hinge_x, base.plate + arm.lift), middle=(1,))
+    return b.build(upper[:, None], b.pivot(arm.hinge_x, base.plate + arm.lift), middle=(1,),
+                   lower=arm.rest[:, None])
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class ArmSize:
         turn: radius of the magazine's rear corner.
         rear: how far the magazine goes behind the hinge.
         cover_rear: how far the cover goes behind the hinge.
-        rest: angle of the magazine when the stapler is at rest, rad.
+        rest: angle of the magazine over the plate when the stapler is at rest, rad.
         gape: angle of the cover over the magazine, rad.
     """
 
@@ -90,7 +93,7 @@ class ArmSize:
 
     @property
     def cover_pitch(self) -> Tensor:
-        return -(self.rest + self.gape)
+        return -self.gape
 
 
 def _add_base(b: Builder) -> BaseSize:
@@ -200,10 +203,10 @@ def _add_magazine_and_cover(b: Builder, arm: ArmSize) -> None:
     front = arm.length * b.uniform(0.85, 1.0)
     y = arm.half_y * b.uniform(0.5, 1.0)
     b.add(ARM, Slab((-arm.rear, -y, -arm.under), (front, y, arm.magazine - arm.under), arm.turn,
-                    axis=1, pitch=-arm.rest))
+                    axis=1))
     b.cut(ARM, Slab((0.15 * arm.length, -0.6 * y, b.zeros() - 1),
-                    (arm.length * 0.95, 0.6 * y, arm.magazine * b.uniform(0.2, 0.7) - arm.under),
-                    pitch=-arm.rest), b.chance(0.35))
+                    (arm.length * 0.95, 0.6 * y, arm.magazine * b.uniform(0.2, 0.7) - arm.under)),
+          b.chance(0.35))
     corner = arm.cover * b.uniform(0.0, 0.5)
     edge = torch.minimum(arm.half_y, arm.cover / 2) * b.uniform(0.0, 0.9) * b.chance(0.7)
     b.add(ARM, Slab((-arm.cover_rear, -arm.half_y, arm.cover_low),
@@ -236,8 +239,7 @@ def _add_nose(b: Builder, base: BaseSize, arm: ArmSize) -> None:
     y = arm.half_y * b.uniform(0.85, 1.2)
     b.add(ARM, Slab((front - length, -y, -arm.under * b.uniform(0.0, 1.0)),
                     (front + scale * b.uniform(-0.01, 0.03), y, arm.top * b.uniform(0.6, 1.15)),
-                    arm.cover * b.uniform(0.0, 0.5), 0.15 * y, axis=1, pitch=-arm.rest),
-          b.chance(0.5))
+                    arm.cover * b.uniform(0.0, 0.5), 0.15 * y, axis=1), b.chance(0.5))
     y = arm.half_y * b.uniform(0.6, 1.1)
     b.add(ARM, Slab((front - scale * b.uniform(0.2, 0.45), -y, 0.6 * arm.top),
                     (front - scale * b.uniform(0.0, 0.08), y,

@@ -182,7 +182,7 @@ def test_roots_without_the_layout_are_refused(root, tmp_path_factory):
         ReArtMix(empty)
     with pytest.raises(ValueError, match="unknown split 'val'; known: test, train"):
         ReArtMix(root, 'val')
-    with pytest.raises(ValueError, match="unknown data set 'reart'; known: .*reartmix"):
+    with pytest.raises(ValueError, match='mean reartmix.*known: .*reartmix'):
         open_dataset('reart', root)
 
 

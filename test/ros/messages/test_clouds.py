@@ -9,7 +9,6 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 
 from builtin_interfaces.msg import Time  # noqa: E402
 from sensor_msgs.msg import PointCloud2, PointField  # noqa: E402
-from sensor_msgs_py import point_cloud2  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
 from kinediff3d_ros.messages import clouds
@@ -80,18 +79,18 @@ def test_row_padding_of_organised_clouds_is_left_out(width: int, height: int, pa
     np.testing.assert_array_equal(points.ravel(), np.arange(3 * width * height))
 
 
-@pytest.mark.parametrize('padding', [0, 4, 12, 13])
-@pytest.mark.parametrize(('width', 'height'), [(5, 3), (1, 4), (7, 1)])
-def test_row_padding_is_left_out_for_readers_that_do_not_know_it(
-        monkeypatch: pytest.MonkeyPatch, width: int, height: int, padding: int) -> None:
-    """As that of ROS 2 Jazzy, which reads the data as if points came without a gap."""
-    def read(cloud: PointCloud2, field_names: tuple[str, ...]) -> np.ndarray:
-        dtype = point_cloud2.dtype_from_fields(cloud.fields, cloud.point_step)
-        return np.ndarray(cloud.width * cloud.height, dtype, bytes(cloud.data))[list(field_names)]
+def test_fields_beyond_the_point_are_refused_and_their_count_does_not_matter() -> None:
+    cloud = organised(5, 3, 0)
+    for field in cloud.fields:
+        field.count = 0
+    assert len(clouds.points_from_cloud(cloud)) == 15
+    cloud.fields[2].offset = 9
+    with pytest.raises(ValueError, match='fields beyond its point_step of 12 bytes'):
+        clouds.points_from_cloud(cloud)
 
-    monkeypatch.setattr(point_cloud2, 'read_points', read)
-    points = clouds.points_from_cloud(organised(width, height, padding))
-    np.testing.assert_array_equal(points.ravel(), np.arange(3 * width * height))
+
+def test_a_cloud_of_no_point_has_none() -> None:
+    assert clouds.points_from_cloud(organised(0, 1, 0)).shape == (0, 3)
 
 
 def test_the_last_row_may_lack_its_padding() -> None:

@@ -73,6 +73,11 @@ def test_sizes_that_do_not_fit_are_refused(change: dict, match: str) -> None:
         images.depth_from_image(Image(**{**fields, **change}))
 
 
+def test_a_step_that_is_not_set_is_that_of_the_pixels() -> None:
+    message = Image(height=2, width=2, encoding='16UC1', data=bytes([1, 0] * 4))
+    assert images.depth_from_image(message).shape == (2, 2)
+
+
 def test_masks_pick_an_instance() -> None:
     ids = np.array([[0, 1, 2], [300, 2, 0]], np.uint16)
     np.testing.assert_array_equal(images.instances_from_image(image(ids, 'mono16')), ids)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -40,7 +41,7 @@ from kinediff3d_ros.messages import camera_info, clouds, images, poses
 from kinediff3d_ros.nodes import perception
 from kinediff3d_ros.nodes.config import NodeConfig
 from kinediff3d_ros.tools.processes import NodeProcess, private_graph
-from kinediff3d_ros.tools.recorder import Recorder, TopicLog, stamp_key
+from kinediff3d_ros.tools.recorder import Recorder, stamp_key
 
 pytestmark = pytest.mark.ros
 
@@ -149,6 +150,11 @@ class Bench:
         self.depth.publish(depth)
         return stamp_key(depth)
 
+    def publish_now(self, info: CameraInfo, depth: Image) -> tuple[int, int]:
+        """Publish recorded messages with the present stamp; return it."""
+        info.header = depth.header = self.header()
+        return self.publish(info, depth)
+
     def joint_state(self, stamp: tuple[int, int], timeout: float = ANSWER) -> JointState:
         return self.wait(lambda: next((m for m in self.joints.messages if stamp_key(m) == stamp),
                                       None), f'joint state for stamp {stamp}', timeout)
@@ -161,11 +167,22 @@ class Bench:
         return self.wait(lambda: next((m.markers for m in self.markers.messages
                                        if stamp_key(m.markers[0]) == stamp), None), 'markers')
 
-    def new_viewer(self) -> TopicLog[MarkerArray]:
-        """A late subscriber to the markers, once the node has discovered it."""
-        received = self.recorder.subscribe(MarkerArray, '/bench/markers')
-        time.sleep(0.5)
-        return received
+    def meshes_of_a_frame(self, show: Callable[[], tuple[int, int]],
+                          ) -> tuple[tuple[int, int], list[Marker]]:
+        """Show a frame again until its meshes are sent; return its stamp and its markers.
+
+        Meshes are sent when the node sees a new viewer, and now and then. Either may happen
+        between two frames, with the stamp of an earlier one.
+        """
+        shown = set()
+
+        def sent() -> tuple[tuple[int, int], list[Marker]] | None:
+            shown.add(stamp := show())
+            self.joint_state(stamp)
+            return next(((stamp_key(m.markers[0]), m.markers) for m in list(self.markers.messages)
+                         if stamp_key(m.markers[0]) in shown
+                         and Marker.TRIANGLE_LIST in {x.type for x in m.markers}), None)
+        return self.wait(sent, 'meshes')
 
     def points_of(self, stamp: tuple[int, int]) -> PointCloud2:
         return self.wait(lambda: next((m for m in self.used.messages if stamp_key(m) == stamp),
@@ -355,8 +372,8 @@ def test_estimate_is_near_the_truth_and_everything_has_its_stamp(
             errors.append(abs(np.degrees(state.position[0] - frame.positions[0])))
     assert max(errors) < JOINT_TOLERANCE, errors
     # Markers move with their frames and are sent again to a new subscriber.
-    late = bench.new_viewer()
-    stamp = bench.show(frame, encoding)
+    late = bench.recorder.subscribe(MarkerArray, '/bench/markers')
+    stamp, markers = bench.meshes_of_a_frame(lambda: bench.show(frame, encoding))
     bench.wait(lambda: late.messages, 'markers for the late subscriber')
 
     transforms = bench.transforms(stamp)
@@ -366,7 +383,6 @@ def test_estimate_is_near_the_truth_and_everything_has_its_stamp(
     base = poses.matrix_from_transform(transforms[0])
     assert np.linalg.norm(base[:3, 3] - frame.T_camera_base[:3, 3]) < 0.05
 
-    markers = bench.shown_markers(stamp)
     assert [(m.ns, m.id, m.type, m.header.frame_id) for m in markers] == [
         ('bench', 0, Marker.TRIANGLE_LIST, 'bench_base'),
         ('bench', 1, Marker.TRIANGLE_LIST, 'bench_lid'),
@@ -574,11 +590,10 @@ def test_object_on_a_table_is_found_without_a_mask(desk: Bench, film: list) -> N
     assert desk.recorder.node.count_publishers(desk.topic['mask']) == 0
     # Two joint states, so that a constant cannot pass.
     for shot in film:
-        desk.new_viewer()  # so that markers are sent again
-        stamp = desk.publish(shot.info, shot.depth)
+        stamp, markers = desk.meshes_of_a_frame(partial(desk.publish_now, shot.info, shot.depth))
         state = desk.joint_state(stamp)
         assert abs(np.degrees(state.position[0] - shot.joints.position[0])) < JOINT_TOLERANCE
-        transforms, markers = desk.transforms(stamp), desk.shown_markers(stamp)
+        transforms = desk.transforms(stamp)
         assert [t.child_frame_id for t in transforms] == ['laptop_base', 'laptop_lid']
         assert {stamp_key(m) for m in (*transforms, *markers, desk.points_of(stamp))} == {stamp}
         assert {t.header.frame_id for t in transforms} == {CAMERA}

@@ -363,11 +363,7 @@ def test_each_object_has_names_and_topics_of_its_own(bench: Bench) -> None:
 def test_topics_of_parts_and_joints_follow_the_estimated_category(bench: Bench) -> None:
     """They are those of the newest full estimate; tracking keeps the category. The object keeps
     its name."""
-    assert bench.node.set_parameters([Parameter('instances', value='each')])[0].successful
-    assert bench.node.set_parameters([Parameter('category', value='auto')])[0].successful
-    assert not bench.change(Transition.TRANSITION_CONFIGURE)
-    assert "category 'auto' needs" in bench.node._fault
-    bench.start(instances='one')
+    bench.start(category='auto')
     bench.status(lambda v, s: v['category'] == 'auto', 'an unknown category')
     # What does not depend on the category is there from the start.
     for topic in ('joint_states', 'joint_states_stddev', 'robot_description'):

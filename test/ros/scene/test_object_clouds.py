@@ -11,7 +11,7 @@ from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation.cloud import ObjectCloud
 from kinediff3d_ros.scene import object_clouds
 from kinediff3d_ros.scene.frames import DepthArrays, Frame, FrameHeader
-from kinediff3d_ros.scene.object_clouds import FrameClouds, find_object_clouds
+from kinediff3d_ros.scene.object_clouds import BoxedView, FrameClouds, find_object_clouds
 from kinediff3d_ros.scene.parameters import PerceptionParameters
 
 HEADER = FrameHeader(1_000_000_000, 'camera')
@@ -63,6 +63,25 @@ def test_each_id_is_an_object_or_only_those_that_are_listed() -> None:
     assert set(find(images(halves(3, 7)), (7, 9), instances='listed').clouds) == {7}
 
 
+def test_tracking_finds_the_points_of_a_tracked_object_with_a_bounding_box() -> None:
+    ids = halves(0, 0)
+    ids[10:30, 5:25] = 3
+    outline = halves(0, 0)
+    outline[10:30, 5:25] = np.tri(20)
+    for mask, boxed in ((ids, True), (outline, False)):
+        frame = Frame(HEADER, lambda mask=mask: images(mask))
+        found = find_object_clouds(frame, PerceptionParameters(max_depth=1.5), tracked=(0,))
+        assert isinstance(found.clouds[0], BoxedView if boxed else ObjectCloud)
+        assert isinstance(find_object_clouds(frame, PerceptionParameters()).clouds[0], ObjectCloud)
+        if boxed:
+            assert (found.clouds[0].depth[:, 32:] == 0).all()
+            assert len(found.clouds[0].object_cloud()) == 400
+    small = find_object_clouds(Frame(HEADER, lambda: images(ids)),
+                               PerceptionParameters(min_points=401), tracked=(0,)).clouds[0]
+    with pytest.raises(NoEstimate, match='need 401'):
+        small.object_cloud()
+
+
 def test_one_object_without_points_does_not_hide_the_others() -> None:
     arrays = images(halves(3, 7))
     arrays.depth[:, :32] = 0
@@ -70,9 +89,22 @@ def test_one_object_without_points_does_not_hide_the_others() -> None:
     assert isinstance(clouds[3], NoEstimate) and len(clouds[7]) == 48 * 32
 
 
-def test_several_objects_need_a_mask() -> None:
+def test_listed_objects_need_a_mask() -> None:
     with pytest.raises(ValueError, match='need a mask'):
-        find(images(), instances='each')
+        find(images(), instances='listed')
+
+
+def test_without_a_mask_each_tracked_object_gets_the_whole_image() -> None:
+    frame = Frame(HEADER, images)
+    found = find_object_clouds(frame, PerceptionParameters(instances='each', max_depth=1.5),
+                               tracked=(2, 5))
+    assert set(found.clouds) == {2, 5} and found.clouds[2] is found.unsegmented
+    assert (found.unsegmented.depth[:, 32:] == 0).all()
+    masked = find(images(halves(3, 7)), instances='each')
+    assert masked.unsegmented is None
+    waiting = find_object_clouds(frame, PerceptionParameters(
+        instances='each', mask_mode='initialize'), tracked=(2,))
+    assert waiting.unsegmented is None and set(waiting.clouds) == {2}
 
 
 @pytest.mark.parametrize(('ids', 'parameters', 'reason'), [

@@ -292,7 +292,22 @@ def test_estimates_of_low_confidence_are_not_published() -> None:
         bench.set(min_confidence=0.95, tracking=False)
         bench.show({1: 1.1})
         assert bench.logged('no_estimate') == (
-            'no estimate: confidence 0.90 is below min_confidence 0.95')
+            'no estimate: the confidence of 0.900 is below the threshold of 0.95 '
+            '(min_confidence)')
+        one = bench.host.objects[0]
+        assert not one.publisher.shown and one.health.state == 'no_estimate'
+
+
+def test_full_estimates_of_low_confidence_do_not_end_a_track() -> None:
+    """The threshold is for full estimates: those beside tracking, too, and they alone."""
+    with SceneBench(estimate_period=1e-6, min_confidence=0.9) as bench:
+        bench.see(1.0)  # its confidence is 0.9
+        bench.set(min_confidence=0.95)
+        for _ in range(3):
+            bench.see(1.1)
+        bench.wait_for(lambda: len(bench.models.calls) > 1)
+        assert bench.host.objects[0].publisher.shown and bench.counts['no_estimates'] == 0
+        assert len(bench.models.trackers) == 1
 
 
 def test_input_that_cannot_be_used_is_counted_and_withdraws_all() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +12,9 @@ import pytest
 @pytest.fixture(scope='session')
 def views() -> list:
     """Four simulated frames of a laptop while it opens."""
-    import bags
+    import plain_bags
 
-    return bags.laptop_views()
+    return plain_bags.laptop_views()
 
 
 @pytest.fixture(scope='session', params=('mcap', 'sqlite3'))
@@ -22,3 +24,14 @@ def bag(request, views, tmp_path_factory) -> Path:
 
     return bags.record(tmp_path_factory.mktemp('bags') / request.param, request.param, views,
                        bags.DEPTH, bags.INFO, bags.MASK, bags.TRUTH)
+
+
+@pytest.fixture(scope='module')
+def page_server() -> Iterator[Any]:
+    """A viser server on a free port."""
+    pytest.importorskip('viser', reason='needs viser')
+    from kinediff3d_ros.tools.browser_server import serve
+
+    server = serve('127.0.0.1', 0)
+    yield server
+    server.stop()

@@ -22,7 +22,8 @@ from kinediff3d_core.geometry.camera import backproject  # noqa: E402
 from kinediff3d_core.observation.cloud import filter_cloud  # noqa: E402
 from kinediff3d_core.simulation.camera import SimulatedFrame  # noqa: E402
 from kinediff3d_ros.messages.poses import transform_from_matrix  # noqa: E402
-from kinediff3d_ros.tools.bag_reader import DEFAULTS, FrameReader, open_bag  # noqa: E402
+from kinediff3d_ros.tools.bag_reader import DEFAULTS, FrameReader  # noqa: E402
+from kinediff3d_ros.tools.bag_storage import open_bag  # noqa: E402
 from kinediff3d_ros.tools.bag_topics import Topics, choose_topics  # noqa: E402
 
 
@@ -33,14 +34,16 @@ def test_frames_are_those_of_the_recording(bag: Path, views: list[SimulatedFrame
             assert topics == Topics(bags.DEPTH, bags.INFO, bags.MASK, '', bags.TRUTH)
             reader = FrameReader(topics)
             frames = list(reader.read(content))
-        assert [f.header.stamp.nanosec for f in frames] == [bags.PERIOD * i for i in range(4)]
+        assert [f.header.nanoseconds for f in frames] == [
+            100 * 10**9 + bags.PERIOD * i for i in range(4)]
         for frame, view in zip(frames, views, strict=True):
             depth = np.round(view.depth * 1000).astype(np.float32) * np.float32(0.001)
             points = backproject(depth, bags.INTRINSICS, view.mask & (depth > 0))
             np.testing.assert_allclose(
                 frame.cloud.points, filter_cloud(points).points, atol=1e-6)
-            assert frame.header.frame_id == bags.CAMERA_FRAME and frame.seconds > 100 - 1e-6
-        assert [m.position[0] for m in reader.truth] == [float(v.positions[0]) for v in views]
+            assert frame.header.frame_id == bags.CAMERA_FRAME
+        assert [m.positions for m in reader.truth] == [
+            {'lid_joint': float(v.positions[0])} for v in views]
 
 
 def test_a_frame_without_the_object_has_the_reason(bag: Path) -> None:
@@ -172,43 +175,30 @@ def test_masks_of_another_camera(views: list, tmp_path: Path) -> None:
         np.testing.assert_allclose(frame.cloud.points[::-1], points * [-1, -1, 1], atol=1e-3)
 
 
-@pytest.mark.parametrize('damage', ['cut', 'noise'])
-def test_damaged_bags(bag: Path, tmp_path: Path, damage: str, refusal) -> None:
-    whole = bags.bag_file(bag)
-    content = whole.read_bytes()
-    spoilt = tmp_path / f'spoilt{whole.suffix}'
-    spoilt.write_bytes(content[:len(content) // 3] if damage == 'cut' else
-                       np.random.default_rng(0).bytes(5000))
+def test_noise_is_no_recording(bag: Path, tmp_path: Path, refusal) -> None:
+    spoilt = tmp_path / f'spoilt{bags.bag_file(bag).suffix}'
+    spoilt.write_bytes(np.random.default_rng(0).bytes(5000))
     assert 'spoilt' in refusal(spoilt)
-
-
-@pytest.mark.parametrize(('module', 'expected'), [
-    ('rosbags.rosbag2.reader', ValueError), ('lz4.frame', ValueError), ('own.code', LookupError)])
-def test_only_errors_of_the_bag_library_mean_a_damaged_bag(bag, module, expected) -> None:
-    names = {'__name__': module}
-    exec('def fail(): raise LookupError("at byte 3")', names)
-    with pytest.raises(expected, match='at byte 3'):
-        with open_bag(bag):
-            names['fail']()
 
 
 def test_files_that_are_no_bag(tmp_path: Path, refusal) -> None:
     assert 'does not exist' in refusal(tmp_path / 'none')
     (tmp_path / 'old.bag').write_bytes(b'#ROSBAG V2.0\n' + bytes(100))
-    assert 'not a readable ROS 2 bag' in refusal(tmp_path / 'old.bag')
+    assert 'rosbag reindex old.bag' in refusal(tmp_path / 'old.bag')
     (tmp_path / 'empty').mkdir()
     assert 'empty' in refusal(tmp_path / 'empty')
     (tmp_path / 'empty.mcap').write_bytes(b'')
-    assert 'not a readable ROS 2 bag' in refusal(tmp_path / 'empty.mcap')
+    assert 'empty.mcap is not a readable recording' in refusal(tmp_path / 'empty.mcap')
 
 
 def test_bags_without_the_needed_topics(views: list, tmp_path: Path, refusal) -> None:
     chatter = [('/chatter', 1, String(data='hello'))]
     foreign = bags.write_bag(tmp_path / 'foreign', 'mcap', chatter)
-    assert 'one depth image, it has none' in refusal(foreign)
+    assert 'must be one depth image' in refusal(foreign)
     blind = bags.record(tmp_path / 'blind', 'sqlite3', views[:1], bags.DEPTH)
-    assert 'one camera_info, it has none' in refusal(blind)
-    assert f'no topic /other; it has {bags.DEPTH}' in refusal(blind, '--depth-topic', '/other')
+    assert 'must be one camera_info' in refusal(blind)
+    missing = refusal(blind, '--depth-topic', '/other')
+    assert f'no topic /other; did you mean {bags.DEPTH}? ' in missing
     assert 'not sensor_msgs/msg/PointCloud2' in refusal(blind, '--points-topic', bags.DEPTH)
     two = bags.recorded_messages(views[:1], (bags.DEPTH, bags.INFO))
     two.append(('/left/depth', 5, two[0][2]))

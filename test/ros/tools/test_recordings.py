@@ -95,8 +95,9 @@ def replayed(recorded, tmp_path):
 
 def test_results_of_other_options_are_refused(replayed, tmp_path) -> None:
     a, b, c = replayed({'preset': 'fast'})
-    assert a.counts == {'full': 0, 'tracked': 0, 'none': 2} and not (a.error or a.earlier)
-    assert b.error and not b.counts
+    assert a.outcome.frames == {'full': 0, 'tracked': 0, 'none': 2}
+    assert (a.outcome.reason, a.outcome.with_reason) == ('nothing to see', 2)
+    assert not (a.error or a.earlier) and b.error and b.outcome is None
     assert replayed({'preset': 'fast'}) == [replace(a, earlier=True), b, replace(c, earlier=True)]
     assert 'preset: fast there, paper now' in replayed({'preset': 'paper'})[0].error
     assert 'every: 1 there, 2 now' in replayed({'preset': 'fast'}, every=2)[2].error

@@ -22,8 +22,6 @@ class StillScene:
     """Each captured picture has the next of the colours; the browser connects at the third call.
     """
 
-    joints = (('lid_joint', '12.3°'),)
-
     def __init__(self) -> None:
         self.calls, self.captured = 0, 0
 
@@ -39,12 +37,12 @@ class StillScene:
 
 def capture(path: Path, every: float = 0.05, frames: int = 3) -> None:
     scene = StillScene()
-    capture = ScreenCapture(scene, CaptureOptions(path, frames, every, redraw_time=0.0,
+    capture = ScreenCapture(scene.picture, CaptureOptions(path, frames, every, redraw_time=0.0,
                                                   message_time=0.0))
     assert not capture.done and capture.overdue() is None
     while not capture.done:
         if capture.overdue() is not None:
-            capture.take()
+            capture.take('lid_joint 12.3°')
     assert capture.overdue() is None
 
 
@@ -93,7 +91,7 @@ def test_pictures_far_apart_make_a_time_lapse(tmp_path: Path) -> None:
 
 def test_a_missing_folder_is_refused(tmp_path: Path, capsys) -> None:
     with pytest.raises(ValueError, match='is not a folder'):
-        ScreenCapture(StillScene(), CaptureOptions(tmp_path / 'none' / 'strip.png'))
+        ScreenCapture(StillScene().picture, CaptureOptions(tmp_path / 'none' / 'strip.png'))
     with pytest.raises(SystemExit):
         main.main(['view', '--help'])
     assert '.gif' in capsys.readouterr().out
@@ -101,7 +99,7 @@ def test_a_missing_folder_is_refused(tmp_path: Path, capsys) -> None:
 
 def test_without_a_browser_no_picture_is_due(tmp_path: Path) -> None:
     scene = StillScene()
-    capture = ScreenCapture(scene, CaptureOptions(tmp_path / 'strip.png', every=0.0))
+    capture = ScreenCapture(scene.picture, CaptureOptions(tmp_path / 'strip.png', every=0.0))
     assert capture.overdue() is None and capture.overdue() is None
     assert capture.overdue() is None and scene.calls == 3  # the browser moves its camera first
     assert capture.overdue() is not None

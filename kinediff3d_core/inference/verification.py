@@ -1,0 +1,72 @@
+"""Verification of hypotheses: what the image contradicts or a shape does not explain, and how
+unusual the shape is.
+
+The refinement minimises robust distances, which saturate: a lid that covers the table around
+scissors, or a chest of drawers of the size of a cup, costs it little. Here both count in full.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from kinediff3d_core.geometry.rigid import to_part_frames, transform_points
+from kinediff3d_core.inference.hypotheses import Hypotheses
+from kinediff3d_core.inference.presets import VerificationConfig
+from kinediff3d_core.inference.residuals import Problem, part_poses
+from kinediff3d_core.networks.latent import LatentDenoiser
+from kinediff3d_core.networks.score import State
+from kinediff3d_core.observation.contradiction import contradiction, silhouette_area
+
+
+def log_support(latent: LatentDenoiser, problem: Problem, normals: Tensor,
+                hypotheses: Hypotheses, config: VerificationConfig) -> Tensor:
+    """Logarithm (H), at most 0, of the share of a hypothesis's probability that is left.
+
+    Args:
+        latent: knows the codes of the training objects.
+        normals: (H, K, S, 3) of the problem's surface samples, part frames.
+    """
+    state = hypotheses.state
+    contradicted = contradicted_area(problem, normals, state) / config.contradicted
+    unexplained = unexplained_share(problem, state, config) / config.unexplained
+    unusual = (code_distance(latent, hypotheses.z) - config.usual_code) / config.unusual_code
+    return -(contradicted.square() + unexplained.square() + unusual.clamp_min(0).square())
+
+
+def contradicted_area(problem: Problem, normals: Tensor, state: State) -> Tensor:
+    """Area (H) of the image with predicted surface that the image contradicts, as a share of the
+    silhouette's.
+
+    Only surface that faces the camera counts. Of surface samples, those on faces count, the first
+    half (:func:`~kinediff3d_core.inference.residuals.surface_samples`).
+
+    Args:
+        normals: (H, K, S, 3) of the problem's surface samples, part frames.
+    """
+    poses, field = part_poses(problem.shape, state), problem.field
+    count = problem.surface.shape[2] // 2
+    points = transform_points(poses, problem.surface[:, :, :count])
+    outward = normals[:, :, :count] @ poses[..., :3, :3].transpose(-1, -2)
+    half = field.half
+    faces = 8 * (half * half.roll(1, -1)).sum(-1) * (field.exists > 0)
+    depth = points[..., 2].clamp_min(1e-6)
+    facing = -(outward * points).sum(-1) / points.norm(dim=-1).clamp_min(1e-6)
+    area = facing.clamp_min(0) * faces[..., None] / count / depth.square()
+    seen = contradiction(problem.observation, points)
+    share: Tensor = (area * seen).sum((1, 2)) / silhouette_area(problem.observation)
+    return share
+
+
+def unexplained_share(problem: Problem, state: State, config: VerificationConfig) -> Tensor:
+    """Share (H) of the observed points that lie farther from the surface than noise."""
+    points, scale = problem.observation.points, problem.shape.category.scale
+    local = to_part_frames(points, part_poses(problem.shape, state))
+    distance = problem.shape.query(problem.field, local).amin(dim=1).abs()
+    noise = config.noise_per_m2 * scale * points[:, 2].square()
+    return (distance > config.tolerance + noise).float().mean(-1)
+
+
+def code_distance(latent: LatentDenoiser, codes: Tensor) -> Tensor:
+    """Mean squared distance (H) of shape codes (H, D_z) from the mean of the training objects, in
+    their standard deviations; the mean of these objects' own is 1."""
+    return latent.whiten(codes).square().mean(-1)

@@ -1,0 +1,82 @@
+"""Threads of torch: how many, and that idle ones do not take the cores of busy ones."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from kinediff3d_core.distributed import threads
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def same_threads_after():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(('given', 'cores', 'count'), [
+    (None, 1, 1), (None, 2, 1), (None, 16, 8), ('3', 16, 3), ('2,1', 16, 2), ('many', 8, 4)])
+def test_half_of_the_cores_or_as_the_environment_says(given, cores, count, monkeypatch):
+    if given is None:
+        monkeypatch.delenv(threads.THREADS, raising=False)
+    else:
+        monkeypatch.setenv(threads.THREADS, given)
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda _: set(range(cores)), raising=False)
+    assert threads.default_threads() == count
+    threads.set_threads()
+    assert torch.get_num_threads() == count
+    threads.set_threads(count + 1)
+    assert torch.get_num_threads() == count + 1
+
+
+WORK = '''
+import os, subprocess, sys, time, types
+from kinediff3d_core.cli import main
+
+def work(options):
+    import torch
+    x = torch.rand(100_000)  # in parallel from 32,768 entries on
+    neighbours = [subprocess.Popen([sys.executable, '-S', '-c', 'while True: pass'])
+                  for _ in range(os.cpu_count() or 1)]
+    try:
+        begin = time.process_time()
+        for _ in range(200):
+            x.sin()
+        print('SECONDS', time.process_time() - begin)
+    finally:
+        for process in neighbours:
+            process.kill()
+    return 0
+
+def add(commands):
+    command = commands.add_parser('work')
+    command.add_threads()
+    command.set_defaults(run=work)
+
+main.entry_points = lambda group: [types.SimpleNamespace(name='work', load=lambda: add)]
+for arguments in ([], ['--threads', sys.argv[1]], ['--threads', '1']):
+    main.main(['work', *arguments])
+'''
+"""A command that does many small parallel steps: with its own threads, with all, and with one."""
+
+
+def test_beside_busy_processes_a_command_takes_no_more_than_one_thread_does():
+    """Idle threads that wait in a busy loop take ten times the time of the work.
+
+    CPU time is compared, since wall time depends on what else runs.
+    """
+    environment = {k: v for k, v in os.environ.items()
+                   if k not in (threads.THREADS, threads.WAIT_POLICY)}
+    out = subprocess.run(
+        [sys.executable, '-c', WORK, str(max(2, os.cpu_count() or 1))], capture_output=True,
+        text=True, env={**environment, 'PYTHONPATH': os.pathsep.join(p for p in sys.path if p),
+                        'CUDA_VISIBLE_DEVICES': ''}, cwd=ROOT, check=True)
+    own, many, one = (float(line.split()[1]) for line in out.stdout.splitlines()
+                      if line.startswith('SECONDS'))
+    assert own < 2 * one and many < 2 * one, (own, many, one)
