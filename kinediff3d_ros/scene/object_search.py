@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kinediff3d_core.geometry.camera import pixel_points
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation.cloud import DepthView, ObjectCloud, object_cloud
@@ -178,9 +179,7 @@ def _segment_points(ids: np.ndarray, view: DepthView) -> list[np.ndarray]:
     for pixels in np.split(flat[order], np.cumsum(counts)[:-1]) if len(flat) else []:
         at = sampled(pixels, SearchConfig.points)
         v, u = np.divmod(at, camera.width)
-        z = depth[at]
-        points.append(np.stack([(u - camera.cx) / camera.fx * z,
-                                (v - camera.cy) / camera.fy * z, z], axis=-1))
+        points.append(pixel_points(v, u, depth[at], camera))
     return points
 
 

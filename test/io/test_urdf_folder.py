@@ -90,7 +90,8 @@ class MuJoCo:
 
 def states(estimate):
     """Joint positions, closed and as estimated, rad or m."""
-    return [np.array([getattr(j, name) for j in estimate.joints]) for name in ('lower', 'position')]
+    return [np.array([getattr(joint, name) for joint in estimate.joints])
+            for name in ('lower', 'position')]
 
 
 def test_joints_stay_where_they_are_in_mujoco(written):
