@@ -22,6 +22,10 @@ class SearchConfig:
     """Time for which a thing is known that is neither tracked nor seen, s. Chosen: what a hand
     covers for a moment is not a new thing afterwards."""
 
+    loss_delay: float = 1.0
+    """Longest time from the move of an object to the loss of its track, s. What is found in
+    between may be the moved object. Chosen: some frames of a slow camera."""
+
     points: int = 2000
     """Points that are stored of a thing. Chosen: as AssociationConfig.object_samples."""
 

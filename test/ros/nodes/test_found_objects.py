@@ -84,7 +84,9 @@ class Table:
                 return self.recorder.wait_for(check, PERIOD, what)
             except TimeoutError:
                 continue
-        raise AssertionError(f'no {what} within {LIMIT:g} s')
+        last = {t.child_frame_id: t.transform.translation for message in self.tf.messages[begin:]
+                for t in message.transforms}
+        raise AssertionError(f'no {what} within {LIMIT:g} s; states {self.states()}, last {last}')
 
     def true_place(self, place: tuple[float, float], k: int) -> np.ndarray:
         """Where (3,) the base of the k-th stapler is in the camera's frame, m."""
