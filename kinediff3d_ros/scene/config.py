@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kinediff3d_core.tracking.association import AssociationConfig
+
 
 @dataclass(frozen=True)
 class SearchConfig:
@@ -26,8 +28,8 @@ class SearchConfig:
     """Longest time from the move of an object to the loss of its track, s. What is found in
     between may be the moved object. Chosen: some frames of a slow camera."""
 
-    points: int = 2000
-    """Points that are stored of a thing. Chosen: as AssociationConfig.object_samples."""
+    points: int = AssociationConfig.object_samples
+    """Points that are stored of a thing: as many as association uses."""
 
 
 @dataclass(frozen=True)
