@@ -209,16 +209,14 @@ def _view(options: argparse.Namespace) -> ViewImages:
 
 def _box_mask(view: ViewImages, box: list[float]) -> Array:
     """Mask (H, W) of a box x, y, width, height, pixels; ``infer`` removes the table in it."""
-    import numpy as np
+    from kinediff3d_core.io.mask_pixels import box_mask
 
     x, y, width, height = box
     rows, columns = view.depth.shape
     if width < 1 or height < 1 or x >= columns or y >= rows or x + width <= 0 or y + height <= 0:
         raise ValueError(f'--box {x:g} {y:g} {width:g} {height:g} (x, y, width, height) has no '
                          f'pixel of an image of {columns} x {rows}')
-    inside = np.zeros(view.depth.shape, bool)
-    inside[max(0, int(y)):int(y + height), max(0, int(x)):int(x + width)] = True
-    return inside
+    return box_mask((int(x), int(y), int(x + width), int(y + height)), (rows, columns))
 
 
 def _require_size(points: Array, options: argparse.Namespace, factors: Mapping[str, float],

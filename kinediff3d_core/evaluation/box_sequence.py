@@ -30,6 +30,7 @@ from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.io.camera_info import read_camera_info
 from kinediff3d_core.io.depth import read_depth
 from kinediff3d_core.io.files import write_text
+from kinediff3d_core.io.mask_pixels import box_mask
 from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation.cloud import object_cloud
 from kinediff3d_core.observation.mask_outliers import without_other_surfaces
@@ -98,18 +99,10 @@ def _corners(values: Sequence[float]) -> tuple[int, int, int, int]:
     return left, top, right, bottom
 
 
-def box_mask(box: tuple[int, int, int, int], intrinsics: Intrinsics) -> np.ndarray:
-    """The pixels (H, W) bool of a box."""
-    left, top, right, bottom = box
-    mask = np.zeros((intrinsics.height, intrinsics.width), dtype=bool)
-    mask[max(0, top):bottom, max(0, left):right] = True
-    return mask
-
-
 def estimate_view(pipeline: Pipeline, view: BoxedView, depth: np.ndarray, intrinsics: Intrinsics,
                   ) -> ViewResult:
     """What the pipeline estimates of a box's object, as the node and ``infer`` do it."""
-    box = box_mask(view.box, intrinsics)
+    box = box_mask(view.box, (intrinsics.height, intrinsics.width))
     mask = without_other_surfaces(depth, intrinsics, box)
     share = float((mask & (depth > 0)).sum() / max(1, (box & (depth > 0)).sum()))
     known = view.frame, view.object, view.category

@@ -52,7 +52,7 @@ Array = np.ndarray[Any, Any]
 
 THRESHOLDS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 """Of the tables."""
-TERMS = ('contradicted', 'unexplained', 'unusual_code')
+TERMS = ('contradicted', 'unexplained', 'unusual_code', 'unseen')
 """Scales of the verification's terms; an infinite one switches its term off."""
 CLUTTER = 1, 4
 """Fewest and most pieces of clutter in a scene without objects. Chosen."""

@@ -73,8 +73,19 @@ def backproject(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray | No
     valid = valid_depth(depth, intrinsics, mask)
     at = np.flatnonzero(valid)
     v, u = np.divmod(at.astype(np.int32), np.int32(valid.shape[1]))
-    points = np.empty((len(at), 3), dtype=np.float32)
-    points[:, 2] = z = depth.ravel()[at].astype(np.float32)
-    points[:, 0] = (u - intrinsics.cx) / intrinsics.fx * z
-    points[:, 1] = (v - intrinsics.cy) / intrinsics.fy * z
+    return pixel_points(v, u, depth.ravel()[at], intrinsics)
+
+
+def pixel_points(v: np.ndarray, u: np.ndarray, depth: np.ndarray, intrinsics: Intrinsics,
+                 ) -> np.ndarray:
+    """Points (..., 3) float32 in the camera frame, m, of pixels.
+
+    Args:
+        v, u: rows and columns; their shapes broadcast to that of ``depth``.
+        depth: (...) finite z-depth, m.
+    """
+    points = np.empty((*depth.shape, 3), dtype=np.float32)
+    points[..., 2] = z = depth.astype(np.float32)
+    points[..., 0] = (u - intrinsics.cx) / intrinsics.fx * z
+    points[..., 1] = (v - intrinsics.cy) / intrinsics.fy * z
     return points

@@ -1,12 +1,14 @@
-"""Verification of hypotheses: what the image contradicts or a shape does not explain, and how
-unusual the shape is.
+"""Verification of hypotheses: what the image contradicts or a shape does not explain, how unusual
+the shape is, and whether both sides of a joint are seen.
 
 The refinement minimises robust distances, which saturate: a lid that covers the table around
-scissors, or a chest of drawers of the size of a cup, costs it little. Here both count in full.
+scissors, or a chest of drawers of the size of a cup, costs it little. Here both count in full. One
+flat face fits every category; what it says about a joint is the prior's.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from kinediff3d_core.geometry.rigid import to_part_frames, transform_points
@@ -28,9 +30,12 @@ def log_support(latent: LatentDenoiser, problem: Problem, normals: Tensor,
     """
     state = hypotheses.state
     contradicted = contradicted_area(problem, normals, state) / config.contradicted
-    unexplained = unexplained_share(problem, state, config) / config.unexplained
+    distance = part_distances(problem, state)
+    unexplained = unexplained_share(problem, distance, config) / config.unexplained
     unusual = (code_distance(latent, hypotheses.z) - config.usual_code) / config.unusual_code
-    return -(contradicted.square() + unexplained.square() + unusual.clamp_min(0).square())
+    unseen = (1 - seen_side(distance) / config.seen) / config.unseen
+    return -(contradicted.square() + unexplained.square() + unusual.clamp_min(0).square()
+             + unseen.clamp_min(0).square())
 
 
 def contradicted_area(problem: Problem, normals: Tensor, state: State) -> Tensor:
@@ -57,13 +62,31 @@ def contradicted_area(problem: Problem, normals: Tensor, state: State) -> Tensor
     return share
 
 
-def unexplained_share(problem: Problem, state: State, config: VerificationConfig) -> Tensor:
-    """Share (H) of the observed points that lie farther from the surface than noise."""
-    points, scale = problem.observation.points, problem.shape.category.scale
-    local = to_part_frames(points, part_poses(problem.shape, state))
-    distance = problem.shape.query(problem.field, local).amin(dim=1).abs()
-    noise = config.noise_per_m2 * scale * points[:, 2].square()
-    return (distance > config.tolerance + noise).float().mean(-1)
+def part_distances(problem: Problem, state: State) -> Tensor:
+    """Distances (H, K, N) of the observed points from the surface of each part."""
+    local = to_part_frames(problem.observation.points, part_poses(problem.shape, state))
+    return problem.shape.query(problem.field, local).abs()
+
+
+def unexplained_share(problem: Problem, distance: Tensor, config: VerificationConfig) -> Tensor:
+    """Share (H) of the observed points that lie farther from the surface than noise.
+
+    Args:
+        distance: (H, K, N) of :func:`part_distances`.
+    """
+    noise = (config.noise_per_m2 * problem.shape.category.scale
+             * problem.observation.points[:, 2].square())
+    return (distance.amin(dim=1) > config.tolerance + noise).float().mean(-1)
+
+
+def seen_side(distance: Tensor) -> Tensor:
+    """Share (H) of the observed points on the base or on the moving parts, whichever is less.
+
+    Args:
+        distance: (H, K, N) of :func:`part_distances`; a point is on the nearest part.
+    """
+    base = (distance.argmin(dim=1) == 0).float().mean(-1)
+    return torch.minimum(base, 1 - base)
 
 
 def code_distance(latent: LatentDenoiser, codes: Tensor) -> Tensor:

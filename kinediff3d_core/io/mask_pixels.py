@@ -177,3 +177,16 @@ def _is_soft(values: Array) -> bool:
         return True
     edges = counts[0] + counts[255]
     return bool(counts[255] and levels > SOFT_LEVELS and edges >= SOFT_SHARE * values.size)
+
+
+def box_mask(box: tuple[int, int, int, int], shape: tuple[int, int]) -> Array:
+    """The pixels (H, W) bool of a box, as far as the image has them.
+
+    Args:
+        box: left, top, right, bottom, pixels; the last two are beyond the box.
+        shape: (H, W) of the image.
+    """
+    left, top, right, bottom = (max(0, edge) for edge in box)
+    mask = np.zeros(shape, dtype=bool)
+    mask[top:bottom, left:right] = True
+    return mask

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from kinediff3d_core.geometry.camera import Intrinsics
+from kinediff3d_core.geometry.camera import Intrinsics, pixel_points
 from kinediff3d_core.observation.components import (
     ArmConfig,
     components,
@@ -179,8 +179,7 @@ def _at_full_resolution(ids: Array, grid: DepthGrid, supports: list[Surface], de
     sigma = depth_noise(z, config.grid)
     step = np.abs(z - grid.points[..., 2].ravel()[at])
     good = step < np.maximum(config.grid.jump[0], config.grid.jump[1] * sigma)
-    points = np.stack([(columns - intrinsics.cx) / intrinsics.fx * z,
-                       (rows - intrinsics.cy) / intrinsics.fy * z, z], axis=-1).astype(np.float32)
+    points = pixel_points(rows, columns, z, intrinsics)
     for support in supports:
         low = support.above & (support.height < config.low * support.thickness)
         over = low.ravel()[at]

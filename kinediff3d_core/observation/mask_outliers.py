@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.ndimage
 
-from kinediff3d_core.geometry.camera import Intrinsics, require_size, valid_depth
+from kinediff3d_core.geometry.camera import (
+    Intrinsics,
+    pixel_points,
+    require_size,
+    valid_depth,
+)
 from kinediff3d_core.observation.dominant_plane import (
     MAD_TO_STD,
     DominantPlaneConfig,
@@ -135,11 +140,9 @@ def _with_rim(mask: np.ndarray, config: MaskOutlierConfig) -> np.ndarray:
 
 def _points(depth: np.ndarray, intrinsics: Intrinsics, window: tuple[slice, slice]) -> np.ndarray:
     """Points (h, w, 3) of a window's depths (h, w), m."""
-    v, u = np.indices(depth.shape, dtype=np.float32)
-    z = np.nan_to_num(depth, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
-    return np.stack([(u + window[1].start - np.float32(intrinsics.cx)) / intrinsics.fx * z,
-                     (v + window[0].start - np.float32(intrinsics.cy)) / intrinsics.fy * z, z],
-                    axis=-1).astype(np.float32)
+    v, u = (np.arange(w.start, w.start + n) for w, n in zip(window, depth.shape, strict=True))
+    z = np.nan_to_num(depth, nan=0.0, posinf=0.0, neginf=0.0)
+    return pixel_points(v[:, None], u, z, intrinsics)
 
 
 def _on_planes(points: np.ndarray, inside: np.ndarray, ring: np.ndarray, most: float,

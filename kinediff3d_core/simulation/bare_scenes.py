@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import cos, pi, radians, sin
+from math import pi, radians
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from kinediff3d_core.geometry.camera import Intrinsics
@@ -15,15 +16,12 @@ from kinediff3d_core.geometry.rigid import make_transform
 from kinediff3d_core.simulation.families import held_out_generator
 from kinediff3d_core.simulation.primitives import Primitive, primitive_depth
 from kinediff3d_core.simulation.render import pixel_rays
-from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
+from kinediff3d_core.simulation.sensor import apply_sensor
+from kinediff3d_core.simulation.tabletop import SCENE_SENSOR, SCENES_A_SEED
 from kinediff3d_core.simulation.views import TEST_CAMERA
 
 Range = tuple[float, float]
 
-ROOMS_A_SEED = 100_003
-"""Two seeds share no room whose number is below this."""
-ROOM_SENSOR = SensorModel(occluded=0.0, mask_error=0)
-"""Sensor of rooms, which have no object and no mask."""
 THICKNESS = 0.005
 """Half thickness of walls, desks and boards, m. Chosen."""
 
@@ -61,17 +59,17 @@ def bare_room(seed: int, index: int, intrinsics: Intrinsics = TEST_CAMERA,
     exact = torch.stack([primitive_depth(s, rays) for s in solids]).amin(0)
     exact = torch.where(exact.isfinite(), exact, 0.0)
     depth, _ = apply_sensor(exact[None], torch.full_like(exact, -1)[None].long(),
-                            held_out_generator(seed * ROOMS_A_SEED + index), ROOM_SENSOR)
+                            held_out_generator(seed * SCENES_A_SEED + index), SCENE_SENSOR)
     return np.asarray(depth[0].numpy())
 
 
 def _structure(kind: RoomRange, rng: np.random.Generator) -> list[Primitive]:
     """Desk and wall."""
-    level = _rotation_x(rng.uniform(*kind.pitch))  # from axes with a level z into the camera's
+    level = _rotation('x', rng.uniform(*kind.pitch))  # from axes with a level z into the camera's
     below = np.array([0.0, rng.uniform(*kind.desk), 0.0])
     ahead = np.array([0.0, 0.0, rng.uniform(*kind.wall)])
-    return [_plate(level @ _rotation_x(pi / 2), level @ below, (5.0, 5.0)),
-            _plate(level @ _rotation_y(rng.uniform(*kind.slant)), level @ ahead, (5.0, 5.0))]
+    return [_plate(level @ _rotation('x', pi / 2), level @ below, (5.0, 5.0)),
+            _plate(level @ _rotation('y', rng.uniform(*kind.slant)), level @ ahead, (5.0, 5.0))]
 
 
 def _boards(kind: RoomRange, intrinsics: Intrinsics, rng: np.random.Generator) -> list[Primitive]:
@@ -81,7 +79,7 @@ def _boards(kind: RoomRange, intrinsics: Intrinsics, rng: np.random.Generator) -
         u, v = (rng.uniform(*kind.middle) * n for n in (intrinsics.width, intrinsics.height))
         ray = np.array([(u - intrinsics.cx) / intrinsics.fx, (v - intrinsics.cy) / intrinsics.fy,
                         1.0])
-        tilt = _rotation_x(rng.uniform(*kind.tilt)) @ _rotation_y(rng.uniform(*kind.tilt))
+        tilt = _rotation('x', rng.uniform(*kind.tilt)) @ _rotation('y', rng.uniform(*kind.tilt))
         boards.append(_plate(tilt, rng.uniform(*kind.distance) * ray,
                              (rng.uniform(*kind.board), rng.uniform(*kind.board))))
     return boards
@@ -93,9 +91,5 @@ def _plate(rotation: np.ndarray, centre: np.ndarray, half: tuple[float, float]) 
     return Primitive(T, torch.tensor([*half, THICKNESS]).float())
 
 
-def _rotation_x(angle: float) -> np.ndarray:
-    return np.array([[1.0, 0, 0], [0, cos(angle), -sin(angle)], [0, sin(angle), cos(angle)]])
-
-
-def _rotation_y(angle: float) -> np.ndarray:
-    return np.array([[cos(angle), 0, sin(angle)], [0, 1.0, 0], [-sin(angle), 0, cos(angle)]])
+def _rotation(axis: str, angle: float) -> np.ndarray:
+    return np.asarray(Rotation.from_euler(axis, angle).as_matrix())

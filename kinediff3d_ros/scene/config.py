@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kinediff3d_core.tracking.association import AssociationConfig
+
 
 @dataclass(frozen=True)
 class SearchConfig:
@@ -22,8 +24,12 @@ class SearchConfig:
     """Time for which a thing is known that is neither tracked nor seen, s. Chosen: what a hand
     covers for a moment is not a new thing afterwards."""
 
-    points: int = 2000
-    """Points that are stored of a thing. Chosen: as AssociationConfig.object_samples."""
+    loss_delay: float = 1.0
+    """Longest time from the move of an object to the loss of its track, s. What is found in
+    between may be the moved object. Chosen: some frames of a slow camera."""
+
+    points: int = AssociationConfig.object_samples
+    """Points that are stored of a thing: as many as association uses."""
 
 
 @dataclass(frozen=True)

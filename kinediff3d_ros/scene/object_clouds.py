@@ -148,6 +148,7 @@ def _masked_points(arrays: DepthArrays, mask: np.ndarray, parameters: Perception
                          if parameters.mask_id else 'the mask is empty')
     boxed = is_box(mask)
     mask = mask & measured
+    _require_count(np.count_nonzero(mask), parameters.min_points)
     if tracked and not boxed:
         return _require_points(object_cloud(arrays.depth, arrays.intrinsics, mask),
                                parameters.min_points)
@@ -182,7 +183,11 @@ def _cloud_points(points: np.ndarray, parameters: PerceptionParameters) -> Objec
 def _require_points(raw: ObjectCloud, least: int) -> ObjectCloud:
     """The filtered cloud; tracking and inference do not filter it again."""
     cloud = filter_cloud(raw)
-    if len(cloud) < least:
-        raise NoEstimate(f'only {len(cloud)} valid points on the object; need {least} (parameter '
-                         'min_points)')
+    _require_count(len(cloud), least)
     return cloud
+
+
+def _require_count(points: int, least: int) -> None:
+    if points < least:
+        raise NoEstimate(f'only {points} valid points on the object; need {least} (parameter '
+                         'min_points)')

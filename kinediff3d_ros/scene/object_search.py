@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kinediff3d_core.geometry.camera import pixel_points
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation.cloud import DepthView, ObjectCloud, object_cloud
@@ -46,7 +47,8 @@ class _Thing:
 
     Attributes:
         points: (N, 3) where it was seen last, m, under the fixed frame if there is one.
-        seen: when, monotonic, s.
+        found: when it was seen first, monotonic, s.
+        seen: when it was seen last.
         settled: two searches one after the other have seen it at the same place.
         ours: it is or was tracked.
         due: time from which on it may get a full estimate, monotonic, s.
@@ -54,6 +56,7 @@ class _Thing:
     """
 
     points: np.ndarray
+    found: float
     seen: float
     settled: bool
     ours: bool = False
@@ -85,7 +88,7 @@ class ObjectSearch:
         now = time.monotonic()
         for number, points in known.tracked.items():
             self._next = max(self._next, number + 1)
-            self._things[number] = _Thing(_moved(T_fixed_camera, points), now, True, True)
+            self._things[number] = _Thing(_moved(T_fixed_camera, points), now, now, True, True)
         for number in self._things.keys() & known.lost:
             self._things[number].ours = True
         present = {*known.tracked, *known.pending, *known.lost}
@@ -117,7 +120,7 @@ class ObjectSearch:
         for k, number in enumerate(self._numbers(points, known), start=1):
             thing = self._things.get(number)
             if thing is None:
-                thing = self._things[number] = _Thing(points[k - 1], now, first or requested)
+                thing = self._things[number] = _Thing(points[k - 1], now, now, first or requested)
                 self._confirm |= not (thing.settled or confirming)
             elif number not in known.tracked:
                 thing.points = points[k - 1]
@@ -150,15 +153,27 @@ class ObjectSearch:
         seen = set(numbers)
         lost = {n: self._things[n].points for n in known.lost
                 if n in self._things and n not in seen}
-        places = moved({k: segments[k] for k, n in enumerate(numbers) if n is None}, lost)
+        earliest = min((self._things[n].seen for n in lost), default=float('inf'))
+        earliest -= self._config.loss_delay
+        places = moved({k: segments[k] for k, n in enumerate(numbers)
+                        if n is None or self._is_later(n, earliest, known)}, lost)
         given = []
         for k, number in enumerate(numbers):
-            if number is None and k in places:
+            if k in places:
+                if number is not None:
+                    self._things.pop(number, None)
                 number = places[k]
             elif number is None:
                 number, self._next = self._next, self._next + 1
             given.append(number)
         return given
+
+    def _is_later(self, number: int, earliest: float, known: KnownObjects) -> bool:
+        """Whether a number stands for a thing without an estimate that was not found before a
+        time: a search between an object's move and the loss of its track took it for new."""
+        thing = self._things.get(number)
+        return (thing is not None and not thing.ours and thing.found >= earliest
+                and number not in known.pending)
 
     def _is_to_try(self, number: int, thing: _Thing, known: KnownObjects, requested: bool,
                    now: float) -> bool:
@@ -178,9 +193,7 @@ def _segment_points(ids: np.ndarray, view: DepthView) -> list[np.ndarray]:
     for pixels in np.split(flat[order], np.cumsum(counts)[:-1]) if len(flat) else []:
         at = sampled(pixels, SearchConfig.points)
         v, u = np.divmod(at, camera.width)
-        z = depth[at]
-        points.append(np.stack([(u - camera.cx) / camera.fx * z,
-                                (v - camera.cy) / camera.fy * z, z], axis=-1))
+        points.append(pixel_points(v, u, depth[at], camera))
     return points
 
 

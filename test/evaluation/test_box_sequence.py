@@ -12,7 +12,6 @@ from PIL import Image
 from kinediff3d_core.evaluation import box_sequence
 from kinediff3d_core.evaluation.box_sequence import (
     ViewResult,
-    box_mask,
     deviations,
     main,
     read_boxes,
@@ -42,11 +41,6 @@ def test_the_report_counts_views_near_the_median_and_confident_ones_far_from_it(
     assert 'object 1: 60% of 5 views within 10 of the median; 1 off by more than 20 with' in text
     assert 'object 2: 50% of 2 views within 10 of the median; 0 off' in text
     assert 'too far' in text
-
-
-def test_a_box_is_cut_at_the_image() -> None:
-    mask = box_mask((-5, 10, 4, 90), CAMERA)
-    assert mask[10:, :4].all() and mask.sum() == 20 * 4
 
 
 def write_boxes(folder: Path, boxes: object) -> Path:

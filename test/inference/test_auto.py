@@ -30,10 +30,10 @@ def test_the_category_is_found_and_similar_categories_have_weight(pipeline):
     assert sum(scissors.categories.values()) == pytest.approx(1)
     assert scissors.to_dict()['categories'] == scissors.categories
 
-    # A laptop may be taken for a flat box, and for nothing else.
+    # A laptop may be taken for a flat box or a flat chest, and for nothing else.
     estimate = infer(pipeline, procedural_samples('laptop', seed=5, shapes=False)(2))
-    assert estimate.category == 'laptop'
-    assert estimate.categories['laptop'] + estimate.categories['box'] > 0.9
+    assert estimate.category == 'laptop' and estimate.categories['laptop'] > 0.5
+    assert sum(estimate.categories[c] for c in ('laptop', 'box', 'drawer')) > 0.99
 
     own = misfit(pipeline.pipelines['laptop'], estimate, NOTHING)
     only = AutoPipeline({'laptop': pipeline.pipelines['laptop']})

@@ -16,6 +16,8 @@ from kinediff3d_core.inference.verification import (
     code_distance,
     contradicted_area,
     log_support,
+    part_distances,
+    seen_side,
     unexplained_share,
 )
 from kinediff3d_core.networks.whitening import Whitened
@@ -75,7 +77,17 @@ def test_points_farther_from_the_surface_than_noise_are_unexplained(spheres):
     off = torch.tensor([0.0, 0.024, -0.024, 0.026, -0.026])
     points = centre + (RADIUS + off)[:, None] * up
     problem = replace(spheres.problem, observation=SimpleNamespace(points=points))
-    assert float(unexplained_share(problem, spheres.state, config)) == pytest.approx(2 / 5)
+    distance = part_distances(problem, spheres.state)
+    assert float(unexplained_share(problem, distance, config)) == pytest.approx(2 / 5)
+
+
+def test_points_are_on_the_nearest_part_and_the_side_with_fewer_is_the_seen_one():
+    base, lid, leg = torch.tensor([[1.0, 2, 3], [2, 1, 3], [2, 3, 1]])
+    of_base_and_one = torch.stack([base, base, base, lid], dim=-1)
+    of_base_and_two = torch.stack([base, lid, leg, leg], dim=-1)
+    of_one_moving = torch.stack([lid, lid, lid, lid], dim=-1)
+    distance = torch.stack([of_base_and_one, of_base_and_two, of_one_moving])
+    assert seen_side(distance).tolist() == [0.25, 0.25, 0.0]
 
 
 def test_distance_of_codes_is_in_standard_deviations_of_the_training_objects():
@@ -86,7 +98,9 @@ def test_distance_of_codes_is_in_standard_deviations_of_the_training_objects():
     assert code_distance(latent, codes).tolist() == pytest.approx([0.0, 1.0, 3.0])
 
 
-def test_support_falls_with_all_three(monkeypatch):
+def test_support_falls_with_all_four(monkeypatch):
+    monkeypatch.setattr(verification, 'part_distances', lambda *_: None)
+    monkeypatch.setattr(verification, 'seen_side', lambda _: torch.tensor([0.1, 0.3, 0.05, 0.0]))
     monkeypatch.setattr(verification, 'contradicted_area',
                         lambda *_: torch.tensor([0.0, 0.5, 0.0, 1.0]))
     monkeypatch.setattr(verification, 'unexplained_share',
@@ -94,5 +108,5 @@ def test_support_falls_with_all_three(monkeypatch):
     codes = torch.tensor([0.0, 1.0, 3.0, 3.0]).sqrt()[:, None]
     found = log_support(Whitened(1), None, None, Hypotheses(codes, None, sphere_state(4)),
                         VerificationConfig(contradicted=0.5, unexplained=0.1, usual_code=1.0,
-                                           unusual_code=2.0))
-    assert found.tolist() == pytest.approx([0.0, -1.0, -5.0, -6.0])
+                                           unusual_code=2.0, seen=0.1, unseen=0.5))
+    assert found.tolist() == pytest.approx([0.0, -1.0, -6.0, -10.0])

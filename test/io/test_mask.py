@@ -8,6 +8,7 @@ from PIL import Image
 
 from kinediff3d_core.io.mask import instance_mask, read_mask
 from kinediff3d_core.io.mask_choice import MaskChoice
+from kinediff3d_core.io.mask_pixels import box_mask
 from kinediff3d_core.io.run_lengths import run_length_mask
 
 
@@ -178,3 +179,9 @@ def test_compressed_run_lengths():
                                   run_length_mask([20, 30], runs))
     # The example in the documentation of COCO's format.
     assert text([6, 1, 40, 4, 5, 4, 5, 4, 21]) == '61X13mN000`0'
+
+
+def test_a_box_is_cut_at_the_image():
+    mask = box_mask((-5, 10, 4, 90), (30, 40))
+    assert mask[10:, :4].all() and mask.sum() == 20 * 4
+    assert not box_mask((-9, -8, -4, -3), (30, 40)).any(), 'a box outside has no pixel'

@@ -88,11 +88,16 @@ class MuJoCo:
         return float(self.model.joint(joint_named(self.estimate, joint)).frictionloss[0])
 
 
+def states(estimate):
+    """Joint positions, closed and as estimated, rad or m."""
+    return [np.array([getattr(joint, name) for joint in estimate.joints])
+            for name in ('lower', 'position')]
+
+
 def test_joints_stay_where_they_are_in_mujoco(written):
     estimate, path = written
     simulation = MuJoCo(estimate, path)
-    for start in (np.zeros(len(estimate.joints)),
-                  np.array([j.position for j in estimate.joints])):
+    for start in states(estimate):
         simulation.reset(start)
         simulation.step(1.0)
         for joint, moved in zip(estimate.joints, simulation.positions() - start, strict=True):
@@ -117,9 +122,9 @@ def test_a_push_at_the_contact_opens_each_joint_in_mujoco(written):
             np.linalg.norm(np.cross(joint.axis, contact.T_part_contact[:3, 3])))
         held = simulation.friction(joint) / arm
         for force, opens in ((0.5 * held, False), (PUSH * held, True)):
-            simulation.reset(np.zeros(len(estimate.joints)))
+            simulation.reset(states(estimate)[0])
             simulation.step(1.5, contact, force)
-            share = simulation.positions()[i] / joint.upper
+            share = (simulation.positions()[i] - joint.lower) / (joint.upper - joint.lower)
             assert (share > 0.5) if opens else (share < 0.1), (joint.name, force, share)
 
 
@@ -144,15 +149,14 @@ def test_bodies_hold_still_in_bullet(written):
         body = bullet.loadURDF(str(path), useFixedBase=True, flags=flags)
         index = {bullet.getJointInfo(body, i)[1].decode(): i
                  for i in range(bullet.getNumJoints(body))}
-        for start in (0.0, 1.0):
-            for joint in estimate.joints:
-                bullet.resetJointState(body, index[joint_named(estimate, joint)],
-                                       start * joint.position)
+        for start in states(estimate):
+            for joint, position in zip(estimate.joints, start, strict=True):
+                bullet.resetJointState(body, index[joint_named(estimate, joint)], position)
             for _ in range(240):
                 bullet.stepSimulation()
-            for joint in estimate.joints:
+            for joint, position in zip(estimate.joints, start, strict=True):
                 found = bullet.getJointState(body, index[joint_named(estimate, joint)])[0]
-                assert abs(found - start * joint.position) < MOST[joint.joint_type], joint.name
+                assert abs(found - position) < MOST[joint.joint_type], joint.name
     finally:
         bullet.disconnect(world)
 
@@ -165,11 +169,10 @@ def test_parts_do_not_touch_in_pinocchio(written):
                                    package_dirs=[str(Path(path).parent)])
     shapes.addAllCollisionPairs()
     data, hits = model.createData(), pin.GeometryData(shapes)
-    for start in (0.0, 1.0):
+    for start in states(estimate):
         q = np.zeros(model.nq)
-        for joint in estimate.joints:
-            q[model.joints[model.getJointId(joint_named(estimate, joint))].idx_q] = (
-                start * joint.position)
+        for joint, position in zip(estimate.joints, start, strict=True):
+            q[model.joints[model.getJointId(joint_named(estimate, joint))].idx_q] = position
         pin.computeCollisions(model, data, shapes, hits, q, False)
         for pair, result in zip(shapes.collisionPairs, hits.collisionResults, strict=True):
             one, other = (shapes.geometryObjects[i] for i in (pair.first, pair.second))

@@ -78,8 +78,7 @@ def test_tracking_finds_the_points_of_a_tracked_object_with_a_bounding_box() -> 
             assert len(found.clouds[0].object_cloud()) == 400
     small = find_object_clouds(Frame(HEADER, lambda: images(ids)),
                                PerceptionParameters(min_points=401), tracked=(0,)).clouds[0]
-    with pytest.raises(NoEstimate, match='need 401'):
-        small.object_cloud()
+    assert isinstance(small, NoEstimate) and 'need 401' in str(small)
 
 
 def test_one_object_without_points_does_not_hide_the_others() -> None:

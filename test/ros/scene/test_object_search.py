@@ -8,10 +8,12 @@ from instant_models import TOO_FAR
 from scene_bench import CAMERA, SECOND, SceneBench
 from scipy import ndimage
 
+from kinediff3d_core.observation.cloud import DepthView
 from kinediff3d_core.observation.instances import Instances
 from kinediff3d_ros.scene import object_search
 from kinediff3d_ros.scene.config import SceneConfig, SearchConfig
 from kinediff3d_ros.scene.frames import DepthArrays, Frame, FrameHeader
+from kinediff3d_ros.scene.object_search import KnownObjects, ObjectSearch
 
 LEFT, MIDDLE, RIGHT = 2, 24, 46
 """First column of things of 16 columns; those side by side are 0.1 m apart at 1 m."""
@@ -111,6 +113,31 @@ def test_an_object_that_is_lost_and_stands_elsewhere_keeps_its_number(monkeypatc
         stamp = bench.put({LEFT: 1.0, MIDDLE: 0.8})  # 0.3 m aside
         assert bench.numbers(stamp) == pytest.approx({1: 1.0, 2: 0.8})
         assert set(bench.host.objects) == {1, 2}
+
+
+def test_what_is_found_between_a_move_and_the_loss_of_the_track_is_the_moved_object(
+        monkeypatch) -> None:
+    """Two frames are segmented while the tracker still has the object at its old place."""
+    monkeypatch.setattr(object_search, 'segment_instances',
+                        lambda depth, _: Instances(*ndimage.label(depth > 0)))
+    search = ObjectSearch(SearchConfig())
+
+    def found(column: int, tracked: tuple[int, ...] = (), lost: tuple[int, ...] = ()) -> set[int]:
+        """Numbers that get a full estimate with one thing in a column; it is tracked at RIGHT."""
+        known = KnownObjects(dict.fromkeys(tracked, shown(RIGHT).points(slice(48), slice(64))),
+                             (), lost)
+        search.note(known, None)
+        return set(search.search(shown(column), None, known, False))
+
+    def shown(column: int) -> DepthView:
+        depth = np.zeros((48, 64), np.float32)
+        depth[8:40, column:column + 16] = 0.8
+        return DepthView(depth, CAMERA)
+
+    assert found(RIGHT) == {1}
+    assert found(MIDDLE, tracked=(1,)) == set()
+    search.note(KnownObjects({1: shown(RIGHT).points(slice(48), slice(64))}, (), ()), None)
+    assert found(MIDDLE, lost=(1,)) == {1}
 
 
 def test_things_that_are_none_of_ours_leave_and_are_not_estimated_again(monkeypatch) -> None:
