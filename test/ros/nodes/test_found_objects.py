@@ -124,7 +124,7 @@ def array(translation) -> np.ndarray:
     return np.array([translation.x, translation.y, translation.z])
 
 
-def test_numbers_last_while_objects_are_pushed_and_taken_away(table: Table) -> None:
+def test_numbers_last_while_objects_are_moved_and_taken_away(table: Table) -> None:
     both = {'stapler_1_base', 'stapler_2_base'}
     found = table.show(lambda tf: both <= set(tf) and tf, 'two staplers', LEFT, RIGHT)
     assert set(found) == both
@@ -142,6 +142,11 @@ def test_numbers_last_while_objects_are_pushed_and_taken_away(table: Table) -> N
         place = (LEFT[0], LEFT[1] + step)
         table.show(at(left, table.true_place(place, 0)), f'{left} after a push', place,
                           RIGHT)
+    # Put down elsewhere: the track is lost, and the segment at the new place has its number.
+    place = (LEFT[0] + 0.05, LEFT[1] - 0.15)
+    seen = table.show(at(left, table.true_place(place, 0)), f'{left} at its new place', place,
+                      RIGHT)
+    assert set(seen) <= both
     # Taken away: it is withdrawn, and the other one goes on.
     table.show(lambda _: table.states().get(left.removesuffix('_base')) == 'waiting',
                f'state waiting of {left}', None, RIGHT)
