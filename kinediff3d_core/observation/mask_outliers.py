@@ -13,11 +13,13 @@ from kinediff3d_core.geometry.camera import (
     require_size,
     valid_depth,
 )
-from kinediff3d_core.observation.dominant_plane import (
-    MAD_TO_STD,
-    DominantPlaneConfig,
-    plane_distances,
+from kinediff3d_core.observation.cloud import (
+    DepthView,
+    ObjectCloud,
+    filter_cloud,
+    object_cloud,
 )
+from kinediff3d_core.observation.planes import MAD_TO_STD, PointPlaneConfig, plane_distances
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class MaskOutlierConfig:
     """Difference of neighbouring depths that separates surfaces, in noise bounds. Chosen."""
     least_pixels: int = 20
     """Smallest surface that is removed, pixels inside the mask. Chosen."""
-    plane: DominantPlaneConfig = DominantPlaneConfig(samples=800, trials=100)
+    plane: PointPlaneConfig = PointPlaneConfig(samples=800, trials=100)
     """How planes are found."""
 
 
@@ -111,6 +113,16 @@ def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.n
     found = np.zeros_like(mask)
     found[window] = kept
     return found
+
+
+def object_in_mask(view: DepthView, mask: np.ndarray) -> ObjectCloud:
+    """The filtered cloud of the object in a mask (H, W), without other surfaces in it.
+
+    Raises:
+        ValueError: sizes differ; the message names both.
+    """
+    own = without_other_surfaces(view.depth, view.intrinsics, np.asarray(mask).astype(bool))
+    return filter_cloud(object_cloud(view.depth, view.intrinsics, own))
 
 
 def is_box(mask: np.ndarray, config: MaskOutlierConfig = CONFIG) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from kinediff3d_core.observation.dominant_plane import DominantPlaneConfig
+from kinediff3d_core.observation.planes import PointPlaneConfig
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class CropConfig:
     least_seen: int = 16
     """Surface samples, fewest, that show whether something else is seen behind the surface; fewer
     show nothing. Chosen: a share of them is known to 0.1."""
-    plane: DominantPlaneConfig = DominantPlaneConfig()
+    plane: PointPlaneConfig = PointPlaneConfig()
     """How they are found, and the bound of the depth noise."""
 
 

@@ -19,7 +19,7 @@ from kinediff3d_core.inference import residuals
 from kinediff3d_core.networks.kavae import Field
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.observation.cloud import BESIDE_STRIDE, DepthView, ObjectCloud
-from kinediff3d_core.observation.dominant_plane import plane_distances
+from kinediff3d_core.observation.planes import plane_distances
 from kinediff3d_core.tracking.config import CropConfig
 from kinediff3d_core.tracking.sdf_grid import SdfGrid
 
