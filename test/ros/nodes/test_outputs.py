@@ -24,6 +24,7 @@ from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_ros.messages.poses import matrix_from_pose, matrix_from_transform
 from kinediff3d_ros.nodes import description_output, marker_output
 from kinediff3d_ros.nodes.config import NodeConfig
+from kinediff3d_ros.nodes.detections_output import DetectionsOutput
 from kinediff3d_ros.nodes.output_context import OutputContext
 from kinediff3d_ros.nodes.outputs import ObjectOutputs
 from kinediff3d_ros.nodes.points_output import PointsOutput
@@ -99,11 +100,13 @@ class Bench:
         monkeypatch.setattr(marker_output, 'time', clock)
         self.node, self.warnings, self.lock = RecordingNode(), [], threading.RLock()
         self.markers, self.points = Publisher(subscribers=1), Publisher()
+        self.detections = Publisher()
         self.tf = SimpleNamespace(sent=[], sendTransform=lambda t: self.tf.sent.append(t))
         self.parameters = PerceptionParameters(description_dir=str(folder))
         self.outputs = ObjectOutputs(
             OutputContext(self.node, self.lock, self.tf, self.markers,
                           PointsOutput(self.points, NodeConfig().max_points),
+                          DetectionsOutput(self.detections),
                           SimpleNamespace(submit=self.submit),
                           lambda: self.parameters, self.warnings.append, NodeConfig()),
             'laptop', 'laptop')
