@@ -373,6 +373,23 @@ def test_under_a_fixed_frame_poses_are_transformed_and_the_joints_keep_the_camer
     assert bench.topic('joint_states').messages[0].header.frame_id == 'camera'
 
 
+def test_detections_are_made_for_subscribers_in_the_frame_of_the_image(bench: Bench) -> None:
+    """Also where the poses of other topics are under a fixed frame."""
+    estimate, T = laptop_estimate(1.0), np.eye(4)
+    T[:3, 3] = 1.0, 2.0, 3.0
+    for subscribers in (0, 1):
+        bench.detections.subscribers = subscribers
+        bench.publish(estimate, T_fixed_camera=T)
+        bench.outputs._context.detections.end_frame(bench.stamp, False)
+    bench.outputs.clear()
+    array, empty = bench.detections.messages
+    detection, = array.detections
+    assert detection.header.frame_id == 'camera' and detection.id == 'laptop'
+    np.testing.assert_allclose(matrix_from_pose(detection.results[0].pose.pose),
+                               estimate.T_camera_base, atol=1e-9)
+    assert not empty.detections
+
+
 def test_a_ghost_stays_until_a_command_without_names(bench: Bench) -> None:
     bench.command('laptop_lid_joint', positions=(2.0,))
     assert bench.warnings == ['joint_command came while laptop is not estimated']
