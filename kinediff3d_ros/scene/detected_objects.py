@@ -164,26 +164,26 @@ class DetectedObjects:
             taken: numbers that other boxes of the image have.
             away: time after which an id may stand for another object, s.
         """
-        key: str | int | None = box.track_id or self._continued(box.box, category, taken)
-        thing = self._things.get(key) if key is not None else None
+        key: str | int = box.track_id or self._continued(box.box, category, taken)
+        thing = self._things.get(key)
         if thing is None or (thing.category != category
                              and time.monotonic() - thing.seen > away):
             number = self._free(_number(box.track_id))
             key, thing = box.track_id or number, _Thing(number, category, 0.0, box.box)
-        assert key is not None
         self._things.pop(key, None)
         self._things[key] = thing
         while len(self._things) > self._config.remembered:
             self._things.pop(next(iter(self._things)))
         return thing
 
-    def _continued(self, box: ImageBox, category: str, taken: Collection[int]) -> int | None:
-        """Key of the object without an id whose last box a box overlaps most, if any."""
+    def _continued(self, box: ImageBox, category: str, taken: Collection[int]) -> int:
+        """Key of the object without an id whose last box a box overlaps most; 0 if there is none.
+        """
         found = [(overlap(box, thing.box), key) for key, thing in self._things.items()
                  if isinstance(key, int) and thing.category == category
                  and thing.number not in taken]
-        most, key = max(found, default=(0.0, None))
-        return key if most >= self._config.same_overlap else None
+        most, key = max(found, default=(0.0, 0))
+        return key if most >= self._config.same_overlap else 0
 
     def _free(self, wanted: int | None) -> int:
         """A number that nothing has: the wanted one, or else the lowest."""
