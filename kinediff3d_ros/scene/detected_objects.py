@@ -132,6 +132,7 @@ class DetectedObjects:
         With ``instances: listed``, ids say what is an object, whatever its class is.
         """
         classes = detection_classes(parameters.detection_classes)
+        in_use = {*self._loaded, *classes.values(), parameters.category}
         listed = object_categories(parameters.objects) if parameters.instances != 'one' else {}
         named: dict[DetectedBox, str] = {}
         ignored: set[str] = set()
@@ -139,7 +140,7 @@ class DetectedObjects:
             category = listed.get(_number(box.track_id) or 0, '')
             if not category and parameters.instances != 'listed':
                 category = classes.get(box.class_id, box.class_id) or parameters.category
-                if category not in self._loaded and category != AUTO:
+                if category not in in_use:
                     ignored.add(box.class_id)
                     continue
             if category:

@@ -68,6 +68,15 @@ def test_unknown_classes_are_named_once(bench: Bench) -> None:
             '(box, laptop, stapler)') in second
 
 
+def test_auto_is_a_category_only_if_it_is_mapped_or_the_nodes_own(bench: Bench) -> None:
+    assert bench.categories(box('auto'), detection_classes='63:laptop') == {}
+    assert bench.categories(box(''), category='auto', detection_classes='') == {1: 'auto'}
+    # With one object, classes of other categories are known, and not the object.
+    bench.lines.clear()
+    bench.use(('laptop',))
+    assert bench.categories(box('suitcase'), instances='one') == {} and not bench.lines
+
+
 def test_the_log_of_ever_new_classes_ends(bench: Bench) -> None:
     bench.use(('laptop',), named=3)
     for i in range(10):
