@@ -142,13 +142,12 @@ class Inputs:
             boxes_from_detections(detections), self._host.parameters)))
 
     def _on_mask(self, mask: Mask) -> None:
-        """Use a mask, or the boxes in place of one."""
+        """Use a mask, or the boxes in place of one; say so if no image can have its stamp."""
         limit = self._host.parameters.max_future
         now = self._node.get_clock().now().nanoseconds
         if now > 0 and 1e-9 * (nanoseconds_from_time(mask.header.stamp) - now) > limit:
             self._host.log('input', f'the stamps on {self._subscriptions[MASK].topic} are more '
                            f'than max_future = {limit:g} s ahead of the node\'s clock')
-            return
         self._use_all(self._frames.add_mask(mask))
 
     def _mask_wanted(self) -> bool:
