@@ -44,7 +44,8 @@ def array_header(array: Detection2DArray) -> Header:
 
 def _box(detection: Detection2D) -> DetectedBox:
     at, box = detection.bbox.center, detection.bbox
-    best = max((h.hypothesis for h in detection.results), key=lambda h: h.score, default=None)
+    best = max((h.hypothesis for h in detection.results), default=None,
+               key=lambda h: -math.inf if math.isnan(h.score) else h.score)
     return DetectedBox(
         ImageBox(at.position.x, at.position.y, box.size_x, box.size_y, at.theta),
         '' if best is None else best.class_id, 1.0 if best is None else best.score, detection.id)

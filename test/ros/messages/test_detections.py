@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -48,7 +49,7 @@ def detection(*classes: tuple[str, float]) -> Detection2D:
 
 def test_a_box_has_its_most_probable_class() -> None:
     box = ImageBox(100.5, 60.0, 40.0, 20.0, 0.3)
-    assert boxes_from_detections([detection(('73', 0.2), ('63', 0.7)), detection()]) == [
+    assert boxes_from_detections([detection(('73', math.nan), ('63', 0.7)), detection()]) == [
         DetectedBox(box, '63', 0.7, '4'), DetectedBox(box, '', 1.0, '4')]
 
 
