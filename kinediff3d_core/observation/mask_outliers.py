@@ -88,7 +88,8 @@ CONFIG = MaskOutlierConfig()
 
 
 def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray,
-                           config: MaskOutlierConfig = CONFIG) -> np.ndarray:
+                           config: MaskOutlierConfig = CONFIG,
+                           boxed: bool | None = None) -> np.ndarray:
     """The mask (H, W) bool without surfaces that go on outside of it.
 
     First planes that are found around the mask are removed from it, then surfaces that are
@@ -98,6 +99,8 @@ def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.n
     Args:
         depth: (H, W) z-depth, m.
         mask: (H, W) bool.
+        boxed: it is a bounding box, which may be turned or partly covered; None: if it is a
+            rectangle (:func:`is_box`).
 
     Raises:
         ValueError: sizes differ; the message names both.
@@ -110,7 +113,9 @@ def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.n
     window = _window(mask, config)
     image, depth, inside, valid = depth, depth[window], inside[window], valid[window]
     ring = valid & ~_with_rim(mask[window], config)
-    max_share = config.box_max_share if is_box(mask, config) else config.max_share
+    if boxed is None:
+        boxed = is_box(mask, config)
+    max_share = config.box_max_share if boxed else config.max_share
     planes, removed = _on_planes(_points(depth, intrinsics, window), inside, ring,
                                  max_share * inside.sum(), config)
     kept = inside & ~removed
@@ -123,13 +128,17 @@ def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.n
     return found
 
 
-def object_in_mask(view: DepthView, mask: np.ndarray) -> ObjectCloud:
+def object_in_mask(view: DepthView, mask: np.ndarray, boxed: bool | None = None) -> ObjectCloud:
     """The filtered cloud of the object in a mask (H, W), without other surfaces in it.
+
+    Args:
+        boxed: as in :func:`without_other_surfaces`.
 
     Raises:
         ValueError: sizes differ; the message names both.
     """
-    own = without_other_surfaces(view.depth, view.intrinsics, np.asarray(mask).astype(bool))
+    own = without_other_surfaces(view.depth, view.intrinsics, np.asarray(mask).astype(bool),
+                                 boxed=boxed)
     return filter_cloud(object_cloud(view.depth, view.intrinsics, own))
 
 
