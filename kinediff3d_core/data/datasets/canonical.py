@@ -119,7 +119,9 @@ class CanonicalModel:
     """A model in its category's canonical frame.
 
     Attributes:
-        joints: J of the category's, with the model's own axes and limits.
+        part_names: K of the category's, the base first.
+        joints: J of the category's, with the model's own axes and limits; indices are those of
+            ``part_names``.
         origin: (J, 3) pivots in the base frame, m.
         parts: (K,) index into the data set's parts, the base first.
         T_model_part: (K, 4, 4) canonical part frames in the model's frame, at the data set's zero.
@@ -128,6 +130,7 @@ class CanonicalModel:
     """
 
     category: Category
+    part_names: tuple[str, ...]
     joints: tuple[Joint, ...]
     origin: Array
     parts: tuple[int, ...]
@@ -153,7 +156,7 @@ class CanonicalModel:
         positions = [self._position(i, np.linalg.inv(T[0]) @ T[j.child], scale)
                      for i, j in enumerate(self.joints)]
         return Truth(
-            self.category.name, self.category.parts[:len(self.parts)],
+            self.category.name, self.part_names,
             tuple(j.name for j in self.joints), tuple(j.joint_type for j in self.joints),
             tuple(j.parent for j in self.joints), tuple(j.child for j in self.joints), T,
             np.array(positions), self.origin * scale, np.array([j.axis for j in self.joints]),
@@ -173,7 +176,8 @@ class CanonicalModel:
         if joint.joint_type == 'revolute':
             x, y, z, w = turn.as_quat()
             angle = 2 * np.arctan2(np.array([x, y, z]) @ axis, w)
-            middle = (self.category.joints[i].lower + self.category.joints[i].upper) / 2
+            want = next(j for j in self.category.joints if j.name == joint.name)
+            middle = (want.lower + want.upper) / 2
             position = float(middle + (angle - middle + pi) % (2 * pi) - pi)
             turn = Rotation.from_rotvec(-position * axis) * turn
         else:
@@ -235,10 +239,8 @@ def canonical_model(model: StatedModel) -> CanonicalModel:
              for i, j in enumerate(model.joints)]
     place = np.array([(p.min(0) + p.max(0)) / 2 - centre for p in turned[1:]])
     links = ['', *(j.name for j in model.joints)]
-    pick = match_joints(found, links, place, model.category)
-    joints = tuple(Joint(want.name, want.joint_type, 0, want.child, found[i].axis, found[i].lower,
-                         found[i].upper)
-                   for want, i in zip(model.category.joints, pick, strict=False))
+    match = match_joints(found, links, place, model.category)
+    pick = match.pick
     frames, bounds = [], []
     for k in (0, *(i + 1 for i in pick)):
         T = np.eye(4)
@@ -249,7 +251,7 @@ def canonical_model(model: StatedModel) -> CanonicalModel:
         bounds.append((local.min(0), local.max(0)))
     everything = np.concatenate(turned)
     return CanonicalModel(
-        model.category, joints, np.stack([pivots[i] - centre for i in pick]),
+        model.category, match.parts, match.joints, np.stack([pivots[i] - centre for i in pick]),
         tuple(order[k] for k in (0, *(i + 1 for i in pick))), np.stack(frames),
         float(np.linalg.norm(np.ptp(everything, axis=0))), np.array(bounds))
 
