@@ -18,6 +18,7 @@ from kinediff3d_core.simulation.views import posed_corners
 
 N = 8
 PENETRATION = {'laptop': 0.015}  # m: some lids' rear edges turn into what is behind the hinge
+LARGEST = {'cabinet': 2.3}  # m: wardrobes
 CAMERA = Intrinsics(75.0, 75.0, 39.5, 29.5, 80, 60)  # a 64th of the test camera's pixels
 
 
@@ -61,7 +62,7 @@ def test_part_frames_are_in_the_middle_of_their_boxes(objects):
 
 def test_sizes_are_plausible(objects):
     size = (objects.bounds[:, :, 1] - objects.bounds[:, :, 0])[objects.exists]
-    assert (size > 5e-4).all() and (size < 1.5).all()
+    assert (size > 5e-4).all() and (size < LARGEST.get(objects.category.name, 1.5)).all()
 
 
 def test_surface_points_are_on_the_surface_and_in_the_box(objects, surfaces):

@@ -61,12 +61,14 @@ RULES: dict[str, tuple[tuple[str, Vector], tuple[str, Vector]]] = {
     'drawer': (('axis', (1, 0, 0)), ('up', (0, 0, 1))),
     'cutter': (('axis', (1, 0, 0)), ('thin', (0, 0, 1))),
     'scissors': (('axis', (0, 0, 1)), ('tip', (1, 0, 0))),
+    'cabinet': (('up', (0, 0, 1)), ('opens', (1, 0, 0))),
 }
 """Two directions of a model, and what they are in the canonical frame of a category.
 
 ``axis``: of the first joint, or the nearest axis of the model's frame (:data:`SNAP_DEG`).
 ``child``: from the pivots to the middles of the closed moving parts, along the nearest side of the
-base's box. ``up``: of the model's frame. ``thin``: the shortest side of the base's box, upwards.
+base's box. ``opens``: in which the closed moving parts start to open, along the nearest side of
+that box. ``up``: of the model's frame. ``thin``: the shortest side of the base's box, upwards.
 ``tip``: from the pivot to the base's tip; the handles of closed scissors lie on both sides of it,
 and move apart when the scissors open.
 """
@@ -292,9 +294,11 @@ def _direction(kind: str, model: StatedModel, points: list[Array], first: Array 
     if kind == 'tip':
         return _tip(points, np.asarray(model.joints[0].origin), axis)
     sides = box_sides(points[0], axis)
-    if kind == 'child':
-        reach = sum(_towards(p, np.asarray(j.origin), sides)
-                    for p, j in zip(points[1:], model.joints, strict=True))
+    if kind in ('child', 'opens'):
+        arms = [_towards(p, np.asarray(j.origin), sides)
+                for p, j in zip(points[1:], model.joints, strict=True)]
+        reach = sum(arms if kind == 'child' else [
+            np.cross(_unit(j.axis), arm) for arm, j in zip(arms, model.joints, strict=True)])
         best = max((s * side for side in sides for s in (1, -1)), key=lambda d: float(d @ reach))
         return np.asarray(best)
     assert kind == 'thin'

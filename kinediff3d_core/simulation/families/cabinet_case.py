@@ -110,7 +110,7 @@ def _add_dividers(b: Builder, kind: Kind, front: Front, rear: Tensor, reach: Ten
     of an open compartment beside a door."""
     beside, o, zero, y = front.beside, front.opening, b.zeros(), kind.half_width
     solid, stile = beside.between & ~beside.open, kind.both & b.chance(0.3)
-    y0 = torch.where(beside.between, front.end_left - 0.0, front.end_left - 0.5 * front.board)
+    y0 = torch.where(beside.between, front.end_left, front.end_left - 0.5 * front.board)
     y1 = torch.where(solid, front.start_right, y0 + front.board)
     stop = torch.where(beside.between, zero - 0.0005,
                        torch.minimum(front.depths.x0, zero) - reach - 0.004)
@@ -162,10 +162,11 @@ def _fixed_area(kind: Kind, front: Front, place: str) -> tuple[Area, Tensor]:
         return (Area(edge - y, y - edge, low + edge, low + front.heights.below - gap),
                 front.heights.below > 0)
     at_left = beside.present & (kind.left == beside.at_hinge)
-    y0 = torch.where(beside.between, front.end_left, torch.where(at_left, edge - y, doors.y1)) + gap
+    y0 = torch.where(beside.between, front.end_left, torch.where(at_left, edge - y, doors.y1))
     y1 = torch.where(beside.between, front.start_right,
-                     torch.where(at_left, doors.y0, y - edge)) - gap
-    return (Area(y0, y1, doors.z0, doors.z1), (beside.present | beside.between) & ~beside.open)
+                     torch.where(at_left, doors.y0, y - edge))
+    return (Area(y0 + gap, y1 - gap, doors.z0, doors.z1),
+            (beside.present | beside.between) & ~beside.open)
 
 
 def _add_fixed_front(b: Builder, kind: Kind, front: Front, place: str, handles: FixedHandles,
@@ -246,7 +247,7 @@ def _add_top(b: Builder, kind: Kind, front: Front) -> None:
 def _add_feet(b: Builder, kind: Kind, front: Front) -> None:
     """Four feet or legs; draws their height, 6 to 250 mm, width, 15 to 60 mm, and inset."""
     unit, y = kind.unit, kind.half_width
-    high = torch.where(kind.is_a('cupboard', 'sideboard') & b.chance(0.5),
+    high = torch.where(kind.is_a('cupboard', 'sideboard', 'safe') & b.chance(0.5),
                        b.uniform(0.06, 0.25), b.uniform(0.006, 0.04)) * unit
     width, inset = b.uniform(0.015, 0.06) * unit, b.uniform(0.0, 0.04) * unit
     corner = width * 0.5 * b.chance(0.5)
@@ -272,7 +273,8 @@ def _add_shelves(b: Builder, kind: Kind, front: Front, room: Room) -> None:
     height, shift = o.z1 - o.z0, b.uniform(-0.06, 0.06)
     for i in range(SHELVES):
         z = o.z0 + height * ((i + 1) / (count.floor() + 1) + shift).clamp(0.08, 0.94)
-        b.add(CASE, Slab((room.rear - 0.002, o.y0 - 0.002, z), (room.stop, o.y1 + 0.002, z + thick)),
+        b.add(CASE, Slab((room.rear - 0.002, o.y0 - 0.002, z),
+                         (room.stop, o.y1 + 0.002, z + thick)),
               boards & (count >= i + 1) & ~(rail & (i > 0)))
     x, z, r = (room.rear + room.stop) / 2, o.z1 - 0.1 * height, 0.012 * kind.unit
     b.add(CASE, Slab((x - r, o.y0 - 0.002, z - r), (x + r, o.y1 + 0.002, z + r), r, axis=1),

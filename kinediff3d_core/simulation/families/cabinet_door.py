@@ -148,7 +148,8 @@ def draw_hinge(b: Builder, kind: Kind, front: Front) -> Hinge:
     wide = b.uniform(88.0, 122.0)
     upper = torch.where(b.chance(0.45), wide, b.uniform(100.0, 180.0))
     upper = torch.where(flush & beside.present & beside.at_hinge, wide.clamp_max(118.0), upper)
-    behind = ~flush & (share < 0.5) & (inset > 0)
+    # The case, or the hinge's own side of the door, is in the way of a wider turn.
+    behind = (~flush & (share < 0.5) & (inset > 0)) | (flush & (depths.x1 < -0.002))
     upper = torch.where(behind, upper.clamp_max(92.0), upper)
     return Hinge(x, inset, torch.deg2rad(upper))
 

@@ -158,7 +158,8 @@ def _draw_heights(b: Builder, kind: Kind) -> Heights:
     for name, p, shares in (('cupboard', 0.06, (0.2, 0.35)), ('wardrobe', 0.12, (0.2, 0.4)),
                             ('refrigerator', 0.35, (0.24, 0.58))):
         share = b.uniform(*shares)
-        below = torch.where(kind.is_a(name) & (chance < p) & (above < 0.3), share, below)
+        share = torch.where(above > 0, 0.5 * share, share)
+        below = torch.where(kind.is_a(name) & (chance < p) & (above < 0.32), share, below)
     return Heights(low, below * kind.height, above * kind.height)
 
 
