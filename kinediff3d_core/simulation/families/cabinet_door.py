@@ -266,7 +266,7 @@ class Window:
 def _cut_panel(b: Builder, leaf: Leaf, washer: Tensor, door: DoorKind) -> tuple[Tensor, Window]:
     """A sunk panel, often with a raised field, or a hole for the glass; x of the panel's face."""
     frame = door.frame * torch.minimum(leaf.width, leaf.height)
-    frame = torch.where(washer, 2.2 * frame, frame)
+    frame = torch.where(washer, 1.4 * frame, frame)
     sunk = leaf.x1 - door.sunk * leaf.thickness
     window = Window(frame, leaf.width - frame, leaf.z0 + frame, leaf.z1 - frame,
                     torch.where(washer, leaf.width / 2 - frame, 0.2 * door.edge))
@@ -289,7 +289,8 @@ def _add_pane(b: Builder, leaf: Leaf, door: DoorKind, washer: Tensor, window: Wi
     u, z = (window.u0 - 0.002, window.u1 + 0.002), (window.z0 - 0.002, window.z1 + 0.002)
     b.add(leaf.part, leaf.slab((middle - 0.002, middle + 0.002), u, z),
           leaf.present & door.glass & ~door.clear)
-    inner = torch.where(washer, 0.15 * leaf.width, 0.0)
+    # The box in a round window of this radius.
+    inner = torch.where(washer, (1 - 0.5 ** 0.5) * window.corner, 0.0)
     lost = leaf.slab((leaf.x0 - 0.3, leaf.x1 + 0.001), (window.u0 + inner, window.u1 - inner),
                      (window.z0 + inner, window.z1 - inner))
     b.without_depth(leaf.part, lost.lower, lost.upper, leaf.present & door.lost)
