@@ -39,7 +39,7 @@ def add_case(b: Builder, kind: Kind, front: Front, reach: Tensor, porthole: Tens
         porthole: (n,) radius of a washer's opening, m.
     """
     rear = _add_walls(b, kind, front)
-    hollow = _add_blocks(b, kind, front, rear, porthole)
+    hollow = _add_blocks(b, kind, front, (rear, -reach - 0.005), porthole)
     _add_dividers(b, kind, front, rear, reach)
     _cut_plinth(b, kind, front)
     handles = _draw_fixed_handles(b, kind)
@@ -82,15 +82,20 @@ def _add_walls(b: Builder, kind: Kind, front: Front) -> Tensor:
     return rear
 
 
-def _add_blocks(b: Builder, kind: Kind, front: Front, rear: Tensor, porthole: Tensor) -> Tensor:
+def _add_blocks(b: Builder, kind: Kind, front: Front, x: tuple[Tensor, Tensor], porthole: Tensor,
+                ) -> Tensor:
     """A washer's body with its drum, or a block that fills the case of some other cabinets.
 
     Draws the rounding of a washer's edges, the depth of the drum, and how far behind the doors the
     block is, 30 to 200 mm; returns which instances have room behind the doors, (n,) bool.
+
+    Args:
+        x: (n,) of the rear wall, and of what the doors leave free, m.
     """
     washer, zero, y = kind.is_a('washer'), b.zeros(), kind.half_width
     filled = ~washer & b.chance(0.06)
-    x1 = torch.where(washer, zero, torch.maximum(-b.uniform(0.03, 0.2) - zero, rear + 0.01))
+    x1 = torch.minimum(torch.maximum(-b.uniform(0.03, 0.2) - zero, x[0] + 0.01), x[1])
+    x1 = torch.where(washer, zero, x1)
     edge = torch.where(washer, b.uniform(0.0, 0.02), 0.0)
     b.add(CASE, Slab((-kind.depth, -y, zero), (x1, y, kind.height), edge=edge), washer | filled)
     drum = kind.depth * b.uniform(0.55, 0.85)

@@ -186,7 +186,7 @@ def draw_door_kind(b: Builder, kind: Kind, front: Front, hinge: Hinge) -> DoorKi
 
 def draw_handle(b: Builder, kind: Kind) -> DoorHandle:
     """Draws bars of 8 to 92 % of the door's height, 4 to 20 mm thick, knobs of 6 to 25 mm radius,
-    and how far they stand out, 12 to 70 mm."""
+    and how far they stand out, 12 to 140 mm."""
     unit = kind.unit
     cold, wave, washer, safe = (kind.is_a(n) for n in ('refrigerator', 'microwave', 'washer',
                                                        'safe'))
@@ -205,7 +205,7 @@ def draw_handle(b: Builder, kind: Kind) -> DoorHandle:
     high = torch.where(safe | wave, 0.5, high)
     radius = torch.where(knob, b.uniform(0.007, 0.028), b.uniform(0.004, 0.018))
     radius = torch.where(safe & knob, b.uniform(0.02, 0.09), radius) * unit
-    reach = torch.where(b.chance(0.7), b.uniform(0.018, 0.05), b.uniform(0.012, 0.09))
+    reach = torch.where(b.chance(0.7), b.uniform(0.018, 0.05), b.uniform(0.012, 0.14))
     inset = torch.where(b.chance(0.8), b.uniform(0.015, 0.06), b.uniform(0.05, 0.12)) * unit
     return DoorHandle(bar, knob, pocket, lip, b.chance(0.15) & ~cold & ~wave, half, radius,
                       reach * unit, high, inset, b.chance(0.3), safe & b.chance(0.6))

@@ -13,6 +13,10 @@ from torch import Tensor
 from kinediff3d_core.simulation.families.builder import Builder
 from kinediff3d_core.simulation.families.cabinet_kind import Kind
 
+WIDEST_DOOR = 0.75
+"""Beside a single door of furniture that is wider than this, m, there is something else. Chosen.
+"""
+
 
 @dataclass(frozen=True)
 class Area:
@@ -169,7 +173,8 @@ def _draw_beside(b: Builder, kind: Kind) -> Beside:
     It takes 15 to 70 % of the width.
     """
     wave, board = kind.is_a('microwave'), kind.is_a('sideboard')
-    present = ~kind.both & (wave & b.chance(0.93) | board | kind.is_a('cupboard') & b.chance(0.2))
+    present = ~kind.both & (wave & b.chance(0.93) | board | kind.is_a('cupboard') & b.chance(0.2)
+                            | kind.furniture & (kind.width > WIDEST_DOOR))
     between = kind.both & (board & b.chance(0.65) | kind.is_a('cupboard') & b.chance(0.08))
     share = torch.where(wave, b.uniform(0.15, 0.33), b.uniform(0.3, 0.7))
     share = torch.where(between, b.uniform(0.2, 0.45), share)

@@ -34,16 +34,16 @@ class KindRange:
 
 
 KINDS = (
-    KindRange('cupboard', 0.2, (0.3, 1.4), (0.3, 0.9), (0.55, 1.15), 0.45, 0.5),
+    KindRange('cupboard', 0.2, (0.3, 1.4), (0.3, 0.9), (0.42, 1.2), 0.45, 0.5),
     KindRange('wall cabinet', 0.12, (0.3, 1.0), (0.2, 0.42), (0.35, 0.95), 0.45, 0.5),
-    KindRange('wardrobe', 0.17, (0.35, 1.3), (0.2, 0.65), (1.1, 2.1), 0.55, 0.5),
+    KindRange('wardrobe', 0.17, (0.35, 1.7), (0.2, 0.65), (1.1, 2.1), 0.55, 0.5),
     KindRange('sideboard', 0.07, (1.0, 1.8), (0.35, 0.6), (0.45, 0.95), 0.75, 0.5),
-    KindRange('refrigerator', 0.16, (0.45, 0.8), (0.45, 0.9), (0.75, 1.9), 0.3, 0.35),
+    KindRange('refrigerator', 0.16, (0.45, 1.0), (0.45, 1.1), (0.75, 1.9), 0.3, 0.35),
     KindRange('microwave', 0.12, (0.22, 0.6), (0.16, 0.52), (0.13, 0.37), 0.0, 0.88),
     KindRange('washer', 0.07, (0.55, 0.76), (0.5, 0.95), (0.8, 0.98), 0.0, 0.6),
     KindRange('safe', 0.09, (0.2, 0.9), (0.2, 0.9), (0.28, 0.95), 0.03, 0.4))
 """All kinds. Washers are front-loading washing machines and dryers."""
-WIDE_REFRIGERATOR = 1.7
+WIDE_REFRIGERATOR = 1.6
 """A refrigerator with two doors is wider by this factor. Chosen."""
 SMALL_FURNITURE = 0.06
 """Share of the furniture that is a small copy of it, like a key cabinet. Chosen."""
