@@ -13,6 +13,7 @@ from torch import Tensor
 from kinediff3d_core.simulation.families.builder import Builder
 from kinediff3d_core.simulation.families.cabinet_case import add_case
 from kinediff3d_core.simulation.families.cabinet_door import (
+    Fittings,
     Hinge,
     add_leaf,
     draw_door_kind,
@@ -35,7 +36,7 @@ def cabinet(b: Builder) -> Instances:
     porthole = (front.doors.y1 - front.doors.y0) / 2 * b.uniform(0.62, 0.88)
     add_case(b, kind, front, door.reach, porthole)
     for leaf in leaves(kind, front, hinge):
-        add_leaf(b, leaf, kind, front, door, handle, porthole)
+        add_leaf(b, leaf, kind, front, Fittings(door, handle, porthole))
     return b.build(hinge.upper[:, None].expand(-1, 2), _pivots(front, hinge), middle=(2,))
 
 

@@ -231,20 +231,25 @@ def leaves(kind: Kind, front: Front, hinge: Hinge) -> tuple[Leaf, Leaf]:
     return out[0], out[1]
 
 
-def add_leaf(b: Builder, leaf: Leaf, kind: Kind, front: Front, door: DoorKind,
-             handle: DoorHandle, porthole: Tensor) -> None:
-    """One door with all that is on it; draws nothing.
+@dataclass(frozen=True)
+class Fittings:
+    """What is on the doors, and the (n,) radius of a washer's opening, m."""
 
-    Args:
-        porthole: (n,) radius of a washer's opening, m.
-    """
+    door: DoorKind
+    handle: DoorHandle
+    porthole: Tensor
+
+
+def add_leaf(b: Builder, leaf: Leaf, kind: Kind, front: Front, fittings: Fittings) -> None:
+    """One door with all that is on it; draws nothing."""
+    door, handle = fittings.door, fittings.handle
     washer, t, r = kind.is_a('washer'), leaf.thickness, leaf.width / 2
     corner = torch.where(washer, r, door.edge)
     b.add(leaf.part, leaf.slab((leaf.x0, leaf.x1), (0.0, leaf.width), (leaf.z0, leaf.z1), corner,
                                door.edge), leaf.present)
     sunk, window = _cut_panel(b, leaf, washer, door)
     _add_pane(b, leaf, door, washer, window)
-    _add_inside(b, leaf, kind, front, door, porthole)
+    _add_inside(b, leaf, kind, front, door, fittings.porthole)
     root = torch.where(door.panel & ~washer & (window.u1 > leaf.width - handle.inset), sunk,
                        leaf.x1)
     _add_handle(b, leaf, handle, root, washer, door)

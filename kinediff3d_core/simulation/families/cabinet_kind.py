@@ -43,6 +43,8 @@ KINDS = (
     KindRange('washer', 0.07, (0.55, 0.76), (0.5, 0.95), (0.8, 0.98), 0.0, 0.6),
     KindRange('safe', 0.09, (0.2, 0.9), (0.2, 0.9), (0.28, 0.95), 0.03, 0.4))
 """All kinds. Washers are front-loading washing machines and dryers."""
+FURNITURE = ('cupboard', 'wall cabinet', 'wardrobe', 'sideboard')
+"""Kinds that are made of boards."""
 WIDE_REFRIGERATOR = 1.6
 """A refrigerator with two doors is wider by this factor. Chosen."""
 SMALL_FURNITURE = 0.06
@@ -69,18 +71,22 @@ class Kind(Wide):
 
     def is_a(self, *names: str) -> Tensor:
         """Whether (n,) the cabinet is of one of the kinds."""
-        chosen = torch.tensor([kind.name in names for kind in KINDS], device=self.which.device)
-        return chosen[self.which]
+        return _among(self.which, *names)
 
     @property
     def furniture(self) -> Tensor:
         """(n,) bool: made of boards."""
-        return self.is_a('cupboard', 'wall cabinet', 'wardrobe', 'sideboard')
+        return self.is_a(*FURNITURE)
 
     @property
     def both(self) -> Tensor:
         """(n,) bool: it has two doors."""
         return self.left & self.right
+
+
+def _among(which: Tensor, *names: str) -> Tensor:
+    """Whether (n,) indices into :data:`KINDS` are of one of the names."""
+    return torch.tensor([kind.name in names for kind in KINDS], device=which.device)[which]
 
 
 def draw_kind(b: Builder) -> Kind:
@@ -96,17 +102,18 @@ def draw_kind(b: Builder) -> Kind:
                          device=b.device)[which]
     both = b.uniform(0.0, 1.0) < table[:, 6]
     left = b.uniform(0.0, 1.0) < table[:, 7]
-    small = b.chance(SMALL_FURNITURE) & (which < 3)
+    furniture = _among(which, *FURNITURE)
+    small = b.chance(SMALL_FURNITURE) & furniture & ~_among(which, 'sideboard')
     common = b.uniform(0.0, 1.0)
     sizes = []
     for i in range(3):
-        share = torch.where(which < 4, b.uniform(0.0, 1.0),
+        share = torch.where(furniture, b.uniform(0.0, 1.0),
                             (common + b.uniform(-0.3, 0.3)).clamp(0, 1))
         low, high = table[:, 2 * i], table[:, 2 * i + 1]
         sizes.append(low * (high / low) ** share * torch.where(small, 0.4, 1.0))
     width, depth, height = sizes
-    wide = both & (which == 4)
+    wide = both & _among(which, 'refrigerator')
     width = torch.where(wide, WIDE_REFRIGERATOR * width, width)
-    width = torch.where(both & (which < 4), width.clamp_min(0.5 * (1 - 0.5 * small)), width)
+    width = torch.where(both & furniture, width.clamp_min(0.5 * (1 - 0.5 * small)), width)
     unit = (torch.maximum(width, height) / 0.8).clamp(0.3, 1.2)
     return Kind(which, width, depth, height, unit, both | left, both | ~left)
