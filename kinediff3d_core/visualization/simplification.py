@@ -1,14 +1,38 @@
-"""Simplification of meshes for viewers."""
+"""Simplification of meshes for viewers and planners."""
 
 from __future__ import annotations
 
 import numpy as np
+from fast_simplification import simplify
 
 from kinediff3d_core.objects.estimate import Mesh
 
 CELL_GROWTH = 1.15
 """Factor by which the cell grows until the mesh is small enough. Chosen: near one, so that a mesh
 keeps most of the triangles that it may have."""
+
+
+AGGRESSIVENESS = 3, 5, 7
+"""Of the passes of :func:`decimate_mesh`: how fast the tolerated error grows. Low values keep the
+shape, but end before furniture has few triangles. Measured on estimates of a laptop, a dishwasher
+and a drawer; 7 is the library's default."""
+
+
+def decimate_mesh(mesh: Mesh, max_triangles: int) -> Mesh:
+    """Return a mesh of at most ``max_triangles`` triangles; one that has no more stays as it is.
+
+    Quadric error metrics (Garland and Heckbert 1997), by fast_simplification. It keeps corners and
+    edges where :func:`simplify_mesh` takes their mean, and takes several times longer: up to 0.1 s
+    for furniture, without releasing the interpreter.
+    """
+    vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces)
+    for aggressiveness in AGGRESSIVENESS:
+        if len(faces) <= max_triangles:
+            break
+        vertices, faces = simplify(vertices, faces.astype(np.int32), target_count=max_triangles,
+                                   agg=aggressiveness)
+    return mesh if len(mesh.faces) <= max_triangles else simplify_mesh(
+        Mesh(vertices, faces), max_triangles)
 
 
 def simplify_mesh(mesh: Mesh, max_triangles: int) -> Mesh:

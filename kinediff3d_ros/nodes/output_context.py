@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -14,6 +15,9 @@ from kinediff3d_ros.nodes.config import NodeConfig
 from kinediff3d_ros.nodes.points_output import PointsOutput
 from kinediff3d_ros.scene.parameters import PerceptionParameters
 from kinediff3d_ros.scene.worker import NewestItemWorker
+
+if TYPE_CHECKING:  # It needs moveit_msgs.
+    from kinediff3d_ros.nodes.planning_scene_output import CollisionObjectPublisher
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class OutputContext:
         parameters: returns the present parameters.
         worker: runs what takes long, the newest of each object.
         warn: logs why a ``joint_command`` is refused or a description cannot be written.
+        collision_objects: publishes the parts of all objects; None without ``planning_scene``.
     """
 
     node: Node
@@ -39,3 +44,4 @@ class OutputContext:
     parameters: Callable[[], PerceptionParameters]
     warn: Callable[[str], None]
     config: NodeConfig
+    collision_objects: CollisionObjectPublisher | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rclpy.node import Node
@@ -30,6 +32,9 @@ from kinediff3d_ros.scene.scene_objects import first_line
 from kinediff3d_ros.scene.throttle import Throttle
 from kinediff3d_ros.scene.worker import NewestItemWorker
 
+if TYPE_CHECKING:
+    from kinediff3d_ros.nodes.planning_scene_output import CollisionObjectPublisher
+
 
 class NodeSceneHost:
     """A ``SceneHost`` (``kinediff3d_ros.scene.scene_host``) of a configured node.
@@ -54,6 +59,7 @@ class NodeSceneHost:
         self._throttle = Throttle(config.log_period)
         self._publishers: list[Publisher] = []
         self.transforms = Transforms(config.transform_timeout)
+        self._collision_objects: CollisionObjectPublisher | None = None
 
     def open(self) -> None:
         """Create publishers, the only object where there is one, and the TF listener.
@@ -70,13 +76,31 @@ class NodeSceneHost:
         self._publishers += [markers, points]
         self._diagnostics = DiagnosticsOutput(self._node, self._tasks, lambda: self.models.device)
         self._publishers.append(self._diagnostics.publisher)
+        self._collision_objects = self._open_collision_objects()
         self._context = OutputContext(
             self._node, self.lock, tf, markers, PointsOutput(points, self._config.max_points),
-            self._worker, self._parameters, lambda text: self.log('warning', text), self._config)
+            self._worker, self._parameters, lambda text: self.log('warning', text), self._config,
+            self._collision_objects)
         if self.parameters.instances == 'one':
             self.make_object(0)
         if self.parameters.fixed_frame or self.parameters.register_depth:
             self.transforms.listen(self._node)
+
+    def _open_collision_objects(self) -> CollisionObjectPublisher | None:
+        """The publisher of the planning scene, if it is asked for and moveit_msgs is installed.
+
+        Raises:
+            ValueError: ``planning_parts`` lists what is no part.
+        """
+        self.parameters.check_live()
+        if not self.parameters.planning_scene:
+            return None
+        if find_spec('moveit_msgs') is None:
+            self.log('warning', 'planning_scene needs moveit_msgs, which is not installed; there '
+                     'is no collision_object: sudo apt install ros-$ROS_DISTRO-moveit-msgs')
+            return None
+        from kinediff3d_ros.nodes.planning_scene_output import CollisionObjectPublisher
+        return CollisionObjectPublisher(self._node)
 
     def close(self) -> None:
         """Destroy all objects and publishers; the worker may finish, but publishes nothing."""
@@ -87,6 +111,8 @@ class NodeSceneHost:
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
         self._publishers.clear()
+        if self._collision_objects is not None:
+            self._collision_objects.close()
         self.transforms.close()
 
     @property
