@@ -53,8 +53,8 @@ class ObjectOutputs:
             context.node, JointState, self._prefix + 'joint_command', self._on_command)
         self._markers = MarkerOutput(context, name)
         self._planning: PlanningOutput | None = None
-        shared = context.collision_objects
-        self._planning_scene = None if shared is None else shared.output(context, name)
+        make = context.planner_output
+        self._planning_scene = None if make is None else make(context, name)
         self.clear()
         if category != AUTO:
             self.set_category(category)

@@ -80,7 +80,7 @@ class NodeSceneHost:
         self._context = OutputContext(
             self._node, self.lock, tf, markers, PointsOutput(points, self._config.max_points),
             self._worker, self._parameters, lambda text: self.log('warning', text), self._config,
-            self._collision_objects)
+            self._collision_objects.output if self._collision_objects else None)
         if self.parameters.instances == 'one':
             self.make_object(0)
         if self.parameters.fixed_frame or self.parameters.register_depth:
