@@ -41,7 +41,7 @@ POSITION, ANGLE = 0.02, np.radians(3.0)
 KEPT = 10
 """Messages that MoveIt's subscription keeps (``rclcpp::ServicesQoS``)."""
 PARTS = {'laptop_base', 'laptop_lid'}
-CAMERA = Intrinsics(300.0, 300.0, 159.5, 119.5, 320, 240)
+CAMERA = Intrinsics(600.0, 600.0, 319.5, 239.5, 640, 480)
 STATES, INSTANCE = 25, 1
 
 
