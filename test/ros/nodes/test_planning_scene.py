@@ -1,7 +1,8 @@
 """A planner's world that ``collision_object`` alone fills, beside the truth: processes over DDS.
 
 It follows the rules of MoveIt's planning scene: a subscription that keeps ten messages, ADD
-replaces, and what does not fit is an error.
+replaces, and what does not fit is an error. Every pose is that of a full estimate: how accurate
+tracking is depends on the frames that a busy machine leaves out, and test/tracking measures it.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class World:
         self.objects: dict[str, CollisionObject] = {}
         self.poses: list[tuple[str, tuple[int, int], np.ndarray]] = []
         self.errors: list[str] = []
+        self.moves = 0
 
     def update(self) -> dict[str, CollisionObject]:
         """Apply what has arrived; what there is now, by id."""
@@ -76,6 +78,7 @@ class World:
             self.objects[message.id] = message
         elif message.operation == CollisionObject.MOVE and known and not message.meshes:
             self.objects[message.id].pose = message.pose
+            self.moves += 1
         else:
             self.errors.append(f'{message.id} cannot be moved')
         self.poses.append((message.id, stamp_key(message), matrix_from_pose(message.pose)))
@@ -93,8 +96,8 @@ class Graph:
             instance=INSTANCE, states=STATES, rate=10.0, sweep_period=10.0, width=CAMERA.width,
             height=CAMERA.height, focal_length=CAMERA.fx))
         self.perception = NodeProcess('perception', folder / 'perception.log', dict(
-            threads=1, planning_scene=True, lost_after=1.0, collision_pieces=0,
-            description_dir=str(folder / 'description')))
+            threads=1, planning_scene=True, tracking=False, mesh_period=60.0, lost_after=1.0,
+            collision_pieces=0, description_dir=str(folder / 'description')))
         self.scene = SimulatedScene.sample('laptop', 0, INSTANCE, CAMERA, STATES)
 
     def wait(self, condition, what: str):
@@ -173,8 +176,8 @@ def test_a_planner_has_the_parts_where_they_are(graph: Graph) -> None:
     def swept() -> bool:
         graph.world.update()
         q = graph.errors()[:, 2]
-        return bool(len(q) and q.min() < low + 0.15 * (high - low)
-                    and q.max() > high - 0.15 * (high - low))
+        return bool(len(q) and q.min() < low + 0.25 * (high - low)
+                    and q.max() > high - 0.25 * (high - low))
 
     graph.wait(swept, 'sweep from closed to open')
     assert near(graph.errors()), graph.errors()
@@ -205,4 +208,4 @@ def test_a_planner_has_the_parts_where_they_are(graph: Graph) -> None:
     assert graph.perception.stop(signal.SIGINT, LIMIT) == 0
     graph.has(set())
     assert near(graph.errors()), graph.errors()
-    assert graph.world.errors == []
+    assert graph.world.errors == [] and graph.world.moves > 0
