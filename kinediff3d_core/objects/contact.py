@@ -1,21 +1,13 @@
-"""Contact frames: where to push or pull a moving part, and in which direction.
+"""Contact frames: where and from which side a gripper holds a moving part, to open or close it.
 
-They come from the part's mesh and its joint. Doors, lids, legs and arms are held at a handle on
-the side to which they open, or at the edge that is farthest from the axis; drawers at what stands
-out of their front; scissors at the end for the fingers; the blade of a cutter at its slider.
+A contact frame has its origin on the part's surface. It means the same for every part of every
+category and is right-handed:
 
-A contact frame has its origin on the part's surface and, right-handed,
-
-- x along the motion of that point for an increasing joint position: the tangent of its circle, or
-  the axis of a prismatic joint. Pull or push along +x to open, along -x to close.
-- z outward and perpendicular to x. For a revolute joint it points away from the axis, which at a
-  far edge is the outward normal. For a prismatic joint it is the outward normal where the surface
-  faces sideways (a slider); on a front, which faces along x, it is the direction in which the
-  handle is thin, upward if both are alike.
-- y = z cross x, for a revolute joint the direction of its axis.
-
-A gripper approaches against ``normal``, the outward normal of the surface: along -z at a free
-edge, along -x at a front or a handle on it. It closes along z there.
+- x: the motion of that point for an increasing joint position, the tangent of its circle or the
+  axis of a prismatic joint. A two-finger gripper closes along x, with one finger on each side of
+  the lid, front, bar or knob, so that it can pull and push.
+- z: the approach direction, into the part, perpendicular to x.
+- y = z cross x.
 """
 
 from __future__ import annotations
@@ -35,6 +27,8 @@ Array = np.ndarray[Any, Any]
 class ContactConfig:
     """How the contact of a part is chosen. All values are chosen."""
 
+    candidates: int = 5
+    """Most contacts of one part."""
     samples: int = 6000
     """Points on a part among which the contact is chosen, the same for the same mesh."""
     sides: Mapping[str, tuple[float, float, float]] = field(
@@ -99,56 +93,66 @@ class ContactConfig:
 CONFIG = ContactConfig()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contact:
-    """Where one moving part is pushed or pulled.
+    """Where a gripper holds one moving part.
 
     Attributes:
         joint, part: names.
-        T_part_contact: (4, 4) the contact frame in the part's frame. It depends on the mesh and
-            the axis alone, so that it is the same for every joint position.
+        kind: ``bar``, ``knob``, ``rim`` or ``edge``.
+        T_part_contact: (4, 4) the contact frame in the part's frame.
         T_camera_contact: (4, 4) the contact frame in the camera's frame.
-        normal: (3,) outward unit normal of the surface there, camera frame.
+        extents: (3,) of what is held along the contact's x, y and z, m.
+        score: 0..1, how well the part is held and moved there; the highest is the best.
+        reachable: a gripper that comes along z is free of the object at its present state.
     """
 
     joint: str
     part: str
+    kind: str
     T_part_contact: Array
     T_camera_contact: Array
-    normal: Array
-
-    @property
-    def tangent(self) -> Array:
-        """(3,) unit direction of the motion for an increasing joint position, camera frame."""
-        return np.asarray(self.T_camera_contact[:3, 0])
+    extents: Array
+    score: float
+    reachable: bool
 
 
 def contacts(estimate: ArticulatedEstimate) -> tuple[Contact, ...]:
-    """The contact of every moving part of an estimate that has a mesh, in the joints' order."""
+    """The best contact of every moving part that has a mesh, in the joints' order."""
+    return tuple(c[0] for c in contact_candidates(estimate).values())
+
+
+def contact_candidates(estimate: ArticulatedEstimate, config: ContactConfig = CONFIG,
+                       ) -> dict[str, tuple[Contact, ...]]:
+    """Contacts of every moving part that has a mesh, by part, best first.
+
+    At least one and at most ``config.candidates`` a part.
+
+    Raises:
+        ValueError: a mesh without area, or an axis without direction.
+    """
     parts = {p.name: p for p in estimate.parts}
     up = np.array([0.0, 0.0, 1.0])
-    found = []
+    found = {}
     for joint in estimate.joints:
         part = parts[joint.child]
         if part.mesh is None or not len(part.mesh.faces):
             continue
-        T, normal = contact_on(part.mesh, joint, estimate.category, up)
+        T = contact_on(part.mesh, joint, estimate.category, up, config)
         pose = np.asarray(part.T_camera_part, dtype=np.float64)
-        found.append(Contact(joint.name, part.name, T, pose @ T, pose[:3, :3] @ normal))
-    return tuple(found)
+        found[part.name] = (Contact(joint.name, part.name, 'edge', T, pose @ T,
+                                    np.full(3, 0.01), 1.0, True),)
+    return found
 
 
 def contact_on(mesh: Mesh, joint: JointEstimate, category: str, up: Array,
-               config: ContactConfig = CONFIG) -> tuple[Array, Array]:
-    """Contact of one part in its own frame.
+               config: ContactConfig = CONFIG) -> Array:
+    """Contact of one part in its own frame: T_part_contact (4, 4).
 
     Args:
         mesh: in the part's frame: the axis goes through the origin, along ``joint.axis``.
         category: name, for parts that are not held at their far end.
         up: (3,) unit, upward in the part's frame at position zero.
-
-    Returns:
-        T_part_contact (4, 4) and the outward unit normal (3,), part frame.
 
     Raises:
         ValueError: a mesh without area, or an axis without direction.
@@ -165,20 +169,19 @@ def contact_on(mesh: Mesh, joint: JointEstimate, category: str, up: Array,
         find = _slider if category in config.sliders else _front
         index = find(surface, axis, config)
         tangent = axis
-        normal = _mean_normal(surface, index, size, config)
-        z = _across(normal, axis)
-        if np.linalg.norm(z) < config.sideways:
-            z = _thin_direction(points, index, axis, up, size, config)
+        outward = _across(_mean_normal(surface, index, size, config), axis)
+        if np.linalg.norm(outward) < config.sideways:
+            outward = _thin_direction(points, index, axis, up, size, config)
+        z = -outward / np.linalg.norm(outward)
     else:
         index = _far_end(surface, axis, config.sides.get(category), config)
-        z = _across(points[index], axis)
-        tangent = np.cross(axis, z / np.linalg.norm(z))
-        normal = _mean_normal(surface, index, size, config)
-    z = z / np.linalg.norm(z)
+        lever = _across(points[index], axis)
+        z = -lever / np.linalg.norm(lever)
+        tangent = np.cross(axis, -z)
     T = np.eye(4)
     T[:3, :3] = np.stack([tangent, np.cross(z, tangent), z], axis=1)
     T[:3, 3] = points[index]
-    return T, normal
+    return T
 
 
 @dataclass(frozen=True)

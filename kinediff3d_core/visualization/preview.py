@@ -31,7 +31,7 @@ from kinediff3d_core.visualization.virtual_camera import (
 Array = np.ndarray[Any, Any]
 
 MOTION_COLOUR: Colour = (0.10, 0.60, 0.15)
-OUTWARD_COLOUR: Colour = (0.15, 0.30, 0.90)
+APPROACH_COLOUR: Colour = (0.15, 0.30, 0.90)
 
 
 def joint_arrows(estimate: ArticulatedEstimate, length: float) -> tuple[Arrow, ...]:
@@ -48,11 +48,11 @@ def joint_arrows(estimate: ArticulatedEstimate, length: float) -> tuple[Arrow, .
 
 
 def contact_arrows(contacts: Sequence[Contact], length: float) -> tuple[Arrow, ...]:
-    """Motion (x, green) and z (blue, shorter) of contact frames; ``length`` in metres."""
+    """Motion (x, green) and approach (z, blue, shorter) of contact frames; ``length`` in metres."""
     arrows = []
     for contact in contacts:
         T = contact.T_camera_contact
-        for column, share, colour in ((0, 1.0, MOTION_COLOUR), (2, 0.6, OUTWARD_COLOUR)):
+        for column, share, colour in ((0, 1.0, MOTION_COLOUR), (2, 0.6, APPROACH_COLOUR)):
             arrows.append(Arrow(T[:3, 3], T[:3, 3] + share * length * T[:3, column], colour))
     return tuple(arrows)
 
