@@ -13,7 +13,7 @@ category and is right-handed:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from kinediff3d_core.objects.contact_features import (
 from kinediff3d_core.objects.contact_places import PLACES, PlaceConfig, place_values, push_place
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, Mesh
 from kinediff3d_core.objects.gripper import GRIPPER, GripperConfig, is_free
-from kinediff3d_core.objects.part_surface import PartMotion, across, part_surface
+from kinediff3d_core.objects.part_surface import PartMotion, PartSurface, across, part_surface
 
 Array = np.ndarray[Any, Any]
 
@@ -52,6 +52,8 @@ class ContactConfig:
     """Most contacts of one part for which a free gripper is looked for."""
     separation: float = 0.15
     """Two contacts with the same approach are farther apart, in shares of the part's diagonal."""
+    min_value: float = 0.3
+    """Least value of the place at which a part is held (``contact_places``)."""
     same_approach: float = 0.7
     """Approaches are the same if their directions' cosine is greater."""
     kinds: Mapping[str, float] = field(
@@ -161,22 +163,27 @@ def _candidates(estimate: ArticulatedEstimate, joint: JointEstimate, mesh: Mesh,
     value = place_values(surface, motion, estimate.category, config.places)
     features = find_features(surface, motion, value, motion.directions(surface.points, UP),
                              config.gripper, config.features)
-    scored = sorted(((_score(f, float(value[f.place]), config), f) for f in features),
-                    key=lambda pair: -pair[0])
-    kept = _apart(scored, config.separation * surface.size, config)
-    made = [_contact(estimate, joint, f, score * _free_share(estimate, joint, f, config), config)
-            for score, f in kept]
-    made = sorted(made, key=lambda c: -c.score)[:config.candidates]
-    if not made:
-        place = push_place(surface, motion, value, config.places)
-        outward = across(surface.normals[place], motion.axis)
-        z = motion.directions(surface.points[place][None], UP)[0, 0]
-        if motion.slides and np.linalg.norm(outward) > config.sideways:
-            z = -outward
-        made = [_contact(estimate, joint, Feature('face', place, 0, motion.frame(
-            surface.points[place], z), np.full(3, MIN_EXTENT)),
-            config.pushed * float(value[place]), config)]
-    return made
+    scored = sorted(((_score(f, float(value[f.place]), config), f) for f in features
+                     if value[f.place] > config.min_value), key=lambda pair: -pair[0])
+    held = [_entered(estimate, joint, feature, float(value[feature.place]), config)
+            for _, feature in _apart(scored, config.separation * surface.size, config)]
+    place = push_place(surface, motion, value, config.places)
+    face = Feature('face', place, 0, _push_frame(surface, motion, place, config),
+                   np.full(3, MIN_EXTENT))
+    held.append((config.pushed * float(value[place]), face))
+    made = [_contact(estimate, joint, feature, score, config)
+            for score, feature in sorted(held, key=lambda pair: -pair[0])]
+    return made[:config.candidates]
+
+
+def _push_frame(surface: PartSurface, motion: PartMotion, place: int, config: ContactConfig,
+                ) -> Array:
+    """Contact frame (4, 4) where a part is pushed: z is against the normal, if it can be."""
+    z = motion.directions(surface.points[place][None], UP)[0, 0]
+    outward = across(surface.normals[place], motion.axis)
+    if motion.slides and np.linalg.norm(outward) > config.sideways:
+        z = -outward
+    return motion.frame(surface.points[place], z)
 
 
 def _score(feature: Feature, value: float, config: ContactConfig) -> float:
@@ -203,16 +210,27 @@ def _apart(scored: Sequence[tuple[float, Feature]], distance: float, config: Con
     return kept
 
 
-def _free_share(estimate: ArticulatedEstimate, joint: JointEstimate, feature: Feature,
-                config: ContactConfig) -> float:
-    """Factor of the score by the share of the joint's range in which the gripper is free."""
+def _entered(estimate: ArticulatedEstimate, joint: JointEstimate, feature: Feature, value: float,
+             config: ContactConfig) -> tuple[float, Feature]:
+    """The score of a feature with its depth as far as the fingers go in, for the best score."""
     index = [j.name for j in estimate.joints].index(joint.name)
     q = np.array([j.position for j in estimate.joints], dtype=np.float64)
-    free = 0
-    for q[index] in np.linspace(joint.lower, joint.upper, config.states):
-        free += is_reachable(estimate, joint.child, feature.T_part_contact, feature.extents, q,
-                             config.gripper)
-    return 1 - config.blocked * (1 - free / config.states)
+    best, entered = -1.0, feature
+    for depth in (feature.extents[2], *config.features.depths):
+        if depth > feature.extents[2]:
+            continue
+        tried = replace(feature, extents=np.array([*feature.extents[:2], depth]))
+        free = 0
+        for q[index] in np.linspace(joint.lower, joint.upper, config.states):
+            free += is_reachable(estimate, joint.child, tried.T_part_contact, tried.extents, q,
+                                 config.gripper)
+        score = _score(tried, value, config) * (
+            1 - config.blocked * (1 - free / config.states))
+        if score > best:
+            best, entered = score, tried
+        if free == config.states:
+            break
+    return best, entered
 
 
 def _contact(estimate: ArticulatedEstimate, joint: JointEstimate, feature: Feature, score: float,

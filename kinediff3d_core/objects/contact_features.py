@@ -28,14 +28,16 @@ class FeatureConfig:
     """Distance of seeds, in shares of the part's diagonal."""
     facing: float = 0.7
     """The surface faces the gripper if its normal's cosine with -z is greater."""
-    depths: tuple[float, ...] = (0.02, 0.01, 0.005)
+    depths: tuple[float, ...] = (0.02, 0.01, 0.005, 0.0025)
     """How far the fingers reach beyond the surface; the first that is possible is taken."""
     front: float = 2e-3
     """Points that are nearer to the gripper than the contact by at most this are held, too."""
     side_share: float = 0.25
-    """Outermost share of what is held, on each side, whose surface must face the finger."""
+    """Outermost share of what is held, on each side, where its surface must face the finger."""
     side_cosine: float = 0.6
-    """Least mean cosine of the normals there with the direction of the finger."""
+    """A surface faces a finger if its normal's cosine with the direction of it is greater."""
+    side_area: float = 1.5e-5
+    """Least area of that surface on each side, m^2."""
     min_points: int = 6
     """Fewest sampled points of what is held."""
     gap: float = 0.012
@@ -124,28 +126,29 @@ def _grip_at(surface: PartSurface, frame: Array, gripper: GripperConfig, config:
     for depth in config.depths:
         inside = ((np.abs(local[:, 1]) < gripper.finger_width / 2)
                   & (local[:, 2] > -config.front) & (local[:, 2] < depth))
-        span = _span(local[inside], normals[inside], gripper, config)
+        span = _span(local[inside], normals[inside], surface.area, gripper, config)
         if span is not None:
             return _Grip(*span, depth)
     return None
 
 
-def _span(points: Array, normals: Array, gripper: GripperConfig, config: FeatureConfig,
-          ) -> tuple[float, float] | None:
+def _span(points: Array, normals: Array, area: float, gripper: GripperConfig,
+          config: FeatureConfig) -> tuple[float, float] | None:
     """Range along x of what is held at the origin, or None where fingers do not go around it.
 
     Args:
         points, normals: (N, 3) of the surface between the fingers' depths, contact frame.
+        area: of the surface for each point, m^2.
     """
     x = points[:, 0]
     low, high = -_end(-x, gripper.room), _end(x, gripper.room)
     held = (x >= low) & (x <= high)
     if held.sum() < config.min_points or high - low > gripper.thickest:
         return None
-    edge = config.side_share * (high - low)
-    side = held & (normals[:, 2] > -config.facing)
-    for sign, at in ((1, side & (x >= high - edge)), (-1, side & (x <= low + edge))):
-        if not at.any() or sign * normals[at, 0].mean() < config.side_cosine:
+    outer = config.side_share * (high - low)
+    least = config.side_area / area
+    for sign, at in ((1, held & (x >= high - outer)), (-1, held & (x <= low + outer))):
+        if (sign * normals[at, 0] > config.side_cosine).sum() < least:
             return None
     return low, high
 

@@ -21,8 +21,8 @@ Box = tuple[Array, Array]
 
 @dataclass(frozen=True)
 class GripperConfig:
-    """Sizes of the gripper, m. Chosen: near those of the Franka Hand, whose fingers open 80 mm,
-    with a narrower hand."""
+    """Sizes of the gripper, m. Chosen: the opening and the fingers are near those of the Franka
+    Hand, the hand is slim, so that it goes along a front to the handle on it."""
 
     stroke: float = 0.08
     """Widest opening between the fingers."""
@@ -32,8 +32,9 @@ class GripperConfig:
     """Of a finger, along y."""
     finger_length: float = 0.05
     """Of a finger, from the hand to its tip, along z."""
-    hand: tuple[float, float, float] = (0.1, 0.04, 0.1)
-    """Of the hand behind the fingers, along x, y and z."""
+    hand: tuple[float, float, float] = (0.03, 0.03, 0.1)
+    """Of the hand behind the fingers, along x, y and z. It is at least as wide along x as the
+    open fingers."""
     insertion: float = 0.02
     """How far the fingers reach beyond the contact's origin, along z, or as far as what is held
     goes, if that is less."""
@@ -64,8 +65,8 @@ def gripper_boxes(extents: Array, config: GripperConfig = GRIPPER) -> tuple[Box,
     back = depth - config.finger_length
     inner = float(extents[0]) / 2 + config.clearance
     outer, side = inner + config.finger_thickness, config.finger_width / 2
-    x, y, z = config.hand
-    return ((np.array([-x / 2, -y / 2, back - z]), np.array([x / 2, y / 2, back])),
+    x, y, z = max(config.hand[0] / 2, outer), config.hand[1] / 2, config.hand[2]
+    return ((np.array([-x, -y, back - z]), np.array([x, y, back])),
             (np.array([inner, -side, back]), np.array([outer, side, depth])),
             (np.array([-outer, -side, back]), np.array([-inner, side, depth])))
 

@@ -48,7 +48,7 @@ def joint_arrows(estimate: ArticulatedEstimate, length: float) -> tuple[Arrow, .
 
 
 def contact_arrows(contacts: Sequence[Contact], length: float) -> tuple[Arrow, ...]:
-    """Motion (x, green) and approach (z, blue, shorter) of contact frames; ``length`` in metres."""
+    """Motion (x, green) and approach (z, blue, shorter) of contacts; ``length`` in metres."""
     arrows = []
     for contact in contacts:
         T = contact.T_camera_contact
