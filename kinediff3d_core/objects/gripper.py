@@ -5,13 +5,12 @@ The frame is that of a contact: fingers close along x, the gripper comes along z
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.part_surface import PartSurface
 
 Array = np.ndarray[Any, Any]
@@ -71,20 +70,34 @@ def gripper_boxes(extents: Array, config: GripperConfig = GRIPPER) -> tuple[Box,
             (np.array([-outer, -side, back]), np.array([-inner, side, depth])))
 
 
-def is_free(obstacles: Iterable[tuple[Array, PartSurface]], extents: Array,
-            config: GripperConfig = GRIPPER) -> bool:
-    """Whether a gripper that holds something is free of all surfaces.
+class Obstacles:
+    """The surfaces of an object's parts at one state, for a gripper that holds one of them.
 
     Args:
-        obstacles: T_part_contact (4, 4) and the surface of each part.
-        extents: (3,) of what is held, m.
+        surfaces: by part. poses: (4, 4) of every part, by part, all in one frame.
+        part: that is held.
     """
-    boxes = gripper_boxes(extents, config)
-    low, high = np.min([b[0] for b in boxes], axis=0), np.max([b[1] for b in boxes], axis=0)
-    middle, reach = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
-    for T, surface in obstacles:
-        near = surface.within(T[:3, :3] @ middle + T[:3, 3], reach)
-        points = transform_points(np.linalg.inv(T), surface.points[near])
-        if any(((points > low) & (points < high)).all(-1).any() for low, high in boxes):
-            return False
-    return True
+
+    def __init__(self, surfaces: Mapping[str, PartSurface], poses: Mapping[str, Array],
+                 part: str) -> None:
+        self._placed = [(np.linalg.inv(poses[name]) @ poses[part], surface)
+                        for name, surface in surfaces.items()]
+
+    def leave_free(self, T_part_contact: Array, extents: Array,
+                   config: GripperConfig = GRIPPER) -> bool:
+        """Whether a gripper at a contact frame (4, 4) meets none of the surfaces.
+
+        Args:
+            extents: (3,) of what is held, m.
+        """
+        boxes = gripper_boxes(extents, config)
+        low, high = np.min([b[0] for b in boxes], axis=0), np.max([b[1] for b in boxes], axis=0)
+        middle, reach = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
+        for T_other_part, surface in self._placed:
+            T = T_other_part @ T_part_contact
+            near = surface.within(T[:3, :3] @ middle + T[:3, 3], reach)
+            points = (surface.points[near] - T[:3, 3]) @ T[:3, :3]
+            points = points[((points > low) & (points < high)).all(-1)]
+            if any(((points > a) & (points < b)).all(-1).any() for a, b in boxes):
+                return False
+        return True
