@@ -46,7 +46,7 @@ class ContactConfig:
     same_approach: float = 0.7
     """Approaches are the same if their directions' cosine is greater."""
     kinds: Mapping[str, float] = field(
-        default_factory=lambda: {'bar': 1.0, 'knob': 0.95, 'rim': 0.85, 'edge': 0.85})
+        default_factory=lambda: {'bar': 1.0, 'knob': 0.95, 'rim': 0.7, 'edge': 0.7})
     """Factor of the score by kind: handles are made to be held."""
     from_behind: float = 0.8
     """Factor for an approach away from the axis, or upward, where the support may be."""
@@ -56,6 +56,8 @@ class ContactConfig:
     """What the score loses where the gripper is wide open, as a share."""
     shallow: float = 0.5
     """What it loses where fingers reach no depth, as a share."""
+    deep: float = 0.01
+    """Depth that is enough, m."""
     narrow: float = 0.5
     """What it loses where what is held has no width along y, as a share; a finger's is enough."""
     blocked: float = 0.7
@@ -115,7 +117,7 @@ def _score(feature: Feature, value: float, config: ContactConfig) -> float:
     """How well a part is held and moved at a feature, if the gripper is free."""
     gripper = config.gripper
     thickness = feature.extents[0] / gripper.stroke
-    depth = min(feature.extents[2] / gripper.insertion, 1.0)
+    depth = min(feature.extents[2] / config.deep, 1.0)
     width = min(feature.extents[1] / gripper.finger_width, 1.0)
     approach = (1.0, config.from_behind, config.from_aside, config.from_aside)[feature.approach]
     return float(value * config.kinds[feature.kind] * approach * (1 - config.thick * thickness)

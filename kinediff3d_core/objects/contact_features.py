@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 class FeatureConfig:
     """How features are found. Lengths in m. All values are chosen."""
 
-    seeds: int = 40
+    seeds: int = 32
     """Most points from which features are looked for, of each direction of approach."""
     spacing: float = 0.06
     """Distance of seeds, in shares of the part's diagonal."""
@@ -120,12 +120,13 @@ def _grip_at(surface: PartSurface, frame: Array, gripper: GripperConfig, config:
     """What is held where the surface towards the gripper is at the origin of a frame (4, 4)."""
     reach = np.linalg.norm([gripper.stroke + gripper.finger_thickness, gripper.finger_width / 2,
                             config.depths[0]])
-    near = surface.within(frame[:3, 3], float(reach))
+    near = np.array(surface.within(frame[:3, 3], float(reach)))
     local = (surface.points[near] - frame[:3, 3]) @ frame[:3, :3]
-    normals = surface.normals[near] @ frame[:3, :3]
+    between = ((np.abs(local[:, 1]) < gripper.finger_width / 2) & (local[:, 2] > -config.front)
+               & (local[:, 2] < config.depths[0]))
+    local, normals = local[between], surface.normals[near[between]] @ frame[:3, :3]
     for depth in config.depths:
-        inside = ((np.abs(local[:, 1]) < gripper.finger_width / 2)
-                  & (local[:, 2] > -config.front) & (local[:, 2] < depth))
+        inside = local[:, 2] < depth
         span = _span(local[inside], normals[inside], surface.area, gripper, config)
         if span is not None:
             return _Grip(*span, depth)
