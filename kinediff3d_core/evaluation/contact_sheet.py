@@ -61,7 +61,7 @@ def contact_sheet(out: Path, categories: Sequence[str], count: int = 6, seed: in
         for i in range(count):
             estimate = true_estimate(objects, i, OPENED)
             cells.append(('', draw_contacts(estimate, contacts(estimate), *CELL)))
-        legend = '' if groups else ': axis red, motion for an increasing position green, approach blue'
+        legend = '' if groups else ': axis red, motion to open green, approach blue'
         groups.append((name + legend, cells))
     return write_sheet(groups, out)
 
