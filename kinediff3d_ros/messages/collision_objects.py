@@ -13,10 +13,13 @@ from shape_msgs.msg import MeshTriangle
 from std_msgs.msg import Header
 
 from kinediff3d_core.geometry.basis import basis_with_x_axis
-from kinediff3d_core.objects.contact import contacts
+from kinediff3d_core.objects.contact import contact_candidates
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh
 from kinediff3d_core.visualization.simplification import decimate_mesh
 from kinediff3d_ros.messages.poses import pose_from_matrix, present_joints, present_parts
+
+HANDLES = 'bar', 'knob'
+"""Kinds of contacts that are handles."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +29,8 @@ class PartShape:
     Attributes:
         mesh: in the part's frame, m.
         corners: (8, 3) of its box, part frame, m.
-        subframes: T_part_subframe (4, 4) by name: ``contact`` and ``hinge``.
+        subframes: T_part_subframe (4, 4) by name: ``contact``, ``handle`` and
+            ``hinge``.
     """
 
     mesh: MeshMessage
@@ -77,13 +81,16 @@ def removed(object_id: str, header: Header) -> CollisionObject:
 def _subframes(estimate: ArticulatedEstimate) -> dict[str, dict[str, np.ndarray]]:
     """T_part_subframe (4, 4) by part and name, of the moving parts."""
     found = {}
-    T_part_contact = {c.part: c.T_part_contact for c in contacts(estimate)}
+    candidates = contact_candidates(estimate)
     for joint in present_joints(estimate):
         # A moving part's frame has its origin on the axis, which is the same in both frames.
         hinge = np.eye(4)
         hinge[:3, :3] = basis_with_x_axis(np.asarray(joint.axis, np.float64))
-        contact = T_part_contact.get(joint.child)
-        found[joint.child] = {**({} if contact is None else {'contact': contact}), 'hinge': hinge}
+        best = candidates.get(joint.child, ())
+        frames = {'contact': best[:1], 'handle': [c for c in best if c.kind in HANDLES][:1]}
+        found[joint.child] = {**{name: contact.T_part_contact
+                                 for name, some in frames.items() for contact in some},
+                              'hinge': hinge}
     return found
 
 

@@ -98,7 +98,7 @@ class ObjectOutputs:
             self._standard_deviations.publish(
                 planning.joint_standard_deviations(estimate, stamped, self.name))
         if self._planning is not None:
-            self._planning.publish(estimate, parent, shape_changed)
+            self._planning.publish(estimate, parent, shape_changed, parameters.opening_target)
         self._markers.show(estimate, stamped, shape_changed)
         self._context.points.publish(self.name, points, stamped)
         # Before the description: the same worker makes both, and that one takes longer.
@@ -107,7 +107,10 @@ class ObjectOutputs:
         self._description.update(estimate, header, shape_changed)
 
     def prepare(self, estimate: ArticulatedEstimate) -> None:
-        """Compute the markers' corners before they are published; on any thread."""
+        """Compute contacts and the markers' corners before they are published; on any thread."""
+        output = self._planning  # The executor may replace it meanwhile.
+        if output is not None:
+            output.prepare(estimate)
         for part in estimate.parts:
             if part.mesh is not None:
                 markers.corners(part.mesh, self._context.parameters().marker_triangles)

@@ -42,6 +42,20 @@ def test_a_part_is_added_with_its_mesh_type_and_subframes() -> None:
                                atol=1e-6)
 
 
+def test_the_best_contact_at_a_bar_or_a_knob_is_the_handle(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    estimate = laptop_estimate(1.2)
+    edge = contacts(estimate)[0]
+    bar, knob = (replace(edge, kind=kind, T_part_contact=random_pose(i))
+                 for i, kind in enumerate(('bar', 'knob')))
+    monkeypatch.setattr(collision_objects, 'contact_candidates',
+                        lambda estimate: {'lid': (edge, bar, knob)})
+    subframes = collision_objects.part_shapes(estimate, 500)['lid'].subframes
+    assert list(subframes) == ['contact', 'handle', 'hinge']
+    np.testing.assert_array_equal(subframes['contact'], edge.T_part_contact)
+    np.testing.assert_array_equal(subframes['handle'], bar.T_part_contact)
+
+
 @pytest.mark.parametrize('position', [0.0, 2.0])
 def test_the_hinge_is_the_axis_of_the_joint_at_every_position(position: float) -> None:
     estimate = laptop_estimate(position)
