@@ -13,26 +13,33 @@ keeps most of the triangles that it may have."""
 
 
 AGGRESSIVENESS = 3, 5, 7
-"""Of the passes of :func:`decimate_mesh`: how fast the tolerated error grows. Low values keep the
-shape, but end before furniture has few triangles. Measured on estimates of a laptop, a dishwasher
-and a drawer; 7 is the library's default."""
+"""How fast the tolerated error grows in each pass of a decimation. With 3, 99 % of the surface of
+an estimated laptop, dishwasher and drawer stayed within 13 mm, and that of bodies of furniture
+within 5 mm, which kept some 2300 triangles; with 7, the library's default, a body lost 14 cm."""
+KEPT_TRIANGLES = 5.0
+"""A decimated mesh has at most this multiple of the triangles that are asked for. Chosen: of 500,
+bodies of furniture keep what the first pass leaves."""
 
 
-def decimate_mesh(mesh: Mesh, max_triangles: int) -> Mesh:
-    """Return a mesh of at most ``max_triangles`` triangles; one that has no more stays as it is.
+def decimate_mesh(mesh: Mesh, triangles: int) -> Mesh:
+    """Return a mesh with about ``triangles`` triangles; one that has no more stays as it is.
 
-    Quadric error metrics (Garland and Heckbert 1997), by fast_simplification. It keeps corners and
-    edges where :func:`simplify_mesh` takes their mean, and takes several times longer: up to 0.1 s
-    for furniture, without releasing the interpreter.
+    It keeps up to ``KEPT_TRIANGLES`` times more where fewer would not keep the shape. Quadric
+    error metrics (Garland and Heckbert 1997), by fast_simplification: corners and edges stay,
+    where :func:`simplify_mesh` takes their mean. It takes several times longer, up to 0.1 s for
+    furniture, without releasing the interpreter.
     """
+    if len(mesh.faces) <= triangles:
+        return mesh
     vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces)
+    most = int(KEPT_TRIANGLES * triangles)
     for aggressiveness in AGGRESSIVENESS:
-        if len(faces) <= max_triangles:
-            break
-        vertices, faces = simplify(vertices, faces.astype(np.int32), target_count=max_triangles,
+        vertices, faces = simplify(vertices, faces.astype(np.int32), target_count=triangles,
                                    agg=aggressiveness)
-    return mesh if len(mesh.faces) <= max_triangles else simplify_mesh(
-        Mesh(vertices, faces), max_triangles)
+        if len(faces) <= most:
+            break
+    # Slivers resist all passes.
+    return simplify_mesh(Mesh(vertices, faces), most)
 
 
 def simplify_mesh(mesh: Mesh, max_triangles: int) -> Mesh:

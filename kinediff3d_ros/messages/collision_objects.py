@@ -38,19 +38,19 @@ class PartShape:
     subframes: dict[str, np.ndarray]
 
 
-def part_shapes(estimate: ArticulatedEstimate, max_triangles: int) -> dict[str, PartShape]:
+def part_shapes(estimate: ArticulatedEstimate, triangles: int) -> dict[str, PartShape]:
     """Shape of every present part that has a mesh, by its name.
 
     It takes up to some tenths of a second.
 
     Args:
-        max_triangles: of a mesh; meshes with more are simplified.
+        triangles: of a mesh, about; meshes with more are simplified.
 
     Raises:
         ValueError: a mesh without area, or an axis without direction.
     """
     subframes = _subframes(estimate)
-    return {part.name: _shape(part.mesh, max_triangles, subframes.get(part.name, {}))
+    return {part.name: _shape(part.mesh, triangles, subframes.get(part.name, {}))
             for part in present_parts(estimate)
             if part.mesh is not None and len(part.mesh.faces)}
 
@@ -94,8 +94,8 @@ def _subframes(estimate: ArticulatedEstimate) -> dict[str, dict[str, np.ndarray]
     return found
 
 
-def _shape(mesh: Mesh, max_triangles: int, subframes: dict[str, np.ndarray]) -> PartShape:
-    small = decimate_mesh(mesh, max_triangles)
+def _shape(mesh: Mesh, triangles: int, subframes: dict[str, np.ndarray]) -> PartShape:
+    small = decimate_mesh(mesh, triangles)
     low, high = np.min(mesh.vertices, axis=0), np.max(mesh.vertices, axis=0)
     corners = np.stack(np.meshgrid(*np.stack([low, high], axis=1)), axis=-1).reshape(8, 3)
     return PartShape(MeshMessage(

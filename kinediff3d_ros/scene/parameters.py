@@ -193,7 +193,8 @@ class PerceptionParameters(NodeParameters):
         '', 'Parts that are collision objects, as "base, lid", or <object>_<part> for that of one '
         'object; empty: all. A part that is not listed any more is removed at once.', live=True)
     planning_triangles: int = parameter(
-        500, 'Meshes of collision objects with more triangles are simplified.',
+        500, 'Meshes of collision objects with more triangles are simplified to about so many, to '
+        'at most five times as many where fewer would not keep the shape.',
         lower=20, upper=100_000, live=True)
     planning_rate: float = parameter(
         5.0, 'How often a collision object is moved at most.',
