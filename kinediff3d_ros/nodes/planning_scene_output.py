@@ -62,7 +62,8 @@ class CollisionObjectPublisher:
 class PlanningSceneOutput:
     """Publishes the parts of one object as collision objects while there are subscribers.
 
-    The context's worker makes their shapes, because that takes up to some tenths of a second.
+    The context's worker makes their shapes, because that takes up to some tenths of a second. It
+    does so without subscribers, too: one that joins would wait for descriptions in work.
     Everything is called with ``context.lock`` held, and the worker takes it to publish.
     """
 
@@ -90,8 +91,7 @@ class PlanningSceneOutput:
         if self._estimate is None:
             return
         triangles = self._context.parameters().planning_triangles
-        if self._publisher.get_subscription_count() and (
-                self._outdated or triangles != self._triangles):
+        if self._outdated or triangles != self._triangles:
             self._outdated, self._triangles = False, triangles
             estimate, generation = self._estimate, self._generation
             self._context.worker.submit(
