@@ -1,7 +1,7 @@
 """The topic ``collision_object``: the parts of all objects, for the planning scene of MoveIt.
 
-This module needs moveit_msgs. ``kinediff3d_ros.nodes.scene_host`` imports it where it is asked for
-and installed.
+This module needs moveit_msgs. ``kinediff3d_ros.nodes.optional_outputs`` imports it where that is
+installed.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from std_msgs.msg import Header  # noqa: E402
 
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_ros.messages.poses import matrix_from_pose
-from kinediff3d_ros.nodes import scene_host
+from kinediff3d_ros.nodes import optional_outputs, scene_host
 from kinediff3d_ros.nodes.config import NodeConfig
 from kinediff3d_ros.nodes.planning_scene_output import PlanningSceneOutput
 from kinediff3d_ros.scene.parameters import PerceptionParameters
@@ -160,7 +160,7 @@ def test_without_moveit_msgs_one_line_says_what_to_install(
         installed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         capfd: pytest.CaptureFixture) -> None:
     if not installed:
-        monkeypatch.setattr(scene_host, 'find_spec', lambda name: None)
+        monkeypatch.setattr(optional_outputs, 'find_spec', lambda name: None)
     parameters = PerceptionParameters(planning_scene=True, description_dir=str(tmp_path))
     context = Context()
     context.init(domain_id=private_graph())
