@@ -42,8 +42,8 @@ POSITION, ANGLE = 0.02, np.radians(3.0)
 KEPT = 10
 """Messages that MoveIt's subscription keeps (``rclcpp::ServicesQoS``)."""
 PARTS = {'laptop_base', 'laptop_lid'}
-CAMERA = Intrinsics(600.0, 600.0, 319.5, 239.5, 640, 480)
-STATES, INSTANCE = 25, 1
+CAMERA = Intrinsics(450.0, 450.0, 239.5, 179.5, 480, 360)
+STATES, INSTANCE = 13, 1
 
 
 class World:

@@ -175,3 +175,16 @@ def test_without_moveit_msgs_one_line_says_what_to_install(
     assert ('/collision_object' in topics) == installed and '/markers' in topics
     assert len(said) == (0 if installed else 1)
     assert installed or 'apt install ros-$ROS_DISTRO-moveit-msgs' in said[0]
+
+
+def test_a_part_that_does_not_exist_is_refused_when_the_node_is_configured(tmp_path: Path) -> None:
+    parameters = PerceptionParameters(planning_parts='base, ldi', description_dir=str(tmp_path))
+    context = Context()
+    context.init(domain_id=private_graph())
+    node = Node('perception', context=context)
+    host = scene_host.NodeSceneHost(node, lambda: parameters, InstantModels(), NodeConfig())
+    with pytest.raises(ValueError, match=r"lists 'ldi' \(did you mean lid\?\)"):
+        host.open()
+    host.close()
+    node.destroy_node()
+    context.try_shutdown()
