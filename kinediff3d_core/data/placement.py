@@ -15,6 +15,7 @@ import numpy as np
 
 from kinediff3d_core.geometry.kinematics import Joint
 from kinediff3d_core.objects.category import Category
+from kinediff3d_core.objects.suggestion import did_you_mean
 
 Array = np.ndarray[Any, Any]
 
@@ -24,6 +25,12 @@ AXIS_DEG = 25.0
 ROW = 0.05
 """Parts of the same kind whose heights differ by less than this are in one row, canonical units.
 Chosen."""
+
+MISSPELT = 0.8
+"""Least similarity of a name to the category's that it is likely meant to be. Chosen: names that
+count, such as joint_1, are less similar."""
+NAMED = 2
+"""Most such names in a message."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +111,11 @@ def match_joints(joints: Sequence[Joint], links: Sequence[str], place: Array, ca
         matches.append(match)
         if len(matches) > 1 and not category.optional_parts:
             break
+    hint = _suggestions([*(j.name for j in joints), *links[1:]], category)
     found = ', '.join(f'{j.name!r} ({j.joint_type}, axis {np.round(j.axis, 2).tolist()})'
                       for j in joints)
     if not matches:
-        raise ValueError(f'joints {found} do not fit {_described(wanted, category)}')
+        raise ValueError(f'joints {found} do not fit {_described(wanted, category)}{hint}')
     if len(matches) == 1:
         return matches[0]
     if category.optional_parts and not named:
@@ -115,7 +123,15 @@ def match_joints(joints: Sequence[Joint], links: Sequence[str], place: Array, ca
         if order in matches:
             return order
     raise ValueError(f'joints {found} fit {_described(wanted, category)} in more than one way; '
-                     'call the joints or their links in the URDF as the category does')
+                     f'call the joints or their links in the URDF as the category does{hint}')
+
+
+def _suggestions(names: Sequence[str], category: Category) -> str:
+    """The category's names that joints and links likely should have, in words."""
+    own = [*(joint.name for joint in category.joints), *category.parts]
+    hints = [f'{name!r}{did_you_mean(name, own, MISSPELT)}' for name in names if name not in own]
+    found = [hint for hint in hints if hint.endswith('?)')]
+    return f': {", ".join(found[:NAMED])}' if found else ''
 
 
 def _match_names(joints: Sequence[Joint], wanted: Sequence[Joint], links: Sequence[str],

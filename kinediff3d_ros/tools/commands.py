@@ -13,8 +13,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, UNUSABLE, add_command, number
+from kinediff3d_core.cli.arguments import (
+    DONE,
+    INTERRUPTED,
+    NO_ANSWER,
+    UNUSABLE,
+    add_command,
+    number,
+)
 
+RESULTS = ('estimates.jsonl', 'timeline.png', 'output')
+"""What ``replay`` writes for a recording."""
 STORAGES = ('mcap', 'sqlite3')
 
 DEMO_EXAMPLES = '''
@@ -109,38 +118,45 @@ def add_replay(commands: Any) -> None:
 
 def _replay(options: argparse.Namespace) -> int:
     from kinediff3d_core.distributed.ranks import first_rank
-    from kinediff3d_core.io.outputs import require_writable
+    from kinediff3d_core.io.outputs import replaced_results, require_writable
     from kinediff3d_core.objects.category import get_category
 
     get_category(options.category)
-    require_writable(options.out, folder=True)
     if len(options.bags) > 1:
+        require_writable(options.out, folder=True)
         return _replay_several(options)
-    return _replay_one(options) if first_rank() else DONE
+    if not first_rank():
+        return DONE
+    with replaced_results(options.out, RESULTS) as folder:
+        return _replay_one(options, folder)
 
 
-def _replay_one(options: argparse.Namespace) -> int:
-    """Replay one recording into --out itself."""
+def _replay_one(options: argparse.Namespace, folder: Path) -> int:
+    """Replay one recording into a folder, whose files appear in --out."""
     bag, = options.bags
     if not bag.exists():
         raise ValueError(f'recording {bag} does not exist')
     tools = _import_tool('replay')
-    settings = _replay_options(options, bag, options.out)
+    settings = _replay_options(options, bag, folder)
     with tools.open_bag(bag) as reader:
         tools.choose_topics(reader, settings.topics)  # an unusable bag ends the command at once
-    tools.make_folder(settings)
+    tools.require_bag_writer(settings)
     from tqdm import tqdm
 
     from kinediff3d_core.inference.pipeline import Pipeline
+    from kinediff3d_core.training.interruption import Interruption
 
     pipeline = Pipeline.load(options.category, preset=options.preset, device=options.device,
                              weights=options.weights)
-    with tqdm(total=options.limit, unit='frame', disable=None) as bar:
-        results, outcome = tools.replay(pipeline, settings, lambda _: bar.update())
+    with tqdm(total=options.limit, unit='frame', disable=None) as bar, Interruption() as stop:
+        results, outcome = tools.replay(pipeline, settings, lambda _: bar.update(),
+                                        lambda: stop.requested)
     _warn(bag.name, outcome.warnings)
-    written = [name for name in ('estimates.jsonl', 'timeline.png', 'output')
-               if (options.out / name).exists()]
-    print(f'{outcome}; wrote {" and ".join(written)} in {options.out}')
+    written = [name for name in RESULTS if (folder / name).exists()]
+    print(f'{"interrupted after " if stop.requested else ""}{outcome}; wrote '
+          f'{" and ".join(written)} in {options.out}')
+    if stop.requested:
+        return INTERRUPTED
     return DONE if outcome.frames['none'] < len(results) else NO_ANSWER
 
 
@@ -148,7 +164,8 @@ def _warn(name: str, warnings: Sequence[str]) -> None:
     from kinediff3d_core.io.files import shortened
 
     for warning in warnings:
-        print(f'kinediff3d: warning: {name}: {shortened(warning, 250)}', file=sys.stderr)
+        where = '' if warning.startswith(name) else f'{name}: '
+        print(f'kinediff3d: warning: {where}{shortened(warning, 250)}', file=sys.stderr)
 
 
 def _replay_several(options: argparse.Namespace) -> int:
