@@ -143,8 +143,8 @@ def _replay_one(options: argparse.Namespace, folder: Path) -> int:
     tools.require_bag_writer(settings)
     from tqdm import tqdm
 
+    from kinediff3d_core.distributed.interruption import Interruption
     from kinediff3d_core.inference.pipeline import Pipeline
-    from kinediff3d_core.training.interruption import Interruption
 
     pipeline = Pipeline.load(options.category, preset=options.preset, device=options.device,
                              weights=options.weights)
