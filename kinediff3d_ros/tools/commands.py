@@ -260,6 +260,9 @@ def add_view(commands: Any) -> None:
 
 
 def _view(options: argparse.Namespace) -> int:
+    from kinediff3d_core.io.outputs import require_writable
+
+    require_writable(options.strip)
     tools = _import_tool('view')
     capture = None
     if options.strip is not None:
