@@ -49,7 +49,7 @@ def _infer(options: argparse.Namespace) -> int:
     from kinediff3d_core.objects.suggestion import unknown
 
     if options.category not in (*CATEGORIES, 'auto'):
-        raise ValueError(unknown('category', options.category, (*CATEGORIES, 'auto')))
+        raise ValueError(unknown('category', options.category, (*sorted(CATEGORIES), 'auto')))
     names = ('1',) if options.instances == 'each' else FILES
     with replaced_results(options.out, names) as folder:
         return _estimate_each(options, folder)
