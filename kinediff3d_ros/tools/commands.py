@@ -73,6 +73,11 @@ def add_demo(commands: Any) -> None:
 
 
 def _demo(options: argparse.Namespace) -> int:
+    from kinediff3d_core.io.outputs import require_writable
+    from kinediff3d_core.objects.category import get_category
+
+    get_category(options.category)
+    require_writable(options.out, folder=True)
     tools = _import_tool('demo')
     return int(tools.run_demo(options.category, options.seconds, options.headless, options.out,
                               options.rate))
