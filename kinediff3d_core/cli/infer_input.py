@@ -50,8 +50,8 @@ def add_input_arguments(command: Parser) -> None:
 
 def _add_camera_arguments(command: Parser) -> None:
     command.add_argument('--camera-info', type=Path, metavar='F',
-                         help='calibration: of ROS, OpenCV, Kalibr, BOP, Open3D, librealsense, or '
-                              '9 numbers in a text file')
+                         help='calibration: of ROS, OpenCV, Kalibr, BOP, Open3D, librealsense or '
+                              'ORB-SLAM, or a matrix of 9 numbers (text, JSON, .npy)')
     command.add_argument('--camera-name', metavar='N',
                          help='camera, or image id, in a --camera-info of several')
     command.add_argument('--raw-image', action='store_true', default=None,

@@ -36,6 +36,8 @@ REPLAY_EXAMPLES = '''
 --depth-topic /camera/depth/image_rect_raw
   torchrun --nproc-per-node 8 -m kinediff3d_core.cli replay recordings/* --category laptop \
 --out replayed
+
+exit status: 0 an estimate in at least one frame, 1 in none, 2 bad input, 130 after Ctrl-C
 '''
 VIEW_EXAMPLES = '''
   kinediff3d view
@@ -90,7 +92,8 @@ def add_replay(commands: Any) -> None:
     command.add_argument('bags', type=Path, nargs='+', metavar='BAG',
                          help='folder of a bag, or a .mcap, .db3 or .bag file; of several, those '
                               'that an earlier run has replayed are not replayed again')
-    command.add_argument('--category', required=True, metavar='C')
+    command.add_argument('--category', required=True, metavar='C',
+                         help='category of the object')
     command.add_argument('--out', type=Path, required=True, metavar='DIR',
                          help='folder for estimates.jsonl, timeline.png and the new bag; of '
                               'several recordings, for one such folder each')
