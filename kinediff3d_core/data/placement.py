@@ -15,6 +15,7 @@ import numpy as np
 
 from kinediff3d_core.geometry.kinematics import Joint
 from kinediff3d_core.objects.category import Category
+from kinediff3d_core.objects.suggestion import did_you_mean
 
 Array = np.ndarray[Any, Any]
 
@@ -24,6 +25,12 @@ AXIS_DEG = 25.0
 ROW = 0.05
 """Parts of the same kind whose heights differ by less than this are in one row, canonical units.
 Chosen."""
+
+MISSPELT = 0.8
+"""Least similarity of a name to the category's that it is likely meant to be. Chosen: names that
+count, such as joint_1, are less similar."""
+NAMED = 2
+"""Most such names in a message."""
 
 
 SAY_NAMES = 'call the joints or their links in the URDF as the category does'
@@ -126,12 +133,14 @@ def match_joints(joints: Sequence[Joint], links: Sequence[str], place: Array, ca
                                   category))
         except ValueError as error:
             faults.append(str(error))
+    hint = _suggestions([*(j.name for j in joints), *links[1:]], category)
     if not found:
-        raise ValueError('; '.join(faults[:1]) if len(faults) == 1 else (
-            f'joints {_listed(joints)} do not fit those of a {category.name}: {faults[0]}'))
+        reason = faults[0] if len(faults) == 1 else \
+            f'joints {_listed(joints)} do not fit those of a {category.name}: {faults[0]}'
+        raise ValueError(f'{reason}{hint}')
     if len(found) > 1:
         raise ValueError(f'joints {_listed(joints)} fit more than one set of parts of a '
-                         f'{category.name}; {SAY_NAMES}')
+                         f'{category.name}; {SAY_NAMES}{hint}')
     return found[0]
 
 
@@ -182,6 +191,14 @@ def _match_set(joints: Sequence[Joint], wanted: Sequence[Joint], named: dict[int
             return order
     raise ValueError(f'joints {_listed(joints)} fit {_described(wanted, category)} in more than '
                      f'one way; {SAY_NAMES}')
+
+
+def _suggestions(names: Sequence[str], category: Category) -> str:
+    """The category's names that joints and links likely should have, in words."""
+    own = [*(joint.name for joint in category.joints), *category.parts]
+    hints = [f'{name!r}{did_you_mean(name, own, MISSPELT)}' for name in names if name not in own]
+    found = [hint for hint in hints if hint.endswith('?)')]
+    return f': {", ".join(found[:NAMED])}' if found else ''
 
 
 def _match_names(joints: Sequence[Joint], wanted: Sequence[Joint], links: Sequence[str],

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from kinediff3d_core.geometry.camera import require_size
+from kinediff3d_core.io.cloud import require_optical_axes
 from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation.cloud import (
     DepthView,
@@ -181,6 +182,10 @@ def _cloud_points(points: np.ndarray, parameters: PerceptionParameters) -> Objec
         points = points[points[:, 2] <= parameters.max_depth]
     if not len(points):
         raise NoEstimate('the point cloud holds no finite point within max_depth')
+    try:
+        require_optical_axes(points)
+    except ValueError as error:
+        raise NoEstimate(str(error)) from error
     cloud = object_in_cloud(points) if parameters.segment_points else ObjectCloud(points)
     return _require_points(cloud, parameters.min_points)
 

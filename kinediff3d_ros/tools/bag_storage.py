@@ -259,6 +259,9 @@ class _IndexedPart:
     def __init__(self, file: Path, ros1: bool, stack: ExitStack) -> None:
         from rosbags import rosbag1, rosbag2
 
+        from kinediff3d_ros.tools.bag_limits import bound_chunks
+
+        bound_chunks()
         if ros1:
             self._reader: Any = rosbag1.Reader(file)
         else:

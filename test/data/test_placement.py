@@ -77,7 +77,9 @@ def test_joints_that_match_in_no_or_several_ways_are_refused(tmp_path):
         {**CRATE['joints'][0], 'part': p} for p in ('lid', 'flap')]))
     links, place = ['x', 'y', 'z'], np.zeros((2, 3))
     same = [joint('a'), joint('b', child=2)]
-    with pytest.raises(ValueError, match="'a'.*'b'.*more than one way.*call the joints"):
+    with pytest.raises(ValueError, match=r"'flaps' \(did you mean flap\?\)$"):
+        match_joints(same, ['x', 'flaps', 'z'], place, two)
+    with pytest.raises(ValueError, match="'a'.*'b'.*more than one way.*category does$"):
         match_joints(same, links, place, two)
     assert match_joints(same, ['x', 'flap', 'z'], place, two).pick == [1, 0]
     with pytest.raises(ValueError, match='2 movable joints'):

@@ -6,6 +6,7 @@ import signal
 import pytest
 import torch
 
+from kinediff3d_core.distributed.interruption import Interruption
 from kinediff3d_core.distributed.ranks import Ranks
 from kinediff3d_core.evaluation.cards import earlier_notes
 from kinediff3d_core.networks.checkpoints import (
@@ -18,7 +19,6 @@ from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import ScoreModel
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.training.config import LOOP, STAGES, StageConfig, TrainingConfig
-from kinediff3d_core.training.interruption import Interruption
 from kinediff3d_core.training.loop import Job, LossLog, Trainer, run_loop
 from kinediff3d_core.training.pool import Pool, PoolConfig, PoolFeed
 from kinediff3d_core.training.pose_stage import PoseStage

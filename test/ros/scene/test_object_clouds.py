@@ -217,3 +217,10 @@ def test_points_beyond_max_depth_are_ignored() -> None:
         raise find(both, max_depth=0.5).clouds[0]
     with pytest.raises(NoEstimate, match='no finite point'):
         raise find(np.zeros((0, 3), np.float32)).clouds[0]
+
+
+def test_a_cloud_in_the_axes_of_a_robot_is_refused() -> None:
+    """x forward and z up, as in base_link: without a word, half of its points are behind."""
+    z, x, y = (np.random.default_rng(0).random((3, 500)) * 0.3 + np.array([[1], [0], [0]]))
+    cloud = find(np.stack([z, -x, -y], -1).astype(np.float32)).clouds[0]
+    assert isinstance(cloud, NoEstimate) and 'x forward and z up' in str(cloud)
