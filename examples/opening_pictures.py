@@ -1,0 +1,53 @@
+"""Pictures of a trial: an animation, and a strip of a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+from world import World
+
+EVERY = 4
+"""A picture is taken at every n-th look. Chosen."""
+STRIP = 4
+"""Pictures in a strip. Chosen."""
+FRAME_TIME = 100
+"""Time for which an animation shows a picture, ms. Chosen."""
+COLOURS = 64
+"""Colours of an animation, which keep its file small. Chosen."""
+
+
+class Film:
+    """Takes pictures of a world.
+
+    Attributes:
+        pictures: (H, W, 3) uint8, oldest first.
+    """
+
+    def __init__(self, every: int = EVERY) -> None:
+        self.pictures: list[np.ndarray] = []
+        self._every, self._looks = every, 0
+
+    def watch(self, world: World) -> None:
+        """Take a picture if it is time for one; called at each look."""
+        if self._looks % self._every == 0:
+            self.pictures.append(world.picture())
+        self._looks += 1
+
+
+def write_strip(pictures: Sequence[np.ndarray], text: str, path: Path) -> None:
+    """Write some of the pictures side by side, the last one included, with a line of text."""
+    index = np.linspace(0, len(pictures) - 1, min(STRIP, len(pictures))).round().astype(int)
+    image = Image.fromarray(np.concatenate([pictures[i] for i in index], axis=1))
+    ImageDraw.Draw(image).text((5, 5), text, fill=(200, 0, 0))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+
+
+def write_animation(pictures: Sequence[np.ndarray], path: Path) -> None:
+    """Write the pictures as a GIF that loops for ever."""
+    first, *others = (Image.fromarray(p).quantize(COLOURS) for p in pictures)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    first.save(path, save_all=True, append_images=others, duration=FRAME_TIME, loop=0)
