@@ -12,82 +12,70 @@ category and is right-handed:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from kinediff3d_core.objects.contact_features import (
+    FEATURES,
+    MIN_EXTENT,
+    Feature,
+    FeatureConfig,
+    find_features,
+)
+from kinediff3d_core.objects.contact_places import PLACES, PlaceConfig, place_values, push_place
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, Mesh
+from kinediff3d_core.objects.gripper import GRIPPER, GripperConfig, is_free
+from kinediff3d_core.objects.part_surface import PartMotion, across, part_surface
 
 Array = np.ndarray[Any, Any]
+
+UP = np.array([0.0, 0.0, 1.0])
+"""Upward in the base's frame (docs/conventions.md), and in a part's at position zero."""
 
 
 @dataclass(frozen=True)
 class ContactConfig:
-    """How the contact of a part is chosen. All values are chosen."""
+    """How contacts are found and ordered. All values are chosen.
 
+    Attributes: gripper, features, places: of the gripper, of what it holds, and where.
+    """
+
+    gripper: GripperConfig = GRIPPER
+    features: FeatureConfig = FEATURES
+    places: PlaceConfig = PLACES
     candidates: int = 5
     """Most contacts of one part."""
-    samples: int = 6000
-    """Points on a part among which the contact is chosen, the same for the same mesh."""
-    sides: Mapping[str, tuple[float, float, float]] = field(
-        default_factory=lambda: {'scissors': (-1.0, 0.0, 0.0)})
-    """By category, the direction (part frame) in which the contact lies from the pivot, for parts
-    that extend to both sides of it."""
-    sliders: tuple[str, ...] = ('cutter',)
-    """Categories whose prismatic part is moved at what stands out beside the axis."""
-
-    edge_centring: float = 0.1
-    """Distance from the axis that a point at an end of an edge gives up against one at its
-    middle, in shares of the greatest distance."""
-    handle_zone: float = 0.45
-    """Handles are farther from the axis than this share of the greatest distance."""
-    handle_height: float = 0.035
-    """What stands out of a door's outer face farther than this is a handle, in shares of the
-    door's greatest distance from its axis."""
-    handle_share: float = 0.35
-    """A handle covers less than this share of the face; what covers more is the face itself."""
-    handle_top: float = 0.01
-    """Depth of a handle's top below its highest point, in shares of the door's greatest distance
-    from its axis."""
-    face_cosine: float = 0.8
-    """Points face the opening direction if their normal's cosine with it is greater."""
-    min_face: int = 50
-    """Fewest points of a door's outer face."""
-
-    front_depth: float = 0.03
-    """Depth of a front behind its foremost point, in shares of the part's foremost half."""
-    min_front_depth: float = 1e-3
-    """Least depth of a front, m."""
-    front_cosine: float = 0.7
-    """Points face forward if their normal's cosine with the axis is greater."""
-
-    blade_thickness: tuple[float, float] = (1.2, 1e-4)
-    """A blade is within a times its median distance from its middle plane, plus b (m)."""
-    blade_quantile: float = 98.0
-    """Percentile of the blade's distances beyond which points stand out."""
-    min_slider: float = 1e-3
-    """Least height of a slider over the blade, m."""
-    slider_top: float = 0.2
-    """Depth of a slider's top below its highest point, in shares of its height."""
-
-    normal_radius: float = 0.01
-    """Radius over which the normal is averaged, in shares of the part's diagonal."""
-    normal_cosine: float = 0.2
-    """Normals are averaged if their cosine with the contact's own is greater."""
+    checked: int = 16
+    """Most contacts of one part for which a free gripper is looked for."""
+    separation: float = 0.15
+    """Two contacts with the same approach are farther apart, in shares of the part's diagonal."""
+    same_approach: float = 0.7
+    """Approaches are the same if their directions' cosine is greater."""
+    kinds: Mapping[str, float] = field(
+        default_factory=lambda: {'bar': 1.0, 'knob': 0.95, 'rim': 0.85, 'edge': 0.85})
+    """Factor of the score by kind: handles are made to be held."""
+    from_behind: float = 0.8
+    """Factor for an approach away from the axis, or upward, where the support may be."""
+    from_aside: float = 0.9
+    """Factor for an approach along the axis of a revolute joint, or from a side of a drawer."""
+    thick: float = 0.3
+    """What the score loses where the gripper is wide open, as a share."""
+    shallow: float = 0.5
+    """What it loses where fingers reach no depth, as a share."""
+    narrow: float = 0.5
+    """What it loses where what is held has no width along y, as a share; a finger's is enough."""
+    blocked: float = 0.7
+    """What it loses where the gripper is not free at any position of the joint, as a share."""
+    states: int = 3
+    """Positions of the joint, from one limit to the other, at which a free gripper counts."""
     sideways: float = 0.6
-    """A surface faces sideways if its normal's component across the axis is at least this."""
-    upright: float = 0.1
-    """An axis is upright if the upward direction's component across it is less than this; the
-    thin direction is then one of two horizontal ones."""
-    thin_depth: float = 0.015
-    """Depth behind the contact that the thin direction is measured in, in shares of the part's
-    diagonal."""
-    thin_radius: float = 0.15
-    """Radius that the thin direction is measured in, in shares of the part's diagonal."""
-    thin_ratio: float = 0.7
-    """The sideways direction is the thin one if its extent is below this share of the other."""
+    """The surface of a sliding part faces sideways if its normal's component across the axis is
+    at least this; it is then pushed against that normal."""
+    pushed: float = 0.1
+    """Factor of the score of a place that no gripper can hold."""
 
 
 CONFIG = ContactConfig()
@@ -99,12 +87,14 @@ class Contact:
 
     Attributes:
         joint, part: names.
-        kind: ``bar``, ``knob``, ``rim`` or ``edge``.
+        kind: what is held: ``bar``, ``knob``, ``rim`` (of a part that slides) or ``edge`` (of one
+            that turns); ``face`` where nothing fits between the fingers, which can only be pushed.
         T_part_contact: (4, 4) the contact frame in the part's frame.
         T_camera_contact: (4, 4) the contact frame in the camera's frame.
-        extents: (3,) of what is held along the contact's x, y and z, m.
-        score: 0..1, how well the part is held and moved there; the highest is the best.
-        reachable: a gripper that comes along z is free of the object at its present state.
+        extents: (3,) of what is held along the contact's x, y and z, m. Its middle along x is the
+            frame's origin.
+        score: 0..1, how well the part is held and moved there, by its shape alone.
+        reachable: a gripper that holds the part there is free of the object at its present state.
     """
 
     joint: str
@@ -117,212 +107,119 @@ class Contact:
     reachable: bool
 
 
-def contacts(estimate: ArticulatedEstimate) -> tuple[Contact, ...]:
-    """The best contact of every moving part that has a mesh, in the joints' order."""
-    return tuple(c[0] for c in contact_candidates(estimate).values())
+def contacts(estimate: ArticulatedEstimate, config: ContactConfig = CONFIG) -> tuple[Contact, ...]:
+    """The best contact of every moving part that has a mesh, in the joints' order.
+
+    Raises:
+        ValueError: as :func:`contact_candidates`.
+    """
+    return tuple(c[0] for c in contact_candidates(estimate, config).values())
 
 
 def contact_candidates(estimate: ArticulatedEstimate, config: ContactConfig = CONFIG,
                        ) -> dict[str, tuple[Contact, ...]]:
-    """Contacts of every moving part that has a mesh, by part, best first.
+    """Contacts of every moving part that has a mesh, by part.
 
-    At least one and at most ``config.candidates`` a part.
+    Reachable ones come first, then those of a higher score. At least one and at most
+    ``config.candidates`` a part. Frames and scores depend on the shape, the reachability on the
+    joint positions, too.
 
     Raises:
         ValueError: a mesh without area, or an axis without direction.
     """
-    parts = {p.name: p for p in estimate.parts}
-    up = np.array([0.0, 0.0, 1.0])
+    meshes = {p.name: p.mesh for p in estimate.parts}
     found = {}
     for joint in estimate.joints:
-        part = parts[joint.child]
-        if part.mesh is None or not len(part.mesh.faces):
-            continue
-        T = contact_on(part.mesh, joint, estimate.category, up, config)
-        pose = np.asarray(part.T_camera_part, dtype=np.float64)
-        found[part.name] = (Contact(joint.name, part.name, 'edge', T, pose @ T,
-                                    np.full(3, 0.01), 1.0, True),)
+        mesh = meshes[joint.child]
+        if mesh is not None and len(mesh.faces):
+            found[joint.child] = tuple(sorted(
+                _candidates(estimate, joint, mesh, config),
+                key=lambda c: (not c.reachable, -c.score)))
     return found
 
 
-def contact_on(mesh: Mesh, joint: JointEstimate, category: str, up: Array,
-               config: ContactConfig = CONFIG) -> Array:
-    """Contact of one part in its own frame: T_part_contact (4, 4).
+def is_reachable(estimate: ArticulatedEstimate, part: str, T_part_contact: Array, extents: Array,
+                 positions: Array | None = None, gripper: GripperConfig = GRIPPER) -> bool:
+    """Whether a gripper that holds a part is free of all parts' meshes.
 
     Args:
-        mesh: in the part's frame: the axis goes through the origin, along ``joint.axis``.
-        category: name, for parts that are not held at their far end.
-        up: (3,) unit, upward in the part's frame at position zero.
-
-    Raises:
-        ValueError: a mesh without area, or an axis without direction.
+        extents: (3,) of what is held, m.
+        positions: (J,) of all joints; by default the estimate's.
     """
-    axis = np.asarray(joint.axis, dtype=np.float64)
-    length = float(np.linalg.norm(axis))
-    if not length > 0:
-        raise ValueError(f'joint {joint.name!r} has the axis {axis.tolist()}')
-    axis = axis / length
-    surface = _sample(mesh, config.samples)
-    points = surface.points
-    size = float(np.linalg.norm(np.ptp(points, axis=0)))
-    if joint.joint_type == 'prismatic':
-        find = _slider if category in config.sliders else _front
-        index = find(surface, axis, config)
-        tangent = axis
-        outward = _across(_mean_normal(surface, index, size, config), axis)
-        if np.linalg.norm(outward) < config.sideways:
-            outward = _thin_direction(points, index, axis, up, size, config)
-        z = -outward / np.linalg.norm(outward)
-    else:
-        index = _far_end(surface, axis, config.sides.get(category), config)
-        lever = _across(points[index], axis)
-        z = -lever / np.linalg.norm(lever)
-        tangent = np.cross(axis, -z)
-    T = np.eye(4)
-    T[:3, :3] = np.stack([tangent, np.cross(z, tangent), z], axis=1)
-    T[:3, 3] = points[index]
-    return T
+    q = [j.position for j in estimate.joints] if positions is None else positions
+    poses = estimate.part_poses_at(np.asarray(q))
+    T_base_contact = poses[part] @ T_part_contact
+    return is_free(((np.linalg.inv(poses[p.name]) @ T_base_contact, part_surface(p.mesh))
+                    for p in estimate.parts if p.mesh is not None and len(p.mesh.faces)),
+                   extents, gripper)
 
 
-@dataclass(frozen=True)
-class _Surface:
-    """Points (N, 3) on a part and the outward unit normals (N, 3) of their triangles."""
-
-    points: Array
-    normals: Array
-
-
-def _sample(mesh: Mesh, count: int) -> _Surface:
-    """``count`` points on a mesh, uniform by area."""
-    corner = np.asarray(mesh.vertices, dtype=np.float64)[np.asarray(mesh.faces)]
-    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    area = np.linalg.norm(normal, axis=-1)
-    total = float(area.sum())
-    if not (np.isfinite(total) and total > 0):
-        raise ValueError('the mesh has no area')
-    rng = np.random.default_rng(0)
-    step = (np.arange(count) + 0.5) / count * total
-    index = np.searchsorted(np.cumsum(area), step).clip(0, len(area) - 1)
-    u, v = rng.random((2, count))
-    u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
-    a, b, c = (corner[index, i] for i in range(3))
-    points = a + u[:, None] * (b - a) + v[:, None] * (c - a)
-    return _Surface(points, normal[index] / area[index, None])
-
-
-def _across(v: Array, axis: Array) -> Array:
-    """The component of v (..., 3) that is perpendicular to the unit axis."""
-    return np.asarray(v - (v @ axis)[..., None] * axis)
+def _candidates(estimate: ArticulatedEstimate, joint: JointEstimate, mesh: Mesh,
+                config: ContactConfig) -> list[Contact]:
+    """Contacts of one part; the place where it is pushed, if it cannot be held."""
+    surface, motion = part_surface(mesh), PartMotion.of(joint)
+    value = place_values(surface, motion, estimate.category, config.places)
+    features = find_features(surface, motion, value, motion.directions(surface.points, UP),
+                             config.gripper, config.features)
+    scored = sorted(((_score(f, float(value[f.place]), config), f) for f in features),
+                    key=lambda pair: -pair[0])
+    kept = _apart(scored, config.separation * surface.size, config)
+    made = [_contact(estimate, joint, f, score * _free_share(estimate, joint, f, config), config)
+            for score, f in kept]
+    made = sorted(made, key=lambda c: -c.score)[:config.candidates]
+    if not made:
+        place = push_place(surface, motion, value, config.places)
+        outward = across(surface.normals[place], motion.axis)
+        z = motion.directions(surface.points[place][None], UP)[0, 0]
+        if motion.slides and np.linalg.norm(outward) > config.sideways:
+            z = -outward
+        made = [_contact(estimate, joint, Feature('face', place, 0, motion.frame(
+            surface.points[place], z), np.full(3, MIN_EXTENT)),
+            config.pushed * float(value[place]), config)]
+    return made
 
 
-def _from_middle(x: Array) -> Array:
-    """Distances (N,) of values (N,) from the middle of their range, in halves of it."""
-    low, high = x.min(), x.max()
-    return np.asarray(np.abs(2 * x - low - high) / max(high - low, 1e-9))
+def _score(feature: Feature, value: float, config: ContactConfig) -> float:
+    """How well a part is held and moved at a feature, if the gripper is free."""
+    gripper = config.gripper
+    thickness = feature.extents[0] / gripper.stroke
+    depth = min(feature.extents[2] / gripper.insertion, 1.0)
+    width = min(feature.extents[1] / gripper.finger_width, 1.0)
+    approach = (1.0, config.from_behind, config.from_aside, config.from_aside)[feature.approach]
+    return float(value * config.kinds[feature.kind] * approach * (1 - config.thick * thickness)
+                 * (1 - config.shallow * (1 - depth)) * (1 - config.narrow * (1 - width)))
 
 
-def _far_end(surface: _Surface, axis: Array, side: tuple[float, float, float] | None,
-             config: ContactConfig) -> int:
-    """Index of the contact on a part that turns: its handle, or the middle of its far edge."""
-    points = surface.points
-    lever = _across(points, axis)
-    reach = np.linalg.norm(lever, axis=-1)
-    middle = _from_middle(points @ axis)
-    allowed = np.ones(len(points), dtype=bool)
-    if side is not None and (points @ np.array(side) > 0).any():
-        allowed = points @ np.array(side) > 0
-    greatest = float(reach[allowed].max())
-    edge = int(np.argmax(np.where(
-        allowed, reach / greatest - config.edge_centring * middle, -np.inf)))
-    opening = np.cross(axis, lever[edge] / max(float(reach[edge]), 1e-12))
-    zone = allowed & (reach > config.handle_zone * greatest)
-    handle = _handle(surface, opening, zone, greatest, config)
-    if not handle.any():
-        return edge
-    height = points @ opening
-    top = handle & (height > height[handle].max() - config.handle_top * greatest)
-    return int(np.argmin(np.where(top, middle, np.inf)))
+def _apart(scored: Sequence[tuple[float, Feature]], distance: float, config: ContactConfig,
+           ) -> list[tuple[float, Feature]]:
+    """The best features, each apart from those before it or with another approach."""
+    kept: list[tuple[float, Feature]] = []
+    for score, feature in scored:
+        T = feature.T_part_contact
+        if len(kept) < config.checked and not any(
+                np.linalg.norm(T[:3, 3] - k.T_part_contact[:3, 3]) < distance
+                and T[:3, 2] @ k.T_part_contact[:3, 2] > config.same_approach for _, k in kept):
+            kept.append((score, feature))
+    return kept
 
 
-def _handle(surface: _Surface, opening: Array, zone: Array, reach: float,
-            config: ContactConfig) -> Array:
-    """Mask (N,) of the points on a handle of the face whose normal is along ``opening``.
-
-    Args:
-        opening: (3,) unit direction to which the part opens.
-        zone: (N,) points that may be on a handle. reach: greatest distance from the axis, m.
-    """
-    none = np.zeros(len(surface.points), dtype=bool)
-    face = zone & (surface.normals @ opening > config.face_cosine)
-    if face.sum() < config.min_face:
-        return none
-    height = surface.points @ opening
-    level = float(np.median(height[face]))
-    out = zone & (height > level + config.handle_height * reach)
-    share = float((face & out).sum() / face.sum())
-    return out if 0 < share < config.handle_share else none
+def _free_share(estimate: ArticulatedEstimate, joint: JointEstimate, feature: Feature,
+                config: ContactConfig) -> float:
+    """Factor of the score by the share of the joint's range in which the gripper is free."""
+    index = [j.name for j in estimate.joints].index(joint.name)
+    q = np.array([j.position for j in estimate.joints], dtype=np.float64)
+    free = 0
+    for q[index] in np.linspace(joint.lower, joint.upper, config.states):
+        free += is_reachable(estimate, joint.child, feature.T_part_contact, feature.extents, q,
+                             config.gripper)
+    return 1 - config.blocked * (1 - free / config.states)
 
 
-def _front(surface: _Surface, axis: Array, config: ContactConfig) -> int:
-    """Index of the middle of what is foremost along the axis and, if any is, faces forward."""
-    along = surface.points @ axis
-    low, high = np.percentile(along, 50), along.max()
-    band = along > high - max(config.front_depth * (high - low), config.min_front_depth)
-    forward = surface.normals @ axis > config.front_cosine
-    if (band & forward).any():
-        band &= forward
-    across = _across(surface.points, axis)
-    centre = (across[band].min(0) + across[band].max(0)) / 2
-    return int(np.argmin(np.where(band, np.linalg.norm(across - centre, axis=-1), np.inf)))
-
-
-def _slider(surface: _Surface, axis: Array, config: ContactConfig) -> int:
-    """Index of the middle of what stands out of a blade's plane or of its edge beside the axis.
-
-    The blade is most of the part's surface: its plane and its width are those of most points.
-    A blade without a slider is held at its front.
-    """
-    points = surface.points
-    flat = _across(surface.normals, axis)
-    plane = np.linalg.eigh(flat.T @ flat)[1][:, -1]
-    middle = points - np.median(points, axis=0)
-    off = np.abs(middle @ plane)
-    beside = np.abs(middle @ np.cross(axis, plane))
-    factor, slack = config.blade_thickness
-    blade = off <= factor * np.median(off) + slack
-    best, highest = _front(surface, axis, config), config.min_slider
-    for distance in (off, beside):
-        height = float(distance.max() - np.percentile(distance[blade], config.blade_quantile))
-        if height > highest:
-            top = distance > distance.max() - config.slider_top * height
-            gap = np.linalg.norm(points - points[top].mean(0), axis=-1)
-            best, highest = int(np.argmin(np.where(top, gap, np.inf))), height
-    return best
-
-
-def _mean_normal(surface: _Surface, index: int, size: float, config: ContactConfig) -> Array:
-    """Mean outward unit normal of the surface around a point, over what faces the same way."""
-    distance = np.linalg.norm(surface.points - surface.points[index], axis=-1)
-    near = (distance < config.normal_radius * size) & (
-        surface.normals @ surface.normals[index] > config.normal_cosine)
-    mean = surface.normals[near].mean(0)
-    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12))
-
-
-def _thin_direction(points: Array, index: int, axis: Array, up: Array, size: float,
-                    config: ContactConfig) -> Array:
-    """Unit direction across the axis in which the part is thinner around a point on its front.
-
-    It is one of two: upward (or, for an upright axis, horizontal) and sideways. The first is taken
-    if both are alike.
-    """
-    upward = _across(up, axis)
-    if np.linalg.norm(upward) < config.upright:
-        upward = _across(np.eye(3)[np.argmin(np.abs(axis))], axis)
-    upward = upward / np.linalg.norm(upward)
-    sideways = np.cross(upward, axis)
-    at = points[index]
-    local = points[(at - points) @ axis < config.thin_depth * size] - at
-    local = local[np.linalg.norm(_across(local, axis), axis=-1) < config.thin_radius * size]
-    tall, broad = (float(np.ptp(local @ d)) for d in (upward, sideways))
-    return np.asarray(sideways if broad < config.thin_ratio * tall else upward)
+def _contact(estimate: ArticulatedEstimate, joint: JointEstimate, feature: Feature, score: float,
+             config: ContactConfig) -> Contact:
+    """A feature as a contact of the estimate's present state."""
+    pose = {p.name: p.T_camera_part for p in estimate.parts}[joint.child]
+    T = feature.T_part_contact
+    return Contact(joint.name, joint.child, feature.kind, T, np.asarray(pose, np.float64) @ T,
+                   feature.extents, score, feature.kind != 'face' and is_reachable(
+                       estimate, joint.child, T, feature.extents, gripper=config.gripper))
