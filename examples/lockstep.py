@@ -6,8 +6,9 @@ run beside the tracking.
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -35,6 +36,9 @@ TRIAL_GAP = 3600.0
 as a simulation that starts again, and forgets the object. Stamps in the future it refuses."""
 KEPT = 20
 """Messages that are kept of a topic. Chosen."""
+PARAMETERS = {'mask_mode': 'required', 'lost_after': 3600.0, 'collision_pieces': 0}
+"""Of the perception node. The simulation may take long between two images, in which the object
+is not lost; nothing here reads the collision geometry of its URDF."""
 REFUSALS = ('no_estimates', 'bad_inputs', 'errors')
 """Counters of /diagnostics for images without an estimate."""
 
@@ -43,15 +47,20 @@ class Lockstep:
     """Sends images to a perception node of its own and waits for the answer to each.
 
     Args:
-        log: file for the node's output. parameters: of the node, beside the category.
+        log: file for the node's output; None: a node of the category runs already, in the
+            domain of ``ROS_DOMAIN_ID``.
     """
 
-    def __init__(self, category: str, log: Path, parameters: Mapping[str, object]) -> None:
+    def __init__(self, category: str, log: Path | None) -> None:
         self.object_name = default_object_name(category)
-        domain = private_graph()
-        log.parent.mkdir(parents=True, exist_ok=True)
-        self._node = NodeProcess('perception', log, parameters={
-            'category': category, 'mask_mode': 'required', **parameters})
+        self._processes: tuple[NodeProcess, ...] = ()
+        domain = int(os.environ.get('ROS_DOMAIN_ID', 0))
+        if log is not None:
+            domain = private_graph()
+            log.parent.mkdir(parents=True, exist_ok=True)
+            self._processes = (NodeProcess('perception', log, parameters={
+                'category': category, 'description_dir': str(log.parent / category),
+                **PARAMETERS}),)
         self._recorder = Recorder(domain, 'robot')
         create = self._recorder.node.create_publisher
         self._info = create(CameraInfo, 'depth/camera_info', 10)
@@ -68,7 +77,8 @@ class Lockstep:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         self._recorder.close()
-        self._node.stop()
+        for process in self._processes:
+            process.stop()
 
     def subscribe(self, kind: type, topic: str) -> TopicLog:
         """The log of one of the object's topics."""
@@ -121,9 +131,9 @@ class Lockstep:
         status = self._status()
         return sum(int(status.get(name, 0)) for name in REFUSALS)
 
-    def _wait(self, condition: Any, what: str) -> None:
+    def _wait(self, condition: Callable[[], object], what: str) -> None:
         def check() -> object:
-            require_running((self._node,))
+            require_running(self._processes)
             return condition()
 
         self._recorder.wait_for(check, ANSWER_LIMIT, what)

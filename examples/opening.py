@@ -18,8 +18,8 @@ from kinediff3d_core.objects.gripper import GRIPPER
 class OpeningConfig:
     """How a part is opened. All values are chosen."""
 
-    look_period: float = 0.1
-    """Between two looks at the moving part, s: a camera of 10 Hz."""
+    look_period: float = 0.2
+    """Between two looks at the moving part, s: a camera of 5 Hz."""
     standoff: float = 0.12
     """From which the hand approaches, m."""
     approach_time: float = 1.5
@@ -36,18 +36,19 @@ class OpeningConfig:
     """Least force of the hand, N: it carries its own weight of 6 N."""
     arrived: float = 0.02
     """The end is reached where less than this share of the path is left."""
-    patience: int = 15
+    patience: int = 8
     """Looks after which a hand that has not moved gives up."""
     progress: float = 0.03
     """Least motion of the hand in these looks, in shares of the path."""
-    most_looks: int = 150
+    most_looks: int = 75
     """Looks after which following ends in any case."""
     blind_looks: int = 10
     """Looks in a row without guidance after which following ends."""
     attempts: int = 3
     """Approaches, each to the next best contact of a new look."""
-    enough: float = 0.85
-    """Another approach is made if less than this share of the first path has been made."""
+    enough: float = 0.8
+    """Another approach is made if less than this share of the longest path has been made: a part
+    at its true limit does not move any more, and its estimated limit may be beyond it."""
 
 
 DEFAULT = OpeningConfig()
@@ -79,7 +80,7 @@ class Opener:
                  watch: Callable[[World], None] = lambda world: None) -> None:
         self._world, self._guide, self._config, self._watch = world, guide, config, watch
         self._gripper: FloatingGripper | None = None
-        self._length = 0.0
+        self._length = self._left = 0.0
 
     def open(self) -> Story:
         """Open the part; returns how far, and what happened."""
@@ -91,18 +92,21 @@ class Opener:
                 story.reason = str(reason)
                 story.events.append(f'attempt {attempt + 1}: {reason}')
                 break
-            self._length = max(self._length, path_length(guidance.path))
+            self._length = max(self._length, self._left)
             hold = guidance.holds[attempt % len(guidance.holds)]
             story.reason = self._attempt(guidance, hold)
             story.opened = self._world.opened
-            story.events.append(f'attempt {attempt + 1}: {story.reason}')
-            if story.reason == 'arrived':
+            made = 1 - self._left / self._length
+            story.events.append(f'attempt {attempt + 1}: {story.reason}, '
+                                f'{100 * made:.0f} % of the path made')
+            if made > self._config.enough:
                 break
             self._retreat()
         return story
 
     def _look(self) -> Guidance:
         guidance = self._guide.look(self._world.view(), self._world.positions)
+        self._left = path_length(guidance.path)
         self._watch(self._world)
         return guidance
 
@@ -152,7 +156,7 @@ class Opener:
                     return f'unseen: {reason}'
                 self._wait(config.look_period)
                 continue
-            if path_length(guidance.path) < config.arrived * self._length:
+            if self._left < config.arrived * self._length:
                 return 'arrived'
             step = self._length * config.look_period / config.opening_time
             motion = motion_along(guidance.path, step)
