@@ -34,13 +34,25 @@ ANSWER_LIMIT = 300.0
 TRIAL_GAP = 3600.0
 """Each trial starts this long before the one before it, s: the node takes stamps that go back
 as a simulation that starts again, and forgets the object. Stamps in the future it refuses."""
+RESEND_PERIOD = 20.0
+"""An image without an answer is sent again after this time, s: what is sent before the node has
+discovered all topics is lost. Chosen: longer than a full estimate takes."""
+REPETITION = 1_000_000
+"""By this much its stamp is then later, ns."""
 KEPT = 20
 """Messages that are kept of a topic. Chosen."""
 PARAMETERS = {'mask_mode': 'required', 'lost_after': 3600.0, 'collision_pieces': 0}
 """Of the perception node. The simulation may take long between two images, in which the object
 is not lost; nothing here reads the collision geometry of its URDF."""
+TRANSPORTS = ('FASTDDS_BUILTIN_TRANSPORTS', 'LARGE_DATA')
+"""Environment variable of Fast DDS: images go through shared memory or TCP. Of the packets of UDP
+a loaded machine loses some, and they are sent again seconds later."""
 REFUSALS = ('no_estimates', 'bad_inputs', 'errors')
 """Counters of /diagnostics for images without an estimate."""
+
+
+Stamp = tuple[int, int]
+"""Seconds and nanoseconds."""
 
 
 class Lockstep:
@@ -54,6 +66,7 @@ class Lockstep:
     def __init__(self, category: str, log: Path | None) -> None:
         self.object_name = default_object_name(category)
         self._processes: tuple[NodeProcess, ...] = ()
+        os.environ.setdefault(*TRANSPORTS)
         domain = int(os.environ.get('ROS_DOMAIN_ID', 0))
         if log is not None:
             domain = private_graph()
@@ -97,27 +110,42 @@ class Lockstep:
                 ended.
         """
         self._wait(self._matched, 'start of the perception node')
-        header = header_from_stamp(int((self._start + view.seconds) * NANOSECONDS), FRAME)
-        self._info.publish(info_from_intrinsics(camera, header))
-        self._mask.publish(image_from_pixels(view.mask.astype(np.uint8) * 255, 'mono8', header))
-        depth = np.round(view.depth * 1e3).astype(np.uint16)
-        self._depth.publish(image_from_pixels(depth, '16UC1', header))
-        stamp = header.stamp.sec, header.stamp.nanosec
-        self._wait(lambda: at_stamp(self._joints, stamp) or self._refusals() > self._refused,
-                   'answer of the perception node')
-        joints = at_stamp(self._joints, stamp)
+        stamps: list[Stamp] = []
+        due = time.monotonic()
+
+        def answered() -> object:
+            nonlocal due
+            if time.monotonic() >= due:
+                stamps.append(self._publish(view, camera, len(stamps)))
+                due = time.monotonic() + RESEND_PERIOD
+            return (any(at_stamp(self._joints, stamp) for stamp in stamps)
+                    or self._refusals() > self._refused)
+
+        self._wait(answered, 'answer of the perception node')
+        joints = next(filter(None, (at_stamp(self._joints, stamp) for stamp in stamps)), None)
         if joints is None:
             self._refused = self._refusals()
             raise Unseen(self._status().get('message', 'no estimate'))
         return joints
 
-    def answer(self, log: TopicLog, stamp: tuple[int, int]) -> Any:
+    def answer(self, log: TopicLog, stamp: Stamp) -> Any:
         """The message of another topic of the object with a stamp, as (s, ns); waits for it."""
         return self._recorder.wait_for(lambda: at_stamp(log, stamp), ANSWER_LIMIT, 'message')
 
     def _matched(self) -> bool:
+        """Whether the node listens and talks, as far as this process knows."""
         return (all(p.get_subscription_count() for p in (self._info, self._mask, self._depth))
                 and bool(self._diagnostics.entries))
+
+    def _publish(self, view: View, camera: Intrinsics, repetition: int) -> Stamp:
+        """Publish a view; returns its stamp, which differs between repetitions."""
+        header = header_from_stamp(
+            int((self._start + view.seconds) * NANOSECONDS) + repetition * REPETITION, FRAME)
+        self._info.publish(info_from_intrinsics(camera, header))
+        self._mask.publish(image_from_pixels(view.mask.astype(np.uint8) * 255, 'mono8', header))
+        depth = np.round(view.depth * 1e3).astype(np.uint16)
+        self._depth.publish(image_from_pixels(depth, '16UC1', header))
+        return header.stamp.sec, header.stamp.nanosec
 
     def _status(self) -> dict[str, str]:
         """Values and message of the object's newest diagnostics; empty before the first."""
@@ -139,6 +167,6 @@ class Lockstep:
         self._recorder.wait_for(check, ANSWER_LIMIT, what)
 
 
-def at_stamp(log: TopicLog, stamp: tuple[int, int]) -> Any:
+def at_stamp(log: TopicLog, stamp: Stamp) -> Any:
     """The message with a stamp, as (s, ns); None if there is none."""
     return next((m for m in reversed(log.messages) if stamp_key(m) == stamp), None)
