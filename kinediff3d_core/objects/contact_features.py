@@ -22,20 +22,22 @@ Array = np.ndarray[Any, Any]
 class FeatureConfig:
     """How features are found. Lengths in m. All values are chosen."""
 
-    seeds: int = 40
+    seeds: int = 32
     """Most points from which features are looked for, of each direction of approach."""
     spacing: float = 0.06
     """Distance of seeds, in shares of the part's diagonal."""
     facing: float = 0.7
     """The surface faces the gripper if its normal's cosine with -z is greater."""
-    depths: tuple[float, ...] = (0.02, 0.01, 0.005)
+    depths: tuple[float, ...] = (0.02, 0.01, 0.005, 0.0025)
     """How far the fingers reach beyond the surface; the first that is possible is taken."""
     front: float = 2e-3
     """Points that are nearer to the gripper than the contact by at most this are held, too."""
     side_share: float = 0.25
-    """Outermost share of what is held, on each side, whose surface must face the finger."""
+    """Outermost share of what is held, on each side, where its surface must face the finger."""
     side_cosine: float = 0.6
-    """Least mean cosine of the normals there with the direction of the finger."""
+    """A surface faces a finger if its normal's cosine with the direction of it is greater."""
+    side_area: float = 1.5e-5
+    """Least area of that surface on each side, m^2."""
     min_points: int = 6
     """Fewest sampled points of what is held."""
     gap: float = 0.012
@@ -118,34 +120,36 @@ def _grip_at(surface: PartSurface, frame: Array, gripper: GripperConfig, config:
     """What is held where the surface towards the gripper is at the origin of a frame (4, 4)."""
     reach = np.linalg.norm([gripper.stroke + gripper.finger_thickness, gripper.finger_width / 2,
                             config.depths[0]])
-    near = surface.within(frame[:3, 3], float(reach))
+    near = np.array(surface.within(frame[:3, 3], float(reach)))
     local = (surface.points[near] - frame[:3, 3]) @ frame[:3, :3]
-    normals = surface.normals[near] @ frame[:3, :3]
+    between = ((np.abs(local[:, 1]) < gripper.finger_width / 2) & (local[:, 2] > -config.front)
+               & (local[:, 2] < config.depths[0]))
+    local, normals = local[between], surface.normals[near[between]] @ frame[:3, :3]
     for depth in config.depths:
-        inside = ((np.abs(local[:, 1]) < gripper.finger_width / 2)
-                  & (local[:, 2] > -config.front) & (local[:, 2] < depth))
-        span = _span(local[inside], normals[inside], gripper, config)
+        inside = local[:, 2] < depth
+        span = _span(local[inside], normals[inside], surface.area, gripper, config)
         if span is not None:
             return _Grip(*span, depth)
     return None
 
 
-def _span(points: Array, normals: Array, gripper: GripperConfig, config: FeatureConfig,
-          ) -> tuple[float, float] | None:
+def _span(points: Array, normals: Array, area: float, gripper: GripperConfig,
+          config: FeatureConfig) -> tuple[float, float] | None:
     """Range along x of what is held at the origin, or None where fingers do not go around it.
 
     Args:
         points, normals: (N, 3) of the surface between the fingers' depths, contact frame.
+        area: of the surface for each point, m^2.
     """
     x = points[:, 0]
     low, high = -_end(-x, gripper.room), _end(x, gripper.room)
     held = (x >= low) & (x <= high)
     if held.sum() < config.min_points or high - low > gripper.thickest:
         return None
-    edge = config.side_share * (high - low)
-    side = held & (normals[:, 2] > -config.facing)
-    for sign, at in ((1, side & (x >= high - edge)), (-1, side & (x <= low + edge))):
-        if not at.any() or sign * normals[at, 0].mean() < config.side_cosine:
+    outer = config.side_share * (high - low)
+    least = config.side_area / area
+    for sign, at in ((1, held & (x >= high - outer)), (-1, held & (x <= low + outer))):
+        if (sign * normals[at, 0] > config.side_cosine).sum() < least:
             return None
     return low, high
 

@@ -42,6 +42,8 @@ class PlaceConfig:
     """Percentile of the blade's distances beyond which points stand out."""
     min_slider: float = 1e-3
     """Least height of a slider over the blade, m."""
+    slider_foot: float = 0.3
+    """Share of a slider's height, from the blade, that is not held."""
 
 
 PLACES = PlaceConfig()
@@ -59,13 +61,13 @@ def place_values(surface: PartSurface, motion: PartMotion, category: str,
         aside = np.abs(along - (along.min() + along.max()) / 2)
         aside = aside / max(float(np.ptp(along)) / 2, float(lever.max()), 1e-9)
         return np.where(allowed, share * (1 - config.centring * aside), -np.inf)
-    allowed = _slider(surface, motion.axis, config) if category in config.sliders else None
+    if category in config.sliders:
+        return np.where(_slider(surface, motion.axis, config), 1.0, -np.inf)
     forward = (along - along.min()) / max(float(np.ptp(along)), 1e-9)
     off = across(points, motion.axis)
-    off = off - (off.min(0) + off.max(0)) / 2
-    distance = np.linalg.norm(off, axis=-1)
-    value = forward * (1 - config.centring * distance / max(float(distance.max()), 1e-9))
-    return value if allowed is None else np.where(allowed, value, -np.inf)
+    distance = np.linalg.norm(off - (off.min(0) + off.max(0)) / 2, axis=-1)
+    return np.asarray(forward * (
+        1 - config.centring * distance / max(float(distance.max()), 1e-9)))
 
 
 def _on_side(points: Array, side: tuple[float, float, float] | None) -> Array:
@@ -78,10 +80,18 @@ def push_place(surface: PartSurface, motion: PartMotion, value: Array,
                config: PlaceConfig = PLACES) -> int:
     """Index of the point at which a part is pushed where no gripper can hold it.
 
-    The best place of a part that turns or has a slider; the middle of a front of others.
+    The best place of a part that turns; the middle of a slider's top, or of a front.
     """
-    if not motion.slides or not np.isfinite(value).all():
+    if not motion.slides:
         return int(np.argmax(value))
+    if not np.isfinite(value).all():
+        middle = surface.points[np.isfinite(value)].mean(0)
+        outward = across(middle - np.median(surface.points, axis=0), motion.axis)
+        top = np.isfinite(value) & (
+            surface.normals @ outward > config.front_cosine * np.linalg.norm(outward))
+        top = top if top.any() else np.isfinite(value)
+        gap = np.linalg.norm(surface.points - middle, axis=-1)
+        return int(np.argmin(np.where(top, gap, np.inf)))
     along = surface.points @ motion.axis
     low, high = np.percentile(along, 50), along.max()
     band = along > high - max(config.front_depth * (high - low), config.min_front_depth)
@@ -111,5 +121,5 @@ def _slider(surface: PartSurface, axis: Array, config: PlaceConfig) -> Array:
         level = float(np.percentile(distance[blade], config.blade_quantile))
         height = float(distance.max() - level)
         if height > highest:
-            best, highest = distance > level, height
+            best, highest = distance > level + config.slider_foot * height, height
     return best

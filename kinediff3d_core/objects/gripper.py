@@ -5,13 +5,12 @@ The frame is that of a contact: fingers close along x, the gripper comes along z
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.part_surface import PartSurface
 
 Array = np.ndarray[Any, Any]
@@ -21,8 +20,8 @@ Box = tuple[Array, Array]
 
 @dataclass(frozen=True)
 class GripperConfig:
-    """Sizes of the gripper, m. Chosen: near those of the Franka Hand, whose fingers open 80 mm,
-    with a narrower hand."""
+    """Sizes of the gripper, m. Chosen: the opening and the fingers are near those of the Franka
+    Hand, the hand is slim, so that it goes along a front to the handle on it."""
 
     stroke: float = 0.08
     """Widest opening between the fingers."""
@@ -32,8 +31,9 @@ class GripperConfig:
     """Of a finger, along y."""
     finger_length: float = 0.05
     """Of a finger, from the hand to its tip, along z."""
-    hand: tuple[float, float, float] = (0.1, 0.04, 0.1)
-    """Of the hand behind the fingers, along x, y and z."""
+    hand: tuple[float, float, float] = (0.03, 0.03, 0.1)
+    """Of the hand behind the fingers, along x, y and z. It is at least as wide along x as the
+    open fingers."""
     insertion: float = 0.02
     """How far the fingers reach beyond the contact's origin, along z, or as far as what is held
     goes, if that is less."""
@@ -64,26 +64,40 @@ def gripper_boxes(extents: Array, config: GripperConfig = GRIPPER) -> tuple[Box,
     back = depth - config.finger_length
     inner = float(extents[0]) / 2 + config.clearance
     outer, side = inner + config.finger_thickness, config.finger_width / 2
-    x, y, z = config.hand
-    return ((np.array([-x / 2, -y / 2, back - z]), np.array([x / 2, y / 2, back])),
+    x, y, z = max(config.hand[0] / 2, outer), config.hand[1] / 2, config.hand[2]
+    return ((np.array([-x, -y, back - z]), np.array([x, y, back])),
             (np.array([inner, -side, back]), np.array([outer, side, depth])),
             (np.array([-outer, -side, back]), np.array([-inner, side, depth])))
 
 
-def is_free(obstacles: Iterable[tuple[Array, PartSurface]], extents: Array,
-            config: GripperConfig = GRIPPER) -> bool:
-    """Whether a gripper that holds something is free of all surfaces.
+class Obstacles:
+    """The surfaces of an object's parts at one state, for a gripper that holds one of them.
 
     Args:
-        obstacles: T_part_contact (4, 4) and the surface of each part.
-        extents: (3,) of what is held, m.
+        surfaces: by part. poses: (4, 4) of every part, by part, all in one frame.
+        part: that is held.
     """
-    boxes = gripper_boxes(extents, config)
-    low, high = np.min([b[0] for b in boxes], axis=0), np.max([b[1] for b in boxes], axis=0)
-    middle, reach = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
-    for T, surface in obstacles:
-        near = surface.within(T[:3, :3] @ middle + T[:3, 3], reach)
-        points = transform_points(np.linalg.inv(T), surface.points[near])
-        if any(((points > low) & (points < high)).all(-1).any() for low, high in boxes):
-            return False
-    return True
+
+    def __init__(self, surfaces: Mapping[str, PartSurface], poses: Mapping[str, Array],
+                 part: str) -> None:
+        self._placed = [(np.linalg.inv(poses[name]) @ poses[part], surface)
+                        for name, surface in surfaces.items()]
+
+    def leave_free(self, T_part_contact: Array, extents: Array,
+                   config: GripperConfig = GRIPPER) -> bool:
+        """Whether a gripper at a contact frame (4, 4) meets none of the surfaces.
+
+        Args:
+            extents: (3,) of what is held, m.
+        """
+        boxes = gripper_boxes(extents, config)
+        low, high = np.min([b[0] for b in boxes], axis=0), np.max([b[1] for b in boxes], axis=0)
+        middle, reach = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
+        for T_other_part, surface in self._placed:
+            T = T_other_part @ T_part_contact
+            near = surface.within(T[:3, :3] @ middle + T[:3, 3], reach)
+            points = (surface.points[near] - T[:3, 3]) @ T[:3, :3]
+            points = points[((points > low) & (points < high)).all(-1)]
+            if any(((points > a) & (points < b)).all(-1).any() for a, b in boxes):
+                return False
+        return True

@@ -26,12 +26,14 @@ class PartSurface:
 
     Attributes:
         tree: of the points.
+        area: of the surface for each point, m^2.
         size: diagonal of the points' box, m.
     """
 
     points: Array
     normals: Array
     tree: cKDTree
+    area: float
     size: float
 
     def within(self, centre: Array, radius: float) -> list[int]:
@@ -71,7 +73,7 @@ def _sample(mesh: Mesh) -> PartSurface:
     a, b, c = (corner[index, i] for i in range(3))
     points = a + u[:, None] * (b - a) + v[:, None] * (c - a)
     return PartSurface(points, normal[index] / area[index, None], cKDTree(points),
-                       float(np.linalg.norm(np.ptp(points, axis=0))))
+                       total / 2 / count, float(np.linalg.norm(np.ptp(points, axis=0))))
 
 
 def across(v: Array, axis: Array) -> Array:

@@ -96,7 +96,7 @@ class ObjectOutputs:
             self._standard_deviations.publish(
                 planning.joint_standard_deviations(estimate, stamped, self.name))
         if self._planning is not None:
-            self._planning.publish(estimate, parent, shape_changed)
+            self._planning.publish(estimate, parent, shape_changed, parameters.opening_target)
         self._markers.show(estimate, stamped, shape_changed)
         self._context.points.publish(self.name, points, stamped)
         self._description.update(estimate, header, shape_changed)

@@ -171,6 +171,10 @@ class PerceptionParameters:
     description_period: float = parameter(
         10.0, 'Time between updates of robot_description, which come with new meshes; 0 publishes '
         'it only when the object appears.', **TIME)
+    opening_target: float = parameter(
+        1.0, 'Where opening paths end, as a share of each joint\'s range: 0 is the lower limit, '
+        '1 the upper one.',
+        lower=0.0, upper=1.0, live=True)
 
     def check(self) -> None:
         """Check that the values fit together, beyond the ranges and choices of single parameters.

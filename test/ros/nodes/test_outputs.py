@@ -20,6 +20,7 @@ from builtin_interfaces.msg import Time  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
+from kinediff3d_core.objects.contact import Contact
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_ros.messages.poses import matrix_from_pose, matrix_from_transform
 from kinediff3d_ros.nodes import description_output, marker_output
@@ -310,7 +311,7 @@ def test_the_description_is_published_when_the_object_appears_again(bench: Bench
 
 def test_topics_without_subscribers_are_not_published(bench: Bench) -> None:
     optional = ('joint_states_stddev', 'pose/base', 'pose/lid', 'axis/lid_joint',
-                'contact/lid')
+                'axis_with_covariance/lid_joint', *CONTACT_TOPICS)
     bench.publish(laptop_estimate(1.0), True)
     assert not any(bench.topic(name).messages for name in optional)
     assert not bench.points.messages
@@ -330,18 +331,47 @@ def test_points_are_thinned(bench: Bench, points: int, published: int) -> None:
     assert bench.points.messages[0].width == published
 
 
-def test_contacts_are_found_once_per_shape(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kinediff3d_ros.nodes import planning_output
+CONTACT_TOPICS = ('contact/lid', 'contact_candidates/lid', 'handles/lid', 'opening/lid',
+                  'opening_end/lid')
 
-    found, find = [], planning_output.contacts
-    monkeypatch.setattr(planning_output, 'contacts', lambda e: found.append(e) or find(e))
-    bench.topic('contact/lid').subscribers = 1
+
+@pytest.mark.parametrize('topic', CONTACT_TOPICS)
+def test_contacts_are_found_once_per_shape_and_only_for_a_subscriber(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch, topic: str) -> None:
+    from kinediff3d_core.objects import contact_tracking
+
+    found, contacts = [], {'lid': (laptop_contact(),)}
+    monkeypatch.setattr(contact_tracking, 'contact_candidates',
+                        lambda e, _: found.append(e) or contacts)
+    bench.publish(laptop_estimate(1.0), True)
+    assert not found
+    bench.topic(topic).subscribers = 1
     for shape_changed, count in ((True, 1), (False, 1), (True, 2)):
         bench.publish(laptop_estimate(1.0), shape_changed)
         assert len(found) == count
     bench.outputs.clear()
     bench.publish(laptop_estimate(1.0))
     assert len(found) == 3
+
+
+def laptop_contact() -> Contact:
+    T = np.eye(4)
+    T[:3, 3] = 0.22, 0.0, 0.005
+    pose = laptop_estimate(1.0).parts[1].T_camera_part
+    return Contact('lid_joint', 'lid', 'edge', T, pose @ T, np.array([0.006, 0.2, 0.2]), 0.6, True)
+
+
+def test_opening_paths_end_at_the_target_of_the_parameters(bench: Bench) -> None:
+    """Live: a share of the joint's range."""
+    bench.topic('opening/lid').subscribers = 1
+    bench.publish(laptop_estimate(1.0), True)
+    bench.parameters = replace(bench.parameters, opening_target=0.5)
+    bench.publish(laptop_estimate(1.0))
+    for message, q in zip(bench.topic('opening/lid').messages, (np.pi, np.pi / 2), strict=True):
+        first, last = (matrix_from_pose(message.poses[i].pose) for i in (0, -1))
+        here, there = (laptop_estimate(x).parts[1].T_camera_part for x in (1.0, q))
+        np.testing.assert_allclose(last, there @ np.linalg.inv(here) @ first, atol=1e-9)
+    assert {p.header.stamp.sec for p in message.poses} == {message.header.stamp.sec}
 
 
 @pytest.mark.parametrize(('value', 'children'), [
