@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from scipy.spatial.transform import Rotation
 from simulated_object import SimulatedObject
-from world import View
+from view import View
 
 from kinediff3d_core.objects.contact import contact_candidates
 from kinediff3d_core.objects.opening import opening_path

@@ -17,7 +17,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from guidance import Unseen
 from sensor_msgs.msg import CameraInfo, Image, JointState
-from world import View
+from view import View
 
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.objects.urdf import default_object_name

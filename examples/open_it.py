@@ -13,6 +13,7 @@ second while the part moves. Nothing but topics goes from the node to the grippe
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import sys
 from collections.abc import Callable
@@ -21,12 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guidance import Guide, TrueGuide
-from opening import Opener
 from opening_pictures import Film, write_animation, write_strip
 from opening_summary import Record, summarize, table
 from simulated_object import SimulatedObject
 from tqdm import tqdm
-from world import World
 
 from kinediff3d_core.distributed.journal import Journal
 from kinediff3d_core.io.files import write_text
@@ -53,6 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     try:
         options = parse(arguments)
+        if importlib.util.find_spec('pybullet') is None:
+            raise RuntimeError("PyBullet is missing: pip install '.[examples]'")
         records = {category: open_objects(category, options) for category in options.categories}
     except (ValueError, OSError, RuntimeError) as error:
         print(f'open_it: {error}', file=sys.stderr)
@@ -125,6 +126,9 @@ def perceived(category: str, options: Options, stack: ExitStack) -> GuideOf:
 
 def open_one(category: str, number: int, guide_of: GuideOf, options: Options) -> Record:
     """Open one object; a failure is pictured."""
+    from opening import Opener
+    from world import World
+
     thing = SimulatedObject.sample(category, options.seed, number)
     name = f'{category}_{options.seed}_{number}'
     urdf = thing.write(options.out / 'objects' / name)

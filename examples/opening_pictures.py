@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
-from world import World
+
+if TYPE_CHECKING:
+    from world import World
 
 EVERY = 4
 """A picture is taken at every n-th look. Chosen."""

@@ -7,7 +7,7 @@ from guidance import Guidance, Hold, Unseen
 from lockstep import Lockstep
 from nav_msgs.msg import Path
 from vision_msgs.msg import Detection3DArray
-from world import View
+from view import View
 
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.objects.urdf import joint_name

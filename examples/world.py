@@ -5,7 +5,6 @@ The world's frame is that of the object's base: z is up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -13,6 +12,7 @@ import numpy as np
 import pybullet
 import torch
 from simulated_object import SimulatedObject
+from view import View
 
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.objects.urdf import joint_name, link_name
@@ -31,21 +31,6 @@ NEAR, FAR = 0.05, 10.0
 PIXEL = (0.0, 1.0)
 """Of the image's origin in the software renderer's pixels. Measured against the renderer of
 ``kinediff3d_core.simulation.render``: the median difference of depths is then below 0.05 mm."""
-
-
-@dataclass(frozen=True)
-class View:
-    """What the depth camera sees.
-
-    Attributes:
-        depth: (H, W) float32 m with the sensor's errors, 0 where there is nothing.
-        mask: (H, W) bool, the object as a segmenter sees it.
-        seconds: of the simulation.
-    """
-
-    seconds: float
-    depth: np.ndarray
-    mask: np.ndarray
 
 
 class World:
