@@ -26,8 +26,8 @@ URDF = """<?xml version="1.0"?>
 """
 
 BOX = """
-    <inertial><mass value="{mass}"/><inertia ixx="{i}" iyy="{i}" izz="{i}" ixy="0" ixz="0" iyz="0"/>
-    </inertial>
+    <inertial><mass value="{mass}"/>
+      <inertia ixx="{i}" iyy="{i}" izz="{i}" ixy="0" ixz="0" iyz="0"/></inertial>
     <visual><origin xyz="{at}"/><geometry><box size="{size}"/></geometry></visual>
     <collision><origin xyz="{at}"/><geometry><box size="{size}"/></geometry></collision>
   """

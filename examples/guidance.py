@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,10 +22,12 @@ class Hold:
     Attributes:
         T_camera_contact: (4, 4) contact frame: x along the motion, z the approach.
         extents: (3,) of what is held along its axes, m.
+        reachable: the gripper is free of the object there.
     """
 
     T_camera_contact: np.ndarray
     extents: np.ndarray
+    reachable: bool
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Guidance:
     """What one look at the object says.
 
     Attributes:
-        holds: best first.
+        holds: reachable ones first, the best ones first among them.
         path: (N, 4, 4) poses of a frame on the part, from the present one to that of the open
             part, camera frame.
     """
@@ -70,8 +73,13 @@ class TrueGuide:
         """Guidance without error."""
         estimate = self._thing.estimate(positions)
         T = next(p.T_camera_part for p in estimate.parts if p.name == self._thing.part)
-        holds = tuple(Hold(T @ c.T_part_contact, c.extents) for c in self._contacts)
-        return Guidance(holds, opening_path(estimate, self._contacts[0]))
+        holds = [Hold(T @ c.T_part_contact, c.extents, c.reachable) for c in self._contacts]
+        return Guidance(reachable_first(holds), opening_path(estimate, self._contacts[0]))
+
+
+def reachable_first(holds: Iterable[Hold]) -> tuple[Hold, ...]:
+    """Places where the gripper is free of the object before the others, else in their order."""
+    return tuple(sorted(holds, key=lambda hold: not hold.reachable))
 
 
 def path_length(path: np.ndarray) -> float:

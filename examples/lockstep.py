@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from guidance import Unseen
 from sensor_msgs.msg import CameraInfo, Image, JointState
@@ -41,9 +42,8 @@ REPETITION = 1_000_000
 """By this much its stamp is then later, ns."""
 KEPT = 20
 """Messages that are kept of a topic. Chosen."""
-PARAMETERS = {'mask_mode': 'required', 'lost_after': 3600.0, 'collision_pieces': 0}
-"""Of the perception node. The simulation may take long between two images, in which the object
-is not lost; nothing here reads the collision geometry of its URDF."""
+PARAMETERS = Path(__file__).with_name('perception.yaml')
+"""Of the perception node, beside the category."""
 TRANSPORTS = ('FASTDDS_BUILTIN_TRANSPORTS', 'LARGE_DATA')
 """Environment variable of Fast DDS: images go through shared memory or TCP. Of the packets of UDP
 a loaded machine loses some, and they are sent again seconds later."""
@@ -73,7 +73,7 @@ class Lockstep:
             log.parent.mkdir(parents=True, exist_ok=True)
             self._processes = (NodeProcess('perception', log, parameters={
                 'category': category, 'description_dir': str(log.parent / category),
-                **PARAMETERS}),)
+                **yaml.safe_load(PARAMETERS.read_text())['/**']['ros__parameters']}),)
         self._recorder = Recorder(domain, 'robot')
         create = self._recorder.node.create_publisher
         self._info = create(CameraInfo, 'depth/camera_info', 10)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from guidance import Guidance, Hold, Unseen
+from guidance import Guidance, Hold, Unseen, reachable_first
 from lockstep import Lockstep
 from nav_msgs.msg import Path
-from vision_msgs.msg import Detection3DArray
 from view import View
+from vision_msgs.msg import Detection3D, Detection3DArray
 
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.objects.urdf import joint_name
@@ -36,7 +36,12 @@ class PerceivedGuide:
         stamp = stamp_key(joints)
         handles = self._lockstep.answer(self._handles, stamp)
         path = self._lockstep.answer(self._path, stamp)
-        holds = tuple(Hold(
-            matrix_from_pose(d.results[0].pose.pose),
-            np.array([d.bbox.size.x, d.bbox.size.y, d.bbox.size.z])) for d in handles.detections)
-        return Guidance(holds, np.array([matrix_from_pose(p.pose) for p in path.poses]))
+        return Guidance(reachable_first(_hold(d) for d in handles.detections),
+                        np.array([matrix_from_pose(p.pose) for p in path.poses]))
+
+
+def _hold(detection: Detection3D) -> Hold:
+    """A place to hold the part; its score is zero where the gripper is not free."""
+    result, size = detection.results[0], detection.bbox.size
+    return Hold(matrix_from_pose(result.pose.pose), np.array([size.x, size.y, size.z]),
+                result.hypothesis.score > 0)
