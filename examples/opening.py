@@ -49,6 +49,8 @@ class OpeningConfig:
     enough: float = 0.8
     """Another approach is made if less than this share of the longest path has been made: a part
     at its true limit does not move any more, and its estimated limit may be beyond it."""
+    far: float = 0.5
+    """If more than this share has been made, and another approach adds nothing, it is the last."""
 
 
 DEFAULT = OpeningConfig()
@@ -84,7 +86,7 @@ class Opener:
 
     def open(self) -> Story:
         """Open the part; returns how far, and what happened."""
-        story = Story()
+        story, made = Story(), 0.0
         for attempt in range(self._config.attempts):
             try:
                 guidance = self._look_again()
@@ -96,13 +98,22 @@ class Opener:
             hold = guidance.holds[attempt % len(guidance.holds)]
             story.reason = self._attempt(guidance, hold)
             story.opened = self._world.opened
-            made = 1 - self._left / self._length
+            before, made = made, 1 - self._left / self._length
             story.events.append(f'attempt {attempt + 1}: {story.reason}, '
                                 f'{100 * made:.0f} % of the path made')
-            if made > self._config.enough:
+            if made > self._config.enough or self._is_at_its_limit(before, made):
                 break
             self._retreat()
         return story
+
+    def _is_at_its_limit(self, before: float, made: float) -> bool:
+        """Whether a second approach has not moved a part that the first one has opened far.
+
+        Args:
+            before, made: shares of the path after both.
+        """
+        config = self._config
+        return made > config.far and made - before < config.progress
 
     def _look(self) -> Guidance:
         guidance = self._guide.look(self._world.view(), self._world.positions)
