@@ -22,6 +22,7 @@ from tqdm import tqdm
 from kinediff3d_core.data.mesh_objects import MeshObject, category_of, list_objects, load_object
 from kinediff3d_core.data.surfaces import MeshDistance
 from kinediff3d_core.evaluation.contact_sheet import true_estimate
+from kinediff3d_core.evaluation.markdown import markdown_table
 from kinediff3d_core.evaluation.program import Parser, run
 from kinediff3d_core.objects.category import CATEGORIES
 from kinediff3d_core.objects.contact import Contact, contacts
@@ -38,6 +39,7 @@ STEP = 1e-4
 """Motion of a joint that shows in which direction a contact moves, as a share of its range."""
 ALONG = 0.99
 """It moves along x if the cosine is at least this. Chosen."""
+HEAD = ('category', 'objects', 'contacts', 'bar or knob', 'on the surface', 'right way')
 HANDLES = ('bar', 'knob')
 """Kinds of contacts that are handles, or parts that are held like one."""
 
@@ -129,29 +131,28 @@ def imported(folders: Sequence[Path]) -> Iterator[ArticulatedEstimate]:
             print(f'{folder.name} left out: {error}', file=sys.stderr)
 
 
-def row(category: str, objects: int, found: Sequence[Measured]) -> str:
-    """One line of the table."""
+def row(category: str, objects: int, found: Sequence[Measured]) -> list[str]:
+    """The cells of one line of the table."""
     shares = [np.mean([getattr(m, name) for m in found])
               for name in ('is_handle', 'on_surface', 'right_way')]
     shares += [np.mean([m.reachable for m in found if m.state == share]) for share in STATES]
-    return ' | '.join([f'| {category}', str(objects), str(len(found) // len(STATES)),
-                       *(f'{x:.0%}' for x in shares)]) + ' |'
+    return [category, str(objects), str(len(found) // len(STATES)),
+            *(f'{x:.0%}' for x in shares)]
 
 
 def report(options: argparse.Namespace) -> None:
     """Measure and print the table."""
     names = options.category or list(FAMILIES)
     folders = [] if options.objects is None else list_objects(options.objects)
-    print('| category | objects | contacts | bar or knob | on the surface | right way | '
-          + ' | '.join(f'reachable at {share:.0%}' for share in STATES) + ' |')
-    print('|---' * (6 + len(STATES)) + '|')
+    rows = []
     for name in names:
         own = [f for f in folders if category_of(f) == name]
         objects = procedural(name, options.count, options.seed) if options.objects is None \
             else imported(own)
         found = [measure(e) for e in tqdm(objects, name, len(own) or options.count, disable=None)]
         if found:
-            print(row(name, len(found), [m for each in found for m in each]), flush=True)
+            rows.append(row(name, len(found), [m for each in found for m in each]))
+    print(markdown_table([*HEAD, *(f'reachable at {share:.0%}' for share in STATES)], rows))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

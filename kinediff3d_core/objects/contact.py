@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -24,7 +25,8 @@ from kinediff3d_core.objects.contact_choice import (
     ContactConfig,
     choose_features,
 )
-from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate
+from kinediff3d_core.objects.contact_features import Feature
+from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, Mesh
 from kinediff3d_core.objects.gripper import GRIPPER, GripperConfig, Obstacles
 from kinediff3d_core.objects.part_surface import PartMotion, PartSurface, part_surface
 
@@ -71,8 +73,9 @@ def contact_candidates(estimate: ArticulatedEstimate, config: ContactConfig = CO
     """Contacts of every moving part that has a mesh, by part.
 
     Reachable ones come first, then those of a higher score. At least one and at most
-    ``config.candidates`` a part. Frames and scores depend on the shape and on the joints' limits;
-    whether they are reachable depends on the joint positions, too.
+    ``config.candidates`` a part. Frames and scores depend on the shape and on the joints' limits
+    alone, and are kept for as long as the part's mesh exists; whether they are reachable depends
+    on the joint positions, too.
 
     Raises:
         ValueError: a mesh without area, or an axis without direction.
@@ -83,8 +86,7 @@ def contact_candidates(estimate: ArticulatedEstimate, config: ContactConfig = CO
     for joint in estimate.joints:
         if joint.child not in surfaces:
             continue
-        chosen = choose_features(surfaces[joint.child], PartMotion.of(joint), estimate.category,
-                                 _states(estimate, joint, surfaces, config.states), config)
+        chosen = _chosen(estimate, joint, surfaces, config)
         now = Obstacles(surfaces, poses, joint.child)
         found[joint.child] = in_order(Contact(
             joint.name, joint.child, f.kind, f.T_part_contact, poses[joint.child] @
@@ -122,11 +124,40 @@ def moved_contact(contact: Contact, T_camera_part: Array, obstacles: Obstacles |
                    reachable=reachable)
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """Scores and features of one part, and what they depend on besides its mesh."""
+
+    config: ContactConfig
+    category: str
+    joint: tuple[object, ...]
+    features: list[tuple[float, Feature]]
+
+
+_KNOWN: WeakKeyDictionary[Mesh, _Chosen] = WeakKeyDictionary()
+
+
+def _chosen(estimate: ArticulatedEstimate, joint: JointEstimate,
+            surfaces: dict[str, PartSurface], config: ContactConfig,
+            ) -> list[tuple[float, Feature]]:
+    """Scores and features of one part, best first."""
+    mesh = next(p.mesh for p in estimate.parts if p.name == joint.child)
+    assert mesh is not None  # It has a surface.
+    key = (joint.joint_type, joint.lower, joint.upper, *np.asarray(joint.axis).tolist())
+    known = _KNOWN.get(mesh)
+    if known is None or (known.config, known.category, known.joint) != (
+            config, estimate.category, key):
+        known = _KNOWN[mesh] = _Chosen(config, estimate.category, key, choose_features(
+            surfaces[joint.child], PartMotion.of(joint), estimate.category,
+            _states(estimate, joint, surfaces, config.states), config))
+    return known.features
+
+
 def _states(estimate: ArticulatedEstimate, joint: JointEstimate,
             surfaces: dict[str, PartSurface], count: int) -> list[Obstacles]:
-    """The object at positions of one joint from limit to limit; the others as estimated."""
+    """The object at positions of one joint from limit to limit; the others are closed."""
     index = [j.name for j in estimate.joints].index(joint.name)
-    q = np.array([j.position for j in estimate.joints], dtype=np.float64)
+    q = np.array([np.clip(0.0, j.lower, j.upper) for j in estimate.joints])
     states = []
     for q[index] in np.linspace(joint.lower, joint.upper, count):
         states.append(Obstacles(surfaces, estimate.part_poses_at(q), joint.child))

@@ -11,6 +11,7 @@ from rclpy.publisher import Publisher
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection3DArray
 
+from kinediff3d_core.objects.contact import contact_candidates
 from kinediff3d_core.objects.contact_tracking import ContactTracker
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_ros.messages import contacts as messages
@@ -34,6 +35,7 @@ class ContactOutput:
         self._paths = publishers(Path, 'opening')
         self._ends = publishers(PoseWithCovarianceStamped, 'opening_end')
         self._tracker = ContactTracker()
+        self._wanted = False
 
     def publish(self, estimate: ArticulatedEstimate, header: Header, shape_changed: bool,
                 opening_target: float) -> None:
@@ -49,7 +51,8 @@ class ContactOutput:
                   (self._candidates, messages.candidate_poses), (self._handles, messages.handles))
         wanted = [pair for pair in single if has_subscriber(pair[0])]
         paths = has_subscriber(self._paths) or has_subscriber(self._ends)
-        if not wanted and not paths:
+        self._wanted = bool(wanted) or paths
+        if not self._wanted:
             return
         found = self._tracker.update(estimate)
         for publishers, make in wanted:
@@ -58,6 +61,14 @@ class ContactOutput:
             opening = messages.opening_paths(estimate, found, header, opening_target)
             publish_all(self._paths, {part: o.path for part, o in opening.items()})
             publish_all(self._ends, {part: o.end for part, o in opening.items()})
+
+    def prepare(self, estimate: ArticulatedEstimate) -> None:
+        """Find the contacts of an estimate before it is published; on any thread.
+
+        Only if a topic had a subscriber when the last one was published.
+        """
+        if self._wanted:
+            contact_candidates(estimate)
 
     def clear(self) -> None:
         """Forget the contacts."""

@@ -102,7 +102,10 @@ class ObjectOutputs:
         self._description.update(estimate, header, shape_changed)
 
     def prepare(self, estimate: ArticulatedEstimate) -> None:
-        """Compute the markers' corners before they are published; on any thread."""
+        """Compute contacts and the markers' corners before they are published; on any thread."""
+        output = self._planning  # The executor may replace it meanwhile.
+        if output is not None:
+            output.prepare(estimate)
         for part in estimate.parts:
             if part.mesh is not None:
                 markers.corners(part.mesh, self._context.parameters().marker_triangles)

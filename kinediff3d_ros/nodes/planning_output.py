@@ -46,6 +46,10 @@ class PlanningOutput:
                 publish_all(publishers, make(estimate, header))
         self._contacts.publish(estimate, header, shape_changed, opening_target)
 
+    def prepare(self, estimate: ArticulatedEstimate) -> None:
+        """Compute what takes long before it is published; on any thread."""
+        self._contacts.prepare(estimate)
+
     def clear(self) -> None:
         """Forget the contacts."""
         self._contacts.clear()

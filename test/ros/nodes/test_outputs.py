@@ -354,6 +354,23 @@ def test_contacts_are_found_once_per_shape_and_only_for_a_subscriber(
     assert len(found) == 3
 
 
+def test_contacts_are_prepared_while_they_have_a_subscriber(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found on another thread is not found again when it is published."""
+    from kinediff3d_core.objects import contact as core
+
+    found, choose = [], core.choose_features
+    monkeypatch.setattr(core, 'choose_features', lambda *x: found.append(x) or choose(*x))
+    for subscribers, count in ((0, 0), (1, 2)):
+        bench.topic('contact/lid').subscribers = subscribers
+        bench.publish(laptop_estimate(1.0), True)
+        new = laptop_estimate(1.0)
+        bench.outputs.prepare(new)
+        assert len(found) == count
+        bench.publish(new, True)
+        assert len(found) == count
+
+
 def laptop_contact() -> Contact:
     T = np.eye(4)
     T[:3, 3] = 0.22, 0.0, 0.005
