@@ -75,7 +75,7 @@ class Opener:
     """Opens the part of a world's object with a floating gripper.
 
     Args:
-        guide: looks at the object. watch: called after each look, for pictures.
+        guide: looks at the object. watch: called once in each ``look_period``, for pictures.
     """
 
     def __init__(self, world: World, guide: Guide, config: OpeningConfig = DEFAULT,
@@ -83,6 +83,7 @@ class Opener:
         self._world, self._guide, self._config, self._watch = world, guide, config, watch
         self._gripper: FloatingGripper | None = None
         self._length = self._left = 0.0
+        self._steps = 0
 
     def open(self) -> Story:
         """Open the part; returns how far, and what happened."""
@@ -118,7 +119,6 @@ class Opener:
     def _look(self) -> Guidance:
         guidance = self._guide.look(self._world.view(), self._world.positions)
         self._left = path_length(guidance.path)
-        self._watch(self._world)
         return guidance
 
     def _look_again(self) -> Guidance:
@@ -198,11 +198,17 @@ class Opener:
         steps = round(seconds * STEPS_PER_SECOND)
         for i in range(steps):
             self._gripper.move_to(between(start, end, (i + 1) / steps))
-            self._world.step()
+            self._step()
 
     def _wait(self, seconds: float) -> None:
         for _ in range(round(seconds * STEPS_PER_SECOND)):
-            self._world.step()
+            self._step()
+
+    def _step(self) -> None:
+        self._world.step()
+        self._steps += 1
+        if self._steps % round(self._config.look_period * STEPS_PER_SECOND) == 0:
+            self._watch(self._world)
 
 
 def _along_z(distance: float) -> np.ndarray:

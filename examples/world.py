@@ -126,11 +126,11 @@ class World:
         return View(self._steps / STEPS_PER_SECOND, noisy[0].numpy(), mask[0].numpy())
 
     def picture(self) -> np.ndarray:
-        """A colour picture (H, W, 3) uint8 from where the camera is, of half its size."""
+        """A colour picture (H, W, 3) uint8 from where the camera is, white where nothing is."""
         camera = self.thing.scene.intrinsics
-        width, height = camera.width // 2, camera.height // 2
-        pixels = self._render(width, height)[2]
-        return np.asarray(pixels, dtype=np.uint8).reshape(height, width, 4)[..., :3]
+        pixels = self._render(camera.width, camera.height)[2]
+        return np.asarray(pixels, dtype=np.uint8).reshape(
+            camera.height, camera.width, 4)[..., :3]
 
     def _render(self, width: int, height: int) -> tuple:
         return pybullet.getCameraImage(

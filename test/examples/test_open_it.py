@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import open_it
 import pytest
-from opening_pictures import write_animation, write_strip
+from opening_pictures import cropped, write_animation, write_strip
 from PIL import Image
 
 
@@ -46,6 +46,12 @@ def test_a_run_continues_where_it_was_interrupted(tmp_path, monkeypatch, capsys)
     assert open_it.main(arguments) == 0 and made == [2, 3]
     assert json.loads((tmp_path / 'results.json').read_text())['laptop']['n'] == 4
     assert 'laptop | 4 of 4' in capsys.readouterr().out
+
+
+def test_pictures_are_cropped_to_what_moves_in_them():
+    pictures = np.full((2, 100, 200, 3), 255, np.uint8)
+    pictures[0, 50, 60] = pictures[1, 70, 90] = 0
+    assert [p.shape for p in cropped(pictures)] == [(61, 71, 3)] * 2
 
 
 def test_pictures(tmp_path: Path):
