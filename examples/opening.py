@@ -49,7 +49,7 @@ class OpeningConfig:
     enough: float = 0.8
     """Another approach is made if less than this share of the longest path has been made: a part
     at its true limit does not move any more, and its estimated limit may be beyond it."""
-    far: float = 0.5
+    far: float = 0.4
     """If more than this share has been made, and another approach adds nothing, it is the last."""
 
 
