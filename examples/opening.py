@@ -42,6 +42,8 @@ class OpeningConfig:
     """Least motion of the hand in these looks, in shares of the path."""
     most_looks: int = 75
     """Looks after which following ends in any case."""
+    lost_looks: int = 2
+    """Looks in a row at which no finger may touch the part: it may have some play."""
     blind_looks: int = 10
     """Looks in a row without guidance after which following ends."""
     attempts: int = 3
@@ -157,7 +159,7 @@ class Opener:
         """Follow the opening path; returns why it ended."""
         config, gripper, world = self._config, self._gripper, self._world
         assert gripper is not None
-        trace, blind = [gripper.pose[:3, 3]], 0
+        trace, blind, lost = [gripper.pose[:3, 3]], 0, 0
         for _ in range(config.most_looks):
             try:
                 guidance, blind = self._look(), 0
@@ -175,7 +177,8 @@ class Opener:
             here = gripper.pose
             there = T_world_camera @ motion @ np.linalg.inv(T_world_camera) @ here
             self._move(here, there, config.look_period)
-            if not gripper.touches(world.body, world.link):
+            lost = 0 if gripper.touches(world.body, world.link) else lost + 1
+            if lost > config.lost_looks:
                 return 'the part has slipped out of the fingers'
             trace.append(gripper.pose[:3, 3])
             if len(trace) > config.patience and np.linalg.norm(

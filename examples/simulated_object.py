@@ -11,13 +11,15 @@ import torch
 
 from kinediff3d_core.evaluation.true_meshes import true_mesh
 from kinediff3d_core.geometry.camera import Intrinsics
-from kinediff3d_core.io.urdf_folder import write_urdf
+from kinediff3d_core.io.files import write_text
+from kinediff3d_core.io.urdf_folder import write_obj
 from kinediff3d_core.objects.estimate import (
     ArticulatedEstimate,
     JointEstimate,
     Mesh,
     PartEstimate,
 )
+from kinediff3d_core.objects.urdf import urdf_string
 from kinediff3d_core.simulation.camera import SimulatedScene
 from kinediff3d_core.simulation.views import TEST_CAMERA
 from kinediff3d_core.visualization.simplification import simplify_mesh
@@ -112,6 +114,16 @@ class SimulatedObject:
                                    0.0, 1.0, (), np.zeros(0), np.zeros((0, 3)))
 
     def write(self, folder: Path) -> Path:
-        """Path of the URDF with masses and collision geometry; written unless it exists."""
+        """Path of the URDF with masses and true meshes; written unless it exists.
+
+        Fingers go behind handles, so that the meshes themselves are the collision geometry, for
+        which PyBullet has the attribute ``concave``. Convex pieces of a handle fill it.
+        """
         path = folder / 'object.urdf'
-        return path if path.exists() else write_urdf(self.estimate(self.start), folder)
+        if not path.exists():
+            (folder / 'meshes').mkdir(parents=True, exist_ok=True)
+            for name, mesh in self.meshes.items():
+                write_obj(mesh, folder / 'meshes' / f'{name}.obj')
+            text = urdf_string(self.estimate(self.start))
+            write_text(path, text.replace('<collision>', '<collision concave="yes">'))
+        return path

@@ -36,3 +36,12 @@ def test_the_truth_as_an_estimate():
     np.testing.assert_allclose(estimate.T_camera_base, thing.T_camera_base, atol=1e-6)
     assert estimate.joints[0].position == pytest.approx(thing.start[0])
     assert all(len(p.mesh.faces) > 100 for p in estimate.parts)
+
+
+def test_the_urdf_has_the_meshes_as_collision_geometry_and_is_written_once(tmp_path):
+    thing = SimulatedObject.sample('eyeglasses', 0, 0)
+    path = thing.write(tmp_path)
+    text = path.read_text()
+    assert text.count('<collision concave="yes">') == 3 == len(list((tmp_path / 'meshes').iterdir()))
+    changed = path.stat().st_mtime_ns
+    assert thing.write(tmp_path) == path and path.stat().st_mtime_ns == changed
