@@ -90,10 +90,11 @@ def choose_features(surface: PartSurface, motion: PartMotion, category: str,
         states: of the object, over the range of the part's joint.
     """
     value = place_values(surface, motion, category, config.places)
-    features = find_features(surface, motion, value, motion.directions(surface.points, UP),
+    good = np.where(value > config.min_value, value, -np.inf)
+    features = find_features(surface, motion, good, motion.directions(surface.points, UP),
                              config.gripper, config.features)
-    scored = sorted(((_score(f, float(value[f.place]), config), f) for f in features
-                     if value[f.place] > config.min_value), key=lambda pair: -pair[0])
+    scored = sorted(((_score(f, float(value[f.place]), config), f) for f in features),
+                    key=lambda pair: -pair[0])
     held = [_entered(feature, float(value[feature.place]), states, config)
             for _, feature in _apart(scored, config.separation * surface.size, config)]
     place = push_place(surface, motion, value, config.places)
