@@ -80,7 +80,8 @@ CONFIG = MaskOutlierConfig()
 
 
 def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray,
-                           config: MaskOutlierConfig = CONFIG) -> np.ndarray:
+                           config: MaskOutlierConfig = CONFIG,
+                           boxed: bool | None = None) -> np.ndarray:
     """The mask (H, W) bool without surfaces that go on outside of it.
 
     First planes that are found around the mask are removed from it, then surfaces that are
@@ -89,6 +90,8 @@ def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.n
     Args:
         depth: (H, W) z-depth, m.
         mask: (H, W) bool.
+        boxed: it is a bounding box, which may be turned or partly covered; None: if it is a
+            rectangle (:func:`is_box`).
 
     Raises:
         ValueError: sizes differ; the message names both.
@@ -101,7 +104,9 @@ def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.n
     window = _window(mask, config)
     depth, inside, valid = depth[window], inside[window], valid[window]
     ring = valid & ~_with_rim(mask[window], config)
-    max_share = config.box_max_share if is_box(mask, config) else config.max_share
+    if boxed is None:
+        boxed = is_box(mask, config)
+    max_share = config.box_max_share if boxed else config.max_share
     planes, removed = _on_planes(_points(depth, intrinsics, window), inside, ring,
                                  max_share * inside.sum(), config)
     kept = inside & ~removed

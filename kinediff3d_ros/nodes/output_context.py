@@ -11,6 +11,7 @@ from rclpy.publisher import Publisher
 from tf2_ros import TransformBroadcaster
 
 from kinediff3d_ros.nodes.config import NodeConfig
+from kinediff3d_ros.nodes.detections_output import DetectionsOutput
 from kinediff3d_ros.nodes.points_output import PointsOutput
 from kinediff3d_ros.scene.parameters import PerceptionParameters
 from kinediff3d_ros.scene.worker import NewestItemWorker
@@ -25,6 +26,7 @@ class OutputContext:
         tf: sends the transforms of all objects.
         markers: publishes the markers of all objects.
         points: publishes the points of all objects.
+        detections: publishes all objects of a frame as detections.
         parameters: returns the present parameters.
         worker: runs what takes long, the newest of each object.
         warn: logs why a ``joint_command`` is refused or a description cannot be written.
@@ -35,6 +37,7 @@ class OutputContext:
     tf: TransformBroadcaster
     markers: Publisher
     points: PointsOutput
+    detections: DetectionsOutput
     worker: NewestItemWorker[Callable[[], None]]
     parameters: Callable[[], PerceptionParameters]
     warn: Callable[[str], None]

@@ -14,7 +14,7 @@ from kinediff3d_core.inference.auto import AUTO
 from kinediff3d_core.inference.uncertainty import transform_estimate
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
-from kinediff3d_ros.messages import markers, planning, poses
+from kinediff3d_ros.messages import detections, markers, planning, poses
 from kinediff3d_ros.nodes import endpoints
 from kinediff3d_ros.nodes.description_output import DescriptionOutput
 from kinediff3d_ros.nodes.frames import header_message
@@ -84,7 +84,7 @@ class ObjectOutputs:
                 T_fixed_camera: np.ndarray | None, shape_changed: bool) -> None:
         """Publish all messages about one frame, with its stamp; see ``ObjectPublisher``."""
         parameters, stamped = self._context.parameters(), header_message(header)
-        parent = stamped
+        parent, in_camera = stamped, estimate
         if T_fixed_camera is not None:
             parent = Header(stamp=stamped.stamp, frame_id=parameters.fixed_frame)
             estimate = transform_estimate(estimate, T_fixed_camera)
@@ -99,6 +99,8 @@ class ObjectOutputs:
             self._planning.publish(estimate, parent, shape_changed, parameters.opening_target)
         self._markers.show(estimate, stamped, shape_changed)
         self._context.points.publish(self.name, points, stamped)
+        self._context.detections.add(self.name, lambda: detections.detection_from_estimate(
+            in_camera, stamped, self.name, points))
         self._description.update(estimate, header, shape_changed)
 
     def prepare(self, estimate: ArticulatedEstimate) -> None:
@@ -118,6 +120,7 @@ class ObjectOutputs:
         """Delete the markers; the next estimate is published as that of a new object."""
         self._markers.clear()
         self._context.points.remove(self.name)
+        self._context.detections.remove(self.name)
         if self._planning is not None:
             self._planning.clear()
         self._description.clear()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -30,10 +30,12 @@ class BoxedView(DepthView):
     Attributes:
         mask: (H, W) bool, the pixels of the box with a measurement.
         min_points: fewest points on the object.
+        boxed: as in :func:`without_other_surfaces`.
     """
 
     mask: np.ndarray
     min_points: int
+    boxed: bool
 
     def object_cloud(self) -> ObjectCloud:
         """The points on the object, where it cannot be tracked.
@@ -41,7 +43,7 @@ class BoxedView(DepthView):
         Raises:
             NoEstimate: there are too few.
         """
-        mask = without_other_surfaces(self.depth, self.intrinsics, self.mask)
+        mask = without_other_surfaces(self.depth, self.intrinsics, self.mask, boxed=self.boxed)
         return _require_points(object_cloud(self.depth, self.intrinsics, mask), self.min_points)
 
 
@@ -56,11 +58,13 @@ class FrameClouds:
         seconds: wall time of the stages ``convert`` and ``segment``, s.
         unsegmented: the whole image, in which there may be further objects; None where a mask
             says which there are.
+        categories: of mask ids, as a detector says.
     """
 
     clouds: dict[int, ObjectCloud | DepthView | NoEstimate]
     seconds: dict[str, float]
     unsegmented: DepthView | None = None
+    categories: Mapping[int, str] = field(default_factory=dict)
 
 
 def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
@@ -104,7 +108,8 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
     else:
         clouds = {0: _or_reason(partial(_segmented_points, arrays, parameters))}
     return FrameClouds(clouds, {
-        'convert': converted - begin, 'segment': time.perf_counter() - converted}, unsegmented)
+        'convert': converted - begin, 'segment': time.perf_counter() - converted}, unsegmented,
+        arrays.categories if isinstance(arrays, DepthArrays) else {})
 
 
 def _each_instance(arrays: DepthArrays, parameters: PerceptionParameters,
@@ -144,16 +149,18 @@ def _masked_points(arrays: DepthArrays, mask: np.ndarray, parameters: Perception
     """Points on a mask (H, W) bool; a tracked object's mask is used as it is, or is a box."""
     measured = _measured(arrays.depth, parameters)
     if not mask.any():
-        raise NoEstimate(f'the mask has no pixel of id {parameters.mask_id}'
-                         if parameters.mask_id else 'the mask is empty')
-    boxed = is_box(mask)
+        what = f'id {parameters.mask_id}' if parameters.mask_id else 'the object'
+        raise NoEstimate(f'no detection of {what} has a pixel of the image' if arrays.boxed
+                         else f'the mask has no pixel of {what}' if parameters.mask_id
+                         else 'the mask is empty')
+    boxed = arrays.boxed or is_box(mask)
     mask = mask & measured
     _require_count(np.count_nonzero(mask), parameters.min_points)
     if tracked and not boxed:
         return _require_points(object_cloud(arrays.depth, arrays.intrinsics, mask),
                                parameters.min_points)
     depth = np.where(measured, arrays.depth, np.float32(0))
-    view = BoxedView(depth, arrays.intrinsics, mask, parameters.min_points)
+    view = BoxedView(depth, arrays.intrinsics, mask, parameters.min_points, boxed)
     return view if tracked else view.object_cloud()
 
 

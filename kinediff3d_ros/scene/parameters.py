@@ -101,6 +101,15 @@ class PerceptionParameters:
         'required: wait for a mask; initialize: a mask, also a late one, initializes an object, '
         'which is then tracked without masks; ignored: do not subscribe to the mask.',
         choices=('auto', 'required', 'initialize', 'ignored'))
+    mask_source: str = parameter(
+        'image', 'What mask_mode calls a mask: image: the topic mask; detections: the boxes on '
+        'detections_2d, a vision_msgs/Detection2DArray; detection: a Detection2D there.',
+        choices=('image', 'detections', 'detection'))
+    detection_classes: str = parameter(
+        '', 'Categories of class ids in detections, as "63:laptop, suitcase:box"; auto: the '
+        'category that explains the object best. A class id that is a category needs no entry.')
+    min_detection_score: float = parameter(
+        0.3, 'Detections of a lower score are ignored.', lower=0.0, upper=1.0, live=True)
     mask_queue: int = parameter(
         30, 'Depth images that are kept for masks which are still to come; a mask that is later '
         'finds no image. At 15 Hz, 30 images are 2 s.',
@@ -199,18 +208,26 @@ class PerceptionParameters:
             raise ValueError("parameter 'mask_mode' is 'initialize', which needs depth images "
                              'with masks in their own pixels: neither input points nor '
                              'register_depth')
+        if self.mask_source != 'image' and self.input == 'points':
+            raise ValueError(f"parameter 'mask_source' is {self.mask_source!r}, which needs depth "
+                             "images; parameter 'input' is 'points'")
         object_categories(self.objects)
+        detection_classes(self.detection_classes)
 
     def categories(self) -> set[str]:
         """Categories whose weights are needed.
 
         Raises:
-            ValueError: as :func:`object_categories`.
+            ValueError: as :func:`object_categories` and :func:`detection_classes`.
         """
         listed = set(object_categories(self.objects).values())
         if self.instances == 'one':
             return {self.category}
-        return listed if self.instances == 'listed' else {*listed, self.category}
+        if self.instances == 'listed':
+            return listed
+        detected = set() if self.mask_source == 'image' else set(
+            detection_classes(self.detection_classes).values())
+        return {*listed, *detected, self.category}
 
 
 @dataclass(frozen=True)
@@ -261,4 +278,20 @@ def object_categories(text: str) -> dict[int, str]:
             raise ValueError(f"parameter 'objects' has {item!r}; write <mask id>:<category>, as "
                              "in '1:laptop, 4:box'")
         table[int(number)] = category
+    return table
+
+
+def detection_classes(text: str) -> dict[str, str]:
+    """Class id to category from the parameter ``detection_classes``, '63:laptop, suitcase:box'.
+
+    Raises:
+        ValueError: anything else; the message shows it.
+    """
+    table: dict[str, str] = {}
+    for item in filter(None, (x.strip() for x in text.split(','))):
+        class_id, _, category = (x.strip() for x in item.rpartition(':'))
+        if not (class_id and category):
+            raise ValueError(f"parameter 'detection_classes' has {item!r}; write <class id>:"
+                             "<category>, as in '63:laptop, suitcase:box'")
+        table[class_id] = category
     return table

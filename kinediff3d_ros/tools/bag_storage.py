@@ -21,6 +21,7 @@ from kinediff3d_ros.tools.bag_recovery import (
     unpack,
     unpacked_parts,
 )
+from kinediff3d_ros.tools.bag_types import register_vision_types
 
 COMPRESSIONS = {'.zstd': 'zstd', '.zst': 'zstd', '.lz4': 'lz4'}
 """Compression of a file by the end of its name."""
@@ -280,6 +281,7 @@ def _decoders() -> dict[str, Any]:
     from rosbags.typesys import Stores, get_typestore
 
     ros1, ros2 = get_typestore(Stores.ROS1_NOETIC), get_typestore(Stores.ROS2_JAZZY)
+    register_vision_types(ros2)
 
     def decode_ros1(raw: bytes, kind: str) -> Any:
         message = ros1.deserialize_ros1(raw, kind)

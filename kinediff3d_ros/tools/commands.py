@@ -89,6 +89,12 @@ def add_replay(commands: Any) -> None:
                          help="calibration of the masks' camera: register the depth images to it, "
                               'by the recorded TF; default: masks are in pixels of the depth '
                               'images')
+    command.add_argument('--detections-topic', default='', metavar='T',
+                         help='boxes of a detector (vision_msgs/Detection2DArray), in place of '
+                              'masks')
+    command.add_argument('--detection-classes', default='', metavar='IDS',
+                         help="categories of the detector's class ids, as 63:laptop,28:box; a "
+                              'class id that is the category needs no entry')
     command.add_argument('--mask-id', type=number(int, at_least=0), default=0, metavar='N',
                          help='value of the object in the mask (default: any value except 0)')
     command.add_argument('--segment', action='store_true',
@@ -182,11 +188,12 @@ def _replay_options(options: argparse.Namespace, bag: Path, out: Path) -> Any:
     tools = _import_tool('replay')
     topics = tools.Topics(options.depth_topic, options.camera_info_topic, options.mask_topic,
                           options.points_topic, options.truth_topic,
-                          options.mask_camera_info_topic)
+                          options.mask_camera_info_topic, options.detections_topic)
     return tools.ReplayOptions(
         bag, out, topics, tracking=not options.no_tracking, storage=options.write_bag,
         segment_points=options.segment, mask_id=options.mask_id, every=options.every,
-        limit=options.limit or 0, seed=options.seed, min_confidence=options.min_confidence)
+        limit=options.limit or 0, seed=options.seed, min_confidence=options.min_confidence,
+        detection_classes=options.detection_classes)
 
 
 def _report(replayed: Sequence[Any], out: Path) -> int:

@@ -47,13 +47,16 @@ class ReplayOptions:
     """Stop after this number of frames; 0 uses all."""
     seed: int = 0
     """Of the samplers, the same for every frame."""
+    detection_classes: str = DEFAULTS.detection_classes
+    """Categories of a detector's class ids, with ``topics.detections``."""
     min_confidence: float = DEFAULTS.min_confidence
     """Full estimates of a lower confidence are no estimate; 0 takes every one."""
 
     @property
     def parameters(self) -> PerceptionParameters:
         """Parameters of a node that finds the object in the same way."""
-        return replace(DEFAULTS, segment_points=self.segment_points, mask_id=self.mask_id)
+        return replace(DEFAULTS, segment_points=self.segment_points, mask_id=self.mask_id,
+                       detection_classes=self.detection_classes)
 
 
 def replay(pipeline: Pipeline, options: ReplayOptions,
@@ -74,14 +77,15 @@ def replay(pipeline: Pipeline, options: ReplayOptions,
     with open_bag(options.bag) as bag, ExitStack() as files:
         topics = choose_topics(bag, options.topics)
         writers = _open_outputs(options, default_object_name(pipeline.category.name), files)
-        reader = FrameReader(topics, options.parameters)
+        reader = FrameReader(topics, replace(options.parameters,
+                                             category=pipeline.category.name))
         stop = options.every * (options.limit - 1) + 1 if options.limit else None
         for result in _results(pipeline, options, islice(reader.read(bag), 0, stop,
                                                          options.every)):
             for write in (*writers, progress):
                 write(result)
             results.append(result.without_arrays())
-    warnings = list(bag.warnings)
+    warnings = [*bag.warnings, *reader.notes]
     if not results:
         reason = '; '.join(filter(None, (reader.unused, *warnings))) or 'no message fits another'
         raise ValueError(f'{options.bag} has no usable frame on {_description(topics)}: {reason}')
@@ -162,5 +166,5 @@ def _description(topics: Topics) -> str:
     """The input topics in words."""
     if topics.points:
         return topics.points
-    return f'{topics.depth} with {topics.camera_info}' + (f' and {topics.mask}' if topics.mask
+    return f'{topics.depth} with {topics.camera_info}' + (f' and {topics.marks}' if topics.marks
                                                           else '')

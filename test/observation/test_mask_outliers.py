@@ -62,6 +62,17 @@ def test_half_of_a_bounding_box_may_be_table() -> None:
     assert (found & ~mask).sum() < 0.02 * mask.sum()
 
 
+def test_a_box_of_which_another_one_covers_a_part_is_a_box() -> None:
+    depth, mask, box = diamond()
+    box[35:50, 55:70] = False
+    free = mask & box
+    for boxed, least, most in ((True, 0.98, 0.02), (None, 0.98, 1.0)):
+        found = without_other_surfaces(depth, CAMERA, box, boxed=boxed)
+        assert found[free].mean() > least
+        table = (found & ~mask).sum() / free.sum()
+        assert table < most if boxed else table > 0.5
+
+
 def test_bumps_of_the_table_in_a_bounding_box_are_removed_and_high_parts_stay() -> None:
     depth, mask, box = diamond()
     depth[37:41, 57:63] -= 0.011  # noise of stereo depth: above the plane's thickness

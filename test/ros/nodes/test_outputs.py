@@ -25,6 +25,7 @@ from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_ros.messages.poses import matrix_from_pose, matrix_from_transform
 from kinediff3d_ros.nodes import description_output, marker_output
 from kinediff3d_ros.nodes.config import NodeConfig
+from kinediff3d_ros.nodes.detections_output import DetectionsOutput
 from kinediff3d_ros.nodes.output_context import OutputContext
 from kinediff3d_ros.nodes.outputs import ObjectOutputs
 from kinediff3d_ros.nodes.points_output import PointsOutput
@@ -100,11 +101,13 @@ class Bench:
         monkeypatch.setattr(marker_output, 'time', clock)
         self.node, self.warnings, self.lock = RecordingNode(), [], threading.RLock()
         self.markers, self.points = Publisher(subscribers=1), Publisher()
+        self.detections = Publisher()
         self.tf = SimpleNamespace(sent=[], sendTransform=lambda t: self.tf.sent.append(t))
         self.parameters = PerceptionParameters(description_dir=str(folder))
         self.outputs = ObjectOutputs(
             OutputContext(self.node, self.lock, self.tf, self.markers,
                           PointsOutput(self.points, NodeConfig().max_points),
+                          DetectionsOutput(self.detections),
                           SimpleNamespace(submit=self.submit),
                           lambda: self.parameters, self.warnings.append, NodeConfig()),
             'laptop', 'laptop')
@@ -415,6 +418,23 @@ def test_under_a_fixed_frame_poses_are_transformed_and_the_joints_keep_the_camer
     np.testing.assert_allclose(matrix_from_pose(pose.pose.pose), expected, atol=1e-9)
     assert sent.header.frame_id == pose.header.frame_id == 'map'
     assert bench.topic('joint_states').messages[0].header.frame_id == 'camera'
+
+
+def test_detections_are_made_for_subscribers_in_the_frame_of_the_image(bench: Bench) -> None:
+    """Also where the poses of other topics are under a fixed frame."""
+    estimate, T = laptop_estimate(1.0), np.eye(4)
+    T[:3, 3] = 1.0, 2.0, 3.0
+    for subscribers in (0, 1):
+        bench.detections.subscribers = subscribers
+        bench.publish(estimate, T_fixed_camera=T)
+        bench.outputs._context.detections.end_frame(bench.stamp, False)
+    bench.outputs.clear()
+    array, empty = bench.detections.messages
+    detection, = array.detections
+    assert detection.header.frame_id == 'camera' and detection.id == 'laptop'
+    np.testing.assert_allclose(matrix_from_pose(detection.results[0].pose.pose),
+                               estimate.T_camera_base, atol=1e-9)
+    assert not empty.detections
 
 
 def test_a_ghost_stays_until_a_command_without_names(bench: Bench) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scene_bench import CAMERA
@@ -79,6 +81,18 @@ def test_tracking_finds_the_points_of_a_tracked_object_with_a_bounding_box() -> 
     small = find_object_clouds(Frame(HEADER, lambda: images(ids)),
                                PerceptionParameters(min_points=401), tracked=(0,)).clouds[0]
     assert isinstance(small, NoEstimate) and 'need 401' in str(small)
+
+
+def test_boxes_that_are_turned_or_overlap_are_boxes() -> None:
+    ids = halves(0, 0)
+    ids[10:30, 5:25] = 3 * np.tri(20)
+    arrays = replace(images(ids), boxed=True, categories={3: 'box'})
+    found = find_object_clouds(Frame(HEADER, lambda: arrays), PerceptionParameters(
+        instances='each'), tracked=(3,))
+    assert isinstance(found.clouds[3], BoxedView) and found.clouds[3].boxed
+    assert found.categories == {3: 'box'}
+    empty = find(replace(arrays, instances=halves(0, 0))).clouds[0]
+    assert 'no detection of the object has a pixel' in str(empty)
 
 
 def test_one_object_without_points_does_not_hide_the_others() -> None:
