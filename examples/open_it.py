@@ -29,8 +29,11 @@ from tqdm import tqdm
 
 from kinediff3d_core.distributed.journal import Journal
 from kinediff3d_core.io.files import write_text
-from kinediff3d_core.objects.category import CATEGORIES, get_category
+from kinediff3d_core.objects.category import get_category
 
+CATEGORIES = ('laptop', 'dishwasher', 'drawer', 'box', 'stapler', 'eyeglasses', 'scissors',
+              'cutter')
+"""What ``all`` stands for: categories with weights and a procedural family."""
 GuideOf = Callable[[SimulatedObject], Guide]
 
 
@@ -89,7 +92,7 @@ def parse(arguments: list[str] | None) -> Options:
     given = parser.parse_args(arguments)
     if given.count < 1:
         raise ValueError(f'--count is {given.count}; at least one object is needed')
-    names = tuple(CATEGORIES) if given.category == 'all' else (get_category(given.category).name,)
+    names = CATEGORIES if given.category == 'all' else (get_category(given.category).name,)
     return Options(names, given.count, given.seed, given.true, given.running_node, given.out,
                    given.json, given.gif)
 
