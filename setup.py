@@ -24,6 +24,7 @@ setup(
     # requirements-ros.txt and pip_ros on a machine without ROS 2.
     install_requires=[
         'defusedxml',
+        'fast-simplification',
         'matplotlib',
         'numpy',
         'open3d',

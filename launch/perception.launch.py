@@ -81,11 +81,12 @@ OVERRIDES = {
     'detection_classes': 'Categories of class ids, as "63:laptop, suitcase:box"',
     'tracking': 'true, or false: a full estimate for every frame',
     'autostart': 'true, or false: a lifecycle manager configures and activates the node',
+    'planning_scene': 'true: publish every part as a collision object, for MoveIt',
     'fixed_frame': 'For a moving camera: a frame that does not move; also used by RViz',
 }
 """Arguments that replace the value in params_file when they are given, and their descriptions."""
 
-BOOLEAN = ('register_depth', 'tracking', 'autostart')
+BOOLEAN = ('register_depth', 'tracking', 'autostart', 'planning_scene')
 TRUE_OR_FALSE = ['true', 'false', 'True', 'False']
 
 RESPAWN_DELAY = 2.0

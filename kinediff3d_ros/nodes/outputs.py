@@ -53,6 +53,8 @@ class ObjectOutputs:
             context.node, JointState, self._prefix + 'joint_command', self._on_command)
         self._markers = MarkerOutput(context, name)
         self._planning: PlanningOutput | None = None
+        make = context.planner_output
+        self._planning_scene = None if make is None else make(context, name)
         self.clear()
         if category != AUTO:
             self.set_category(category)
@@ -101,6 +103,9 @@ class ObjectOutputs:
         self._context.points.publish(self.name, points, stamped)
         self._context.detections.add(self.name, lambda: detections.detection_from_estimate(
             in_camera, stamped, self.name, points))
+        # Before the description: the same worker makes both, and that one takes longer.
+        if self._planning_scene is not None:
+            self._planning_scene.update(estimate, parent, shape_changed)
         self._description.update(estimate, header, shape_changed)
 
     def prepare(self, estimate: ArticulatedEstimate) -> None:
@@ -113,16 +118,20 @@ class ObjectOutputs:
                 markers.corners(part.mesh, self._context.parameters().marker_triangles)
 
     def refresh(self) -> None:
-        """Send what has a lifetime again, if that is due."""
+        """Send what is due without a new frame."""
         self._markers.refresh()
+        if self._planning_scene is not None:
+            self._planning_scene.refresh()
 
     def clear(self) -> None:
-        """Delete the markers; the next estimate is published as that of a new object."""
+        """Delete markers and collision objects; the next estimate is that of a new object."""
         self._markers.clear()
         self._context.points.remove(self.name)
         self._context.detections.remove(self.name)
         if self._planning is not None:
             self._planning.clear()
+        if self._planning_scene is not None:
+            self._planning_scene.clear()
         self._description.clear()
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile | int = 10) -> Publisher:

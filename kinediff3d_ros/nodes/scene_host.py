@@ -17,6 +17,7 @@ from kinediff3d_ros.nodes import endpoints
 from kinediff3d_ros.nodes.config import NodeConfig
 from kinediff3d_ros.nodes.detections_output import DetectionsOutput
 from kinediff3d_ros.nodes.diagnostics_output import DiagnosticsOutput, Task
+from kinediff3d_ros.nodes.optional_outputs import collision_object_publisher
 from kinediff3d_ros.nodes.output_context import OutputContext
 from kinediff3d_ros.nodes.outputs import ObjectOutputs
 from kinediff3d_ros.nodes.points_output import PointsOutput
@@ -59,15 +60,18 @@ class NodeSceneHost:
         self._throttle = Throttle(config.log_period)
         self._publishers: list[Publisher] = []
         self.transforms = Transforms(config.transform_timeout)
+        self._collision_objects = None
 
     def open(self) -> None:
         """Create publishers, the only object where there is one, and the TF listener.
 
         Raises:
-            ValueError: an override of a topic's quality of service cannot be used.
+            ValueError: an override of a topic's quality of service, or a name in
+                ``planning_parts``, cannot be used.
         """
         self._worker: NewestItemWorker[Callable[[], None]] = NewestItemWorker(
             _run_with_low_priority, self._on_worker_error, 'description')
+        self.parameters.check_live()
         tf = TransformBroadcaster(self._node)
         self._publishers.append(tf.pub_tf)
         markers = endpoints.publisher(self._node, MarkerArray, 'markers')
@@ -76,10 +80,14 @@ class NodeSceneHost:
         self._publishers += [markers, points, detections]
         self._diagnostics = DiagnosticsOutput(self._node, self._tasks, lambda: self.models.device)
         self._publishers.append(self._diagnostics.publisher)
+        if self.parameters.planning_scene:
+            self._collision_objects = collision_object_publisher(
+                self._node, lambda text: self.log('warning', text))
         self._context = OutputContext(
             self._node, self.lock, tf, markers, PointsOutput(points, self._config.max_points),
             DetectionsOutput(detections), self._worker, self._parameters,
-            lambda text: self.log('warning', text), self._config)
+            lambda text: self.log('warning', text), self._config,
+            self._collision_objects.output if self._collision_objects else None)
         if self.parameters.instances == 'one':
             self.make_object(0)
         if self.parameters.fixed_frame or self.parameters.register_depth:
@@ -94,6 +102,8 @@ class NodeSceneHost:
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
         self._publishers.clear()
+        if self._collision_objects is not None:
+            self._collision_objects.close()
         self.transforms.close()
 
     @property

@@ -17,8 +17,8 @@ from kinediff3d_core.observation.cloud import (
     filter_cloud,
     object_cloud,
 )
-from kinediff3d_core.observation.mask_outliers import is_box, without_other_surfaces
-from kinediff3d_core.observation.segmentation import object_in_cloud, segment_object
+from kinediff3d_core.observation.mask_outliers import is_box, object_in_mask
+from kinediff3d_core.observation.segmentation import object_in_cloud, object_in_image
 from kinediff3d_ros.scene.frames import DepthArrays, Frame
 from kinediff3d_ros.scene.parameters import PerceptionParameters
 
@@ -30,7 +30,7 @@ class BoxedView(DepthView):
     Attributes:
         mask: (H, W) bool, the pixels of the box with a measurement.
         min_points: fewest points on the object.
-        boxed: as in :func:`without_other_surfaces`.
+        boxed: as in :func:`object_in_mask`.
     """
 
     mask: np.ndarray
@@ -43,8 +43,7 @@ class BoxedView(DepthView):
         Raises:
             NoEstimate: there are too few.
         """
-        mask = without_other_surfaces(self.depth, self.intrinsics, self.mask, boxed=self.boxed)
-        return _require_points(object_cloud(self.depth, self.intrinsics, mask), self.min_points)
+        return _require_points(object_in_mask(self, self.mask, self.boxed), self.min_points)
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
         listed: mask ids that may be objects, with ``instances: listed``.
         tracked: ids of the objects that are tracked. A frame without a mask shows these, with
             ``mask_mode: initialize`` or ``instances: each``. Their masks are used as they are:
-            tracking has no time for :func:`without_other_surfaces`. Only of a bounding box, which
+            tracking has no time for :func:`object_in_mask`. Only of a bounding box, which
             shows other surfaces always, tracking finds the points (:class:`BoxedView`).
 
     Raises:
@@ -166,9 +165,8 @@ def _masked_points(arrays: DepthArrays, mask: np.ndarray, parameters: Perception
 
 def _segmented_points(arrays: DepthArrays, parameters: PerceptionParameters) -> ObjectCloud:
     """Points of the object that segmentation finds."""
-    view = _whole_image(arrays, parameters)
-    mask = segment_object(view.depth, view.intrinsics)
-    return _require_points(object_cloud(view.depth, view.intrinsics, mask), parameters.min_points)
+    return _require_points(object_in_image(_whole_image(arrays, parameters)),
+                           parameters.min_points)
 
 
 def _whole_image(arrays: DepthArrays, parameters: PerceptionParameters) -> DepthView:

@@ -13,6 +13,7 @@ from typing import Any
 
 from kinediff3d_core.inference.refusal import MIN_CONFIDENCE
 from kinediff3d_ros.scene.object_names import check_object_name
+from kinediff3d_ros.scene.planning_scene import check_planned_parts
 
 MESH_URI = re.compile(r'file|relative|package://[A-Za-z][A-Za-z0-9_]*(/[^/\s]+)*/?')
 """What ``mesh_uri`` may be."""
@@ -50,8 +51,19 @@ def parameter(default: Any, description: str, **spec: Any) -> Any:
     return dataclasses.field(default=default, metadata={'spec': Spec(description, **spec)})
 
 
+class NodeParameters:
+    """Base of the parameters of a node."""
+
+    def check_live(self) -> None:
+        """Check the values of a configured node, of which some have changed.
+
+        Raises:
+            ValueError: values that cannot be used; the message names a parameter.
+        """
+
+
 @dataclass(frozen=True)
-class PerceptionParameters:
+class PerceptionParameters(NodeParameters):
     """Parameters of ``perception_node``."""
 
     category: str = parameter(
@@ -184,6 +196,21 @@ class PerceptionParameters:
         1.0, 'Where opening paths end, as a share of each joint\'s range: 0 is the lower limit, '
         '1 the upper one.',
         lower=0.0, upper=1.0, live=True)
+    planning_scene: bool = parameter(
+        False, 'Publish every part as a collision object, for the planning scene of MoveIt.')
+    planning_parts: str = parameter(
+        '', 'Parts that are collision objects, as "base, lid", or <object>_<part> for that of one '
+        'object; empty: all. A part that is not listed any more is removed at once.', live=True)
+    planning_triangles: int = parameter(
+        500, 'Meshes of collision objects with more triangles are simplified to about so many, to '
+        'at most five times as many where fewer would not keep the shape.',
+        lower=20, upper=100_000, live=True)
+    planning_rate: float = parameter(
+        5.0, 'How often a collision object is moved at most.',
+        unit='Hz', lower=0.1, upper=100.0, live=True)
+    planning_motion: float = parameter(
+        0.005, 'A collision object is moved once a corner of its box has moved by more than this.',
+        unit='m', lower=0.0, upper=1.0, live=True)
 
     def check(self) -> None:
         """Check that the values fit together, beyond the ranges and choices of single parameters.
@@ -214,6 +241,11 @@ class PerceptionParameters:
         object_categories(self.objects)
         detection_classes(self.detection_classes)
 
+    def check_live(self) -> None:
+        """As :meth:`check`, and that all parts are known: those of the weights are, by now."""
+        self.check()
+        check_planned_parts(self.planning_parts)
+
     def categories(self) -> set[str]:
         """Categories whose weights are needed.
 
@@ -231,7 +263,7 @@ class PerceptionParameters:
 
 
 @dataclass(frozen=True)
-class CameraSimParameters:
+class CameraSimParameters(NodeParameters):
     """Parameters of ``camera_sim_node``."""
 
     category: str = parameter('laptop', 'Category of the simulated object.')

@@ -86,7 +86,8 @@ class Scene:
         return self._requests.add()
 
     def refresh(self) -> None:
-        """Send again what viewers remove after some time."""
+        """Apply the present parameters, and send what is due without a frame."""
+        self.limit_rate(self._host.parameters.max_rate)
         self._objects.refresh()
 
     def withdraw_all(self, state: str, message: str) -> None:

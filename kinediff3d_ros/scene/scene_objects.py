@@ -226,7 +226,7 @@ class SceneObjects:
                            else 'is not in the mask any more')
 
     def refresh(self) -> None:
-        """Send again what viewers remove after some time."""
+        """Send what is due without a frame."""
         with self.lock:
             if not self._closed:
                 for obj in self._host.objects.values():

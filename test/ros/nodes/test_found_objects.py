@@ -35,6 +35,9 @@ LEFT, RIGHT = (-0.13, 0.02), (0.12, 0.0)
 """Where the staplers stand, m."""
 PERIOD = 0.2
 """Time between two images, s."""
+PATIENCE = 4 * LIMIT
+"""Time within which something is published, s. Three full estimates with real weights take the
+limit of the other tests where both cores are busy."""
 
 
 def with_objects(scene: Scene, *places: tuple[float, float] | None) -> Scene:
@@ -74,7 +77,7 @@ class Table:
                               for message in list(self.tf.messages)[begin:]
                               for t in message.transforms if t.child_frame_id.endswith('_base')})
 
-        for _ in range(int(LIMIT / PERIOD)):
+        for _ in range(int(PATIENCE / PERIOD)):
             now = self.recorder.node.get_clock().now().nanoseconds
             header = Header(frame_id='camera')
             header.stamp.sec, header.stamp.nanosec = divmod(now, 1_000_000_000)
@@ -86,7 +89,8 @@ class Table:
                 continue
         last = {t.child_frame_id: t.transform.translation for message in self.tf.messages[begin:]
                 for t in message.transforms}
-        raise AssertionError(f'no {what} within {LIMIT:g} s; states {self.states()}, last {last}')
+        raise AssertionError(f'no {what} within {PATIENCE:g} s; states {self.states()}, '
+                             f'last {last}')
 
     def true_place(self, place: tuple[float, float], k: int) -> np.ndarray:
         """Where (3,) the base of the k-th stapler is in the camera's frame, m."""
@@ -104,7 +108,7 @@ class Table:
 def table(tmp_path: Path) -> Iterator[Table]:
     domain = private_graph()
     values = {'category': 'stapler', 'instances': 'each', 'mask_mode': 'ignored', 'threads': 1,
-              'publish_meshes': False, 'lost_after': LIMIT, 'description_dir': str(tmp_path),
+              'publish_meshes': False, 'lost_after': PATIENCE, 'description_dir': str(tmp_path),
               'min_confidence': 0.3, 'segment_period': 0.5}
     rclpy.init(args=['--ros-args', *(x for k, v in values.items()
                                      for x in ('-p', f'{k}:={v}'))], domain_id=domain)
@@ -124,7 +128,7 @@ def array(translation) -> np.ndarray:
     return np.array([translation.x, translation.y, translation.z])
 
 
-def test_numbers_last_while_objects_are_pushed_and_taken_away(table: Table) -> None:
+def test_numbers_last_while_objects_are_moved_and_taken_away(table: Table) -> None:
     both = {'stapler_1_base', 'stapler_2_base'}
     found = table.show(lambda tf: both <= set(tf) and tf, 'two staplers', LEFT, RIGHT)
     assert set(found) == both
@@ -142,6 +146,11 @@ def test_numbers_last_while_objects_are_pushed_and_taken_away(table: Table) -> N
         place = (LEFT[0], LEFT[1] + step)
         table.show(at(left, table.true_place(place, 0)), f'{left} after a push', place,
                           RIGHT)
+    # Put down elsewhere: the track is lost, and the segment at the new place has its number.
+    place = (LEFT[0] + 0.05, LEFT[1] - 0.15)
+    seen = table.show(at(left, table.true_place(place, 0)), f'{left} at its new place', place,
+                      RIGHT)
+    assert set(seen) <= both
     # Taken away: it is withdrawn, and the other one goes on.
     table.show(lambda _: table.states().get(left.removesuffix('_base')) == 'waiting',
                f'state waiting of {left}', None, RIGHT)

@@ -10,6 +10,7 @@ from scene_bench import CAMERA
 
 from kinediff3d_core.geometry.camera import Intrinsics, backproject
 from kinediff3d_core.objects.estimate import NoEstimate
+from kinediff3d_core.observation import segmentation
 from kinediff3d_core.observation.cloud import ObjectCloud
 from kinediff3d_ros.scene import object_clouds
 from kinediff3d_ros.scene.frames import DepthArrays, Frame, FrameHeader
@@ -168,7 +169,7 @@ def test_the_segmentation_sees_the_depth_up_to_max_depth(monkeypatch: pytest.Mon
         seen.append((depth.copy(), intrinsics))
         return depth > 0
 
-    monkeypatch.setattr(object_clouds, 'segment_object', everything)
+    monkeypatch.setattr(segmentation, 'segment_object', everything)
     arrays = DepthArrays(np.random.default_rng(0).uniform(1, 2, (48, 64)).astype(np.float32),
                          CAMERA)
     full = find(arrays).clouds[0]
