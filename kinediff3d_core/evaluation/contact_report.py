@@ -26,7 +26,7 @@ from kinediff3d_core.evaluation.markdown import markdown_table
 from kinediff3d_core.evaluation.program import Parser, run
 from kinediff3d_core.objects.category import CATEGORIES
 from kinediff3d_core.objects.contact import Contact, contacts
-from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, PartEstimate
+from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, Mesh, PartEstimate
 from kinediff3d_core.simulation.families import FAMILIES, held_out_generator, sample_instances
 
 Array = np.ndarray[Any, Any]
@@ -61,17 +61,27 @@ class Measured:
 
 
 def object_estimate(obj: MeshObject, share: float) -> ArticulatedEstimate:
-    """The estimate of an imported object without any error, joints at a share of their range."""
+    """The estimate of an imported object without any error, joints at a share of their range.
+
+    Its meshes are turned outward, as those of estimates are.
+    """
     q = obj.lower + share * (obj.upper - obj.lower)
     joints = tuple(JointEstimate(
         j.name, j.joint_type, obj.parts[j.parent], obj.parts[j.child], origin,
         np.asarray(j.axis), float(x), j.lower, j.upper, 0.0)
         for j, origin, x in zip(obj.joints, obj.origin, q, strict=True))
     still = ArticulatedEstimate(
-        obj.category, tuple(PartEstimate(n, np.eye(4), m) for n, m in
+        obj.category, tuple(PartEstimate(n, np.eye(4), _outward(m)) for n, m in
                             zip(obj.parts, obj.meshes, strict=True)),
         joints, np.zeros((6, 6)), 0.0, 1.0, (), np.zeros(0), np.zeros((0, 3)))
     return at_positions(still, q)
+
+
+def _outward(mesh: Mesh) -> Mesh:
+    """The mesh with all triangles turned over, if they enclose a negative volume."""
+    corner = mesh.vertices[mesh.faces] - mesh.vertices.mean(0)
+    volume = np.einsum('ij,ij->', corner[:, 0], np.cross(corner[:, 1], corner[:, 2]))
+    return mesh if volume >= 0 else Mesh(mesh.vertices, mesh.faces[:, ::-1])
 
 
 def at_positions(estimate: ArticulatedEstimate, positions: Array) -> ArticulatedEstimate:

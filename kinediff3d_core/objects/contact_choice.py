@@ -90,10 +90,11 @@ def choose_features(surface: PartSurface, motion: PartMotion, category: str,
         states: of the object, over the range of the part's joint.
     """
     value = place_values(surface, motion, category, config.places)
-    features = find_features(surface, motion, value, motion.directions(surface.points, UP),
+    good = np.where(value > config.min_value, value, -np.inf)
+    features = find_features(surface, motion, good, motion.directions(surface.points, UP),
                              config.gripper, config.features)
-    scored = sorted(((_score(f, float(value[f.place]), config), f) for f in features
-                     if value[f.place] > config.min_value), key=lambda pair: -pair[0])
+    scored = sorted(((_score(f, float(value[f.place]), config), f)
+                     for f in _entrances(surface, features, config)), key=lambda pair: -pair[0])
     held = [_entered(feature, float(value[feature.place]), states, config)
             for _, feature in _apart(scored, config.separation * surface.size, config)]
     place = push_place(surface, motion, value, config.places)
@@ -101,6 +102,17 @@ def choose_features(surface: PartSurface, motion: PartMotion, category: str,
                    np.full(3, MIN_EXTENT))
     held.append((config.pushed * float(value[place]), face))
     return sorted(held, key=lambda pair: -pair[0])[:config.candidates]
+
+
+def _entrances(surface: PartSurface, features: Sequence[Feature], config: ContactConfig,
+               ) -> list[Feature]:
+    """Features at which the part itself leaves the gripper free, fingers in as little as can be.
+
+    Others, such as a step behind an edge, would otherwise take the place of one beside them.
+    """
+    part = Obstacles({'part': surface}, {'part': np.eye(4)}, 'part')
+    return [f for f in features if part.leave_free(f.T_part_contact, np.array(
+        [*f.extents[:2], min(f.extents[2], config.features.depths[-1])]), config.gripper)]
 
 
 def _push_frame(surface: PartSurface, motion: PartMotion, place: int, config: ContactConfig,

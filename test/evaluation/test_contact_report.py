@@ -1,5 +1,7 @@
 """The report of contacts on exact objects."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from estimates import at_position, box_mesh, laptop_estimate
@@ -9,6 +11,7 @@ from kinediff3d_core.evaluation import contact_report
 from kinediff3d_core.evaluation.contact_report import STATES, at_share, measure, object_estimate
 from kinediff3d_core.geometry.kinematics import Joint
 from kinediff3d_core.objects.contact import contacts
+from kinediff3d_core.objects.estimate import Mesh
 
 
 def test_a_laptop_is_measured_at_every_state():
@@ -23,8 +26,6 @@ def test_a_laptop_is_measured_at_every_state():
     (0, 1, 0.002, (False, True))])
 def test_a_frame_that_is_wrong_is_noticed(monkeypatch, column, sign, shift, expected):
     """x the other way or another column; the origin off the surface."""
-    from dataclasses import replace
-
     def wrong(estimate):
         def frame(T):
             T = T.copy()
@@ -49,6 +50,9 @@ def test_an_imported_object_is_at_a_share_of_its_range():
     estimate = object_estimate(obj, 0.5)
     np.testing.assert_allclose(estimate.parts[1].T_camera_part[:3, 3], (0.2, 0.0, 0.1))
     assert estimate.joints[0].position == pytest.approx(0.2)
+    inward = replace(obj, meshes=tuple(Mesh(m.vertices, m.faces[:, ::-1]) for m in obj.meshes))
+    for part, mesh in zip(object_estimate(inward, 0.5).parts, obj.meshes, strict=True):
+        np.testing.assert_array_equal(part.mesh.faces, mesh.faces)
     again = at_share(estimate, 1.0)
     np.testing.assert_allclose(again.parts[1].T_camera_part[:3, 3], (0.4, 0.0, 0.1))
 

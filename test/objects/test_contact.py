@@ -146,6 +146,16 @@ def test_what_is_too_thick_is_pushed_at_the_middle_of_its_front():
     assert found[0].T_part_contact[2, 2] < -0.9
 
 
+def test_a_step_behind_an_edge_does_not_take_its_place():
+    """The thin step is better to hold, but the edge before it is on the gripper's way."""
+    door = joined(box_mesh((0.035, 0.46, 0.6), (0.0, 0.0, 0.3)),
+                  box_mesh((0.014, 0.46, 0.57), (-0.025, 0.0, 0.285)))
+    estimate = estimate_of(door, 'revolute', (0, 1, 0))
+    best = contacts(estimate)[0]
+    assert best.reachable and best.T_part_contact[2, 2] < -0.9
+    assert best.T_part_contact[2, 3] == pytest.approx(0.6, abs=1e-3)
+
+
 def test_a_closed_lid_is_not_reachable():
     """There is no room for the lower finger between lid and base."""
     base = box_mesh((0.22, 0.33, 0.02), (0.11, 0.0, -0.011))
@@ -206,7 +216,7 @@ def test_parts_without_meshes_have_no_contact_and_empty_ones_are_refused():
         contacts(replace(e, joints=(replace(e.joints[0], axis=np.zeros(3)),)))
 
 
-@pytest.mark.parametrize('name', ['laptop', 'stapler', 'cutter'])
+@pytest.mark.parametrize('name', ['laptop', 'cutter'])
 def test_on_a_held_out_object(name):
     pytest.importorskip('torch')
     from kinediff3d_core.evaluation.contact_sheet import true_estimate
