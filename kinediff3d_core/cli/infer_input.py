@@ -222,12 +222,14 @@ def _box_mask(view: ViewImages, box: list[float]) -> Array:
 def _require_size(points: Array, options: argparse.Namespace, factors: Mapping[str, float],
                   file: Path, cause: str) -> None:
     """Refuse a cloud that no object of the category can have; name the likely cause."""
-    from kinediff3d_core.objects.category import CATEGORIES, get_category
+    from kinediff3d_core.networks.checkpoints import trained_categories
+    from kinediff3d_core.objects.category import get_category
     from kinediff3d_core.objects.estimate import NoEstimate
     from kinediff3d_core.observation.object_size import fits, likely_unit, size_of
 
-    found = list(CATEGORIES.values()) if options.category == 'auto' else \
-        [get_category(options.category)]
+    names = trained_categories(options.weights) if options.category == 'auto' else \
+        [options.category]
+    found = [get_category(name) for name in names]
     if fits(points, found):
         return
     unit = likely_unit(points, found, factors)

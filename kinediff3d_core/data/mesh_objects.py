@@ -46,7 +46,7 @@ class MeshObject:
     parts: tuple[str, ...]
     """K = J + 1 part names, the base first; those of the category where it is a known one."""
     joints: tuple[Joint, ...]
-    """J joints in the same order as the category's."""
+    """J joints in the same order as the category's; indices are those of ``parts``."""
     meshes: tuple[Mesh, ...]
     """One a part, in its part frame, m. They need not be watertight."""
     origin: Array
@@ -307,13 +307,11 @@ def _as_category(source: Path, found: MeshObject, spec: Category, robot: str) ->
     links = [own.get(part, part) for part in found.parts]
     try:
         place = found.origin + found.bounds[1:].mean(1)
-        pick = match_joints(named, links, place, spec)
+        match = match_joints(named, links, place, spec)
     except ValueError as error:
         raise ValueError(f'{source}: {error}') from error
-    joints = tuple(Joint(want.name, want.joint_type, want.parent, want.child,
-                         found.joints[i].axis, found.joints[i].lower, found.joints[i].upper)
-                   for want, i in zip(spec.joints, pick, strict=False))
-    return MeshObject(found.name, spec.name, spec.parts[:len(pick) + 1], joints,
+    pick = match.pick
+    return MeshObject(found.name, spec.name, match.parts, match.joints,
                       (found.meshes[0], *(found.meshes[i + 1] for i in pick)), found.origin[pick])
 
 
