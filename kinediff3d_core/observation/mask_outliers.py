@@ -119,10 +119,12 @@ def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.n
     planes, removed = _on_planes(_points(depth, intrinsics, window), inside, ring,
                                  max_share * inside.sum(), config)
     kept = inside & ~removed
-    kept &= ~_on_separate_surfaces(depth, kept, valid & ~inside & ~planes, config)
+    surfaces = _Surfaces(depth, kept, valid & ~inside & ~planes, config)
+    kept &= ~surfaces.separate()
     found = np.zeros_like(mask)
     found[window] = kept
-    found &= ~_on_other_instances(image, intrinsics, found, mask, config)
+    if surfaces.one_goes_on():
+        found &= ~_on_other_instances(image, intrinsics, found, mask, config)
     if found.sum() > (1 - config.least_share) * inside.sum():
         return mask
     return found
@@ -228,22 +230,37 @@ def _specks(kept: np.ndarray, low: np.ndarray, config: MaskOutlierConfig) -> np.
     return np.asarray(speck[label])
 
 
-def _on_separate_surfaces(depth: np.ndarray, kept: np.ndarray, outside: np.ndarray,
-                          config: MaskOutlierConfig) -> np.ndarray:
-    """Pixels (h, w) of surfaces, other than the mask's largest, that are mostly outside of it."""
-    present = kept | outside
-    z = np.where(present, depth, 0.0)
-    jump = config.jump * config.plane.noise_bound(z)
-    edge = np.zeros_like(present)
-    edge[:, 1:] |= np.abs(np.diff(z, axis=1)) > jump[:, 1:]
-    edge[1:] |= np.abs(np.diff(z, axis=0)) > jump[1:]
-    label, count = scipy.ndimage.label(present & ~edge)
-    here = np.bincount(label[kept], minlength=count + 1)
-    beside = np.bincount(label[outside], minlength=count + 1)
-    here[0] = 0
-    foreign = (beside > here) & (here >= config.least_pixels)
-    foreign[[0, int(here.argmax())]] = False
-    return np.asarray(foreign[label])
+class _Surfaces:
+    """Surfaces in a mask and around it, which jumps of depth separate.
+
+    Args:
+        kept: (h, w) pixels of the mask. outside: (h, w) measured pixels around it.
+    """
+
+    def __init__(self, depth: np.ndarray, kept: np.ndarray, outside: np.ndarray,
+                 config: MaskOutlierConfig) -> None:
+        present = kept | outside
+        z = np.where(present, depth, 0.0)
+        jump = config.jump * config.plane.noise_bound(z)
+        edge = np.zeros_like(present)
+        edge[:, 1:] |= np.abs(np.diff(z, axis=1)) > jump[:, 1:]
+        edge[1:] |= np.abs(np.diff(z, axis=0)) > jump[1:]
+        self._label, count = scipy.ndimage.label(present & ~edge)
+        here = np.bincount(self._label[kept], minlength=count + 1)
+        beside = np.bincount(self._label[outside], minlength=count + 1)
+        here[0] = 0
+        self._separate = (beside > here) & (here >= config.least_pixels)
+        self._separate[[0, int(here.argmax())]] = False
+        self._goes_on = (~self._separate & (here >= config.least_pixels)
+                         & (beside >= config.beyond * config.least_pixels))
+
+    def separate(self) -> np.ndarray:
+        """Pixels (h, w) of surfaces, other than the mask's largest, mostly outside of it."""
+        return np.asarray(self._separate[self._label])
+
+    def one_goes_on(self) -> bool:
+        """Whether one of the others goes on outside: only then another instance may be in it."""
+        return bool(self._goes_on.any())
 
 
 def _on_other_instances(depth: np.ndarray, intrinsics: Intrinsics, kept: np.ndarray,
