@@ -149,7 +149,7 @@ def test_arguments_are_declared_and_described() -> None:
         'detections_topic', 'mask_camera_info_topic', 'points_topic', 'params_file', 'category',
         'preset', 'device', 'object_name', 'instances', 'objects', 'input', 'depth_transport',
         'register_depth', 'mask_mode', 'mask_source', 'detection_classes', 'tracking', 'autostart',
-        'fixed_frame', 'namespace', 'use_sim_time', 'log_level', 'respawn',
+        'planning_scene', 'fixed_frame', 'namespace', 'use_sim_time', 'log_level', 'respawn',
         'robot_state_publisher', 'rviz', 'rviz_frame']
     demo = declared('demo.launch.py')
     assert list(demo) == ['category', 'seed', 'instance', 'rate', 'table', 'mask', 'device',
