@@ -24,7 +24,7 @@ from kinediff3d_ros.scene.parameters import (
 
 @dataclass(frozen=True)
 class DetectionConfig:
-    """How boxes are told apart and recognised."""
+    """How boxes of different objects are separated, and those of one object recognised."""
 
     duplicate_overlap: float = 0.7
     """Overlap (intersection over union) above which two boxes are on one object, of which the
