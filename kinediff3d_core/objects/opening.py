@@ -15,8 +15,6 @@ Array = np.ndarray[Any, Any]
 
 POSES = 20
 """Poses of a path. Chosen: between two of them, 90 degrees turn a joint by less than 5."""
-LIMIT_TOLERANCE = 1e-6
-"""How far a target may be beyond a joint limit, rad or m: rounding. Chosen."""
 
 
 def opening_path(estimate: ArticulatedEstimate, contact: Contact, target: float | None = None,
@@ -41,7 +39,7 @@ def opening_path(estimate: ArticulatedEstimate, contact: Contact, target: float 
     if count < 2:
         raise ValueError(f'a path of {count} poses: two at least are needed')
     end = joint.upper if target is None else float(target)
-    if not joint.lower - LIMIT_TOLERANCE <= end <= joint.upper + LIMIT_TOLERANCE:
+    if not joint.allows(end):
         raise ValueError(f'the target of {joint.name} is {end:g}; its limits are '
                          f'{joint.lower:g} and {joint.upper:g}')
     poses = {p.name: np.asarray(p.T_camera_part, np.float64) for p in estimate.parts}

@@ -23,9 +23,6 @@ from kinediff3d_ros.messages.poses import (
 GHOST_COLOUR = (0.9, 0.9, 0.95, 0.35)
 """Red, green, blue, alpha of the object at a commanded state."""
 
-LIMIT_TOLERANCE = 1e-6
-"""How far a commanded position may be beyond a joint limit, rad or m: rounding. Chosen."""
-
 
 def part_poses(estimate: ArticulatedEstimate,
                header: Header) -> dict[str, PoseWithCovarianceStamped]:
@@ -92,8 +89,7 @@ def commanded_positions(estimate: ArticulatedEstimate, command: JointState,
             raise ValueError(f'joint_command names {name!r}; {object_name} has '
                              f'{", ".join(joints)}')
         joint = estimate.joints[joints[name]]
-        lower, upper = joint.lower - LIMIT_TOLERANCE, joint.upper + LIMIT_TOLERANCE
-        if not lower <= position <= upper:
+        if not joint.allows(position):
             raise ValueError(f'joint_command sets {name} to {position:g}; its limits are '
                              f'{joint.lower:g} and {joint.upper:g}')
         q[joints[name]] = position

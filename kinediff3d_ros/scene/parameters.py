@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -303,14 +304,12 @@ def object_categories(text: str) -> dict[int, str]:
     Raises:
         ValueError: anything else; the message shows it.
     """
-    table: dict[int, str] = {}
-    for item in filter(None, (x.strip() for x in text.split(','))):
-        number, _, category = (x.strip() for x in item.partition(':'))
-        if not (number.isdecimal() and 0 < int(number) <= MAX_MASK_ID and category):
-            raise ValueError(f"parameter 'objects' has {item!r}; write <mask id>:<category>, as "
-                             "in '1:laptop, 4:box'")
-        table[int(number)] = category
-    return table
+    def is_mask_id(key: str) -> bool:
+        return key.isdecimal() and 0 < int(key) <= MAX_MASK_ID
+
+    return {int(key): category for key, category in _entries(
+        text, str.partition, is_mask_id,
+        'objects', "<mask id>:<category>, as in '1:laptop, 4:box'")}
 
 
 def detection_classes(text: str) -> dict[str, str]:
@@ -319,11 +318,24 @@ def detection_classes(text: str) -> dict[str, str]:
     Raises:
         ValueError: anything else; the message shows it.
     """
-    table: dict[str, str] = {}
+    return dict(_entries(
+        text, str.rpartition, bool,
+        'detection_classes', "<class id>:<category>, as in '63:laptop, suitcase:box'"))
+
+
+def _entries(text: str, split: Callable[[str, str], tuple[str, str, str]],
+             is_key: Callable[[str], bool], name: str, form: str) -> Iterator[tuple[str, str]]:
+    """Key and category of every entry of a parameter, <key>:<category>, ...
+
+    Args:
+        split: at the first or at the last colon.
+        name, form: of the parameter and of its entries, for the error.
+
+    Raises:
+        ValueError: an entry of another form.
+    """
     for item in filter(None, (x.strip() for x in text.split(','))):
-        class_id, _, category = (x.strip() for x in item.rpartition(':'))
-        if not (class_id and category):
-            raise ValueError(f"parameter 'detection_classes' has {item!r}; write <class id>:"
-                             "<category>, as in '63:laptop, suitcase:box'")
-        table[class_id] = category
-    return table
+        key, _, category = (x.strip() for x in split(item, ':'))
+        if not (is_key(key) and category):
+            raise ValueError(f'parameter {name!r} has {item!r}; write {form}')
+        yield key, category

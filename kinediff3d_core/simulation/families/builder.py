@@ -23,6 +23,16 @@ MIN_HALF_SIZE = 1e-5
 
 
 @dataclass(frozen=True)
+class Area:
+    """A rectangle in the front of furniture, across x; m, each (n,)."""
+
+    y0: Tensor
+    y1: Tensor
+    z0: Tensor
+    z1: Tensor
+
+
+@dataclass(frozen=True)
 class Slab:
     """A rounded slab between two opposite corners, in the frame of its part."""
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kinediff3d_core.simulation.families.builder import Builder, Slab
-from kinediff3d_core.simulation.families.cabinet_front import Area, Front
+from kinediff3d_core.simulation.families.builder import Area, Builder, Slab
+from kinediff3d_core.simulation.families.cabinet_front import Front
 from kinediff3d_core.simulation.families.cabinet_kind import Kind
 
 CASE = 0

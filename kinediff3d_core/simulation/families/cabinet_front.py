@@ -10,22 +10,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from kinediff3d_core.simulation.families.builder import Builder
+from kinediff3d_core.simulation.families.builder import Area, Builder
 from kinediff3d_core.simulation.families.cabinet_kind import Kind
 
 WIDEST_DOOR = 0.75
 """Beside a single door of furniture that is wider than this, m, there is something else. Chosen.
 """
-
-
-@dataclass(frozen=True)
-class Area:
-    """A rectangle in the front; m, each (n,)."""
-
-    y0: Tensor
-    y1: Tensor
-    z0: Tensor
-    z1: Tensor
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,8 @@ from instant_models import LIMIT
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
-import rclpy  # noqa: E402
+from running_perception import running_perception  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
-from spinning import spinning  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 from vision_msgs.msg import (  # noqa: E402
     Detection2D,
@@ -38,8 +37,6 @@ from kinediff3d_core.simulation.tabletop import (
 from kinediff3d_ros.messages import camera_info, images
 from kinediff3d_ros.messages.poses import matrix_from_pose
 from kinediff3d_ros.nodes import perception
-from kinediff3d_ros.nodes.running import make_executor
-from kinediff3d_ros.tools.processes import private_graph
 from kinediff3d_ros.tools.recorder import Recorder, stamp_key
 
 pytestmark = pytest.mark.ros
@@ -167,22 +164,11 @@ def check(detection: Detection3D, one: PlacedObject, scene: Scene, category: str
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    domain = private_graph()
     values = {'instances': 'each', 'mask_mode': 'initialize', 'mask_source': 'detections',
               'detection_classes': '"63:laptop, staple gun:stapler"', 'threads': 1,
               'description_dir': str(tmp_path), 'lost_after': LIMIT}
-    rclpy.init(args=['--ros-args', *(x for k, v in values.items()
-                                     for x in ('-p', f'{k}:={v}'))], domain_id=domain)
-    node = perception.PerceptionNode()
-    node.autostart()
-    executor = make_executor()
-    executor.add_node(node)
-    with Recorder(domain) as recorder:
-        with spinning(executor):
-            yield Desk(node, recorder)
-        node.close()
-        node.destroy_node()
-    rclpy.try_shutdown()
+    with running_perception(values) as (node, _, recorder):
+        yield Desk(node, recorder)
 
 
 def test_late_boxes_initialize_objects_that_are_published_as_detections(desk: Desk) -> None:

@@ -13,19 +13,15 @@ from instant_models import LIMIT
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
-import rclpy  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from running_perception import running_perception  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
-from spinning import spinning  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.simulation.tabletop import TABLE, Scene, render_scene, sample_scene
 from kinediff3d_ros.messages import camera_info, images
-from kinediff3d_ros.nodes import perception
-from kinediff3d_ros.nodes.running import make_executor
-from kinediff3d_ros.tools.processes import private_graph
 from kinediff3d_ros.tools.recorder import Recorder
 
 pytestmark = pytest.mark.ros
@@ -106,22 +102,11 @@ class Table:
 
 @pytest.fixture
 def table(tmp_path: Path) -> Iterator[Table]:
-    domain = private_graph()
     values = {'category': 'stapler', 'instances': 'each', 'mask_mode': 'ignored', 'threads': 1,
               'publish_meshes': False, 'lost_after': PATIENCE, 'description_dir': str(tmp_path),
               'min_confidence': 0.3, 'segment_period': 0.5}
-    rclpy.init(args=['--ros-args', *(x for k, v in values.items()
-                                     for x in ('-p', f'{k}:={v}'))], domain_id=domain)
-    node = perception.PerceptionNode()
-    node.autostart()
-    executor = make_executor()
-    executor.add_node(node)
-    with Recorder(domain) as recorder:
-        with spinning(executor):
-            yield Table(recorder)
-        node.close()
-        node.destroy_node()
-    rclpy.try_shutdown()
+    with running_perception(values) as (_, _, recorder):
+        yield Table(recorder)
 
 
 def array(translation) -> np.ndarray:

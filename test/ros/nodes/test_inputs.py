@@ -24,8 +24,8 @@ from lifecycle_msgs.msg import Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
+from running_perception import running_perception  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2  # noqa: E402
-from spinning import spinning  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 from vision_msgs.msg import (  # noqa: E402
@@ -38,8 +38,6 @@ from kinediff3d_core.geometry.camera import Intrinsics, backproject
 from kinediff3d_core.simulation.camera import SimulatedCamera, SimulatedFrame, SimulatedScene
 from kinediff3d_ros.messages import camera_info, clouds, images, poses
 from kinediff3d_ros.nodes import endpoints, perception
-from kinediff3d_ros.nodes.running import make_executor
-from kinediff3d_ros.tools.processes import private_graph
 from kinediff3d_ros.tools.recorder import Recorder, stamp_key
 
 pytestmark = pytest.mark.ros
@@ -149,22 +147,13 @@ def views() -> tuple[SimulatedFrame, SimulatedFrame]:
 
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    domain = private_graph()
     patch = pytest.MonkeyPatch()
     patch.setattr(perception, 'Models', lambda categories, *_: InstantModels(categories))
     patch.setattr(endpoints, 'CHECK_PERIOD', 0.1)
     folder = tmp_path_factory.mktemp('inputs')
-    rclpy.init(domain_id=domain, args=['--ros-args', '-p', 'autostart:=false',
-                                       '-p', f'description_dir:={folder}'])
-    node = perception.PerceptionNode()
-    executor = make_executor()
-    executor.add_node(node)
-    with Recorder(domain) as recorder:
-        with spinning(executor):
-            yield Bench(node, recorder)
-        node.close()
-        node.destroy_node()
-    rclpy.try_shutdown()
+    values = {'autostart': 'false', 'description_dir': folder}
+    with running_perception(values) as (node, _, recorder):
+        yield Bench(node, recorder)
     patch.undo()
 
 

@@ -19,7 +19,6 @@ from instant_models import LIMIT, InstantModels
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
-import rclpy  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped  # noqa: E402
 from lifecycle_msgs.msg import Transition  # noqa: E402
@@ -29,8 +28,8 @@ from rclpy.executors import Executor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
+from running_perception import running_perception  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
-from spinning import spinning  # noqa: E402
 from std_msgs.msg import Header, String  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
@@ -41,9 +40,7 @@ from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_ros.messages import camera_info, images, poses
 from kinediff3d_ros.nodes import perception
 from kinediff3d_ros.nodes.config import NodeConfig
-from kinediff3d_ros.nodes.running import make_executor
 from kinediff3d_ros.scene.config import SceneConfig
-from kinediff3d_ros.tools.processes import private_graph
 from kinediff3d_ros.tools.recorder import Recorder, stamp_key
 
 pytestmark = pytest.mark.ros
@@ -141,7 +138,6 @@ class Bench:
 
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    domain = private_graph()
     folder = tmp_path_factory.mktemp('scene')
     models = InstantModels()
 
@@ -157,17 +153,10 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
             '/mask': {'subscription': {'reliability': 'best_effort'}},
             '/points_used': {'publisher': {'reliability': 'best_effort'}},
             '/laptop/joint_states_stddev': {'publisher': {'depth': 3}}}}}}))
-    rclpy.init(args=['--ros-args', '-p', 'autostart:=false', '-p', f'description_dir:={folder}',
-                     '--params-file', str(folder / 'qos.yaml')], domain_id=domain)
-    node = perception.PerceptionNode()
-    executor = make_executor()
-    executor.add_node(node)
-    with Recorder(domain) as recorder:
-        with spinning(executor):
-            yield Bench(node, executor, recorder, models)
-        node.close()
-        node.destroy_node()
-    rclpy.try_shutdown()
+    values = {'autostart': 'false', 'description_dir': folder}
+    with running_perception(values, '--params-file', str(folder / 'qos.yaml')) as (
+            node, executor, recorder):
+        yield Bench(node, executor, recorder, models)
     perception.Models = before
 
 
