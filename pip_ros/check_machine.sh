@@ -21,7 +21,7 @@ for compiler in "${CC:-cc}" "${CXX:-c++}"; do
     # Not quoted, because CC and CXX may contain arguments.
     # shellcheck disable=SC2086
     command -v ${compiler%% *} >/dev/null ||
-        fail "no C++ compiler ($compiler); one message package must be compiled: sudo apt install g++"
+        fail "no C++ compiler ($compiler); message packages must be compiled: sudo apt install g++"
 done
 "$python" -c 'import sys, sysconfig, os
 sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' ||

@@ -14,7 +14,7 @@ import setuptools
 ROOT = Path(__file__).parents[1]
 
 ROSDEP = {
-    'defusedxml': 'python3-defusedxml',
+    'defusedxml': 'python3-defusedxml', 'fast-simplification': None,
     'matplotlib': 'python3-matplotlib', 'numpy': 'python3-numpy', 'open3d': 'python3-open3d-pip',
     'pillow': 'python3-pil', 'pyyaml': 'python3-yaml', 'roma': None, 'safetensors': None,
     'scikit-image': 'python3-skimage', 'scipy': 'python3-scipy', 'torch': 'python3-pytorch-pip',

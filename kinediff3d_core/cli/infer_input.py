@@ -50,8 +50,8 @@ def add_input_arguments(command: Parser) -> None:
 
 def _add_camera_arguments(command: Parser) -> None:
     command.add_argument('--camera-info', type=Path, metavar='F',
-                         help='calibration: of ROS, OpenCV, Kalibr, BOP, Open3D, librealsense, or '
-                              '9 numbers in a text file')
+                         help='calibration: of ROS, OpenCV, Kalibr, BOP, Open3D, librealsense or '
+                              'ORB-SLAM, or a matrix of 9 numbers (text, JSON, .npy)')
     command.add_argument('--camera-name', metavar='N',
                          help='camera, or image id, in a --camera-info of several')
     command.add_argument('--raw-image', action='store_true', default=None,
@@ -129,14 +129,15 @@ def _refuse(options: argparse.Namespace, names: tuple[str, ...]) -> None:
 
 def _points(options: argparse.Namespace) -> Array:
     """The points (N, 3) of the file, m, optical axes."""
-    from kinediff3d_core.io.cloud import read_cloud, require_in_front
+    from kinediff3d_core.io.cloud import OtherAxes, read_cloud, require_optical_axes
 
     points = read_cloud(options.points, options.points_unit or 'm',
                         options.points_axes or 'optical')
     try:
-        require_in_front(points)
-    except ValueError as error:
-        raise ValueError(f'{options.points}: {error}') from error
+        require_optical_axes(points)
+    except OtherAxes as error:
+        hint = f': give --points-axes {error.likely}' if error.likely else ''
+        raise ValueError(f'{options.points}: {error}{hint}') from error
     return points
 
 
@@ -222,17 +223,21 @@ def _box_mask(view: ViewImages, box: list[float]) -> Array:
 def _require_size(points: Array, options: argparse.Namespace, factors: Mapping[str, float],
                   file: Path, cause: str) -> None:
     """Refuse a cloud that no object of the category can have; name the likely cause."""
-    from kinediff3d_core.objects.category import CATEGORIES, get_category
+    from kinediff3d_core.networks.checkpoints import trained_categories
+    from kinediff3d_core.objects.category import get_category
     from kinediff3d_core.objects.estimate import NoEstimate
-    from kinediff3d_core.observation.object_size import fits, likely_unit, size_of
+    from kinediff3d_core.observation.object_size import SIZES, fits, likely_unit, size_of
 
-    found = list(CATEGORIES.values()) if options.category == 'auto' else \
-        [get_category(options.category)]
+    names = trained_categories(options.weights) if options.category == 'auto' else \
+        [options.category]
+    found = [get_category(name) for name in names]
     if fits(points, found):
         return
     unit = likely_unit(points, found, factors)
     causes = [f'the unit is another (likely {unit})' if unit else 'the unit is another', cause]
     largest = max(c.scale for c in found)
+    if cause and size_of(points) < SIZES[0] * largest:
+        causes[1] = 'it shows a small piece of the object'
     reason = (f'{file}: the object measures {size_of(points):.3g} m from corner to corner, one of '
               f'category {options.category!r} about {2 * largest:.2g} m; '
               f'{" or ".join(c for c in causes if c)}')

@@ -53,7 +53,8 @@ def add_parser(commands: Any) -> None:
                          help='weights go to DIR/<category> (default runs)')
     command.add_argument('--start', metavar='DIR',
                          help='weights to start from, "shipped" for those that come with this '
-                              'package (default: random ones)')
+                              'package; those of another category, as "shipped/dishwasher", as '
+                              'far as sizes agree (default: random ones)')
     command.add_argument('--without', nargs='+', default=[], metavar='EFFECT',
                          help='effects of the real world that views shall not have, for ablations '
                               '(docs/training.md lists them)')
@@ -71,11 +72,11 @@ def _train(options: argparse.Namespace) -> int:
     if not options.resume:
         _refuse_checkpoints([options.out / name / f'{stage}.checkpoint'
                              for name in names for stage in stages])
-    from kinediff3d_core.networks.checkpoints import SHIPPED
     from kinediff3d_core.training.config import TrainingConfig
     from kinediff3d_core.training.run import train
+    from kinediff3d_core.training.warm_start import start_folder
 
-    start = SHIPPED if options.start == 'shipped' else options.start and Path(options.start)
+    start = start_folder(options.start) if options.start else None
     train(stages, names, options.out, TrainingConfig(
         steps=options.steps, seconds=options.seconds, batch=options.batch,
         refresh=options.refresh, lr=options.lr, seed=options.seed, device=options.device,

@@ -23,7 +23,7 @@ from kinediff3d_core.geometry.kinematics import Joint, forward_kinematics
 from kinediff3d_core.objects.category import CATEGORIES, Category
 from kinediff3d_core.objects.estimate import Mesh
 from kinediff3d_core.objects.urdf import joint_name, link_name
-from kinediff3d_core.objects.urdf_files import find_urdf, find_urdfs, object_folder
+from kinediff3d_core.objects.urdf_files import deeper_hint, find_urdf, find_urdfs, object_folder
 from kinediff3d_core.objects.urdf_meshes import link_meshes, warn_left_out
 from kinediff3d_core.objects.urdf_reader import read_urdf
 
@@ -31,6 +31,8 @@ Array = np.ndarray[Any, Any]
 
 MAX_FACES = 4_000_000
 """Largest number of triangles of an object. Chosen: they must fit in memory."""
+MAX_TURN = 4 * np.pi
+"""Largest limit of a revolute joint, rad. Chosen: limits in degrees are beyond it."""
 MIN_AXIS = 1e-6
 """A joint axis that is shorter has no direction. Chosen."""
 
@@ -46,7 +48,7 @@ class MeshObject:
     parts: tuple[str, ...]
     """K = J + 1 part names, the base first; those of the category where it is a known one."""
     joints: tuple[Joint, ...]
-    """J joints in the same order as the category's."""
+    """J joints in the same order as the category's; indices are those of ``parts``."""
     meshes: tuple[Mesh, ...]
     """One a part, in its part frame, m. They need not be watertight."""
     origin: Array
@@ -97,8 +99,9 @@ def list_objects(root: Path | str, category: str | None = None) -> list[Path]:
     chosen = [p for p in found if category is None or category_of(p) == category]
     if not chosen:
         present = ', '.join(sorted({category_of(p) for p in found})) or 'none'
+        hint = '' if found else deeper_hint(folder)
         raise ValueError(f'{folder} has no folder {category or "<category>"}_<id> with a *.urdf '
-                         f'in it; categories there: {present}')
+                         f'in it; categories there: {present}{hint}')
     return chosen
 
 
@@ -130,6 +133,9 @@ def load_object(folder: Path | str, category: Category | None = None,
     movable = [j for j in robot.robot.joints if j.type in ('revolute', 'continuous', 'prismatic')]
     if not movable:
         raise ValueError(f'{source} has no revolute or prismatic joint')
+    for joint in movable:
+        if not np.linalg.norm(np.asarray(joint.axis, dtype=np.float64)) > MIN_AXIS:
+            raise ValueError(f'{source}: joint {joint.name!r} has the axis {list(joint.axis)}')
     spec = category or CATEGORIES.get(category_of(path))
     return _assemble(source, robot, movable, spec, placement)
 
@@ -156,7 +162,7 @@ def _assemble(source: Path, robot: Any, movable: list[Any], spec: Category | Non
     for k, child in enumerate(parts.roots[1:], start=1):
         p = by_child[child]
         parent = parts.index(p.joint.parent)
-        x, y, z = (p.sign * _axis(source, pose, p.joint)).tolist()
+        x, y, z = (p.sign * _axis(pose, p.joint)).tolist()
         joints.append(Joint(p.joint.name, _joint_type(p.joint), parent, k, (x, y, z), p.lower,
                             p.upper))
         shift = pose[child][:3, 3] - pose[parts.roots[parent]][:3, 3]
@@ -244,13 +250,10 @@ def _link_poses(robot: Any, zeros: dict[str, float], placement: Placement) -> di
     return out
 
 
-def _axis(source: Path, pose: dict[str, Array], joint: Any) -> Array:
+def _axis(pose: dict[str, Array], joint: Any) -> Array:
     """Unit direction (3,) of a joint in the turned root frame."""
     axis = pose[joint.child][:3, :3] @ np.asarray(joint.axis, dtype=np.float64)
-    length = float(np.linalg.norm(axis))
-    if not length > MIN_AXIS:
-        raise ValueError(f'{source}: joint {joint.name!r} has the axis {list(joint.axis)}')
-    return np.asarray(axis / length)
+    return np.asarray(axis / np.linalg.norm(axis))
 
 
 def _place_joints(source: Path, robot: Any, movable: list[Any], spec: Category | None,
@@ -259,7 +262,7 @@ def _place_joints(source: Path, robot: Any, movable: list[Any], spec: Category |
     pose = _link_poses(robot, {j.name: 0.0 for j in movable}, placement)
     placed = []
     for j in movable:
-        axis, kind = _axis(source, pose, j), _joint_type(j)
+        axis, kind = _axis(pose, j), _joint_type(j)
         if placement.fix_others and spec is not None and not sense(kind, axis, 0, 0, spec):
             continue
         lower, upper = _limits(source, j)
@@ -307,13 +310,11 @@ def _as_category(source: Path, found: MeshObject, spec: Category, robot: str) ->
     links = [own.get(part, part) for part in found.parts]
     try:
         place = found.origin + found.bounds[1:].mean(1)
-        pick = match_joints(named, links, place, spec)
+        match = match_joints(named, links, place, spec)
     except ValueError as error:
         raise ValueError(f'{source}: {error}') from error
-    joints = tuple(Joint(want.name, want.joint_type, want.parent, want.child,
-                         found.joints[i].axis, found.joints[i].lower, found.joints[i].upper)
-                   for want, i in zip(spec.joints, pick, strict=False))
-    return MeshObject(found.name, spec.name, spec.parts[:len(pick) + 1], joints,
+    pick = match.pick
+    return MeshObject(found.name, spec.name, match.parts, match.joints,
                       (found.meshes[0], *(found.meshes[i + 1] for i in pick)), found.origin[pick])
 
 
@@ -323,6 +324,9 @@ def _limits(source: Path, joint: Any) -> tuple[float, float]:
         return -np.pi, np.pi
     lower = getattr(joint.limit, 'lower', None)
     upper = getattr(joint.limit, 'upper', None)
+    if joint.type == 'revolute' and max(abs(lower or 0), abs(upper or 0)) > MAX_TURN:
+        raise ValueError(f'{source}: joint {joint.name!r} goes from {lower:g} to {upper:g}: '
+                         'limits in a URDF are in radians')
     if lower is None or upper is None or not np.isfinite([lower, upper]).all() or lower >= upper:
         raise ValueError(f'{source}: joint {joint.name!r} needs finite limits with lower < upper, '
                          f'got {lower} and {upper}')

@@ -73,8 +73,7 @@ def import_object(obj: MeshObject, views: int, generator: torch.Generator) -> di
     Raises:
         ValueError: a part without area, or an object that no view shows.
     """
-    return shape_samples(obj, generator) | _view_samples(obj, CATEGORIES[obj.category], views,
-                                                         generator)
+    return shape_samples(obj, generator) | _view_samples(obj, views, generator)
 
 
 def shape_samples(obj: MeshObject, generator: torch.Generator) -> dict[str, Tensor]:
@@ -88,20 +87,28 @@ def shape_samples(obj: MeshObject, generator: torch.Generator) -> dict[str, Tens
         ValueError: a part without area.
     """
     spec = CATEGORIES[obj.category]
-    K, J, own = len(spec.parts), len(spec.joints), len(obj.joints)
+    K, J = len(spec.parts), len(spec.joints)
+    parts = [spec.parts.index(name) for name in obj.parts]
+    joints = joint_rows(obj)
     out = {'surface': torch.zeros(K, SURFACE_POINTS, 3), 'query': torch.zeros(K, QUERY_POINTS, 3),
            'distance': torch.zeros(K, QUERY_POINTS), 'bounds': torch.zeros(K, 2, 3),
            'origin': torch.zeros(J, 3), 'axis': torch.tensor([j.axis for j in spec.joints]),
-           'exists': torch.arange(K) <= own}
-    out['origin'][:own] = torch.from_numpy(obj.origin)
-    out['axis'][:own] = torch.from_numpy(obj.axis)
-    for k, mesh in enumerate(obj.meshes):
+           'exists': torch.tensor([k in parts for k in range(K)])}
+    out['origin'][joints] = torch.from_numpy(obj.origin).float()
+    out['axis'][joints] = torch.from_numpy(obj.axis).float()
+    for k, name, mesh in zip(parts, obj.parts, obj.meshes, strict=True):
         try:
-            for name, value in part_samples(mesh, spec, generator).items():
-                out[name][k] = value
+            for key, value in part_samples(mesh, spec, generator).items():
+                out[key][k] = value
         except ValueError as error:
-            raise ValueError(f'{obj.name}, part {obj.parts[k]!r}: {error}') from error
+            raise ValueError(f'{obj.name}, part {name!r}: {error}') from error
     return out
+
+
+def joint_rows(obj: MeshObject) -> list[int]:
+    """Index among its category's joints of each joint of an object of a known category."""
+    names = [j.name for j in CATEGORIES[obj.category].joints]
+    return [names.index(j.name) for j in obj.joints]
 
 
 def part_samples(mesh: Mesh, category: Category, generator: torch.Generator) -> dict[str, Tensor]:
@@ -146,8 +153,7 @@ def _is_inside(mesh: Mesh, box: Tensor, points: Tensor) -> Tensor:
     return inside
 
 
-def _view_samples(obj: MeshObject, category: Category, views: int, generator: torch.Generator,
-                  ) -> dict[str, Tensor]:
+def _view_samples(obj: MeshObject, views: int, generator: torch.Generator) -> dict[str, Tensor]:
     """Clouds (views, POINTS, 3), m, with camera poses and joint states.
 
     Views that show too little of the object are left out; others are repeated instead.
@@ -169,21 +175,21 @@ def _view_samples(obj: MeshObject, category: Category, views: int, generator: to
             break
     if not good:
         raise ValueError(f'{obj.name}: no view of it shows enough points; is its size right?')
-    return view_tensors(good, views, len(category.joints))
+    return view_tensors(good, views, obj)
 
 
-def view_tensors(good: Sequence[tuple[Tensor, Tensor, Tensor]], views: int, joints: int,
+def view_tensors(good: Sequence[tuple[Tensor, Tensor, Tensor]], views: int, obj: MeshObject,
                  ) -> dict[str, Tensor]:
     """Tensors of views of one object, which are repeated where there are fewer than wanted.
 
     Args:
-        good: cloud (POINTS, 3), T_camera_base (4, 4) and positions (J,), J <= joints, of each.
-        joints: of the category.
+        good: cloud (POINTS, 3), T_camera_base (4, 4) and positions (J,) of each.
+        obj: of a known category, with J joints.
     """
     rows = [good[i % len(good)] for i in range(views)]
     points, T, q = (torch.stack(x) for x in zip(*rows, strict=True))
-    positions = torch.zeros(views, joints)
-    positions[:, :q.shape[1]] = q
+    positions = torch.zeros(views, len(CATEGORIES[obj.category].joints))
+    positions[:, joint_rows(obj)] = q
     return {'points': points, 'T_camera_base': T, 'q': positions}
 
 

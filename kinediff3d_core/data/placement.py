@@ -15,6 +15,7 @@ import numpy as np
 
 from kinediff3d_core.geometry.kinematics import Joint
 from kinediff3d_core.objects.category import Category
+from kinediff3d_core.objects.suggestion import did_you_mean
 
 Array = np.ndarray[Any, Any]
 
@@ -24,6 +25,15 @@ AXIS_DEG = 25.0
 ROW = 0.05
 """Parts of the same kind whose heights differ by less than this are in one row, canonical units.
 Chosen."""
+
+MISSPELT = 0.8
+"""Least similarity of a name to the category's that it is likely meant to be. Chosen: names that
+count, such as joint_1, are less similar."""
+NAMED = 2
+"""Most such names in a message."""
+
+
+SAY_NAMES = 'call the joints or their links in the URDF as the category does'
 
 
 @dataclass(frozen=True)
@@ -75,13 +85,29 @@ def sense(joint_type: str, axis: Array, lower: float, upper: float, category: Ca
     return found
 
 
+@dataclass(frozen=True)
+class JointMatch:
+    """Which of a category's parts an object has, and which of its joints moves which.
+
+    Attributes:
+        parts: names of the parts, the base first, in the category's order.
+        joints: with the category's names and the object's own axes and limits; their indices are
+            those of ``parts``.
+        pick: index of the object's joint for each of them.
+    """
+
+    parts: tuple[str, ...]
+    joints: tuple[Joint, ...]
+    pick: list[int]
+
+
 def match_joints(joints: Sequence[Joint], links: Sequence[str], place: Array, category: Category,
-                 ) -> list[int]:
-    """Index of the object's joint for each of its category's joints, in their order.
+                 ) -> JointMatch:
+    """The joints of a category that an object has.
 
     Joints match by name (their own, or that of their link), then by parent, type, axis and limits.
-    Parts of an ``optional_parts`` category that are alike in all of that are ordered by place, as
-    drawers are: top to bottom, then +y to -y.
+    Where parts may be missing, each of the category's sets of that many parts is tried. Parts that
+    are alike in all of that, as drawers, are ordered by place: top to bottom, then +y to -y.
 
     Args:
         joints: J joints of the object.
@@ -91,31 +117,88 @@ def match_joints(joints: Sequence[Joint], links: Sequence[str], place: Array, ca
     Raises:
         ValueError: another number of joints, one that fits no part, or several ways to match.
     """
-    count, most = len(joints), len(category.joints)
-    if count != most and not (category.optional_parts and 1 <= count < most):
-        raise ValueError(f'{count} movable joints ({", ".join(j.name for j in joints)}), but a '
-                         f'{category.name} has {"1 to " if category.optional_parts else ""}{most}')
-    wanted = category.joints[:count]
-    named = _match_names(joints, wanted, links, category)
-    if count - len(named) <= 1:
+    wanted = [[j for j in category.joints if j.child in chosen]
+              for chosen in category.possible_sets if len(chosen) == len(joints)]
+    if not wanted:
+        raise ValueError(f'{len(joints)} movable joints ({", ".join(j.name for j in joints)}), '
+                         f'but a {category.name} has {counts_text(category)}')
+    named = {i for want in wanted for i in _match_names(joints, want, links, category)}
+    found, faults = [], []
+    for want in wanted:
+        names = _match_names(joints, want, links, category)
+        if named - names.keys():  # A name says that another set is meant.
+            continue
+        try:
+            found.append(_matched(joints, want, _match_set(joints, want, names, place, category),
+                                  category))
+        except ValueError as error:
+            faults.append(str(error))
+    hint = _suggestions([*(j.name for j in joints), *links[1:]], category)
+    if not found:
+        reason = faults[0] if len(faults) == 1 else \
+            f'joints {_listed(joints)} do not fit those of a {category.name}: {faults[0]}'
+        raise ValueError(f'{reason}{hint}')
+    if len(found) > 1:
+        raise ValueError(f'joints {_listed(joints)} fit more than one set of parts of a '
+                         f'{category.name}; {SAY_NAMES}{hint}')
+    return found[0]
+
+
+def counts_text(category: Category) -> str:
+    """How many moving parts objects of a category have, as text: "2", "1 or 3", "1 to 4"."""
+    counts = sorted({len(chosen) for chosen in category.possible_sets})
+    if len(counts) > 2 and counts == list(range(counts[0], counts[-1] + 1)):
+        return f'{counts[0]} to {counts[-1]}'
+    return ' or '.join(map(str, counts))
+
+
+def _matched(joints: Sequence[Joint], wanted: Sequence[Joint], pick: list[int],
+             category: Category) -> JointMatch:
+    """The match with indices of the parts that the object has."""
+    kept = [0, *(j.child for j in wanted)]
+    row = {k: i for i, k in enumerate(kept)}
+    return JointMatch(
+        tuple(category.parts[k] for k in kept),
+        tuple(Joint(want.name, want.joint_type, row[want.parent], row[want.child], joints[i].axis,
+                    joints[i].lower, joints[i].upper)
+              for want, i in zip(wanted, pick, strict=True)), pick)
+
+
+def _match_set(joints: Sequence[Joint], wanted: Sequence[Joint], named: dict[int, int],
+               place: Array, category: Category) -> list[int]:
+    """Index of the object's joint for each of as many of the category's.
+
+    Args:
+        named: those that match by name, by the index in ``wanted``.
+
+    Raises:
+        ValueError: a joint that fits no part, or several ways to match.
+    """
+    if len(joints) - len(named) <= 1:
         return _match_last(joints, wanted, named, category)
     matches = []
     for match in _matches(joints, wanted, category, named, []):
         matches.append(match)
         if len(matches) > 1 and not category.optional_parts:
             break
-    found = ', '.join(f'{j.name!r} ({j.joint_type}, axis {np.round(j.axis, 2).tolist()})'
-                      for j in joints)
     if not matches:
-        raise ValueError(f'joints {found} do not fit {_described(wanted, category)}')
+        raise ValueError(f'joints {_listed(joints)} do not fit {_described(wanted, category)}')
     if len(matches) == 1:
         return matches[0]
     if category.optional_parts and not named:
         order = by_place(place, ROW * category.scale)
         if order in matches:
             return order
-    raise ValueError(f'joints {found} fit {_described(wanted, category)} in more than one way; '
-                     'call the joints or their links in the URDF as the category does')
+    raise ValueError(f'joints {_listed(joints)} fit {_described(wanted, category)} in more than '
+                     f'one way; {SAY_NAMES}')
+
+
+def _suggestions(names: Sequence[str], category: Category) -> str:
+    """The category's names that joints and links likely should have, in words."""
+    own = [*(joint.name for joint in category.joints), *category.parts]
+    hints = [f'{name!r}{did_you_mean(name, own, MISSPELT)}' for name in names if name not in own]
+    found = [hint for hint in hints if hint.endswith('?)')]
+    return f': {", ".join(found[:NAMED])}' if found else ''
 
 
 def _match_names(joints: Sequence[Joint], wanted: Sequence[Joint], links: Sequence[str],
@@ -197,6 +280,11 @@ def _difference(have: Joint, want: Joint, pick: Sequence[int], category: Categor
 def _parallel(axis: Array, want: Joint) -> bool:
     """Whether a unit axis (3,) is within ``AXIS_DEG`` of a joint's."""
     return float(np.dot(axis, want.axis)) >= cos(radians(AXIS_DEG))
+
+
+def _listed(joints: Sequence[Joint]) -> str:
+    return ', '.join(f'{j.name!r} ({j.joint_type}, axis {np.round(j.axis, 2).tolist()})'
+                     for j in joints)
 
 
 def _described(wanted: Sequence[Joint], category: Category) -> str:

@@ -86,6 +86,8 @@ def read_object(path: Path, category: Category) -> dict[str, Tensor]:
         reason = _fault(found.get(key), shape, torch.bool if key == 'exists' else torch.float32)
         if reason:
             raise ValueError(f'{path}: tensor {key!r} {reason}')
+    if not _is_possible(found['exists'], category):
+        raise ValueError(f"{path}: tensor 'exists' has values that no object has")
     return found
 
 
@@ -98,10 +100,15 @@ def _fault(x: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> str:
                 f'{"is missing" if x is None else f"has {tuple(x.shape)}"}')
     if x.dtype != dtype:
         return f'is {x.dtype}, not {dtype}'
-    # The base and the first moving part exist in every object.
-    if not bool((x.abs() <= MAX_LENGTH).all() if x.is_floating_point() else x[:2].all()):
+    if x.is_floating_point() and not bool((x.abs() <= MAX_LENGTH).all()):
         return 'has values that no object has'
     return ''
+
+
+def _is_possible(exists: Tensor, category: Category) -> bool:
+    """Whether objects of a category may have just these parts (K,) bool."""
+    kept = torch.nonzero(exists)[:, 0].tolist()
+    return kept[:1] == [0] and tuple(kept[1:]) in category.possible_sets
 
 
 def _shapes(category: Category) -> dict[str, tuple[int, ...]]:

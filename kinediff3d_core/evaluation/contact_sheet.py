@@ -1,4 +1,4 @@
-"""Contact sheet of where moving parts are pushed or pulled, on held-out procedural objects.
+"""Contact sheet of where moving parts are held, on held-out procedural objects.
 
     python -m kinediff3d_core.evaluation.contact_sheet --out docs/images/contacts.png
 """
@@ -61,7 +61,7 @@ def contact_sheet(out: Path, categories: Sequence[str], count: int = 6, seed: in
         for i in range(count):
             estimate = true_estimate(objects, i, OPENED)
             cells.append(('', draw_contacts(estimate, contacts(estimate), *CELL)))
-        legend = '' if groups else ': axis red, motion for an increasing position green, z blue'
+        legend = '' if groups else ': axis red, motion to open green, approach blue'
         groups.append((name + legend, cells))
     return write_sheet(groups, out)
 
@@ -74,7 +74,7 @@ def draw(options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw the sheet; returns the exit status."""
-    parser = Parser('contact_sheet', 'Draw where moving parts are pushed or pulled.')
+    parser = Parser('contact_sheet', 'Draw where moving parts are held.')
     parser.add_argument('--out', type=Path, default=Path('docs/images/contacts.png'))
     parser.add_argument('--category', choices=sorted(FAMILIES), action='append',
                         help='default: all')

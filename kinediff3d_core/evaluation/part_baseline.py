@@ -9,7 +9,7 @@ differences to A-NCSH.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,7 +81,7 @@ def estimate_from_votes(category: Category, points: Tensor, votes: PointVotes, t
     """The object whose parts are posed by the votes of their points, without meshes.
 
     Moving parts that are not posed are at the typical position of their joints. Optional ones are
-    then left out.
+    then left out, unless an object has one of them at least: then it is the one with most points.
 
     Args:
         points: (N, 3) camera frame, canonical units.
@@ -103,10 +103,10 @@ def estimate_from_votes(category: Category, points: Tensor, votes: PointVotes, t
         raise NoEstimate(f'no pose of a {category.name}: fewer than {SAMPLE} points are on its '
                          f'{category.parts[0]}; a view that shows more of it would help')
     poses = fit_poses(category.joints, matches, config.rounds)
+    missing = _missing_parts(category, label, matches)
     joints = []
     for i, joint in enumerate(category.joints):
-        optional = category.optional_parts and joint.child > 1
-        if joint.parent not in poses or (optional and joint.child not in poses):
+        if joint.parent not in poses or joint.child in missing:
             continue
         parent = poses[joint.parent]
         if joint.child in poses:
@@ -119,6 +119,16 @@ def estimate_from_votes(category: Category, points: Tensor, votes: PointVotes, t
             poses[joint.child] = parent @ make_transform(moved[:3, :3], moved[:3, 3] + origin)
         joints.append(_joint(category, i, q, origin, axis))
     return _estimate(category, poses, tuple(joints), points)
+
+
+def _missing_parts(category: Category, label: Tensor, found: Collection[int]) -> set[int]:
+    """The optional parts that are not found; but not all, if each object has one of them."""
+    missing = {k for k in category.optional_parts if k not in found}
+    if any(missing.isdisjoint(chosen) for chosen in category.possible_sets):
+        return missing
+    seen = max(category.possible_sets, key=lambda kept: sum(
+        int((label == k).sum()) for k in kept) / len(kept))
+    return missing - set(seen)
 
 
 @dataclass(frozen=True)

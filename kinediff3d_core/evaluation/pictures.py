@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from kinediff3d_core.evaluation.samples import SAMPLES_A_SEED, procedural_sample
 from kinediff3d_core.evaluation.sheet import CELL, write_sheet
 from kinediff3d_core.evaluation.true_meshes import draft_mesh
 from kinediff3d_core.geometry.kinematics import forward_kinematics
+from kinediff3d_core.inference.part_sets import possible_log_odds
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.networks.checkpoints import trained_categories
 from kinediff3d_core.objects.estimate import Mesh, transform_mesh
@@ -43,6 +45,7 @@ def posed_parts(pipeline: Pipeline, z: Tensor, q: Tensor) -> tuple[Mesh, ...]:
     """Part meshes of a code z (D) at q (J), rad or m, in the base's frame, metres."""
     c = pipeline.category
     field = pipeline.shape.decode(z[None], (q / pipeline.units)[None])
+    field = replace(field, exists=possible_log_odds(field.exists, c))
     poses = forward_kinematics(c.joints, torch.eye(4, dtype=torch.float64), q.double(),
                                field.origin[0].double() * c.scale,
                                pipeline.shape.axis.double())[field.exists[0] > 0].numpy()

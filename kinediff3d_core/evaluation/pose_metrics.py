@@ -11,6 +11,7 @@ import numpy as np
 
 from kinediff3d_core.data.truth import Truth
 from kinediff3d_core.geometry.rigid import rotation_angle, transform_points
+from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate
 
 Array = np.ndarray[Any, Any]
@@ -60,7 +61,7 @@ def pose_metrics(estimate: ArticulatedEstimate, truth: Truth) -> dict[str, float
     if 'prismatic' not in truth.joint_types:
         names.append('axis_pos_err_m')
     out.update({name: _mean([e[name] for e in errors]) for name in names})
-    if len(truth.joint_names) > 1:
+    if len(get_category(truth.category).joints) > 1:
         out['joints_missed'] = float(len(set(truth.joint_names) - set(joints)))
         out['joints_invented'] = float(len(set(joints) - set(truth.joint_names)))
     return out

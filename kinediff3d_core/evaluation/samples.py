@@ -252,7 +252,7 @@ def object_samples(root: Path | str, category: str, seed: int = 0, shapes: bool 
         if i not in seen:
             seen[i] = visible_surfaces(obj.meshes, 2 * SAMPLES if shapes else POINTS)
         low, high = object_range(obj)
-        view = ExactView(obj.name, range(len(obj.parts)), depth, part,
+        view = ExactView(obj.name, [spec.parts.index(name) for name in obj.parts], depth, part,
                          obj.part_poses(q, T_camera_base), q, obj.origin, obj.axis,
                          np.asarray(obj.bounds).mean(1), low, high, seen[i])
         truth = replace(_truth(spec, view), surfaces=seen[i] if shapes else None)

@@ -15,6 +15,7 @@ from kinediff3d_core.geometry.rigid import to_part_frames
 from kinediff3d_core.inference.cancellation import check_cancelled
 from kinediff3d_core.inference.hypotheses import Hypotheses
 from kinediff3d_core.inference.model import CategoryModel
+from kinediff3d_core.inference.part_sets import possible_log_odds
 from kinediff3d_core.inference.presets import Preset
 from kinediff3d_core.inference.refinement import limit_joints
 from kinediff3d_core.inference.residuals import part_poses
@@ -72,8 +73,9 @@ def sample_codes(model: CategoryModel, preset: Preset, clouds: Tensor, state: St
     Args:
         clouds: (C, N, 3) choices of the view's points, canonical units.
         exists: (1, K) log-odds of the parts, where that is decided. None uses the mean of the
-            hypotheses. More parts always explain a cloud a little better: a single hypothesis, or
-            the best one, would have too many.
+            hypotheses, and of the sets that the category allows the likeliest. More parts always
+            explain a cloud a little better: a single hypothesis, or the best one, would have too
+            many.
     """
     if preset.latent_sampler == 'ancestral':
         z, field = _decode_samples(model.shape, model.latent, clouds, state, generator,
@@ -84,7 +86,8 @@ def sample_codes(model: CategoryModel, preset: Preset, clouds: Tensor, state: St
         z, field = model.graphs(_decode_samples, model.shape, model.latent, clouds, state, start,
                                 preset.latent_steps)
     if exists is None:
-        exists = torch.sigmoid(field.exists).mean(0, keepdim=True).logit()
+        mean = torch.sigmoid(field.exists).mean(0, keepdim=True).logit()
+        exists = possible_log_odds(mean, model.category)
     field = replace(field, exists=exists.expand_as(field.exists))
     present = field.exists[:, 1:, None] > 0
     origin = torch.where(present, field.origin, state.origin)

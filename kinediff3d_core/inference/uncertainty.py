@@ -1,4 +1,4 @@
-"""Confidence of an estimate, and the covariance of each part's pose."""
+"""Confidence of an estimate; covariances of its parts' poses, joint axes and paths."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from kinediff3d_core.geometry.rigid import rotate_covariance, shift_covariance
 from kinediff3d_core.inference.presets import ConfidenceConfig
-from kinediff3d_core.objects.estimate import ArticulatedEstimate
+from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate
 
 CONFIDENCE = ConfidenceConfig()
 """The configuration where none is given."""
@@ -65,3 +65,35 @@ def part_covariances(estimate: ArticulatedEstimate) -> dict[str, np.ndarray]:
         found[joint.child] = (shift_covariance(found[joint.parent], child[:3, 3] - parent[:3, 3])
                               + joint.std ** 2 * np.outer(own, own))
     return found
+
+
+def axis_covariances(estimate: ArticulatedEstimate) -> dict[str, np.ndarray]:
+    """Covariance (6, 6) of the frame on every joint's axis, by joint, about the camera's axes.
+
+    (x, y, z) is the error of the pivot, m; (rx, ry, rz) that of the parent part's orientation,
+    which turns the axis, rad: the order of ``geometry_msgs/PoseWithCovariance``. The error of the
+    parent's pose reaches the pivot with the lever from the parent's origin, as in
+    :func:`part_covariances`. Where the joint is in the parent's frame counts as exact: the shape
+    has no covariance.
+    """
+    poses = {p.name: np.asarray(p.T_camera_part) for p in estimate.parts}
+    parts = part_covariances(estimate)
+    return {j.name: shift_covariance(parts[j.parent], poses[j.parent][:3, :3] @ j.origin)
+            for j in estimate.joints}
+
+
+def path_covariance(estimate: ArticulatedEstimate, joint: JointEstimate,
+                    T_camera_contact: np.ndarray) -> np.ndarray:
+    """Covariance (6, 6) of a pose on the opening path of a joint, as in :func:`axis_covariances`.
+
+    It is the error of where the contact is when the joint is at that position: the error of the
+    parent's pose, with the lever from the parent's origin to the contact. The error of the present
+    joint position is not part of it, because a position on the path is given.
+
+    Args:
+        joint: that moves along the path.
+        T_camera_contact: (4, 4) one of the path's poses.
+    """
+    parent = {p.name: np.asarray(p.T_camera_part) for p in estimate.parts}[joint.parent]
+    return shift_covariance(part_covariances(estimate)[joint.parent],
+                            T_camera_contact[:3, 3] - parent[:3, 3])

@@ -12,14 +12,14 @@ from torch import Tensor
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.inference.presets import Preset
 from kinediff3d_core.observation.cloud import (
+    DepthView,
     ObjectCloud,
     filter_cloud,
-    object_cloud,
     require_points,
 )
 from kinediff3d_core.observation.free_space import Observation, observe
-from kinediff3d_core.observation.mask_outliers import without_other_surfaces
-from kinediff3d_core.observation.segmentation import segment_object
+from kinediff3d_core.observation.mask_outliers import object_in_mask
+from kinediff3d_core.observation.segmentation import object_in_image
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,8 @@ def cloud_of(points: np.ndarray | ObjectCloud | None, depth: np.ndarray | None,
     if depth is not None:
         if intrinsics is None:
             raise ValueError('depth needs intrinsics (fx, fy, cx, cy, width, height)')
-        if mask is None:
-            mask = segment_object(depth, intrinsics)
-        else:
-            mask = without_other_surfaces(depth, intrinsics, np.asarray(mask).astype(bool))
-        points = object_cloud(depth, intrinsics, mask)
+        view = DepthView(depth, intrinsics)
+        points = object_in_image(view) if mask is None else object_in_mask(view, mask)
     cloud = filter_cloud(cast(np.ndarray | ObjectCloud, points))
     require_points(cloud.points)
     return cloud

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from kinediff3d_core.io.calibration import (
 )
 from kinediff3d_core.io.documents import read_documents
 from kinediff3d_core.io.files import checked_file, listed, shortened
-from kinediff3d_core.io.plain_camera import is_plain, read_plain_camera
+from kinediff3d_core.io.plain_camera import plain_cameras
 
 MATRICES = ('k', 'camera_matrix', 'cameramatrix', 'cam_k', 'intrinsic_matrix', 'intrinsics',
             'intrinsic', 'camera_intrinsics', 'm1', 'mtx')
@@ -30,7 +31,11 @@ DISTORTIONS = ('d', 'distortion_coefficients', 'dist_coeffs', 'distcoeffs', 'dis
 MODELS = ('distortion_model', 'model')
 WIDTHS, HEIGHTS = ('width', 'image_width'), ('height', 'image_height')
 SIZES = ('resolution', 'image_size', 'imagesize')
-SCALES = ('depth_scale', 'depth_units')
+SCALES = ('depth_scale', 'depth_units', 'depthmapfactor')
+COEFFICIENTS = ('k1', 'k2', 'p1', 'p2', 'k3', 'k4', 'k5', 'k6')
+"""Distortion coefficients with a name each, in OpenCV's order."""
+PREFIX = re.compile(r'^(camera1?|rgbd)\.')
+"""Before the names in the settings of ORB-SLAM."""
 LENGTHS = ('fx', 'fy')
 CENTRES = (('cx', 'cy'), ('ppx', 'ppy'))
 DEPTH = 4
@@ -69,10 +74,10 @@ def read_calibration(path: Path | str, size: tuple[int, int] | None = None,
             or none of a depth image. One line that names the file.
     """
     file = checked_file(path, 'camera info')
-    documents: list[Any] = [read_plain_camera(file)] if is_plain(file) else \
-        read_documents(file, 'camera info')
+    plain = plain_cameras(file)
+    documents = read_documents(file, 'camera info') if plain is None else [plain]
     try:
-        return _calibration(_choose(_cameras(documents), name, frame), size, raw)
+        return _calibration(_choose(_cameras(documents), name, frame, size), size, raw)
     except (AttributeError, TypeError, KeyError, ValueError, OverflowError, RecursionError
             ) as error:
         raise ValueError(f'{file}: {shortened(error, 220)}') from error
@@ -82,7 +87,7 @@ def _cameras(documents: list[Any]) -> _Found:
     """All cameras of the documents by their names."""
     found: _Found = {}
     for i, value in enumerate(documents):
-        found.update(_search(value, f'{i + 1}', DEPTH))
+        found.update(_search({'k': value} if _is_matrix(value) else value, f'{i + 1}', DEPTH))
     if not found:
         if not any(isinstance(d, Mapping) for d in documents):
             raise ValueError(f'camera info must be a mapping with {EXPECTED}')
@@ -94,7 +99,7 @@ def _cameras(documents: list[Any]) -> _Found:
 def _search(value: Any, label: str, depth: int) -> _Found:
     """The cameras in a value and in what it holds."""
     if isinstance(value, Mapping):
-        lower = {str(key).lower(): item for key, item in value.items()}
+        lower = {_key(str(key).lower()): item for key, item in value.items()}
         nested = [lower[key] for key in MATRICES if isinstance(lower.get(key), Mapping)
                   and 'data' not in lower[key]]
         if not nested and (any(key in lower for key in MATRICES) or _has_lengths(lower)):
@@ -110,8 +115,14 @@ def _search(value: Any, label: str, depth: int) -> _Found:
     return found
 
 
-def _choose(cameras: _Found, name: str | None, frame: str | None) -> Mapping[str, Any]:
-    """One of the cameras: the named one, that of the frame, or any where all are the same."""
+def _key(key: str) -> str:
+    """A key as others write it: settings of ORB-SLAM have prefixes."""
+    return 'model' if key == 'camera.type' else PREFIX.sub('', key)
+
+
+def _choose(cameras: _Found, name: str | None, frame: str | None,
+            size: tuple[int, int] | None) -> Mapping[str, Any]:
+    """The named camera, that of the frame, or any of those for ``size`` if all are the same."""
     if name is not None:
         for label, camera in cameras.items():
             if name == label or _number(name) == _number(label) is not None:
@@ -120,7 +131,7 @@ def _choose(cameras: _Found, name: str | None, frame: str | None) -> Mapping[str
     for label, camera in cameras.items():
         if len(cameras) > 1 and frame is not None and _number(frame) == _number(label) is not None:
             return camera
-    values = list(cameras.values())
+    values = [c for c in cameras.values() if _size(c, size) == size] or list(cameras.values())
     if all(_same(values[0], other) for other in values[1:]):
         return values[0]
     raise ValueError(f'{len(values)} cameras that differ ({listed(cameras, 4)}); choose one with '
@@ -129,12 +140,23 @@ def _choose(cameras: _Found, name: str | None, frame: str | None) -> Mapping[str
 
 def _same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
     keys = (*MATRICES, *PROJECTIONS, *DISTORTIONS, *WIDTHS, *HEIGHTS, *SIZES, *SCALES, *LENGTHS,
-            *CENTRES[0], *CENTRES[1], 'roi', 'binning_x', 'binning_y', *MODELS)
+            *CENTRES[0], *CENTRES[1], *COEFFICIENTS, 'roi', 'binning_x', 'binning_y', *MODELS)
     return all(a.get(key) == b.get(key) for key in keys)
 
 
 def _number(label: str) -> int | None:
     return int(label) if label.isascii() and label.isdigit() and len(label) < 20 else None
+
+
+def _is_matrix(value: Any) -> bool:
+    """Whether a document is the camera matrix alone: 3 x 3 numbers in rows, or 9 in a list."""
+    rows = value if isinstance(value, list) else []
+    numbers = [x for row in rows for x in (row if isinstance(row, list) else [row])]
+    return len(rows) in (3, 9) and len(numbers) == 9 and all(map(_is_number, numbers))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
 
 
 def _has_lengths(values: Mapping[str, Any]) -> bool:
@@ -146,11 +168,12 @@ def _calibration(values: Mapping[str, Any], size: tuple[int, int] | None, raw: b
                  ) -> Calibration:
     """Calibration from the keys of one camera, in lower case."""
     p = next((_numbers(values[key], 12, 'projection') for key in PROJECTIONS
-              if values.get(key) is not None), None)
+              if values.get(key) is not None and not _is_number(values[key])), None)
     region = values.get('roi') or {}
     x, y, roi_width, roi_height = (int(region.get(key) or 0) for key in (
         'x_offset', 'y_offset', 'width', 'height'))
-    d = next((values[key] for key in DISTORTIONS if values.get(key) is not None), ())
+    d = next((values[key] for key in DISTORTIONS if values.get(key) is not None),
+             [values[key] if _is_number(values.get(key)) else 0 for key in COEFFICIENTS])
     found = calibration_from_matrices(CameraMatrices(
         _matrix(values), p, _size(values, size),
         (int(values.get('binning_x') or 1), int(values.get('binning_y') or 1)),

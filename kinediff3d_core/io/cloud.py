@@ -22,8 +22,27 @@ CAMERA_AXES = {'optical': ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
                'ros': ((0, -1, 0), (0, 0, -1), (1, 0, 0))}
 """Optical x, y and z (right, down, forward) in other axes: opengl is y up and z backward, ros is x
 forward, y left and z up."""
-BEHIND = 0.5
-"""Least share of points with z <= 0 of a cloud that is in other axes. Chosen."""
+AXES_IN_WORDS = {'optical': 'z forward and y down', 'opengl': 'y up and z backward',
+                 'ros': 'x forward and z up'}
+IN_VIEW = 60.0
+"""Angle from the optical axis within which a camera sees points, degrees. Chosen: the widest mode
+of the Azure Kinect."""
+SEEN = 0.5
+"""Least share of the points of a view that are within that angle. Chosen."""
+SAMPLE = 4096
+"""About how many points of a cloud are looked at. Chosen: bounds time."""
+
+
+class OtherAxes(ValueError):
+    """Points that are not in a camera's optical axes.
+
+    Attributes:
+        likely: key of :data:`CAMERA_AXES` in which they would be, or None.
+    """
+
+    def __init__(self, message: str, likely: str | None) -> None:
+        super().__init__(message)
+        self.likely = likely
 
 
 def read_cloud(path: Path | str, unit: str = 'm', axes: str = 'optical') -> Array:
@@ -86,14 +105,30 @@ def finite_points(points: Array) -> Array:
     return cloud if keep.all() else np.asarray(cloud[keep])
 
 
-def require_in_front(points: Array) -> None:
-    """Refuse points (N, 3) that are mostly behind the camera, z <= 0.
+def require_optical_axes(points: Array) -> None:
+    """Refuse points (N, 3) that are not in the axes of a camera's optical frame.
 
     Raises:
-        ValueError: it names the option for other axes.
+        OtherAxes: most are beside or behind the camera.
     """
-    behind = float((points[:, 2] <= 0).mean())
-    if behind > BEHIND:
-        raise ValueError(f'{100 * behind:.0f} % of the points are behind the camera (z <= 0); if '
-                         'y is up and z backward, give --points-axes opengl; if x is '
-                         'forward, ros')
+    some = finite_points(points[::max(1, len(points) // SAMPLE)])
+    if not len(some):
+        return
+    seen = {name: _seen(some @ np.array(axes, dtype=np.float32).T)
+            for name, axes in CAMERA_AXES.items()}
+    best = max(seen, key=seen.__getitem__)
+    behind = float((some[:, 2] <= 0).mean())
+    if seen['optical'] >= SEEN or max(seen[best], behind) < SEEN:
+        return
+    off, what = (behind, 'behind the camera (z <= 0)') if behind > SEEN else \
+        (1 - seen['optical'], 'beside the view')
+    likely = best if seen[best] >= SEEN else None
+    guess = '' if likely is None else f', they likely have {AXES_IN_WORDS[likely]}'
+    raise OtherAxes(f'{100 * off:.0f} % of the points are {what}: they must be in axes with '
+                    f'{AXES_IN_WORDS["optical"]}{guess}', likely)
+
+
+def _seen(points: Array) -> float:
+    """Share of the points (N, 3), optical axes, that a camera with a wide lens sees."""
+    beside = np.hypot(points[:, 0], points[:, 1])
+    return float((beside < np.tan(np.radians(IN_VIEW)) * points[:, 2]).mean())

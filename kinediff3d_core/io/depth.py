@@ -17,9 +17,9 @@ NAMES = ('depth', 'depth_image', 'depth_map', 'arr_0')
 SCENE_DEPTHS = 0.04, 25.0
 """Smallest and largest median depth of a scene, m. Chosen: depth cameras for objects measure from
 0.07 m (RealSense D405) to about 10 m."""
-SCALES = (1e-3, 1e-4, 2.5e-4, 2e-4, 1e-2, 1.0)
+SCALES = (1e-3, 1e-4, 2.5e-4, 2e-4, 1e-2, 1.0, 1e-5, 1e-6)
 """Metres a step of known sources, the likeliest first: millimetres, RealSense D405 (0.1 mm),
-L515 (0.25 mm), TUM (0.2 mm), centimetres, metres."""
+L515 (0.25 mm), TUM (0.2 mm), centimetres, metres, 0.01 mm, micrometres."""
 USUAL = 0.2, 6.0
 """Median depths of scenes with an object on a table or in a kitchen, m. Chosen."""
 
@@ -67,7 +67,7 @@ def scale_steps(path: Path | str, image: Array, scale: float | None = None,
         scale = declared
     depth = depth_in_metres(image, scale)
     try:
-        _check_scene(depth, image)
+        _check_scene(depth, image, scale)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
     return depth
@@ -118,8 +118,12 @@ def likely_scale(median: float) -> float | None:
     return next((s for s in SCALES if USUAL[0] <= s * median <= USUAL[1]), None)
 
 
-def _check_scene(depth: Array, image: Array) -> None:
-    """Refuse depths of no scene that a depth camera sees; name the likely unit."""
+def _check_scene(depth: Array, image: Array, scale: float | None) -> None:
+    """Refuse depths of no scene that a depth camera sees; name the likely unit.
+
+    Args:
+        scale: as it was given; it may be in steps a metre by mistake.
+    """
     seen = depth > 0
     if not seen.any():
         return  # no estimate, but no damaged file
@@ -128,7 +132,8 @@ def _check_scene(depth: Array, image: Array) -> None:
     if low <= middle <= high:
         return
     steps = float(np.median(np.asarray(image, dtype=np.float64).reshape(depth.shape)[seen]))
-    likely = likely_scale(steps)
+    inverse = 1 / scale if scale and USUAL[0] <= steps / scale <= USUAL[1] else None
+    likely = inverse or likely_scale(steps)
     hint = 'give --depth-scale, metres a step' if likely is None else \
         f'likely a step is {likely:g} m: give --depth-scale {likely:g}'
     raise ValueError(f'the scene is {middle:.3g} m deep (median), not {low:g} to {high:g} m; '

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from kinediff3d_core.io.files import checked_file, shortened
+from kinediff3d_core.io.files import checked_file, decoded, shortened
 
 MAX_TEXT = 64 * 2**20
 """Largest file that is parsed, bytes. Chosen: bounds memory."""
@@ -45,7 +45,7 @@ def read_documents(path: Path | str, what: str) -> list[Any]:
     if file.stat().st_size > MAX_TEXT:
         raise ValueError(f'{file}: {file.stat().st_size} bytes of text are more than {MAX_TEXT}')
     try:
-        text = file.read_text(encoding='utf-8-sig')
+        text = decoded(file.read_bytes())
         found = [x for x in _parsed(text, file.suffix.lower()) if x is not None]
     except (UnicodeDecodeError, ValueError, RecursionError, LookupError) as error:
         reason = TOO_DEEP if isinstance(error, RecursionError) else shortened(error)
@@ -70,7 +70,7 @@ def _parsed(text: str, suffix: str) -> Iterator[Any]:
     yield from _yaml_documents(text)
 
 
-def _yaml_documents(text: str) -> Iterator[Any]:
+def _yaml_documents(text: str) -> list[Any]:
     """Documents of YAML; repeated messages are parsed once."""
     import yaml
 
@@ -87,13 +87,17 @@ def _yaml_documents(text: str) -> Iterator[Any]:
         raise ValueError('aliases of YAML (&name, *name) are not read')
     if _depth(text) > MAX_DEPTH or _DASHES.search(text):
         raise ValueError(TOO_DEEP)
+    found: list[Any] = []
     try:
         for part in texts:
-            yield yaml.load(part, Loader)
+            found.append(yaml.load(part, Loader))
     except yaml.YAMLError as error:
-        raise ValueError(str(error).splitlines()[0]) from error
+        # The last of several messages may be cut off, where `ros2 topic echo` was interrupted.
+        if part != list(texts)[-1] or not any(isinstance(value, dict) for value in found):
+            raise ValueError(str(error).splitlines()[0]) from error
     except (TypeError, AttributeError, OverflowError) as error:  # of PyYAML's constructors
         raise ValueError(shortened(error)) from error
+    return found
 
 
 def _depth(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import tempfile
 import zipfile
@@ -67,6 +68,16 @@ def checked_file(path: Path | str, what: str) -> Path:
         raise ValueError(f'{what} {file} has {size / 2**20:.0f} MiB, more than '
                          f'{MAX_BYTES / 2**20:.0f}')
     return file
+
+
+def decoded(content: bytes) -> str:
+    """The text of a file in UTF-8, or in UTF-16 as Windows PowerShell redirects output.
+
+    Raises:
+        UnicodeDecodeError: neither.
+    """
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode('utf-16' if wide else 'utf-8-sig').replace('\r\n', '\n')
 
 
 def read_npy(file: Path, what: str) -> Array:

@@ -17,6 +17,10 @@ SOFT_LEVELS = 3
 edges; it holds no ids. Chosen."""
 SOFT_SHARE = 0.9
 """Least share of the pixels that are 0 or 255 in an image with soft edges. Chosen."""
+BETWEEN = 48, 208
+"""Values between background and object in a lossy format. Chosen: rings of JPEG are smaller."""
+PHOTO_SHARE = 0.3
+"""Most pixels of such values in a mask. Chosen: photographs have more."""
 MANY_LEVELS = 64
 """An 8-bit image with more levels than this is one of probabilities. Chosen: more objects than
 one view shows."""
@@ -82,6 +86,10 @@ def pixel_shades(layer: Layer, threshold: float | None) -> Array | None:
         with np.errstate(invalid='ignore'):
             return np.asarray(values > threshold)
     if layer.lossy:
+        between = float(((values >= BETWEEN[0]) & (values < BETWEEN[1])).mean())
+        if between > PHOTO_SHARE:
+            raise ValueError(f'{100 * between:.0f} % of its pixels are neither dark nor bright: '
+                             'it is a photograph, not a mask')
         return np.asarray(values >= HALF)
     if values.dtype == np.uint8:
         return np.asarray(values >= HALF) if _is_soft(values) else None
@@ -102,7 +110,8 @@ def pixel_ids(layer: Layer) -> Array:
     """Instance ids (H, W) of whole numbers; what is not above zero is background, 0."""
     values = layer.values
     if values.dtype.kind == 'f':
-        values = np.where(np.isfinite(values), np.clip(values, 0, LARGEST_ID), 0)
+        wide = values.astype(np.float64)  # the largest id is beyond 16 bits
+        values = np.where(np.isfinite(wide), np.clip(wide, 0, LARGEST_ID), 0)
     elif values.dtype.itemsize == 8:
         values = np.minimum(values, LARGEST_ID)
     return np.asarray(np.where(values > 0, values, 0).astype(np.int64))

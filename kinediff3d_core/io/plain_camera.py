@@ -1,4 +1,4 @@
-"""Cameras in plain text: nine numbers, and the ``ost.txt`` of ROS's camera_calibration."""
+"""Cameras in plain text: nine numbers, ``ost.txt`` of ROS's camera_calibration, librealsense."""
 
 from __future__ import annotations
 
@@ -6,46 +6,51 @@ import re
 from pathlib import Path
 from typing import Any
 
-from kinediff3d_core.io.files import MAX_MESSAGE, checked_file, shortened
+from kinediff3d_core.io.files import MAX_MESSAGE, checked_file, decoded, read_npy, shortened
+from kinediff3d_core.io.librealsense_text import librealsense_cameras
 
 MAX_TEXT = 65536
-"""Largest such file, bytes. Chosen."""
+"""Bytes of a file in which its cameras are. Chosen."""
+SUFFIXES = ('', '.txt', '.ini', '.csv')
+"""Names of such files end with one of these."""
 SECTIONS = {'width': 'width', 'height': 'height', 'camera matrix': 'k', 'distortion': 'd',
             'projection': 'p'}
 """Titles in ``ost.txt``, and the keys of a message that they stand for."""
 
 
-def is_plain(file: Path) -> bool:
-    """Whether a file is plain text by its name and holds no ``key: value``."""
-    if file.suffix.lower() not in ('.txt', '.ini'):
-        return False
-    with file.open('rb') as stream:
-        return b':' not in stream.read(MAX_TEXT)
+def plain_cameras(path: Path) -> dict[str, Any] | None:
+    """Values by the keys of a camera info message, or cameras by name; None of other files.
 
-
-def read_plain_camera(path: Path) -> dict[str, Any]:
-    """Values by the keys of a camera info message.
+    Plain are ``.npy`` files, and texts of one of :data:`SUFFIXES` without ``key: value``.
 
     Raises:
-        ValueError: neither nine numbers nor ``ost.txt``.
+        ValueError: neither a matrix nor ``ost.txt``.
     """
     file = checked_file(path, 'camera info')
-    if file.stat().st_size > MAX_TEXT:
-        raise ValueError(f'{file}: more than {MAX_TEXT} bytes; expected a matrix of 3 x 3 numbers')
-    text = file.read_text(encoding='utf-8', errors='replace')
-    lines = [line.split('#')[0] for line in text.splitlines()]
-    words = re.split(r'[\s,;\[\]]+', ' '.join(lines).strip(' ,;[]'))
+    if file.suffix.lower() == '.npy':
+        return {'k': read_npy(file, 'camera matrix').tolist()}
+    if file.suffix.lower() not in SUFFIXES:
+        return None
     try:
-        found = _ost(text)
-        if found:
-            return found
-        numbers = [float(word) for word in words if word]
+        with file.open('rb') as stream:
+            text = decoded(stream.read(MAX_TEXT))
+        cameras = librealsense_cameras(text)
+        if cameras or ':' in text:
+            return cameras or None
+        return _ost(text) or {'k': _numbers(text)}
     except ValueError as error:
         raise ValueError(f'{file}: expected a matrix of 3 x 3 numbers '
                          f'({shortened(error, MAX_MESSAGE // 4)})') from error
+
+
+def _numbers(text: str) -> list[float]:
+    """The numbers of a matrix, however they are separated."""
+    lines = [line.split('#')[0] for line in text.splitlines()]
+    words = re.split(r'[\s,;\[\]]+', ' '.join(lines).strip(' ,;[]'))
+    numbers = [float(word) for word in words if word]
     if len(numbers) not in (4, 9, 12, 16):
-        raise ValueError(f'{file}: expected a matrix of 3 x 3 numbers, it has {len(numbers)}')
-    return {'k': numbers}
+        raise ValueError(f'it has {len(numbers)}')
+    return numbers
 
 
 def _ost(text: str) -> dict[str, Any]:

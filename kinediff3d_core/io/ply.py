@@ -43,7 +43,7 @@ def ply_points(content: bytes) -> Array:
             table = PointTable(tuple(element.names), tuple(element.types),
                                (1,) * len(element.names), element.rows, start)
             return table.text(content) if encoding == 'ascii' else table.binary(content)
-        if element.lists:
+        if element.lists and encoding != 'ascii':
             raise ValueError(f'lists of {element.name!r} before the vertices are not read')
         start = _after(content, start, element, encoding == 'ascii')
     raise ValueError('no vertices among its elements')

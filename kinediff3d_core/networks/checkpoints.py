@@ -138,6 +138,27 @@ def load_covariance_scale(category: str, folder: Path | None = None) -> Covarian
     return found
 
 
+def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The header of a file of weights, and its tensors, float32.
+
+    Raises:
+        ValueError: not a whole safetensors file; the message names it.
+    """
+    try:
+        with safe_open(str(path), framework='pt') as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f'{path} is not a whole safetensors file ({error}); copy it again'
+                         ) from error
+    for name in [name for name in tensors if name.endswith(SCALE)]:
+        of = name.removesuffix(SCALE)
+        if of not in tensors:
+            raise ValueError(f'{path} does not fit this version: it lacks {of!r}')
+        tensors[of] *= tensors.pop(name)
+    return header, tensors
+
+
 def load_network(stage: str, category: str, folder: Path | None = None,
                  device: torch.device | str = 'cpu') -> nn.Module:
     """A trained network of a category, float32, in evaluation mode.
@@ -157,13 +178,7 @@ def load_network(stage: str, category: str, folder: Path | None = None,
     if not path.is_file():
         raise ValueError(f'no weights at {path}; train them with '
                          f'`kinediff3d train {stage} --category {category}`')
-    try:
-        with safe_open(str(path), framework='pt') as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f'{path} is not a whole safetensors file ({error}); copy it again'
-                         ) from error
+    header, tensors = read_tensors(path)
     if (header.get('stage'), header.get('category')) != (stage, category):
         raise ValueError(f'{path} holds {header.get("stage")!r} weights of category '
                          f'{header.get("category")!r}, not {stage!r} of {category!r}')
@@ -172,8 +187,6 @@ def load_network(stage: str, category: str, folder: Path | None = None,
         known = {f.name for f in fields(config_class)}
         network = network_class(spec, config_class(**{k: v for k, v in values.items()
                                                       if k in known}))
-        for name in [name for name in tensors if name.endswith(SCALE)]:
-            tensors[name.removesuffix(SCALE)] *= tensors.pop(name)
         network.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f'{path} does not fit this version: {str(error).splitlines()[0]}'

@@ -137,6 +137,9 @@ class KAVAE(nn.Module):
         self.sdf_mid = nn.Parameter(torch.randn(parts, c.sdf_width, c.sdf_width)
                                     / c.sdf_width ** 0.5)
         self.sdf_out = nn.Parameter(torch.zeros(parts, c.sdf_width, 1))
+        self.optional: Tensor
+        self.register_buffer('optional', torch.tensor(
+            [k in category.optional_parts for k in range(parts)]), persistent=False)
         axis = torch.tensor([j.axis for j in category.joints]).view(joints, 3)
         self.axis: Tensor
         self.register_buffer('axis', axis, persistent=False)
@@ -219,7 +222,7 @@ class KAVAE(nn.Module):
         origin = pivots.view(-1, len(self.category.joints), 3)
         exists = torch.full((len(f_kg), self.parts), torch.inf, device=f_kg.device)
         if self.category.optional_parts:
-            exists = torch.cat([exists[:, :2], self.exists_head(f_kg)[:, 2:]], dim=1)
+            exists = torch.where(self.optional, self.exists_head(f_kg), exists)
             mean_origin = self.layout_mean[6 * self.parts:].view(-1, 3)
             origin = torch.where(exists[:, 1:, None] > 0, origin, mean_origin)
         return centre, log_half.clamp(-8, 3).exp(), origin, exists

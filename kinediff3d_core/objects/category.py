@@ -28,7 +28,8 @@ class Category:
             limits.
         train_range: joint positions of training views, a little wider.
         azimuth: greatest angle of the camera from the front (+x), rad.
-        optional_parts: whether parts after the first moving one may be missing.
+        part_sets: the sets of moving parts that objects may have, by index, each ascending. Empty
+            where every object has all of them.
         density: mass of a part by the volume that its mesh encloses, kg/m^3, hollow spaces and
             what the mesh leaves out included.
         wall: greatest thickness of what a part is made of, m: a mesh that encloses more, because
@@ -42,9 +43,20 @@ class Category:
     test_range: tuple[float, float]
     train_range: tuple[float, float]
     azimuth: float = pi
-    optional_parts: bool = False
+    part_sets: tuple[tuple[int, ...], ...] = ()
     density: float = DEFAULT_DENSITY
     wall: float | None = None
+
+    @property
+    def possible_sets(self) -> tuple[tuple[int, ...], ...]:
+        """The sets of moving parts that objects may have, also where that is a single one."""
+        return self.part_sets or (tuple(range(1, len(self.parts))),)
+
+    @property
+    def optional_parts(self) -> tuple[int, ...]:
+        """Indices of the parts that may be missing."""
+        return tuple(k for k in range(1, len(self.parts))
+                     if not all(k in chosen for chosen in self.possible_sets))
 
 
 def _revolute(child: int, part: str, axis: tuple[float, float, float], upper: float) -> Joint:
@@ -75,13 +87,19 @@ CATEGORIES: dict[str, Category] = {c.name: c for c in (
              0.1, _deg(0, 80), _deg(0, 90), density=8000.0),
     Category('drawer', ('base', *(f'drawer_{i}' for i in range(4))),
              tuple(_prismatic(i + 1, f'drawer_{i}', 0.6) for i in range(4)),
-             0.5, (0.0, 0.5), (0.0, 0.6), FRONT, optional_parts=True, density=600.0, wall=0.03),
+             0.5, (0.0, 0.5), (0.0, 0.6), FRONT,
+             part_sets=tuple(tuple(range(1, count + 1)) for count in range(1, 5)),
+             density=600.0, wall=0.03),
     Category('box', ('base', 'lid'), (_revolute(1, 'lid', BACK, 200.0),),
              0.2, _deg(0, 180), _deg(0, 200), density=250.0, wall=0.01),
     Category('stapler', ('base', 'arm'), (_revolute(1, 'arm', BACK, 110.0),),
              0.1, _deg(0, 90), _deg(0, 100), density=4000.0),
     Category('cutter', ('base', 'blade'), (_prismatic(1, 'blade', 0.08),),
              0.1, (0.0, 0.08), (0.0, 0.08), density=1500.0),
+    Category('cabinet', ('base', 'door_left', 'door_right'),
+             (_revolute(1, 'door_left', DOWN, 180.0), _revolute(2, 'door_right', UP, 180.0)),
+             0.6, _deg(0, 135), _deg(0, 180), FRONT, part_sets=((1,), (1, 2), (2,)),
+             density=400.0, wall=0.04),
 )}
 
 

@@ -8,7 +8,8 @@
     test_range: [0, 1.6]       # joint positions of test views; default: all limits
     train_range: [0, 1.8]      # joint positions of training views; default: all limits
     azimuth: 3.15              # greatest angle of the camera from the front (+x); default: pi
-    optional_parts: false      # parts after the first moving one may be missing, from the last
+    optional_parts: []         # moving parts that may be missing, in any combination; or a list of
+                               # lists: the sets of moving parts that objects have; default: none
     density: 700               # kg/m^3 of what a part's mesh encloses; default: that of wood
     wall: 0.03                 # greatest thickness of the walls of hollow parts, m; default: solid
 
@@ -18,6 +19,7 @@ Lengths are metres, angles radians. The file is ``category.yaml`` in the folder 
 from __future__ import annotations
 
 import re
+from itertools import combinations
 from math import isfinite, pi
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,8 @@ MAX_BYTES = 64 * 2**10
 """Largest file. Chosen: a hundred times what a category needs."""
 MAX_PARTS = 16
 """Most parts. Chosen."""
+MAX_OPTIONAL = 6
+"""Most parts that may be missing in any combination: 64 sets. Chosen."""
 RESERVED = ('all', 'auto')
 """Names that have another meaning in commands."""
 REQUIRED = ('name', 'parts', 'joints', 'scale')
@@ -71,7 +75,8 @@ def category_yaml(category: Category) -> str:
                     'axis': list(j.axis), 'limits': [j.lower, j.upper]} for j in category.joints],
         'scale': category.scale, 'test_range': list(category.test_range),
         'train_range': list(category.train_range), 'azimuth': category.azimuth,
-        'optional_parts': category.optional_parts, 'density': category.density,
+        'optional_parts': [[parts[k] for k in chosen] for chosen in category.part_sets],
+        'density': category.density,
         'wall': category.wall}, sort_keys=False))
 
 
@@ -104,15 +109,13 @@ def _category(fields: Any) -> Category:
     all_limits = min(j.lower for j in joints), max(j.upper for j in joints)
     test, train = (_pair(fields[key], key) if key in fields else all_limits
                    for key in ('test_range', 'train_range'))
-    optional = fields.get('optional_parts', False)
-    if not isinstance(optional, bool):
-        raise ValueError(f'optional_parts must be true or false, got {optional!r}')
+    part_sets = _part_sets(fields.get('optional_parts', []), parts, joints)
     scale = _number(fields['scale'], 'scale', 1e-3, 100.0)
     azimuth = _number(fields.get('azimuth', pi), 'azimuth', 0.05, 3.2)
     density = _number(fields.get('density', DEFAULT_DENSITY), 'density', 1.0, 3e4)
     wall = _number(fields['wall'], 'wall', 1e-5, 10.0) if fields.get('wall') is not None else None
-    return Category(name, tuple(parts), joints, scale, test, train, azimuth, optional, density,
-                    wall)
+    return Category(name, tuple(parts), joints, scale, test, train, azimuth, part_sets,
+                    density, wall)
 
 
 def _category_name(name: Any) -> str:
@@ -131,6 +134,58 @@ def _part_names(parts: Any) -> list[str]:
     if len(set(parts)) < len(parts):
         raise ValueError(f'parts {parts!r} has a name twice')
     return parts
+
+
+def _part_sets(given: Any, parts: list[str], joints: tuple[Joint, ...],
+               ) -> tuple[tuple[int, ...], ...]:
+    """The sets of moving parts that objects may have; empty where none may be missing."""
+    if given is False:  # As files have it that were written before sets were known.
+        given = []
+    moving = parts[1:]
+    if not isinstance(given, list):
+        raise ValueError(f'optional_parts must be a list of moving parts that may be missing, or '
+                         f'of the lists of them that objects have, as [[{moving[0]}], '
+                         f'[{", ".join(moving)}]]; got {given!r}')
+    nested = bool(given) and all(isinstance(names, list) for names in given)
+    for name in [name for names in given for name in names] if nested else given:
+        if name not in moving:
+            raise ValueError(f'optional_parts names {name!r}{did_you_mean(str(name), moving)}; '
+                             f'moving parts: {", ".join(moving)}')
+    if nested:
+        chosen = [{parts.index(name) for name in names} for names in given]
+    else:
+        if len(set(given)) > MAX_OPTIONAL:
+            raise ValueError(f'optional_parts names {len(set(given))} parts, at most '
+                             f'{MAX_OPTIONAL} may be missing in any combination; list the sets')
+        chosen = _subsets({parts.index(name) for name in given}, len(parts), joints)
+    return _checked_sets(chosen, parts, joints)
+
+
+def _subsets(optional: set[int], parts: int, joints: tuple[Joint, ...]) -> list[set[int]]:
+    """All sets of moving parts in which any of the optional ones, but not all, are missing.
+
+    A part cannot be there without the part that it hangs on.
+    """
+    whole = set(range(1, parts))
+    every = [whole - set(gone) for count in range(len(optional) + 1)
+             for gone in combinations(sorted(optional), count)]
+    return [kept for kept in every if kept and _complete(kept, joints)] if optional else []
+
+
+def _complete(kept: set[int], joints: tuple[Joint, ...]) -> bool:
+    return all(j.parent == 0 or j.parent in kept for j in joints if j.child in kept)
+
+
+def _checked_sets(chosen: list[set[int]], parts: list[str], joints: tuple[Joint, ...],
+                  ) -> tuple[tuple[int, ...], ...]:
+    """The sets in order, each once; none where the only one has all parts."""
+    for kept in chosen:
+        if not kept or not _complete(kept, joints):
+            names = ', '.join(parts[k] for k in sorted(kept))
+            raise ValueError(f'optional_parts has the set [{names}]: it needs at least one part, '
+                             'and with each part the one that it hangs on')
+    found = tuple(sorted({tuple(sorted(kept)) for kept in chosen}))
+    return () if found == (tuple(range(1, len(parts))),) else found
 
 
 def _joint(fields: Any, child: int, parts: list[str]) -> Joint:

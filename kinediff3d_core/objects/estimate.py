@@ -46,6 +46,10 @@ class PartEstimate:
     mesh: Mesh | None = None
 
 
+LIMIT_TOLERANCE = 1e-6
+"""How far a position that is asked for may be beyond a joint limit, rad or m: rounding. Chosen."""
+
+
 @dataclass(frozen=True)
 class JointEstimate:
     """One joint, in the terms of URDF.
@@ -74,6 +78,11 @@ class JointEstimate:
     std: float
     probability: float = 1.0
     velocity: float | None = None
+
+    def allows(self, position: float) -> bool:
+        """Whether a position is within the limits, but for rounding; never one that is no number.
+        """
+        return self.lower - LIMIT_TOLERANCE <= position <= self.upper + LIMIT_TOLERANCE
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,14 @@ ALIKE = 0.6
 """Least similarity of a suggested name, 0 to 1, as difflib measures it. Chosen: its default."""
 
 
-def did_you_mean(name: object, known: Iterable[object]) -> str:
-    """`` (did you mean laptop?)`` where a known name is like the given one, else nothing."""
+def did_you_mean(name: object, known: Iterable[object], alike: float = ALIKE) -> str:
+    """`` (did you mean laptop?)`` where a known name is like the given one, else nothing.
+
+    Args:
+        alike: least similarity of a suggested name, 0 to 1.
+    """
     names = {str(k).lower(): str(k) for k in known}
-    found = get_close_matches(str(name).lower(), names, 1, ALIKE)
+    found = get_close_matches(str(name).lower(), names, 1, alike)
     return f' (did you mean {names[found[0]]}?)' if found else ''
 
 

@@ -7,7 +7,9 @@ is opened.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 SUBFOLDERS = ('urdf', 'robots')
 """Folders of a ROS package that hold its URDFs."""
@@ -15,12 +17,14 @@ PREFERRED = 'mobility.urdf'
 """Name in PartNet-Mobility, which has further URDFs in some folders."""
 NAMED = 4
 """Most URDFs that a message names."""
+MOST_FILES = 10_000
+"""Most files that are looked at for a hint. Chosen: bounds time."""
 
 
 def find_urdfs(folder: Path) -> list[Path]:
     """The URDFs of a folder, or of its subfolders ``urdf`` and ``robots``, sorted."""
     for place in (folder, *(folder / name for name in SUBFOLDERS)):
-        found = sorted(p for p in place.glob('*.urdf') if p.is_file())
+        found = sorted(p for p in place.glob('*.[uU][rR][dD][fF]') if p.is_file())
         if found:
             return found
     return []
@@ -36,7 +40,8 @@ def find_urdf(path: Path) -> Path:
     """
     if path.is_file():
         if path.suffix.lower() != '.urdf':
-            raise ValueError(f'{path} is not a .urdf file')
+            hint = deeper_hint(path.parent) if path.suffix == '.xacro' else ''
+            raise ValueError(f'{path} is not a .urdf file{hint}')
         return path
     urdfs = find_urdfs(path)
     own = f'{object_folder(path).resolve().name}.urdf'
@@ -48,9 +53,18 @@ def find_urdf(path: Path) -> Path:
         names = ', '.join(p.name for p in urdfs[:NAMED])
         raise ValueError(f'{path} must hold exactly one *.urdf, it has {len(urdfs)} ({names}); '
                          f'name one, such as {urdfs[0]}')
-    xacros = sorted(p for name in ('', *SUBFOLDERS) for p in (path / name).glob('*.xacro'))
-    hint = f'; expand {xacros[0].name} with xacro' if xacros else ''
-    raise ValueError(f'{path} must hold exactly one *.urdf, it has 0{hint}')
+    raise ValueError(f'{path} must hold exactly one *.urdf, it has 0{deeper_hint(path)}')
+
+
+def deeper_hint(folder: Path) -> str:
+    """What to do with a xacro file, or a URDF in another place, of a folder; '' if it has none."""
+    files = list(islice(folder.rglob('*'), MOST_FILES))
+    for file in sorted(p for p in files if p.suffix.lower() == '.urdf'):
+        return f'; name the file itself: {file}'
+    for file in sorted(p for p in files if p.suffix == '.xacro'):
+        urdf = f'{file.name.split(".")[0]}.urdf'
+        return f'; {file} is xacro: expand it with "xacro {file.name} > {urdf}"'
+    return ''
 
 
 def object_folder(path: Path) -> Path:
@@ -85,9 +99,10 @@ def mesh_file(source: Path, name: str) -> Path | None:
 def _candidates(folder: Path, root: Path, name: str) -> Iterator[Path]:
     """Where the mesh may be, the likeliest first."""
     scheme, _, rest = name.replace('\\', '/').rpartition('://')
-    if '\0' in rest or len(rest) > 4096:
+    if '\0' in unquote(rest) or len(rest) > 4096:
         return
-    yield folder / rest
-    yield root / rest
-    if scheme in ('package', 'model'):  # the first part is a package's name
-        yield root.joinpath(*PurePosixPath(rest).parts[1:])
+    for plain in dict.fromkeys((rest, unquote(rest))):
+        yield folder / plain
+        yield root / plain
+        if scheme in ('package', 'model'):  # the first part is a package's name
+            yield root.joinpath(*PurePosixPath(plain).parts[1:])

@@ -19,6 +19,7 @@ MAX_ASSET = 65536
 """Bytes of a COLLADA file in which its unit is looked for. Chosen."""
 NAMED = 2
 """Most meshes that a warning names."""
+_COMMENT = re.compile(rb'<!--.*?-->', re.DOTALL)
 _UNIT = re.compile(rb'<unit\b[^>]*?\bmeter\s*=\s*["\']([^"\']{1,40})["\']')
 UP_AXES = {'X': ((0, -1, 0), (0, 0, -1), (1, 0, 0)), 'Y': ((1, 0, 0), (0, 0, -1), (0, 1, 0)),
            'Z': ((1, 0, 0), (0, 1, 0), (0, 0, 1))}
@@ -141,7 +142,7 @@ def load_mesh(source: Path, name: str) -> Any:
 def _collada_to_metres(file: Path, name: str) -> np.ndarray[Any, Any]:
     """The transform (4, 4) from a COLLADA file's unit and up axis to metres and z up."""
     with file.open('rb') as stream:
-        head = stream.read(MAX_ASSET)
+        head = _COMMENT.sub(b'', stream.read(MAX_ASSET))
     up = _UP_AXIS.search(head)
     axis = up[1].decode() if up else 'Z'
     if axis != 'Z':

@@ -12,6 +12,8 @@ import numpy as np
 from defusedxml import DefusedXmlException
 from scipy.spatial.transform import Rotation
 
+from kinediff3d_core.objects.suggestion import did_you_mean
+
 Array = np.ndarray[Any, Any]
 
 XACRO = b'<xacro:'
@@ -28,7 +30,7 @@ def read_urdf(source: Path) -> Any:
     """
     import yourdfpy
 
-    _urdf_root(source)
+    _require_tree(source, _urdf_root(source))
     try:
         return yourdfpy.URDF.load(str(source), load_meshes=False, build_scene_graph=True,
                                   load_collision_meshes=False, build_collision_scene_graph=False)
@@ -106,6 +108,35 @@ def three_numbers(text: str) -> Array:
     if numbers.shape != (3,) or not np.isfinite(numbers).all():
         raise ValueError(f'{text!r} is not three numbers')
     return numbers
+
+
+def _require_tree(source: Path, root: ElementTree.Element) -> None:
+    """Refuse links and joints that are no tree with one root, as ROS does."""
+    links = [link.get('name', '') for link in root.findall('link')]
+    twice = [link for link in links if links.count(link) > 1]
+    if twice:
+        raise ValueError(f'{source}: two links are called {twice[0]!r}')
+    parents: dict[str, str] = {}
+    for joint in root.findall('joint'):
+        ends = [end.get('link', '') for tag in ('parent', 'child') for end in joint.findall(tag)]
+        unknown = [end for end in ends if end not in links]
+        if len(ends) != 2 or unknown:
+            reason = f'the link {unknown[0]!r}, which is not there' if unknown else \
+                f'{len(ends)} links, not a parent and a child'
+            raise ValueError(f'{source}: joint {joint.get("name")!r} names {reason}'
+                             f'{did_you_mean(unknown[0], links) if unknown else ""}')
+        if ends[1] in parents:
+            raise ValueError(f'{source}: link {ends[1]!r} has two parents, {parents[ends[1]]!r} '
+                             f'and {ends[0]!r}')
+        parents[ends[1]] = ends[0]
+    roots = [link for link in links if link not in parents]
+    reached = set(roots[:1])
+    for _ in links:
+        reached |= {child for child, parent in parents.items() if parent in reached}
+    if len(reached) != len(links):
+        lost = ', '.join(repr(link[:40]) for link in links if link not in reached)
+        raise ValueError(f'{source}: its links are no tree with one root: no joint connects '
+                         f'{roots[0] if roots else "a root"!r} with {lost[:120]}')
 
 
 def _urdf_root(source: Path) -> ElementTree.Element:

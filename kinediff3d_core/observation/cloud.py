@@ -88,6 +88,19 @@ class DepthView:
                             (camera.cy - (rows.start or 0)) / stride, width, height)
         return backproject(depth, window)
 
+    def depth_at(self, points: np.ndarray) -> np.ndarray:
+        """Depths (N,), m, measured in the pixels of points (N, 3), camera frame, z > 0.
+
+        They are NaN where there is no measurement and outside of the image.
+        """
+        camera, z = self.intrinsics, points[:, 2]
+        u = np.rint(camera.fx * points[:, 0] / z + camera.cx)
+        v = np.rint(camera.fy * points[:, 1] / z + camera.cy)
+        inside = (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
+        depth = np.full(len(points), np.nan, dtype=np.float32)
+        depth[inside] = self.depth[v[inside].astype(int), u[inside].astype(int)]
+        return np.where(depth > 0, depth, np.float32(np.nan))
+
 
 def filter_cloud(cloud: np.ndarray | ObjectCloud) -> ObjectCloud:
     """The cloud without points that are no measurement of the object.

@@ -22,8 +22,14 @@ from kinediff3d_core.observation.depth_grid import (
     depth_grid,
     depth_noise,
 )
+from kinediff3d_core.observation.order_statistics import inner_range
 from kinediff3d_core.observation.planes import PlaneConfig
-from kinediff3d_core.observation.supports import SupportConfig, Surface, find_supports
+from kinediff3d_core.observation.supports import (
+    EXTENT_OUTER,
+    SupportConfig,
+    Surface,
+    find_supports,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -123,7 +129,7 @@ def _bodies(grid: DepthGrid, member: Array, supports: list[Surface], config: Ins
     """Which pixels of ``member`` (h, w) are the body of a support: edges and legs of a table."""
     body = np.zeros(grid.shape, dtype=bool)
     for s in supports:
-        footprint = s.footprint(grid) if s.is_level(config.support) else None
+        footprint = s.footprint if s.is_level(config.support) else None
         if footprint is not None:
             under = member & (s.height < 0)
             under[under] = footprint.contains(grid.points[under] @ footprint.axes, config.beside)
@@ -141,7 +147,7 @@ def _ranked(label: Array, grid: DepthGrid, supports: list[Surface], config: Inst
             continue
         v, u = np.nonzero(label[box] == k)
         v, u = v + box[0].start, u + box[1].start
-        low, high = np.percentile(grid.points[v, u], (2, 98), axis=0)
+        low, high = inner_range(grid.points[v, u], EXTENT_OUTER)
         stands = not supports or any(s.above[v, u].mean() > config.above for s in supports)
         if not stands or (high - low).max() > config.max_size or (
                 len(v) * grid.stride ** 2 < config.min_points):
@@ -169,12 +175,15 @@ def _at_full_resolution(ids: Array, grid: DepthGrid, supports: list[Surface], de
     if s == 1:
         return np.where(depth > 0, ids, 0)
     nearest = _nearest_member(ids > 0)
-    half = s // 2
+    half, found = s // 2, nearest >= 0
     v, u = (np.minimum((np.arange(n) + half) // s, m - 1)
             for n, m in zip(depth.shape, grid.shape, strict=True))
-    at = nearest[v[:, None], u]
-    rows, columns = np.nonzero((at >= 0) & (depth > 0))
+    window = tuple(slice(*np.searchsorted(x, np.flatnonzero(found.any(axis))[[0, -1]] + (0, 1)))
+                   for x, axis in ((v, 1), (u, 0)))
+    at = nearest[v[window[0], None], u[window[1]]]
+    rows, columns = np.nonzero((at >= 0) & (depth[window] > 0))
     at = at[rows, columns]
+    rows, columns = rows + window[0].start, columns + window[1].start
     z = depth[rows, columns].astype(np.float32)
     sigma = depth_noise(z, config.grid)
     step = np.abs(z - grid.points[..., 2].ravel()[at])

@@ -13,11 +13,15 @@ from kinediff3d_core.geometry.camera import (
     require_size,
     valid_depth,
 )
-from kinediff3d_core.observation.dominant_plane import (
-    MAD_TO_STD,
-    DominantPlaneConfig,
-    plane_distances,
+from kinediff3d_core.objects.estimate import NoEstimate
+from kinediff3d_core.observation.cloud import (
+    DepthView,
+    ObjectCloud,
+    filter_cloud,
+    object_cloud,
 )
+from kinediff3d_core.observation.planes import MAD_TO_STD, PointPlaneConfig, plane_distances
+from kinediff3d_core.observation.segmentation import segment_instances
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,11 @@ class MaskOutlierConfig:
     """Difference of neighbouring depths that separates surfaces, in noise bounds. Chosen."""
     least_pixels: int = 20
     """Smallest surface that is removed, pixels inside the mask. Chosen."""
-    plane: DominantPlaneConfig = DominantPlaneConfig(samples=800, trials=100)
+    beyond: float = 0.5
+    """Least part of another instance of segmentation that is outside of the mask, as a share of
+    its pixels in it. Chosen: half of a hand with its forearm is in the box of a laptop, a share of
+    0.8 (``evaluation.mask_changes``); inf turns it off."""
+    plane: PointPlaneConfig = PointPlaneConfig(samples=800, trials=100)
     """How planes are found."""
 
 
@@ -80,15 +88,19 @@ CONFIG = MaskOutlierConfig()
 
 
 def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.ndarray,
-                           config: MaskOutlierConfig = CONFIG) -> np.ndarray:
+                           config: MaskOutlierConfig = CONFIG,
+                           boxed: bool | None = None) -> np.ndarray:
     """The mask (H, W) bool without surfaces that go on outside of it.
 
     First planes that are found around the mask are removed from it, then surfaces that are
-    separated from the object by a jump of depth and lie outside for the most part.
+    separated from the object by a jump of depth and lie outside for the most part, and last what
+    segmentation tells apart from the object and finds outside, too: a hand that touches it.
 
     Args:
         depth: (H, W) z-depth, m.
         mask: (H, W) bool.
+        boxed: it is a bounding box, which may be turned or partly covered; None: if it is a
+            rectangle (:func:`is_box`).
 
     Raises:
         ValueError: sizes differ; the message names both.
@@ -99,18 +111,37 @@ def without_other_surfaces(depth: np.ndarray, intrinsics: Intrinsics, mask: np.n
     if not inside.any():
         return mask
     window = _window(mask, config)
-    depth, inside, valid = depth[window], inside[window], valid[window]
+    image, depth, inside, valid = depth, depth[window], inside[window], valid[window]
     ring = valid & ~_with_rim(mask[window], config)
-    max_share = config.box_max_share if is_box(mask, config) else config.max_share
+    if boxed is None:
+        boxed = is_box(mask, config)
+    max_share = config.box_max_share if boxed else config.max_share
     planes, removed = _on_planes(_points(depth, intrinsics, window), inside, ring,
                                  max_share * inside.sum(), config)
     kept = inside & ~removed
-    kept &= ~_on_separate_surfaces(depth, kept, valid & ~inside & ~planes, config)
-    if kept.sum() > (1 - config.least_share) * inside.sum():
-        return mask
+    surfaces = _Surfaces(depth, kept, valid & ~inside & ~planes, config)
+    kept &= ~surfaces.separate()
     found = np.zeros_like(mask)
     found[window] = kept
+    if surfaces.one_goes_on():
+        found &= ~_on_other_instances(image, intrinsics, found, mask, config)
+    if found.sum() > (1 - config.least_share) * inside.sum():
+        return mask
     return found
+
+
+def object_in_mask(view: DepthView, mask: np.ndarray, boxed: bool | None = None) -> ObjectCloud:
+    """The filtered cloud of the object in a mask (H, W), without other surfaces in it.
+
+    Args:
+        boxed: as in :func:`without_other_surfaces`.
+
+    Raises:
+        ValueError: sizes differ; the message names both.
+    """
+    own = without_other_surfaces(view.depth, view.intrinsics, np.asarray(mask).astype(bool),
+                                 boxed=boxed)
+    return filter_cloud(object_cloud(view.depth, view.intrinsics, own))
 
 
 def is_box(mask: np.ndarray, config: MaskOutlierConfig = CONFIG) -> bool:
@@ -199,19 +230,52 @@ def _specks(kept: np.ndarray, low: np.ndarray, config: MaskOutlierConfig) -> np.
     return np.asarray(speck[label])
 
 
-def _on_separate_surfaces(depth: np.ndarray, kept: np.ndarray, outside: np.ndarray,
-                          config: MaskOutlierConfig) -> np.ndarray:
-    """Pixels (h, w) of surfaces, other than the mask's largest, that are mostly outside of it."""
-    present = kept | outside
-    z = np.where(present, depth, 0.0)
-    jump = config.jump * config.plane.noise_bound(z)
-    edge = np.zeros_like(present)
-    edge[:, 1:] |= np.abs(np.diff(z, axis=1)) > jump[:, 1:]
-    edge[1:] |= np.abs(np.diff(z, axis=0)) > jump[1:]
-    label, count = scipy.ndimage.label(present & ~edge)
-    here = np.bincount(label[kept], minlength=count + 1)
-    beside = np.bincount(label[outside], minlength=count + 1)
-    here[0] = 0
-    foreign = (beside > here) & (here >= config.least_pixels)
-    foreign[[0, int(here.argmax())]] = False
-    return np.asarray(foreign[label])
+class _Surfaces:
+    """Surfaces in a mask and around it, which jumps of depth separate.
+
+    Args:
+        kept: (h, w) pixels of the mask. outside: (h, w) measured pixels around it.
+    """
+
+    def __init__(self, depth: np.ndarray, kept: np.ndarray, outside: np.ndarray,
+                 config: MaskOutlierConfig) -> None:
+        present = kept | outside
+        z = np.where(present, depth, 0.0)
+        jump = config.jump * config.plane.noise_bound(z)
+        edge = np.zeros_like(present)
+        edge[:, 1:] |= np.abs(np.diff(z, axis=1)) > jump[:, 1:]
+        edge[1:] |= np.abs(np.diff(z, axis=0)) > jump[1:]
+        self._label, count = scipy.ndimage.label(present & ~edge)
+        here = np.bincount(self._label[kept], minlength=count + 1)
+        beside = np.bincount(self._label[outside], minlength=count + 1)
+        here[0] = 0
+        self._separate = (beside > here) & (here >= config.least_pixels)
+        self._separate[[0, int(here.argmax())]] = False
+        self._goes_on = (~self._separate & (here >= config.least_pixels)
+                         & (beside >= config.beyond * config.least_pixels))
+
+    def separate(self) -> np.ndarray:
+        """Pixels (h, w) of surfaces, other than the mask's largest, mostly outside of it."""
+        return np.asarray(self._separate[self._label])
+
+    def one_goes_on(self) -> bool:
+        """Whether one of the others goes on outside: only then another instance may be in it."""
+        return bool(self._goes_on.any())
+
+
+def _on_other_instances(depth: np.ndarray, intrinsics: Intrinsics, kept: np.ndarray,
+                        mask: np.ndarray, config: MaskOutlierConfig) -> np.ndarray:
+    """Pixels (H, W) of instances, other than the mask's largest, that go on outside of it.
+
+    Args:
+        kept: (H, W) bool, the pixels of the mask that are left.
+    """
+    try:
+        ids = segment_instances(depth, intrinsics).ids
+    except NoEstimate:
+        return np.zeros_like(mask)
+    count = int(ids.max()) + 1
+    here, beyond = (np.bincount(ids[pixels], minlength=count) for pixels in (kept, ~mask))
+    foreign = (here >= config.least_pixels) & (beyond >= config.beyond * here)
+    foreign[[0, 1 + int(here[1:].argmax())]] = False
+    return np.asarray(foreign[ids])

@@ -1,4 +1,8 @@
-"""Planes in a depth image by RANSAC (Fischler and Bolles 1981) on points with normals."""
+"""The plane that most points are on, by RANSAC (Fischler and Bolles 1981).
+
+Planes are proposed by three points each (:func:`plane_distances`), or by one point with its normal
+in a depth image, where planes may be warped (:func:`largest_plane`).
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,41 @@ from numpy.polynomial.polynomial import polyval2d, polyvander
 from scipy import ndimage
 
 from kinediff3d_core.observation.depth_grid import DepthGrid
-from kinediff3d_core.observation.dominant_plane import MAD_TO_STD
+from kinediff3d_core.observation.order_statistics import inner_range, median
 
 Array = np.ndarray[Any, Any]
 
+MAD_TO_STD = 1.4826
+"""Standard deviation of a normal distribution, in median absolute deviations."""
 RIDGE = 1e-9
 """Added to the diagonal of the normal equations of a warp: points on a line still have one."""
 
 
 @dataclass(frozen=True)
+class PointPlaneConfig:
+    """How a plane is found among points. All values are chosen."""
+
+    noise: tuple[float, float] = (0.004, 0.003)
+    """Bound of the depth noise: a + b z^2, m, for depth z, m: the noise of a stereo or
+    structured-light camera grows with z^2."""
+    samples: int = 500
+    """Points that vote."""
+    trials: int = 48
+    """Planes that are tried: with half of the votes on it, one is found in 99.8 %."""
+    least_points: int = 100
+    """Fewest points that a plane is sought in."""
+    share: float = 0.2
+    """Least share of the votes on a plane."""
+
+    def noise_bound(self, depth: Array) -> Array:
+        """Bound of the noise, m, at depths, m."""
+        constant, quadratic = self.noise
+        return np.asarray(constant + quadratic * depth ** 2)
+
+
+@dataclass(frozen=True)
 class PlaneConfig:
-    """How planes are found. All values are chosen."""
+    """How planes are found in a depth image. All values are chosen."""
 
     votes: int = 3000
     """Points that vote on planes."""
@@ -56,6 +84,8 @@ class PlaneConfig:
     """The rounds end when the points grow by less than this factor."""
     warp_points: int = 300
     """A warp is fitted to at least this many points."""
+    span_outer: float = 0.01
+    """Share of the points on a plane that is left out at each end of its span."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +165,57 @@ def surface_normals(grid: DepthGrid, config: PlaneConfig = PlaneConfig()) -> Arr
     return normal
 
 
+def plane_distances(points: Array, voters: Array, rng: np.random.Generator,
+                    config: PointPlaneConfig = PointPlaneConfig()) -> Array | None:
+    """Distances (N,), m, of points (N, 3) from the plane that most voters (V, 3) are on.
+
+    None if there are too few voters, or too few of them are on one plane.
+    """
+    if len(voters) < config.least_points:
+        return None
+    votes = voters[rng.integers(0, len(voters), config.samples)]
+    a, b, c = (votes[rng.integers(0, len(votes), config.trials)] for _ in range(3))
+    normal = np.cross(b - a, c - a)
+    length = np.linalg.norm(normal, axis=1)
+    good = length > 0
+    if not good.any():
+        return None
+    normal = normal[good] / length[good, None]
+    on = _most_voted(votes, normal, -(normal * a[good]).sum(1), config.noise_bound(votes[:, 2]))
+    if on.sum() < config.share * len(votes):
+        return None
+    normal, offset = _least_squares_plane(votes[on])
+    return np.asarray(np.abs(points @ normal.astype(np.float32) + np.float32(offset)))
+
+
+def _most_voted(points: Array, normals: Array, offsets: Array, allowed: Array,
+                agrees: Array | bool = True) -> Array:
+    """Which of the points (N, 3) are on that of the planes (T) that most are on.
+
+    Args:
+        normals: (T, 3). offsets: (T,), m.
+        allowed: (N,) distances, m, from which on points are off a plane.
+        agrees: (T, N) whether a point may be on a plane.
+    """
+    distance = normals @ points.T
+    distance += offsets[:, None]
+    on = np.abs(distance, out=distance) < allowed
+    on &= agrees
+    return np.asarray(on[int(on.sum(1).argmax())])
+
+
+def _least_squares_plane(points: Array) -> tuple[Array, float]:
+    """Unit normal (3,) and offset, m, of the plane with least squared distances of points (N, 3).
+
+    The offset is not negative: the normal is towards the camera.
+    """
+    q = points.astype(np.float64, copy=False)
+    middle = q.mean(0)
+    normal = np.linalg.eigh((q - middle).T @ (q - middle))[1][:, 0]
+    offset = float(-normal @ middle)
+    return (-normal, -offset) if offset < 0 else (normal, offset)
+
+
 def largest_plane(points: Array, normals: Array, sigma: Array, rng: np.random.Generator,
                   config: PlaneConfig = PlaneConfig()) -> Plane | None:
     """The plane that most points are on; None if there is none.
@@ -148,9 +229,8 @@ def largest_plane(points: Array, normals: Array, sigma: Array, rng: np.random.Ge
     n = normals[seed]
     offset = -np.einsum('ij,ij->i', points[seed], n)
     allowed = np.maximum(config.near[1], config.near[0] * sigma)
-    on = np.abs(points @ n.T + offset) < allowed[:, None]
-    on &= normals @ n.T > config.angle
-    plane = _refitted(points, normals, sigma, on[:, int(on.sum(0).argmax())], config)
+    on = _most_voted(points, n, offset, allowed, n @ normals.T > config.angle)
+    plane = _refitted(points, normals, sigma, on, config)
     return None if plane is None else _warped(plane, points, normals, sigma, config)
 
 
@@ -171,11 +251,7 @@ def _refitted(points: Array, normals: Array, sigma: Array, on: Array, config: Pl
 def _fitted(points: Array, sigma: Array, on: Array, config: PlaneConfig) -> Plane:
     """Least-squares plane of the points (N, 3) in ``on`` (N,) bool."""
     q = points[on].astype(np.float64)
-    middle = q.mean(0)
-    normal = np.linalg.eigh((q - middle).T @ (q - middle))[1][:, 0]
-    offset = float(-normal @ middle)
-    if offset < 0:
-        normal, offset = -normal, -offset
+    normal, offset = _least_squares_plane(q)
     residual = np.abs(q @ normal + offset) / sigma[on]
     return Plane(normal.astype(np.float32), offset, _scale(residual, config))
 
@@ -215,10 +291,10 @@ def _grown(plane: Plane, degree: int, points: Array, sigma: Array, config: Plane
         warp[i, j] = solution
         residual = np.abs(flat[on] - a @ solution) / sigma[on]
         plane = replace(plane, warp=warp, scale=_scale(residual, config),
-                        span=np.percentile(ray[on], (1, 99), axis=0).astype(np.float32))
+                        span=inner_range(ray[on], config.span_outer).astype(np.float32))
     return plane
 
 
 def _scale(residual: Array, config: PlaneConfig) -> float:
     """Robust scale of absolute residuals (N,) in standard deviations, within its bounds."""
-    return float(np.clip(MAD_TO_STD * np.median(residual), *config.scale))
+    return float(np.clip(MAD_TO_STD * median(residual), *config.scale))

@@ -8,7 +8,13 @@ import numpy as np
 
 from kinediff3d_core.geometry.camera import Intrinsics, valid_depth
 from kinediff3d_core.objects.estimate import NoEstimate
-from kinediff3d_core.observation.cloud import ObjectCloud, valid_points
+from kinediff3d_core.observation.cloud import (
+    DepthView,
+    ObjectCloud,
+    filter_cloud,
+    object_cloud,
+    valid_points,
+)
 from kinediff3d_core.observation.depth_grid import depth_noise
 from kinediff3d_core.observation.instances import InstanceConfig, Instances, find_instances
 
@@ -55,6 +61,12 @@ def segment_object(depth: Array, intrinsics: Intrinsics, config: InstanceConfig 
                    ) -> Array:
     """Mask (H, W) of the best instance; arguments and errors of :func:`segment_instances`."""
     return np.asarray(segment_instances(depth, intrinsics, config).ids == 1)
+
+
+def object_in_image(view: DepthView) -> ObjectCloud:
+    """The filtered cloud of the best instance of an image; errors of :func:`segment_instances`."""
+    mask = segment_object(view.depth, view.intrinsics)
+    return filter_cloud(object_cloud(view.depth, view.intrinsics, mask))
 
 
 def segment_cloud(points: Array, config: InstanceConfig = CONFIG) -> Array:

@@ -8,6 +8,7 @@ does not surround its lid, and what stands on a support that is already known is
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 
 from kinediff3d_core.observation.depth_grid import DepthGrid, picture_rectangle
+from kinediff3d_core.observation.order_statistics import inner_range
 from kinediff3d_core.observation.planes import Plane, PlaneConfig, largest_plane, surface_normals
 
 Array = np.ndarray[Any, Any]
@@ -23,6 +25,10 @@ HULL_POINTS = 2000
 """Convex hulls are of about this many points. Chosen: its time."""
 EXTENT_POINTS = 1000
 """Extents are measured on about this many points. Chosen: its time."""
+EXTENT_OUTER = 0.02
+"""Share of the points that an extent leaves out at each end. Chosen."""
+BOX_OUTER = 0.05
+"""As ``EXTENT_OUTER``, of the box of a thing that a plane may surround. Chosen."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ class Footprint:
         side /= np.linalg.norm(side)
         axes = np.stack([side, np.cross(n, side)], axis=-1)
         try:
-            hull = ConvexHull(_some(points, HULL_POINTS) @ axes)
+            hull = ConvexHull(points @ axes)
         except (QhullError, ValueError):
             return None
         return cls(axes, hull.equations)
@@ -109,12 +115,14 @@ class Surface:
     """A plane of the image.
 
     Attributes:
+        grid: the image.
         plane: with its warp. region: (h, w) bool, its largest region. piece: (h, w) bool, the
             largest connected part of that.
         height: (h, w) above it, m. thickness: (h, w) within which points are on it, m.
         above: (h, w) bool, farther above it than that.
     """
 
+    grid: DepthGrid
     plane: Plane
     region: Array
     piece: Array
@@ -126,9 +134,10 @@ class Surface:
         """Whether things can stand on it, as the camera is held."""
         return bool(-self.plane.normal[1] > config.upright)
 
-    def footprint(self, grid: DepthGrid) -> Footprint | None:
+    @cached_property
+    def footprint(self) -> Footprint | None:
         """Of its region; None if that is a line."""
-        return Footprint.of(grid.points[self.region], self.plane.normal)
+        return Footprint.of(_some_points(self.grid, self.region, HULL_POINTS), self.plane.normal)
 
 
 def find_surfaces(grid: DepthGrid, config: SupportConfig, plane_config: PlaneConfig,
@@ -162,7 +171,7 @@ def find_surfaces(grid: DepthGrid, config: SupportConfig, plane_config: PlaneCon
         free &= ~on
         above = grid.valid & (height > thickness)
         region, piece = _largest_region(on, above)
-        found.append(Surface(plane, region, piece, height, thickness, above))
+        found.append(Surface(grid, plane, region, piece, height, thickness, above))
     return found
 
 
@@ -186,7 +195,7 @@ def find_supports(grid: DepthGrid, config: SupportConfig, plane_config: PlaneCon
     if alone:
         least = config.alone_share * grid.valid.sum()
         surfaces = [s for s in surfaces if s.region.sum() >= least]
-    length = {id(s): _extent(grid.points[s.piece]) for s in surfaces}
+    length = {id(s): _extent(grid, s.piece) for s in surfaces}
     supports: list[Surface] = []
     for s in surfaces:
         is_face = length[id(s)] <= config.face_size and _on_object(s, supports, config)
@@ -199,7 +208,7 @@ def find_supports(grid: DepthGrid, config: SupportConfig, plane_config: PlaneCon
     for s in surfaces:
         if not any(s is c for c in chosen):
             is_face = length[id(s)] <= config.face_size and _on_object(s, chosen, config)
-            if _extent(grid.points[s.region]) > config.object_size or (
+            if _extent(grid, s.region) > config.object_size or (
                     not is_face and _runs_out(s.region, picture, grid.stride, config)):
                 chosen.append(s)
     return chosen
@@ -211,7 +220,7 @@ def _is_alone(grid: DepthGrid, config: SupportConfig) -> bool:
     inside = not (valid[:width].any() or valid[-width:].any() or valid[:, :width].any()
                   or valid[:, -width:].any())
     return (inside and not _fills_rectangle(valid, config)
-            and _extent(grid.points[valid]) <= config.alone_size)
+            and _extent(grid, valid) <= config.alone_size)
 
 
 def _on_object(surface: Surface, supports: list[Surface], config: SupportConfig) -> bool:
@@ -221,7 +230,7 @@ def _on_object(surface: Surface, supports: list[Surface], config: SupportConfig)
 
 def _surrounds(grid: DepthGrid, surface: Surface, config: SupportConfig) -> bool:
     """Whether the surface reaches around one of the things above it."""
-    footprint = surface.footprint(grid)
+    footprint = surface.footprint
     if footprint is None:
         return False
     smooth = surface.above.copy()
@@ -230,10 +239,12 @@ def _surrounds(grid: DepthGrid, surface: Surface, config: SupportConfig) -> bool
     label, number = ndimage.label(smooth)
     size = np.bincount(label.ravel(), minlength=number + 1)
     size[0] = 0
+    boxes = ndimage.find_objects(label)
     for k in np.argsort(-size)[:config.things]:
         if size[k] < config.thing:
             break
-        corners = _box_corners(grid.points[label == k] @ footprint.axes, config.margin)
+        box = boxes[k - 1]
+        corners = _box_corners(grid.points[box][label[box] == k] @ footprint.axes, config.margin)
         if footprint.contains(corners).sum() >= config.corners:
             return True
     return False
@@ -246,7 +257,7 @@ def _box_corners(flat: Array, margin: float) -> Array:
     """
     middle = flat.mean(0)
     turn = np.linalg.eigh((flat - middle).T @ (flat - middle))[1]
-    low, high = np.percentile((flat - middle) @ turn, (5, 95), axis=0)
+    low, high = inner_range((flat - middle) @ turn, BOX_OUTER)
     low, high = low - margin * (high - low), high + margin * (high - low)
     corners = np.array([[x, y] for x in (low[0], high[0]) for y in (low[1], high[1])])
     return np.asarray(corners @ turn.T + middle)
@@ -279,15 +290,16 @@ def _fills_rectangle(valid: Array, config: SupportConfig) -> bool:
     return bool(border.mean() > config.picture_border)
 
 
-def _extent(points: Array) -> float:
-    """Length of points (N, 3) along their longest direction, without the outer 2 %, m."""
-    q = _some(points, EXTENT_POINTS)
+def _extent(grid: DepthGrid, pixels: Array) -> float:
+    """Length of pixels (h, w) bool along their longest direction, without the outer 2 %, m."""
+    q = _some_points(grid, pixels, EXTENT_POINTS)
     q = q - q.mean(0)
     direction = np.linalg.eigh(q.T @ q)[1][:, 2]
-    low, high = np.percentile(q @ direction, (2, 98))
+    low, high = inner_range(q @ direction, EXTENT_OUTER)
     return float(high - low)
 
 
-def _some(points: Array, count: int) -> Array:
-    """About ``count`` of the points (N, 3), evenly spread."""
-    return points[::max(1, len(points) // count)]
+def _some_points(grid: DepthGrid, pixels: Array, count: int) -> Array:
+    """About ``count`` of the points (N, 3) of pixels (h, w) bool, evenly spread."""
+    at = np.flatnonzero(pixels)
+    return grid.points.reshape(-1, 3)[at[::max(1, len(at) // count)]]

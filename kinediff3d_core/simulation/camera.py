@@ -146,7 +146,7 @@ class SimulatedCamera:
                                        scene.T_camera_base.expand(len(positions), -1, -1),
                                        scene.intrinsics)
             if plane is not None:
-                in_front = (plane > 0) & ((depth == 0) | (plane < depth))
+                in_front = (plane > 0) & ((part < 0) | ((depth > 0) & (plane < depth)))
                 depth, part = depth.where(~in_front, plane), part.where(~in_front, -1)
             self._images += [self._images_of(depth[i:i + 1], part[i:i + 1], noise)
                              for i in range(len(positions))]

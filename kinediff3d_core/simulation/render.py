@@ -49,10 +49,29 @@ def trace(instances: Instances, T_camera_part: Tensor, rays: Tensor) -> tuple[Te
         rays: (B, N, 3) with z = 1, from the camera's centre.
 
     Returns:
-        depth (B, N), m, 0 where a ray meets nothing; part (B, N) int64, -1 there.
+        depth (B, N), m, 0 where a ray meets nothing, or glass that gives no depth; part (B, N)
+        int64, -1 where a ray meets nothing.
     """
-    if rays.is_cuda and TRITON:
-        return _trace_on_gpu(instances, T_camera_part, rays)
+    march = _trace_on_gpu if rays.is_cuda and TRITON else _trace_on_cpu
+    depth, part = march(instances, T_camera_part, rays)
+    return depth.masked_fill(_on_glass(instances, T_camera_part, rays, depth, part), 0.0), part
+
+
+def _on_glass(instances: Instances, T_camera_part: Tensor, rays: Tensor, depth: Tensor,
+              part: Tensor) -> Tensor:
+    """Whether (B, N) rays meet glass that gives no depth; arguments as those of :func:`trace`."""
+    lost = torch.zeros_like(part, dtype=torch.bool)
+    for k in torch.nonzero(instances.glass[:, :, 0, 0].isfinite().any(0))[:, 0].tolist():
+        T = invert_transform(T_camera_part[:, k])
+        low, high = instances.glass[:, k, :, None].unbind(1)
+        p = (rays * depth[..., None]) @ T[:, :3, :3].transpose(-1, -2) + T[:, None, :3, 3]
+        lost |= (part == k) & ((p > low) & (p < high)).all(-1)
+    return lost
+
+
+def _trace_on_cpu(instances: Instances, T_camera_part: Tensor, rays: Tensor,
+                  ) -> tuple[Tensor, Tensor]:
+    """:func:`trace` in torch."""
     B, N = rays.shape[:2]
     depth = torch.full((B, N), FAR, device=rays.device)
     part_id = torch.full((B, N), -1, device=rays.device)
@@ -146,7 +165,8 @@ def render_depth(instances: Instances, q: Tensor, T_camera_base: Tensor, intrins
         T_camera_base: (B, 4, 4), m.
 
     Returns:
-        depth (B, H, W), m along z, 0 where there is nothing; part (B, H, W) int64, -1 there.
+        depth (B, H, W), m along z, 0 where there is nothing or glass; part (B, H, W) int64, -1
+        where there is nothing.
     """
     instances = with_used_slots(instances)
     poses = instances.part_poses(q, T_camera_base)

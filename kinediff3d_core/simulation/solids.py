@@ -103,6 +103,9 @@ class Instances:
     exists: Tensor
     """(B, K) bool, whether the instance has that part. Other values of a part that does not exist
     have no meaning."""
+    glass: Tensor
+    """(B, K, 2, 3) box of each part in its frame, in which a camera gets no depth from the part's
+    surface; its lower corner is infinite where there is none."""
 
     def __len__(self) -> int:
         return self.centre.shape[0]

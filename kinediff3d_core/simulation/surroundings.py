@@ -155,7 +155,8 @@ def _put(depth: Tensor, part: Tensor, rows: Tensor, met: Tensor, value: int,
     if len(rows) == 0:
         return depth, part
     old = depth[rows]
-    front = (met > NEAREST) & ((old == 0) | (met < old))
+    # Glass of the object has no depth, and hides what is behind it all the same.
+    front = (met > NEAREST) & torch.where(old > 0, met < old, part[rows] < 0)
     depth, part = depth.clone(), part.clone()
     depth[rows] = torch.where(front, met, old)
     part[rows] = torch.where(front, value, part[rows])

@@ -316,7 +316,8 @@ def _object_layers(objects: Sequence[PlacedObject], T_camera_world: Tensor, intr
                    ) -> tuple[list[Tensor], list[int]]:
     """Exact depth (H, W) of each object alone, infinite beside it, and its number of pixels.
 
-    The number also counts pixels outside of the image, up to half of its size away.
+    The number also counts pixels outside of the image, up to half of its size away. Glass that
+    gives no depth shows what is behind the object.
     """
     v, u = intrinsics.height // 2, intrinsics.width // 2
     wide = replace(intrinsics, cx=intrinsics.cx + u, cy=intrinsics.cy + v,

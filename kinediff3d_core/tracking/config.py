@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from kinediff3d_core.observation.dominant_plane import DominantPlaneConfig
+from kinediff3d_core.observation.planes import PointPlaneConfig
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,10 @@ class CropConfig:
     """As ``max_pixels``, of a crop around many states, whose number divides it. Chosen."""
     planes: int = 2
     """Planes beside the object: a table and a wall; 0 turns it off. Chosen."""
-    plane: DominantPlaneConfig = DominantPlaneConfig()
+    least_seen: int = 16
+    """Surface samples, fewest, that show whether something else is seen behind the surface; fewer
+    show nothing. Chosen: a share of them is known to 0.1."""
+    plane: PointPlaneConfig = PointPlaneConfig()
     """How they are found, and the bound of the depth noise."""
 
 
@@ -179,6 +182,15 @@ class QualityConfig:
     """Growth of the score from which on an object is uncertain; inf turns it off. Chosen."""
     lost_growth: float = 1.0
     """Growth of the score from which on an object is lost; inf turns it off. Chosen."""
+    usual_seen_through: float = 0.2
+    """Share of the predicted surface behind which an image without a mask shows something else,
+    before frames have been tracked. Chosen: 0 to 0.4 on simulated tables, by the shape's error."""
+    seen_through_growth: float = 0.35
+    """An object is lost if the share is larger than its low-pass filter by more than this; 1 turns
+    it off. Chosen: a stapler that was taken from a table is found in half of its points, those of
+    the table where its plate was, and the share is 0.5 to 0.9."""
+    seen_through_smoothing: float = 0.3
+    """Weight of a frame in the low-pass filter. Chosen."""
 
 
 @dataclass(frozen=True)

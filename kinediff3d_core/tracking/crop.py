@@ -19,7 +19,7 @@ from kinediff3d_core.inference import residuals
 from kinediff3d_core.networks.kavae import Field
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.observation.cloud import BESIDE_STRIDE, DepthView, ObjectCloud
-from kinediff3d_core.observation.dominant_plane import plane_distances
+from kinediff3d_core.observation.planes import plane_distances
 from kinediff3d_core.tracking.config import CropConfig
 from kinediff3d_core.tracking.sdf_grid import SdfGrid
 
@@ -38,13 +38,15 @@ class SurfaceCrop:
 
     Args:
         grid, field: signed distances of the object's parts.
-        surface: (1, K, S, 3) surface samples in part frames, canonical units.
+        surface, normals: (1, K, S, 3) surface samples and outward normals in part frames,
+            canonical units; the first half are on faces (:func:`residuals.surface_samples`).
         config: margins.
     """
 
-    def __init__(self, grid: SdfGrid, field: Field, surface: Tensor, config: CropConfig) -> None:
+    def __init__(self, grid: SdfGrid, field: Field, surface: Tensor, normals: Tensor,
+                 config: CropConfig) -> None:
         self._grid, self._field, self._config = grid, field, config
-        self._surface = surface[:, grid.exists]
+        self._surface, self._normals = surface[:, grid.exists], normals[:, grid.exists]
         self._scale = grid.category.scale
 
     def motion_margin(self, gap: float) -> float:
@@ -87,6 +89,30 @@ class SurfaceCrop:
         poses, surface = self._posed(states)
         on = self._distance(points, surface, poses, reach) < reach + self._noise(points)
         return ObjectCloud(points[on], np.concatenate([cloud.others, points[~on]]), filtered=True)
+
+    def seen_through(self, view: DepthView, state: State) -> float:
+        """Share of the predicted surface behind which the image shows something.
+
+        Surface counts that faces the camera and is measured, or has something measured behind
+        it; what is hidden, by a hand or by the object itself, says nothing. With little such
+        surface the share is 0.
+
+        Args:
+            state: (1) pose and joints, canonical units.
+        """
+        poses = residuals.part_poses(self._grid, state.to(self._surface.device))[
+            :, self._grid.exists]
+        faces = slice(self._surface.shape[2] // 2)
+        points = transform_points(poses, self._surface[:, :, faces])
+        outward = self._normals[:, :, faces] @ poses[..., :3, :3].transpose(-1, -2)
+        facing = ((outward * points).sum(-1) < 0) & (points[..., 2] > 0)
+        surface = (self._scale * points[facing]).cpu().numpy()
+        measured = view.depth_at(surface)
+        behind = measured - surface[:, 2]
+        reach = self._scale * self._config.shape_margin + self._noise(surface)
+        through = int((behind > reach).sum())
+        seen = through + int((np.abs(behind) <= reach).sum())
+        return through / seen if seen >= self._config.least_seen else 0.0
 
     def _posed(self, states: State) -> tuple[Tensor, np.ndarray]:
         """Part poses (H, K, 4, 4), canonical units, and all surface samples there (M, 3), m."""

@@ -67,11 +67,11 @@ class FrameFit:
         self._scale, self._units = pipeline.category.scale, pipeline.units.cpu()
         self._limits = [(j.lower, j.upper) for j in pipeline.category.joints]
         self._generator = torch.Generator(self._device).manual_seed(seed)
-        self.surface, _ = residuals.surface_samples(
+        self.surface, normals = residuals.surface_samples(
             pipeline.shape, field, config.fit.surface_samples, self._generator, self._run)
         grid = SdfGrid.from_field(pipeline.shape, field, config.sdf_grid)
         self.grid: Shape = grid
-        self._crop = SurfaceCrop(grid, field, self.surface, config.crop)
+        self._crop = SurfaceCrop(grid, field, self.surface, normals, config.crop)
 
     @property
     def category(self) -> Category:
@@ -97,6 +97,10 @@ class FrameFit:
     def tighten(self, cloud: ObjectCloud, states: State) -> ObjectCloud:
         """The part of such a cloud that is near fitted states (H); errors are the same."""
         return _enough(self._crop.tighten(cloud, states))
+
+    def seen_through(self, view: DepthView, state: State) -> float:
+        """Share of the surface of a fitted state (1) behind which a frame shows something."""
+        return self._crop.seen_through(view, state)
 
     def sweep_joints(self, state: State) -> State:
         """The states that :meth:`search_joints` compares, of all joints."""

@@ -33,6 +33,10 @@ class FrameView(Protocol):
             ) -> tuple[Fit, ObservedCloud]:
         """Refined hypotheses, and what they were fitted to."""
 
+    def seen_through(self, state: State) -> float:
+        """Share of the surface of a fitted state (1) behind which the frame shows something: the
+        object is not there. 0 where a mask says where it is."""
+
 
 class MaskedFrame:
     """A frame whose mask gives the object's cloud."""
@@ -52,6 +56,9 @@ class MaskedFrame:
         observed = self._observed
         return self._fit.refine(start, observed.observation, iterations, prior), observed
 
+    def seen_through(self, state: State) -> float:
+        return 0.0
+
 
 class CroppedFrame:
     """A frame without a mask: the cloud is cropped around the predicted surface, fitted, and
@@ -69,6 +76,9 @@ class CroppedFrame:
         coarse = self._fit.refine(start, wide.observation, iterations, prior)
         observed = self._observed(self._fit.tighten(wide.cloud, coarse.state))
         return self._fit.refine(coarse.state, observed.observation, iterations, prior), observed
+
+    def seen_through(self, state: State) -> float:
+        return self._fit.seen_through(self._view, state)
 
     def _observed(self, cloud: ObjectCloud) -> ObservedCloud:
         return ObservedCloud(cloud, self._fit.observe(cloud))

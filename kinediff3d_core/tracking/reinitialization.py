@@ -47,6 +47,7 @@ class TrackQuality:
         self._joints, self._scale, self._config = joints, scale, config
         self._residual = residual
         self._best_score: float | None = None
+        self._seen_through = config.usual_seen_through
         self.uncertain = False
 
     @property
@@ -61,24 +62,28 @@ class TrackQuality:
             best = min(score, c.first_score_ratio * self._residual)
         return (score - best) / ((c.growth_ratio - 1) * best + c.growth_offset)
 
-    def judge(self, motion: Tensor, score: float) -> None:
+    def judge(self, motion: Tensor, score: float, seen_through: float = 0.0) -> None:
         """Judge a frame.
 
         Args:
             motion: (6 + J,) since the frame before, as :func:`refinement.motion`.
             score: of the fit, canonical units.
+            seen_through: share of the surface behind which the image shows something.
 
         Raises:
-            TrackingLost: the motion is too large, or the score too poor.
+            TrackingLost: the motion is too large, the score too poor, or the object is not there.
         """
         self._check_motion(motion)
         growth, c = self.growth(score), self._config
+        if seen_through - self._seen_through > c.seen_through_growth:
+            raise TrackingLost(f'behind {seen_through:.0%} of its surface something else is seen')
         if growth > c.lost_growth:
             raise TrackingLost('the cloud is no longer explained: residual of '
                                f'{1e3 * self._scale * score:.1f} mm')
         self.uncertain = growth > c.uncertain_growth
         # The best score shows how well the shape can explain a view.
         self._best_score = score if self._best_score is None else min(self._best_score, score)
+        self._seen_through += c.seen_through_smoothing * (seen_through - self._seen_through)
 
     def _check_motion(self, motion: Tensor) -> None:
         c = self._config

@@ -14,8 +14,8 @@ import numpy as np
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.inference.refusal import require_confidence
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
-from kinediff3d_core.observation.cloud import DepthView, ObjectCloud, filter_cloud, object_cloud
-from kinediff3d_core.observation.segmentation import segment_object
+from kinediff3d_core.observation.cloud import DepthView, ObjectCloud, filter_cloud
+from kinediff3d_core.observation.segmentation import object_in_image
 from kinediff3d_core.tracking.config import DEFAULT, TrackingConfig
 from kinediff3d_core.tracking.reinitialization import (
     TrackingLost,
@@ -84,7 +84,8 @@ class SequenceTracker:
             estimate, reason = self._track(view, seconds)
             if estimate is not None:
                 return TrackedFrame('tracked', estimate, reason)
-            estimate = self._infer(_segmented(view), seconds)
+            cloud = object_in_image(view) if isinstance(view, DepthView) else view
+            estimate = self._infer(cloud, seconds)
             self._tracker = self._tracker_of(estimate, seconds)
             return TrackedFrame('full', estimate, reason)
         except (NoEstimate, ValueError) as error:
@@ -124,11 +125,3 @@ class SequenceTracker:
         except Exception as error:  # the track goes on, whatever has failed beside it
             return estimate, f'{REINITIALIZATION}: {error}'
         return estimate, REINITIALIZATION
-
-
-def _segmented(view: ObjectCloud | DepthView) -> ObjectCloud:
-    """The cloud of the object in a view; segmentation finds it where there is no mask."""
-    if isinstance(view, ObjectCloud):
-        return view
-    mask = segment_object(view.depth, view.intrinsics)
-    return filter_cloud(object_cloud(view.depth, view.intrinsics, mask))

@@ -118,7 +118,8 @@ class Tracker:
         score, residual = float(fit.score), float(fit.residual)
         covariance = refinement.residual_covariance(fit.information[0], fit.residual[0])
         state = self._limits.apply(fit.state, covariance)
-        self._quality.judge(self._motion.step(start if searched else before, state)[0], score)
+        self._quality.judge(self._motion.step(start if searched else before, state)[0], score,
+                            frame.seen_through(state))
         self._motion.update(before, state, gap)
         self._state, self.seconds, self.score = state, seconds, score
         self._T_fixed_camera, self.cloud = T_fixed_camera, observed.cloud

@@ -174,9 +174,10 @@ class LatentStage(nn.Module):
                   'geometry': geometry.mean(), 'geometry_late': (geometry * late).sum() / count,
                   'total': error.mean() + c.geometry * geometry.mean()}
         if self.category.optional_parts:
+            optional = self.shape[0].optional
             losses['exists'] = F.binary_cross_entropy_with_logits(
-                self.shape[0].exists_head(decoded)[:, 2:],
-                exists[:, 2:].float().repeat_interleave(c.draws, 0))
+                self.shape[0].exists_head(decoded)[:, optional],
+                exists[:, optional].float().repeat_interleave(c.draws, 0))
             losses['total'] = losses['total'] + c.exists * losses['exists']
         return losses
 

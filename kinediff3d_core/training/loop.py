@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from kinediff3d_core.distributed.interruption import Interruption
 from kinediff3d_core.distributed.journal import append_line
 from kinediff3d_core.distributed.ranks import Ranks
 from kinediff3d_core.io.files import write_bytes
 from kinediff3d_core.networks.checkpoints import save_network
 from kinediff3d_core.simulation.families import TEST_SEED_OFFSET
 from kinediff3d_core.training.config import LOOP, StageConfig, TrainingConfig
-from kinediff3d_core.training.interruption import Interruption
 from kinediff3d_core.training.latent_stage import LatentStage
 from kinediff3d_core.training.matmul_precision import tf32_matmul
 from kinediff3d_core.training.part_stage import PartStage

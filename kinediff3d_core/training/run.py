@@ -16,14 +16,8 @@ from torch import nn
 from kinediff3d_core.data.sample_files import ImportedObjects
 from kinediff3d_core.distributed.ranks import Ranks, joined
 from kinediff3d_core.io.files import write_text
-from kinediff3d_core.networks.checkpoints import (
-    SHIPPED,
-    folder_of,
-    load_network,
-    read_notes,
-)
+from kinediff3d_core.networks.checkpoints import SHIPPED, load_network
 from kinediff3d_core.networks.kavae import KAVAE
-from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import ScoreModel
 from kinediff3d_core.objects.category import Category, get_category
 from kinediff3d_core.objects.category_file import FILE_NAME, category_yaml, read_category
@@ -36,6 +30,7 @@ from kinediff3d_core.training.part_stage import PartStage
 from kinediff3d_core.training.pool import PoolConfig
 from kinediff3d_core.training.pose_stage import PoseStage
 from kinediff3d_core.training.shape_stage import ShapeStage
+from kinediff3d_core.training.warm_start import warm_start
 
 WITH_SHAPES = ('shape', 'latent')
 """Stages that need samples of the instances' surfaces and distances."""
@@ -84,35 +79,13 @@ def train_stage(job: Job, pool: PoolConfig) -> None:
     module.to(job.ranks.device)
     before = None
     if job.run.start is not None:
-        start_from(module.network, load_network(job.stage, job.category, job.run.start,
-                                                job.ranks.device), job.run.start)
-        before = read_notes(folder_of(job.category, job.run.start) / f'{job.stage}.safetensors')
+        before = warm_start(module.network, job.stage, job.category, job.run.start,
+                            quiet=not job.ranks.first)
     job.ranks.copy_from_first(module)
     job.folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(job, module, before)
     if trainer.progress < 1.0:
         run_loop(trainer, pool)
-
-
-def start_from(network: nn.Module, given: nn.Module, folder: Path) -> None:
-    """Copy the weights of a trained network.
-
-    Codes of another shape stage have another scale. A latent stage therefore measures the scale
-    of its codes again.
-
-    Args:
-        folder: of the given weights, for the error.
-
-    Raises:
-        ValueError: the networks have different sizes.
-    """
-    try:
-        network.load_state_dict(given.state_dict())
-    except RuntimeError as error:
-        raise ValueError(f'the networks in {folder} have other sizes: '
-                         f'{str(error).splitlines()[1].strip()}') from error
-    if isinstance(network, LatentDenoiser):
-        network.mean.zero_()
 
 
 def _new_module(job: Job) -> StageModule:

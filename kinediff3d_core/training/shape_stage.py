@@ -198,8 +198,8 @@ class ShapeStage(nn.Module):
         losses['total'] = (losses['sdf'] + c.part * losses['part'] + c.joint * losses['joint']
                            + c.layout * losses['layout'] + c.beta * losses['kl'])
         if self.category.optional_parts:
-            losses['exists'] = F.binary_cross_entropy_with_logits(log_odds[:, 2:],
-                                                                  exists[:, 2:].float())
+            losses['exists'] = F.binary_cross_entropy_with_logits(
+                log_odds[:, self.network.optional], exists[:, self.network.optional].float())
             losses['total'] = losses['total'] + c.exists * losses['exists']
         return losses
 

@@ -31,7 +31,9 @@ from kinediff3d_core.visualization.virtual_camera import (
 Array = np.ndarray[Any, Any]
 
 MOTION_COLOUR: Colour = (0.10, 0.60, 0.15)
-OUTWARD_COLOUR: Colour = (0.15, 0.30, 0.90)
+APPROACH_COLOUR: Colour = (0.15, 0.30, 0.90)
+APPROACH_SHARE = 0.6
+"""Length of a contact's approach, in lengths of its motion. Chosen."""
 
 
 def joint_arrows(estimate: ArticulatedEstimate, length: float) -> tuple[Arrow, ...]:
@@ -48,12 +50,16 @@ def joint_arrows(estimate: ArticulatedEstimate, length: float) -> tuple[Arrow, .
 
 
 def contact_arrows(contacts: Sequence[Contact], length: float) -> tuple[Arrow, ...]:
-    """Motion (x, green) and z (blue, shorter) of contact frames; ``length`` in metres."""
+    """Motion (x, green) of contacts, and approach (z, blue, shorter), which ends at the contact.
+
+    Args:
+        length: of the motion's arrow, m.
+    """
     arrows = []
     for contact in contacts:
-        T = contact.T_camera_contact
-        for column, share, colour in ((0, 1.0, MOTION_COLOUR), (2, 0.6, OUTWARD_COLOUR)):
-            arrows.append(Arrow(T[:3, 3], T[:3, 3] + share * length * T[:3, column], colour))
+        x, z, at = (contact.T_camera_contact[:3, i] for i in (0, 2, 3))
+        arrows += [Arrow(at, at + length * x, MOTION_COLOUR),
+                   Arrow(at - APPROACH_SHARE * length * z, at, APPROACH_COLOUR)]
     return tuple(arrows)
 
 

@@ -1,14 +1,45 @@
-"""Simplification of meshes for viewers."""
+"""Simplification of meshes for viewers and planners."""
 
 from __future__ import annotations
 
 import numpy as np
+from fast_simplification import simplify
 
 from kinediff3d_core.objects.estimate import Mesh
 
 CELL_GROWTH = 1.15
 """Factor by which the cell grows until the mesh is small enough. Chosen: near one, so that a mesh
 keeps most of the triangles that it may have."""
+
+
+AGGRESSIVENESS = 3, 5, 7
+"""How fast the tolerated error grows in each pass of a decimation. With 3, 99 % of the surface of
+an estimated laptop, dishwasher and drawer stayed within 13 mm, and that of bodies of furniture
+within 5 mm, which kept some 2300 triangles; with 7, the library's default, a body lost 14 cm."""
+KEPT_TRIANGLES = 5.0
+"""A decimated mesh has at most this multiple of the triangles that are asked for. Chosen: of 500,
+bodies of furniture keep what the first pass leaves."""
+
+
+def decimate_mesh(mesh: Mesh, triangles: int) -> Mesh:
+    """Return a mesh with about ``triangles`` triangles; one that has no more stays as it is.
+
+    It keeps up to ``KEPT_TRIANGLES`` times more where fewer would not keep the shape. Quadric
+    error metrics (Garland and Heckbert 1997), by fast_simplification: corners and edges stay,
+    where :func:`simplify_mesh` takes their mean. It takes several times longer, up to 0.1 s for
+    furniture, without releasing the interpreter.
+    """
+    if len(mesh.faces) <= triangles:
+        return mesh
+    vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces)
+    most = int(KEPT_TRIANGLES * triangles)
+    for aggressiveness in AGGRESSIVENESS:
+        vertices, faces = simplify(vertices, faces.astype(np.int32), target_count=triangles,
+                                   agg=aggressiveness)
+        if len(faces) <= most:
+            break
+    # Slivers resist all passes.
+    return simplify_mesh(Mesh(vertices, faces), most)
 
 
 def simplify_mesh(mesh: Mesh, max_triangles: int) -> Mesh:

@@ -1,8 +1,6 @@
-"""Messages for planners: part poses with covariance, axes, contact frames, commanded states."""
+"""Messages for planners: part poses and axes with covariance, commanded states."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
@@ -11,7 +9,7 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker
 
 from kinediff3d_core.geometry.basis import basis_with_x_axis
-from kinediff3d_core.inference.uncertainty import part_covariances
+from kinediff3d_core.inference.uncertainty import axis_covariances, part_covariances
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_core.objects.urdf import joint_name, link_name
@@ -24,9 +22,6 @@ from kinediff3d_ros.messages.poses import (
 
 GHOST_COLOUR = (0.9, 0.9, 0.95, 0.35)
 """Red, green, blue, alpha of the object at a commanded state."""
-
-LIMIT_TOLERANCE = 1e-6
-"""How far a commanded position may be beyond a joint limit, rad or m: rounding. Chosen."""
 
 
 def part_poses(estimate: ArticulatedEstimate,
@@ -63,16 +58,16 @@ def joint_axes(estimate: ArticulatedEstimate, header: Header) -> dict[str, PoseS
     return messages
 
 
-def contact_poses(estimate: ArticulatedEstimate, contacts: Mapping[str, np.ndarray],
-                  header: Header) -> dict[str, PoseStamped]:
-    """Contact frame of every present part that has one, by its name, in the header's frame.
-
-    Args:
-        contacts: T_part_contact (4, 4) by part (``kinediff3d_core.objects.contact``).
-    """
-    return {p.name: PoseStamped(header=header, pose=pose_from_matrix(
-        p.T_camera_part @ contacts[p.name]))
-        for p in present_parts(estimate) if p.name in contacts}
+def joint_axes_with_covariance(estimate: ArticulatedEstimate, header: Header,
+                               ) -> dict[str, PoseWithCovarianceStamped]:
+    """The frames of :func:`joint_axes` with their covariances about the header's axes."""
+    covariances = axis_covariances(estimate)
+    messages = {}
+    for name, axis in joint_axes(estimate, header).items():
+        messages[name] = PoseWithCovarianceStamped(header=header)
+        messages[name].pose.pose = axis.pose
+        messages[name].pose.covariance = covariances[name].ravel()
+    return messages
 
 
 def commanded_positions(estimate: ArticulatedEstimate, command: JointState,
@@ -94,8 +89,7 @@ def commanded_positions(estimate: ArticulatedEstimate, command: JointState,
             raise ValueError(f'joint_command names {name!r}; {object_name} has '
                              f'{", ".join(joints)}')
         joint = estimate.joints[joints[name]]
-        lower, upper = joint.lower - LIMIT_TOLERANCE, joint.upper + LIMIT_TOLERANCE
-        if not lower <= position <= upper:
+        if not joint.allows(position):
             raise ValueError(f'joint_command sets {name} to {position:g}; its limits are '
                              f'{joint.lower:g} and {joint.upper:g}')
         q[joints[name]] = position

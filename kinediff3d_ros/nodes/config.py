@@ -18,6 +18,10 @@ class NodeConfig:
     killed leaves none, s. Chosen: two ``markers_period`` and two ``watch_period``, so that one
     message may be lost."""
 
+    collision_objects_period: float = 10.0
+    """Time after which all collision objects are added again, s: MoveIt refuses those whose frame
+    it does not know yet, and loses messages while it plans. Chosen."""
+
     max_points: int = 10_000
     """Most points of ``points_used``. A megabyte per frame fills the buffers of the transport and
     delays the joint states. Chosen."""

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Union
 
 from kinediff3d_ros.messages.headers import nanoseconds_from_time
 from kinediff3d_ros.nodes.frames import (
+    BoxMask,
     CalibratedMask,
+    Mask,
     TransformLookup,
     depth_frame,
     registered_frame,
@@ -48,8 +50,8 @@ class FrameAssembly:
         self._mask_wanted, self._transforms = mask_wanted, transforms
         self._initialize = initialize
         self._depths: CalibrationPairing[DepthImage, CameraInfo] = CalibrationPairing(early)
-        self._masks: CalibrationPairing[Image, CameraInfo] = CalibrationPairing(early)
-        self._pairing: StampPairing[tuple[DepthImage, CameraInfo], Image | CalibratedMask] = \
+        self._masks: CalibrationPairing[Mask, CameraInfo] = CalibrationPairing(early)
+        self._pairing: StampPairing[tuple[DepthImage, CameraInfo], Mask | CalibratedMask] = \
             StampPairing(int(sync_slop * NANOSECONDS), queue)
 
     @property
@@ -84,7 +86,7 @@ class FrameAssembly:
         """Add a camera_info of depth images; return the frames that it completes."""
         return self._use_depths(self._depths.add_second(_stamp(info), info))
 
-    def add_mask(self, mask: Image) -> list[Frame]:
+    def add_mask(self, mask: Mask) -> list[Frame]:
         """Add a mask; return the frames that it completes."""
         if self._transforms is None:
             return self._frames([self._pairing.add_second(_stamp(mask), mask)])
@@ -111,12 +113,12 @@ class FrameAssembly:
                 found.append(depth_frame(image, info))
         return found
 
-    def _use_masks(self, pairs: Iterable[tuple[Image, CameraInfo]]) -> list[Frame]:
+    def _use_masks(self, pairs: Iterable[tuple[Mask, CameraInfo]]) -> list[Frame]:
         return self._frames(self._pairing.add_second(_stamp(mask), CalibratedMask(mask, info))
                             for mask, info in pairs)
 
     def _frames(self, pairs: Iterable[tuple[tuple[DepthImage, CameraInfo],
-                                            Image | CalibratedMask] | None]) -> list[Frame]:
+                                            Mask | CalibratedMask] | None]) -> list[Frame]:
         frames = [registered_frame(image, info, mask, self._transforms)
                   if isinstance(mask, CalibratedMask) and self._transforms is not None
                   else depth_frame(image, info, mask)
@@ -124,5 +126,5 @@ class FrameAssembly:
         return [replace(frame, initializes=self._initialize) for frame in frames]
 
 
-def _stamp(message: DepthImage | CameraInfo) -> int:
+def _stamp(message: DepthImage | CameraInfo | BoxMask) -> int:
     return nanoseconds_from_time(message.header.stamp)

@@ -8,12 +8,16 @@ from typing import Any
 
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2D, Detection2DArray
 
+from kinediff3d_ros.messages.detections import array_header, boxes_from_detections
+from kinediff3d_ros.messages.headers import nanoseconds_from_time
 from kinediff3d_ros.messages.images import depth_topic, depth_type
 from kinediff3d_ros.nodes.config import NodeConfig
 from kinediff3d_ros.nodes.endpoints import InputSubscription
 from kinediff3d_ros.nodes.frame_assembly import FrameAssembly
-from kinediff3d_ros.nodes.frames import cloud_frame
+from kinediff3d_ros.nodes.frames import BoxMask, Mask, cloud_frame
 from kinediff3d_ros.nodes.scene_host import NodeSceneHost
 from kinediff3d_ros.scene.frames import Frame
 from kinediff3d_ros.scene.input_watch import InputStatus
@@ -92,7 +96,8 @@ class Inputs:
             return (f'depth images arrive but there is no camera_info of the mask on '
                     f'{self._subscriptions[MASK_INFO].topic}')
         if now.input == 'depth' and self._mask_wanted():
-            return (f'depth images arrive but no mask on {self._subscriptions[MASK].topic} has '
+            what = 'mask' if now.mask_source == 'image' else 'detection'
+            return (f'depth images arrive but no {what} on {self._subscriptions[MASK].topic} has '
                     f'the stamp of one (within sync_slop = {now.sync_slop:g} s)')
         return f'the stamps of {self.topic} do not advance'
 
@@ -106,11 +111,20 @@ class Inputs:
         self._add(INFO, CameraInfo, 'depth/camera_info',
                   lambda info: self._use_all(self._frames.add_info(info)))
         if now.mask_mode != 'ignored':
-            self._add(MASK, Image, 'mask',
-                      lambda mask: self._use_all(self._frames.add_mask(mask)))
+            self._subscribe_mask(now.mask_source)
         if now.register_depth:
             self._add(MASK_INFO, CameraInfo, 'mask/camera_info',
                       lambda info: self._use_all(self._frames.add_mask_info(info)))
+
+    def _subscribe_mask(self, source: str) -> None:
+        if source == 'image':
+            self._add(MASK, Image, 'mask', self._on_mask)
+        elif source == 'detections':
+            self._add(MASK, Detection2DArray, 'detections_2d', lambda array: self._on_detections(
+                array_header(array), array.detections))
+        else:
+            self._add(MASK, Detection2D, 'detections_2d', lambda detection: self._on_detections(
+                detection.header, [detection]))
 
     def _add(self, name: str, kind: type, topic: str, callback: Callable[[Any], None]) -> None:
         self._subscriptions[name] = InputSubscription(self._node, kind, topic, callback)
@@ -122,6 +136,19 @@ class Inputs:
     def _on_depth(self, image: Any) -> None:
         self._received()
         self._use_all(self._frames.add_depth(image))
+
+    def _on_detections(self, header: Header, detections: Iterable[Detection2D]) -> None:
+        self._on_mask(BoxMask(header, self._host.detected.select(
+            boxes_from_detections(detections), self._host.parameters)))
+
+    def _on_mask(self, mask: Mask) -> None:
+        """Use a mask, or the boxes in place of one; say so if no image can have its stamp."""
+        limit = self._host.parameters.max_future
+        now = self._node.get_clock().now().nanoseconds
+        if now > 0 and 1e-9 * (nanoseconds_from_time(mask.header.stamp) - now) > limit:
+            self._host.log('input', f'the stamps on {self._subscriptions[MASK].topic} are more '
+                           f'than max_future = {limit:g} s ahead of the node\'s clock')
+        self._use_all(self._frames.add_mask(mask))
 
     def _mask_wanted(self) -> bool:
         """Whether a depth image waits for its mask."""

@@ -14,7 +14,7 @@ from kinediff3d_core.inference.auto import AUTO
 from kinediff3d_core.inference.uncertainty import transform_estimate
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
-from kinediff3d_ros.messages import markers, planning, poses
+from kinediff3d_ros.messages import detections, markers, planning, poses
 from kinediff3d_ros.nodes import endpoints
 from kinediff3d_ros.nodes.description_output import DescriptionOutput
 from kinediff3d_ros.nodes.frames import header_message
@@ -53,6 +53,8 @@ class ObjectOutputs:
             context.node, JointState, self._prefix + 'joint_command', self._on_command)
         self._markers = MarkerOutput(context, name)
         self._planning: PlanningOutput | None = None
+        make = context.planner_output
+        self._planning_scene = None if make is None else make(context, name)
         self.clear()
         if category != AUTO:
             self.set_category(category)
@@ -84,7 +86,7 @@ class ObjectOutputs:
                 T_fixed_camera: np.ndarray | None, shape_changed: bool) -> None:
         """Publish all messages about one frame, with its stamp; see ``ObjectPublisher``."""
         parameters, stamped = self._context.parameters(), header_message(header)
-        parent = stamped
+        parent, in_camera = stamped, estimate
         if T_fixed_camera is not None:
             parent = Header(stamp=stamped.stamp, frame_id=parameters.fixed_frame)
             estimate = transform_estimate(estimate, T_fixed_camera)
@@ -96,27 +98,40 @@ class ObjectOutputs:
             self._standard_deviations.publish(
                 planning.joint_standard_deviations(estimate, stamped, self.name))
         if self._planning is not None:
-            self._planning.publish(estimate, parent, shape_changed)
+            self._planning.publish(estimate, parent, shape_changed, parameters.opening_target)
         self._markers.show(estimate, stamped, shape_changed)
         self._context.points.publish(self.name, points, stamped)
+        self._context.detections.add(self.name, lambda: detections.detection_from_estimate(
+            in_camera, stamped, self.name, points))
+        # Before the description: the same worker makes both, and that one takes longer.
+        if self._planning_scene is not None:
+            self._planning_scene.update(estimate, parent, shape_changed)
         self._description.update(estimate, header, shape_changed)
 
     def prepare(self, estimate: ArticulatedEstimate) -> None:
-        """Compute the markers' corners before they are published; on any thread."""
+        """Compute contacts and the markers' corners before they are published; on any thread."""
+        output = self._planning  # The executor may replace it meanwhile.
+        if output is not None:
+            output.prepare(estimate)
         for part in estimate.parts:
             if part.mesh is not None:
                 markers.corners(part.mesh, self._context.parameters().marker_triangles)
 
     def refresh(self) -> None:
-        """Send what has a lifetime again, if that is due."""
+        """Send what is due without a new frame."""
         self._markers.refresh()
+        if self._planning_scene is not None:
+            self._planning_scene.refresh()
 
     def clear(self) -> None:
-        """Delete the markers; the next estimate is published as that of a new object."""
+        """Delete markers and collision objects; the next estimate is that of a new object."""
         self._markers.clear()
         self._context.points.remove(self.name)
+        self._context.detections.remove(self.name)
         if self._planning is not None:
             self._planning.clear()
+        if self._planning_scene is not None:
+            self._planning_scene.clear()
         self._description.clear()
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile | int = 10) -> Publisher:

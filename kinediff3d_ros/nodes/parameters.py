@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -18,9 +19,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from kinediff3d_core.objects.suggestion import did_you_mean
-from kinediff3d_ros.scene.parameters import Spec, fields
+from kinediff3d_ros.scene.parameters import NodeParameters, Spec, fields
 
-ParametersT = TypeVar('ParametersT')
+ParametersT = TypeVar('ParametersT', bound=NodeParameters)
 
 
 def descriptor(default: Any, spec: Spec) -> ParameterDescriptor:
@@ -39,7 +40,8 @@ def descriptor(default: Any, spec: Spec) -> ParameterDescriptor:
     return message
 
 
-def declare(node: Node, parameters: type, in_use: Callable[[], bool] = lambda: True) -> None:
+def declare(node: Node, parameters: type[ParametersT],
+            in_use: Callable[[], bool] = lambda: True) -> None:
     """Declare all parameters on the node.
 
     Args:
@@ -57,16 +59,14 @@ def declare(node: Node, parameters: type, in_use: Callable[[], bool] = lambda: T
             raise ValueError(_not_a_choice(name, value, spec))
 
     def refuse(changes: list[Parameter]) -> SetParametersResult:
-        for change in changes:
-            if change.name in table:
-                _, spec = table[change.name]
-                if not spec.live and in_use():
-                    return SetParametersResult(
-                        successful=False,
-                        reason=f'parameter {change.name!r} is read when the node is configured')
-                if spec.choices and change.value not in spec.choices:
-                    return SetParametersResult(
-                        successful=False, reason=_not_a_choice(change.name, change.value, spec))
+        own = {change.name: change.value for change in changes if change.name in table}
+        try:
+            for name, value in own.items():
+                _check_change(name, value, table[name][1], in_use())
+            if own and in_use():
+                dataclasses.replace(read(node, parameters), **own).check_live()
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
     node.add_on_set_parameters_callback(refuse)
@@ -75,6 +75,18 @@ def declare(node: Node, parameters: type, in_use: Callable[[], bool] = lambda: T
 def read(node: Node, parameters: type[ParametersT]) -> ParametersT:
     """The present values as a frozen dataclass."""
     return parameters(**{name: node.get_parameter(name).value for name in fields(parameters)})
+
+
+def _check_change(name: str, value: Any, spec: Spec, in_use: bool) -> None:
+    """Check the new value of one parameter.
+
+    Raises:
+        ValueError: it is read when the node is configured, or is none of its choices.
+    """
+    if not spec.live and in_use:
+        raise ValueError(f'parameter {name!r} is read when the node is configured')
+    if spec.choices and value not in spec.choices:
+        raise ValueError(_not_a_choice(name, value, spec))
 
 
 def _not_a_choice(name: str, value: Any, spec: Spec) -> str:

@@ -106,7 +106,7 @@ class PerceptionNode(LifecycleNode):
             self._host.enter('waiting', 'no input yet')
             self._scene = Scene(self._host.models, self._host, self._host.listed,
                                 self.scene_config)
-            self._scene.limit_rate(self._settings.max_rate)
+            self._scene.refresh()
             self._inputs = Inputs(self, self._host, self._scene.submit, self.config)
         except Exception as error:
             self._deactivate()
@@ -173,10 +173,10 @@ class PerceptionNode(LifecycleNode):
     def _update_parameters(self) -> None:
         self._settings = parameters.read(self, PerceptionParameters)
         if self._scene is not None:
-            self._scene.limit_rate(self._settings.max_rate)
+            self._scene.refresh()
 
     def _watch(self) -> None:
-        """Check the input, send markers again, and publish diagnostics."""
+        """Check the input, send what is due, and publish diagnostics."""
         if self._scene is not None and self._inputs is not None:
             check_input(self._scene, self._host, self._inputs.check())
             self._scene.refresh()

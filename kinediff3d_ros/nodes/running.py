@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -116,4 +119,16 @@ def run_node(make: Callable[[], Any], args: list[str] | None) -> int:
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
+    _exit_beside_threads(0)
     return 0
+
+
+def _exit_beside_threads(status: int) -> None:
+    """End the process at once if a thread is still at work, which may be a description.
+
+    Python's own end unloads libraries under such a thread: a crash, or a lock that nobody frees.
+    """
+    if any(thread.daemon for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)

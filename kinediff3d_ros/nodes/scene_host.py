@@ -10,15 +10,19 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import PointCloud2
 from tf2_ros import TransformBroadcaster
+from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from kinediff3d_ros.nodes import endpoints
 from kinediff3d_ros.nodes.config import NodeConfig
+from kinediff3d_ros.nodes.detections_output import DetectionsOutput
 from kinediff3d_ros.nodes.diagnostics_output import DiagnosticsOutput, Task
+from kinediff3d_ros.nodes.optional_outputs import collision_object_publisher
 from kinediff3d_ros.nodes.output_context import OutputContext
 from kinediff3d_ros.nodes.outputs import ObjectOutputs
 from kinediff3d_ros.nodes.points_output import PointsOutput
 from kinediff3d_ros.nodes.transforms import Transforms
+from kinediff3d_ros.scene.detected_objects import DetectedObjects
 from kinediff3d_ros.scene.frames import FrameHeader
 from kinediff3d_ros.scene.health import Health
 from kinediff3d_ros.scene.models import Models
@@ -41,6 +45,7 @@ class NodeSceneHost:
         lock: as ``SceneHost.lock``.
         models: pipelines of the categories.
         listed: category of mask ids, from the parameter ``objects``.
+        detected: finds objects in the boxes of a detector.
         transforms: TF, listened to with ``fixed_frame`` or ``register_depth``.
     """
 
@@ -49,30 +54,40 @@ class NodeSceneHost:
         self._node, self._parameters, self._config = node, parameters, config
         self.models, self.lock = models, threading.RLock()
         self.listed = object_categories(parameters().objects)
+        self.detected = DetectedObjects(models.categories, lambda text: self.log('input', text))
         self.health = Health('inactive', 'not active')
         self.objects: dict[int, SceneObject] = {}
         self._throttle = Throttle(config.log_period)
         self._publishers: list[Publisher] = []
         self.transforms = Transforms(config.transform_timeout)
+        self._collision_objects = None
 
     def open(self) -> None:
         """Create publishers, the only object where there is one, and the TF listener.
 
         Raises:
-            ValueError: an override of a topic's quality of service cannot be used.
+            ValueError: an override of a topic's quality of service, or a name in
+                ``planning_parts``, cannot be used.
         """
         self._worker: NewestItemWorker[Callable[[], None]] = NewestItemWorker(
             _run_with_low_priority, self._on_worker_error, 'description')
+        self.parameters.check_live()
         tf = TransformBroadcaster(self._node)
         self._publishers.append(tf.pub_tf)
         markers = endpoints.publisher(self._node, MarkerArray, 'markers')
         points = endpoints.publisher(self._node, PointCloud2, 'points_used')
-        self._publishers += [markers, points]
+        detections = endpoints.publisher(self._node, Detection3DArray, 'detections')
+        self._publishers += [markers, points, detections]
         self._diagnostics = DiagnosticsOutput(self._node, self._tasks, lambda: self.models.device)
         self._publishers.append(self._diagnostics.publisher)
+        if self.parameters.planning_scene:
+            self._collision_objects = collision_object_publisher(
+                self._node, lambda text: self.log('warning', text))
         self._context = OutputContext(
             self._node, self.lock, tf, markers, PointsOutput(points, self._config.max_points),
-            self._worker, self._parameters, lambda text: self.log('warning', text), self._config)
+            DetectionsOutput(detections), self._worker, self._parameters,
+            lambda text: self.log('warning', text), self._config,
+            self._collision_objects.output if self._collision_objects else None)
         if self.parameters.instances == 'one':
             self.make_object(0)
         if self.parameters.fixed_frame or self.parameters.register_depth:
@@ -87,6 +102,8 @@ class NodeSceneHost:
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
         self._publishers.clear()
+        if self._collision_objects is not None:
+            self._collision_objects.close()
         self.transforms.close()
 
     @property
@@ -94,10 +111,13 @@ class NodeSceneHost:
         """The present parameters."""
         return self._parameters()
 
-    def make_object(self, number: int) -> SceneObject | None:
+    def make_object(self, number: int, category: str = '') -> SceneObject | None:
         """Return the object of a mask id, made if it is new; None beyond ``max_objects``.
 
         Number 0 is the only object; its name has no id.
+
+        Args:
+            category: of a new object, by a detector.
         """
         if number in self.objects:
             return self.objects[number]
@@ -107,7 +127,9 @@ class NodeSceneHost:
             self.log('objects', f'there are max_objects = {now.max_objects} already; other mask '
                      'ids are ignored until one is lost')
             return None
-        category = self.listed.get(number, now.category) if number else now.category
+        if number == 0:
+            category = now.category
+        category = category or self.listed.get(number, now.category)
         outputs = ObjectOutputs(
             self._context, object_name(now.object_name, category, number), category)
         health = Health('waiting', 'not seen yet') if number else self.health
@@ -122,6 +144,10 @@ class NodeSceneHost:
         """Return T_fixed_camera (4, 4) at a header's stamp; None without ``fixed_frame``."""
         frame = self.parameters.fixed_frame
         return self.transforms.look_up(frame, header, 'fixed_frame') if frame else None
+
+    def end_frame(self, header: FrameHeader, late: bool) -> None:
+        """Publish the detections of a frame; see ``SceneHost``."""
+        self._context.detections.end_frame(header.nanoseconds, late)
 
     def age(self, header: FrameHeader) -> float:
         """Return the time since a header's stamp by the node's clock, s."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -45,11 +45,15 @@ class DepthArrays:
         depth: (H, W) float32, m; zero where there is no measurement.
         instances: (H, W) instance ids of the mask, zero where there is no object; None without a
             mask.
+        boxed: the mask shows bounding boxes, also where they overlap or are turned.
+        categories: of instance ids, by a detector's classes.
     """
 
     depth: np.ndarray
     intrinsics: Intrinsics
     instances: np.ndarray | None = None
+    boxed: bool = False
+    categories: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,7 @@ class FullEstimator:
         except Cancelled:
             self._count_dropped(job)
         finally:
+            self._objects.end_frame(job.view.header, late=True)
             trim_heap()
 
     def _found_meanwhile(self, job: Job) -> bool:

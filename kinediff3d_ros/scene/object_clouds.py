@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
 from kinediff3d_core.geometry.camera import require_size
+from kinediff3d_core.io.cloud import require_optical_axes
 from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation.cloud import (
     DepthView,
@@ -17,8 +18,8 @@ from kinediff3d_core.observation.cloud import (
     filter_cloud,
     object_cloud,
 )
-from kinediff3d_core.observation.mask_outliers import is_box, without_other_surfaces
-from kinediff3d_core.observation.segmentation import object_in_cloud, segment_object
+from kinediff3d_core.observation.mask_outliers import is_box, object_in_mask
+from kinediff3d_core.observation.segmentation import object_in_cloud, object_in_image
 from kinediff3d_ros.scene.frames import DepthArrays, Frame
 from kinediff3d_ros.scene.parameters import PerceptionParameters
 
@@ -30,10 +31,12 @@ class BoxedView(DepthView):
     Attributes:
         mask: (H, W) bool, the pixels of the box with a measurement.
         min_points: fewest points on the object.
+        boxed: as in :func:`object_in_mask`.
     """
 
     mask: np.ndarray
     min_points: int
+    boxed: bool
 
     def object_cloud(self) -> ObjectCloud:
         """The points on the object, where it cannot be tracked.
@@ -41,8 +44,7 @@ class BoxedView(DepthView):
         Raises:
             NoEstimate: there are too few.
         """
-        mask = without_other_surfaces(self.depth, self.intrinsics, self.mask)
-        return _require_points(object_cloud(self.depth, self.intrinsics, mask), self.min_points)
+        return _require_points(object_in_mask(self, self.mask, self.boxed), self.min_points)
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,13 @@ class FrameClouds:
         seconds: wall time of the stages ``convert`` and ``segment``, s.
         unsegmented: the whole image, in which there may be further objects; None where a mask
             says which there are.
+        categories: of mask ids, as a detector says.
     """
 
     clouds: dict[int, ObjectCloud | DepthView | NoEstimate]
     seconds: dict[str, float]
     unsegmented: DepthView | None = None
+    categories: Mapping[int, str] = field(default_factory=dict)
 
 
 def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
@@ -72,7 +76,7 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
         listed: mask ids that may be objects, with ``instances: listed``.
         tracked: ids of the objects that are tracked. A frame without a mask shows these, with
             ``mask_mode: initialize`` or ``instances: each``. Their masks are used as they are:
-            tracking has no time for :func:`without_other_surfaces`. Only of a bounding box, which
+            tracking has no time for :func:`object_in_mask`. Only of a bounding box, which
             shows other surfaces always, tracking finds the points (:class:`BoxedView`).
 
     Raises:
@@ -104,7 +108,8 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
     else:
         clouds = {0: _or_reason(partial(_segmented_points, arrays, parameters))}
     return FrameClouds(clouds, {
-        'convert': converted - begin, 'segment': time.perf_counter() - converted}, unsegmented)
+        'convert': converted - begin, 'segment': time.perf_counter() - converted}, unsegmented,
+        arrays.categories if isinstance(arrays, DepthArrays) else {})
 
 
 def _each_instance(arrays: DepthArrays, parameters: PerceptionParameters,
@@ -144,24 +149,25 @@ def _masked_points(arrays: DepthArrays, mask: np.ndarray, parameters: Perception
     """Points on a mask (H, W) bool; a tracked object's mask is used as it is, or is a box."""
     measured = _measured(arrays.depth, parameters)
     if not mask.any():
-        raise NoEstimate(f'the mask has no pixel of id {parameters.mask_id}'
-                         if parameters.mask_id else 'the mask is empty')
-    boxed = is_box(mask)
+        what = f'id {parameters.mask_id}' if parameters.mask_id else 'the object'
+        raise NoEstimate(f'no detection of {what} has a pixel of the image' if arrays.boxed
+                         else f'the mask has no pixel of {what}' if parameters.mask_id
+                         else 'the mask is empty')
+    boxed = arrays.boxed or is_box(mask)
     mask = mask & measured
     _require_count(np.count_nonzero(mask), parameters.min_points)
     if tracked and not boxed:
         return _require_points(object_cloud(arrays.depth, arrays.intrinsics, mask),
                                parameters.min_points)
     depth = np.where(measured, arrays.depth, np.float32(0))
-    view = BoxedView(depth, arrays.intrinsics, mask, parameters.min_points)
+    view = BoxedView(depth, arrays.intrinsics, mask, parameters.min_points, boxed)
     return view if tracked else view.object_cloud()
 
 
 def _segmented_points(arrays: DepthArrays, parameters: PerceptionParameters) -> ObjectCloud:
     """Points of the object that segmentation finds."""
-    view = _whole_image(arrays, parameters)
-    mask = segment_object(view.depth, view.intrinsics)
-    return _require_points(object_cloud(view.depth, view.intrinsics, mask), parameters.min_points)
+    return _require_points(object_in_image(_whole_image(arrays, parameters)),
+                           parameters.min_points)
 
 
 def _whole_image(arrays: DepthArrays, parameters: PerceptionParameters) -> DepthView:
@@ -176,6 +182,10 @@ def _cloud_points(points: np.ndarray, parameters: PerceptionParameters) -> Objec
         points = points[points[:, 2] <= parameters.max_depth]
     if not len(points):
         raise NoEstimate('the point cloud holds no finite point within max_depth')
+    try:
+        require_optical_axes(points)
+    except ValueError as error:
+        raise NoEstimate(str(error)) from error
     cloud = object_in_cloud(points) if parameters.segment_points else ObjectCloud(points)
     return _require_points(cloud, parameters.min_points)
 

@@ -42,7 +42,7 @@ class ObjectPublisher(Protocol):
         """
 
     def refresh(self) -> None:
-        """Send again what viewers remove after some time; called regularly, without a frame."""
+        """Send what is due without a frame; called regularly, and after changes of parameters."""
 
     def clear(self) -> None:
         """Withdraw what is shown; the next estimate is published as that of a new object."""

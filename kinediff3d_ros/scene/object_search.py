@@ -150,9 +150,9 @@ class ObjectSearch:
     def _numbers(self, segments: list[np.ndarray], known: KnownObjects) -> list[int]:
         """The number of each segment, which may be a new one."""
         numbers = explained(segments, {n: t.points for n, t in self._things.items()})
-        seen = set(numbers)
-        lost = {n: self._things[n].points for n in known.lost
-                if n in self._things and n not in seen}
+        # An object may also be moved during its full estimate, which is of an earlier image.
+        unseen = {*known.lost, *known.pending}.difference(known.tracked, numbers)
+        lost = {n: self._things[n].points for n in unseen if n in self._things}
         earliest = min((self._things[n].seen for n in lost), default=float('inf'))
         earliest -= self._config.loss_delay
         places = moved({k: segments[k] for k, n in enumerate(numbers)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from kinediff3d_core.inference.refusal import MIN_CONFIDENCE
 from kinediff3d_ros.scene.object_names import check_object_name
+from kinediff3d_ros.scene.planning_scene import check_planned_parts
 
 MESH_URI = re.compile(r'file|relative|package://[A-Za-z][A-Za-z0-9_]*(/[^/\s]+)*/?')
 """What ``mesh_uri`` may be."""
@@ -50,8 +52,19 @@ def parameter(default: Any, description: str, **spec: Any) -> Any:
     return dataclasses.field(default=default, metadata={'spec': Spec(description, **spec)})
 
 
+class NodeParameters:
+    """Base of the parameters of a node."""
+
+    def check_live(self) -> None:
+        """Check the values of a configured node, of which some have changed.
+
+        Raises:
+            ValueError: values that cannot be used; the message names a parameter.
+        """
+
+
 @dataclass(frozen=True)
-class PerceptionParameters:
+class PerceptionParameters(NodeParameters):
     """Parameters of ``perception_node``."""
 
     category: str = parameter(
@@ -101,6 +114,15 @@ class PerceptionParameters:
         'required: wait for a mask; initialize: a mask, also a late one, initializes an object, '
         'which is then tracked without masks; ignored: do not subscribe to the mask.',
         choices=('auto', 'required', 'initialize', 'ignored'))
+    mask_source: str = parameter(
+        'image', 'What mask_mode calls a mask: image: the topic mask; detections: the boxes on '
+        'detections_2d, a vision_msgs/Detection2DArray; detection: a Detection2D there.',
+        choices=('image', 'detections', 'detection'))
+    detection_classes: str = parameter(
+        '', 'Categories of class ids in detections, as "63:laptop, suitcase:box"; auto: the '
+        'category that explains the object best. A class id that is a category needs no entry.')
+    min_detection_score: float = parameter(
+        0.3, 'Detections of a lower score are ignored.', lower=0.0, upper=1.0, live=True)
     mask_queue: int = parameter(
         30, 'Depth images that are kept for masks which are still to come; a mask that is later '
         'finds no image. At 15 Hz, 30 images are 2 s.',
@@ -171,6 +193,25 @@ class PerceptionParameters:
     description_period: float = parameter(
         10.0, 'Time between updates of robot_description, which come with new meshes; 0 publishes '
         'it only when the object appears.', **TIME)
+    opening_target: float = parameter(
+        1.0, 'Where opening paths end, as a share of each joint\'s range: 0 is the lower limit, '
+        '1 the upper one.',
+        lower=0.0, upper=1.0, live=True)
+    planning_scene: bool = parameter(
+        False, 'Publish every part as a collision object, for the planning scene of MoveIt.')
+    planning_parts: str = parameter(
+        '', 'Parts that are collision objects, as "base, lid", or <object>_<part> for that of one '
+        'object; empty: all. A part that is not listed any more is removed at once.', live=True)
+    planning_triangles: int = parameter(
+        500, 'Meshes of collision objects with more triangles are simplified to about so many, to '
+        'at most five times as many where fewer would not keep the shape.',
+        lower=20, upper=100_000, live=True)
+    planning_rate: float = parameter(
+        5.0, 'How often a collision object is moved at most.',
+        unit='Hz', lower=0.1, upper=100.0, live=True)
+    planning_motion: float = parameter(
+        0.005, 'A collision object is moved once a corner of its box has moved by more than this.',
+        unit='m', lower=0.0, upper=1.0, live=True)
 
     def check(self) -> None:
         """Check that the values fit together, beyond the ranges and choices of single parameters.
@@ -195,22 +236,35 @@ class PerceptionParameters:
             raise ValueError("parameter 'mask_mode' is 'initialize', which needs depth images "
                              'with masks in their own pixels: neither input points nor '
                              'register_depth')
+        if self.mask_source != 'image' and self.input == 'points':
+            raise ValueError(f"parameter 'mask_source' is {self.mask_source!r}, which needs depth "
+                             "images; parameter 'input' is 'points'")
         object_categories(self.objects)
+        detection_classes(self.detection_classes)
+
+    def check_live(self) -> None:
+        """As :meth:`check`, and that all parts are known: those of the weights are, by now."""
+        self.check()
+        check_planned_parts(self.planning_parts)
 
     def categories(self) -> set[str]:
         """Categories whose weights are needed.
 
         Raises:
-            ValueError: as :func:`object_categories`.
+            ValueError: as :func:`object_categories` and :func:`detection_classes`.
         """
         listed = set(object_categories(self.objects).values())
         if self.instances == 'one':
             return {self.category}
-        return listed if self.instances == 'listed' else {*listed, self.category}
+        if self.instances == 'listed':
+            return listed
+        detected = set() if self.mask_source == 'image' else set(
+            detection_classes(self.detection_classes).values())
+        return {*listed, *detected, self.category}
 
 
 @dataclass(frozen=True)
-class CameraSimParameters:
+class CameraSimParameters(NodeParameters):
     """Parameters of ``camera_sim_node``."""
 
     category: str = parameter('laptop', 'Category of the simulated object.')
@@ -250,11 +304,38 @@ def object_categories(text: str) -> dict[int, str]:
     Raises:
         ValueError: anything else; the message shows it.
     """
-    table: dict[int, str] = {}
+    def is_mask_id(key: str) -> bool:
+        return key.isdecimal() and 0 < int(key) <= MAX_MASK_ID
+
+    return {int(key): category for key, category in _entries(
+        text, str.partition, is_mask_id,
+        'objects', "<mask id>:<category>, as in '1:laptop, 4:box'")}
+
+
+def detection_classes(text: str) -> dict[str, str]:
+    """Class id to category from the parameter ``detection_classes``, '63:laptop, suitcase:box'.
+
+    Raises:
+        ValueError: anything else; the message shows it.
+    """
+    return dict(_entries(
+        text, str.rpartition, bool,
+        'detection_classes', "<class id>:<category>, as in '63:laptop, suitcase:box'"))
+
+
+def _entries(text: str, split: Callable[[str, str], tuple[str, str, str]],
+             is_key: Callable[[str], bool], name: str, form: str) -> Iterator[tuple[str, str]]:
+    """Key and category of every entry of a parameter, <key>:<category>, ...
+
+    Args:
+        split: at the first or at the last colon.
+        name, form: of the parameter and of its entries, for the error.
+
+    Raises:
+        ValueError: an entry of another form.
+    """
     for item in filter(None, (x.strip() for x in text.split(','))):
-        number, _, category = (x.strip() for x in item.partition(':'))
-        if not (number.isdecimal() and 0 < int(number) <= MAX_MASK_ID and category):
-            raise ValueError(f"parameter 'objects' has {item!r}; write <mask id>:<category>, as "
-                             "in '1:laptop, 4:box'")
-        table[int(number)] = category
-    return table
+        key, _, category = (x.strip() for x in split(item, ':'))
+        if not (is_key(key) and category):
+            raise ValueError(f'parameter {name!r} has {item!r}; write {form}')
+        yield key, category

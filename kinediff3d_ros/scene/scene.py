@@ -86,7 +86,8 @@ class Scene:
         return self._requests.add()
 
     def refresh(self) -> None:
-        """Send again what viewers remove after some time."""
+        """Apply the present parameters, and send what is due without a frame."""
+        self.limit_rate(self._host.parameters.max_rate)
         self._objects.refresh()
 
     def withdraw_all(self, state: str, message: str) -> None:
@@ -157,7 +158,8 @@ class Scene:
             self._search = ObjectSearch(self._config.search)
         frame_view = _FrameView(frame, T_fixed_camera, begin, self._objects.epoch, found.seconds)
         expected = {number for number, cloud in found.clouds.items()
-                    if self._process_object(number, cloud, frame_view, request)}
+                    if self._process_object(number, cloud, frame_view, request,
+                                            found.categories.get(number, ''))}
         missing = ''
         if self._host.parameters.mask_mode == 'initialize':
             self._objects.keep(self._estimator.pending)
@@ -166,6 +168,7 @@ class Scene:
         elif found.unsegmented is not None:
             expected |= self._find_objects(found.unsegmented, frame_view, request)
             missing = f'no object: {self._search.result}'
+        self._objects.end_frame(frame.header)
         if request is not None:
             if missing and not expected:
                 request.finish(missing)
@@ -173,17 +176,20 @@ class Scene:
         self._objects.withdraw_absent()
 
     def _process_object(self, number: int, cloud: ObjectCloud | DepthView | NoEstimate,
-                        frame_view: _FrameView, request: EstimateRequest | None) -> bool:
-        """Track or estimate one object; return whether a request waits for it."""
-        obj = self._objects.find(number)
-        if obj is None:
+                        frame_view: _FrameView, request: EstimateRequest | None,
+                        category: str = '') -> bool:
+        """Track or estimate one object; return whether a request waits for it.
+
+        Args:
+            category: of a new object, by a detector.
+        """
+        obj = self._objects.find(number, category)
+        if obj is None or (frame_view.frame.initializes and obj.tracker is not None):
             return False
         if isinstance(cloud, NoEstimate):
             self._objects.refuse(obj, cloud, [request] if request else [])
             return False
         obj.last_seen = time.monotonic()
-        if frame_view.frame.initializes and obj.tracker is not None:
-            return False
         if request is not None:
             obj.add_request(request)
         self._track_or_estimate(obj, frame_view.of(cloud))

@@ -31,8 +31,12 @@ class SceneHost(Protocol):
     def parameters(self) -> PerceptionParameters:
         """The present parameters."""
 
-    def make_object(self, number: int) -> SceneObject | None:
-        """Return the object of a mask id, made if it is new; None if there may be no more."""
+    def make_object(self, number: int, category: str = '') -> SceneObject | None:
+        """Return the object of a mask id, made if it is new; None if there may be no more.
+
+        Args:
+            category: of a new object, by a detector; ``objects`` comes before it.
+        """
 
     def remove_object(self, number: int) -> None:
         """Remove the object of a mask id with its publishers; called on the host's own thread."""
@@ -42,6 +46,13 @@ class SceneHost(Protocol):
 
         Raises:
             NoEstimate: the pose is not known.
+        """
+
+    def end_frame(self, header: FrameHeader, late: bool) -> None:
+        """Publish what is about all objects of a frame together.
+
+        Args:
+            late: the frame was published before without an object that is new in it.
         """
 
     def age(self, header: FrameHeader) -> float:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_ros.scene.estimate_requests import EstimateRequest
+from kinediff3d_ros.scene.frames import FrameHeader
 from kinediff3d_ros.scene.object_search import KnownObjects
 from kinediff3d_ros.scene.object_view import ObjectView
 from kinediff3d_ros.scene.scene_host import SceneHost
@@ -39,12 +40,16 @@ class SceneObjects:
             for obj in host.objects.values():
                 obj.restart()
 
-    def find(self, number: int) -> SceneObject | None:
-        """Return the object of a mask id, made if it is new; None if there may be no more."""
+    def find(self, number: int, category: str = '') -> SceneObject | None:
+        """Return the object of a mask id, made if it is new; None if there may be no more.
+
+        Args:
+            category: of a new object, by a detector.
+        """
         with self.lock:
             if self._closed:
                 return None
-            return self._host.objects.get(number) or self._host.make_object(number)
+            return self._host.objects.get(number) or self._host.make_object(number, category)
 
     @property
     def tracked(self) -> bool:
@@ -91,6 +96,16 @@ class SceneObjects:
             if obj.health is not self._host.health:
                 self._host.health.enter('estimate', 'objects are estimated')
             self._host.report()
+
+    def end_frame(self, header: FrameHeader, late: bool = False) -> None:
+        """Publish what is about all objects of a frame together, after each was published.
+
+        Args:
+            late: by the thread of full estimates, whose frames may be older.
+        """
+        with self.lock:
+            if not self._closed:
+                self._host.end_frame(header, late)
 
     def refuse(self, obj: SceneObject, reason: NoEstimate, requests: list[EstimateRequest],
                ) -> None:
@@ -211,7 +226,7 @@ class SceneObjects:
                            else 'is not in the mask any more')
 
     def refresh(self) -> None:
-        """Send again what viewers remove after some time."""
+        """Send what is due without a frame."""
         with self.lock:
             if not self._closed:
                 for obj in self._host.objects.values():

@@ -13,9 +13,11 @@ from typing import Any
 
 from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation.cloud import ObjectCloud
+from kinediff3d_ros.messages.detections import array_header, boxes_from_detections
 from kinediff3d_ros.messages.headers import nanoseconds_from_time
 from kinediff3d_ros.nodes.frame_assembly import FrameAssembly
-from kinediff3d_ros.nodes.frames import cloud_frame
+from kinediff3d_ros.nodes.frames import BoxMask, cloud_frame
+from kinediff3d_ros.scene.detected_objects import DetectedObjects
 from kinediff3d_ros.scene.frames import Frame
 from kinediff3d_ros.scene.object_clouds import find_object_clouds
 from kinediff3d_ros.scene.parameters import PerceptionParameters
@@ -48,21 +50,25 @@ class FrameReader:
 
     Attributes:
         truth: joint positions of ``topics.truth`` that were read so far.
+        notes: lines about boxes that are ignored.
     """
 
     def __init__(self, topics: Topics, parameters: PerceptionParameters = DEFAULTS) -> None:
         self._topics, self._parameters = topics, parameters
         self._transforms = RecordedTransforms()
         self._frames = FrameAssembly(
-            parameters.sync_slop, lambda: bool(topics.mask),
+            parameters.sync_slop, lambda: bool(topics.marks),
             self._transforms if topics.mask_camera_info else None, EARLY_IMAGES)
         self._recorded: dict[int, int] = {}
         self._gate = StampGate()
         self._read: Counter[str] = Counter()
         self.truth: list[RecordedPositions] = []
+        self.notes: list[str] = []
+        self._detected = DetectedObjects((parameters.category,), self._note)
         self._use: dict[str, Callable[[Any], list[Frame] | None]] = {
             topics.depth: self._frames.add_depth, topics.camera_info: self._frames.add_info,
-            topics.mask: self._frames.add_mask, topics.points: lambda m: [cloud_frame(m)],
+            topics.mask: self._frames.add_mask, topics.detections: self._add_detections,
+            topics.points: lambda m: [cloud_frame(m)],
             topics.truth: self._add_truth,
             topics.mask_camera_info: self._frames.add_mask_info,
             TF: lambda m: self._transforms.add(m.transforms, static=False),
@@ -93,17 +99,26 @@ class FrameReader:
             found.append(f'there is no message on {topics.geometry}')
         elif topics.depth and not self._read[topics.camera_info]:
             found.append(f'there is no message on {topics.camera_info}')
-        elif topics.mask and not self._read[topics.mask]:
-            found.append(f'there is no message on {topics.mask}')
+        elif topics.marks and not self._read[topics.marks]:
+            found.append(f'there is no message on {topics.marks}')
         if frames.uncalibrated:
             found.append(f'{frames.uncalibrated} depth images came before the first camera_info')
         if frames.unpaired:
-            found.append(f'{frames.unpaired} depth images have no mask within '
+            what = 'mask' if topics.mask else 'boxes'
+            found.append(f'{frames.unpaired} depth images have no {what} within '
                          f'{self._parameters.sync_slop:g} s of their stamp')
         if self._read[topics.geometry] > 1 == len(self._recorded):
             found.append(f'the stamps on {topics.geometry} do not advance: all are '
                          f'{1e-9 * next(iter(self._recorded)):.9f}')
         return '; '.join(found)
+
+    def _note(self, line: str) -> None:
+        if line not in self.notes:
+            self.notes.append(line)
+
+    def _add_detections(self, message: Any) -> list[Frame]:
+        return self._frames.add_mask(BoxMask(array_header(message), self._detected.select(
+            boxes_from_detections(message.detections), self._parameters)))
 
     def _add_truth(self, message: Any) -> None:
         # Joint states may have names without positions.

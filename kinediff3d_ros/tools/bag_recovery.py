@@ -12,7 +12,7 @@ import struct
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote
 
 MAGIC = b'\x89MCAP0\r\n'
@@ -20,7 +20,7 @@ SCHEMA, CHANNEL, MESSAGE, CHUNK, DATA_END, FOOTER = 3, 4, 5, 6, 15, 2
 """Opcodes of MCAP's records."""
 RECORD, TEXT, MESSAGE_HEAD, CHUNK_HEAD = map(struct.Struct, ('<BQ', '<I', '<HIQQ', '<QQQI'))
 """Opcode and length of a record; length of a text; beginnings of a message and of a chunk."""
-MAX_CHUNK = 2**30
+MAX_CHUNK = 2**27
 """Largest chunk when it is unpacked, bytes. Chosen: bounds memory; recorders write megabytes."""
 UNPACK_BYTES = 2**20
 """Bytes that are unpacked at once. Chosen."""
@@ -106,26 +106,32 @@ def _unpack_chunk(content: bytes) -> bytes:
 
 
 def unpack(packed: bytes, compression: str, most: int) -> bytes:
-    """At most ``most`` bytes of zstd or lz4 data, as far as they can be unpacked."""
+    """At most ``most`` bytes of zstd, lz4 or bz2 data, as far as they can be unpacked."""
     unpacked = bytearray()
     for part in unpacked_parts(io.BytesIO(packed), compression):
         unpacked += part
         if len(unpacked) >= most:
             break
-    return bytes(unpacked[:most])
+    del unpacked[most:]
+    return bytes(unpacked)
 
 
 def unpacked_parts(stream: BinaryIO, compression: str) -> Iterator[bytes]:
-    """The content of a zstd or lz4 stream in parts, as far as it can be unpacked."""
+    """The content of a zstd, lz4 or bz2 stream in parts, as far as it can be unpacked."""
+    import bz2
+
     import lz4.frame
     import zstandard
 
+    opened: Any
     try:
-        opened = zstandard.ZstdDecompressor().stream_reader(stream) if compression == 'zstd' else \
-            lz4.frame.open(stream)
+        if compression == 'zstd':
+            opened = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
+        else:
+            opened = lz4.frame.open(stream) if compression == 'lz4' else bz2.BZ2File(stream)
         while part := opened.read(UNPACK_BYTES):
             yield part
-    except (zstandard.ZstdError, RuntimeError, EOFError):
+    except (zstandard.ZstdError, RuntimeError, EOFError, OSError, ValueError):
         return
 
 

@@ -21,6 +21,7 @@ from kinediff3d_ros.tools.bag_recovery import (
     unpack,
     unpacked_parts,
 )
+from kinediff3d_ros.tools.bag_types import register_vision_types
 
 COMPRESSIONS = {'.zstd': 'zstd', '.zst': 'zstd', '.lz4': 'lz4'}
 """Compression of a file by the end of its name."""
@@ -258,6 +259,9 @@ class _IndexedPart:
     def __init__(self, file: Path, ros1: bool, stack: ExitStack) -> None:
         from rosbags import rosbag1, rosbag2
 
+        from kinediff3d_ros.tools.bag_limits import bound_chunks
+
+        bound_chunks()
         if ros1:
             self._reader: Any = rosbag1.Reader(file)
         else:
@@ -280,6 +284,7 @@ def _decoders() -> dict[str, Any]:
     from rosbags.typesys import Stores, get_typestore
 
     ros1, ros2 = get_typestore(Stores.ROS1_NOETIC), get_typestore(Stores.ROS2_JAZZY)
+    register_vision_types(ros2)
 
     def decode_ros1(raw: bytes, kind: str) -> Any:
         message = ros1.deserialize_ros1(raw, kind)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from kinediff3d_core.io.files import listed, shortened
 from kinediff3d_ros.messages.images import COMPRESSED, depth_topic, is_compressed
+from kinediff3d_ros.tools.bag_types import DETECTIONS
 
 TF, STATIC_TF = '/tf', '/tf_static'
 """Topics of transforms."""
@@ -39,12 +40,13 @@ class Recorded(Protocol):
 
 @dataclass(frozen=True)
 class Topics:
-    """Topics that are read: depth with camera_info and perhaps a mask, or points.
+    """Topics that are read: depth with camera_info and perhaps a mask or boxes, or points.
 
     Attributes:
         depth: raw images, or compressed ones if the name ends with ``/compressedDepth``.
         truth: recorded joint states, drawn beside the estimates.
         mask_camera_info: of the mask's camera; the depth is registered to it by the recorded TF.
+        detections: boxes of a detector, in place of the mask.
     """
 
     depth: str = ''
@@ -53,14 +55,21 @@ class Topics:
     points: str = ''
     truth: str = ''
     mask_camera_info: str = ''
+    detections: str = ''
 
     @property
     def types(self) -> dict[str, str]:
         """Message type of each topic that has a name."""
         named = {self.depth: COMPRESSED_IMAGE if is_compressed(self.depth) else IMAGE,
                  self.camera_info: CAMERA_INFO, self.mask: IMAGE, self.points: POINTS,
-                 self.truth: JOINT_STATE, self.mask_camera_info: CAMERA_INFO}
+                 self.truth: JOINT_STATE, self.mask_camera_info: CAMERA_INFO,
+                 self.detections: DETECTIONS}
         return {topic: kind for topic, kind in named.items() if topic}
+
+    @property
+    def marks(self) -> str:
+        """The topic of the masks or of the boxes, if there is one."""
+        return self.mask or self.detections
 
     @property
     def geometry(self) -> str:
@@ -114,8 +123,8 @@ def _choose(types: Mapping[str, str], wanted: Topics) -> Topics:
     info = wanted.camera_info or _single(types, _nearest(depth, infos), 'camera_info',
                                          CAMERA_INFO, '--camera-info-topic')
     masks = [t for t in of_type(IMAGE) if 'mask' in t.rsplit('/', 1)[-1] and t != depth]
-    return Topics(depth, info, wanted.mask or _if_single(masks), '', truth,
-                  wanted.mask_camera_info)
+    mask = '' if wanted.detections else wanted.mask or _if_single(masks)
+    return Topics(depth, info, mask, '', truth, wanted.mask_camera_info, wanted.detections)
 
 
 def _nearest(topic: str, others: list[str]) -> list[str]:

@@ -23,7 +23,7 @@ FRAME_SHARE, FRAME_RADIUS = 0.15, 0.025
 """Length of a frame's axes in sizes of its object, and their radius in lengths. Chosen."""
 
 CONTACT_LENGTHS = (0.35, 0.2)
-"""Lengths of a contact's arrows along the motion (x) and outward (z), in sizes of its object.
+"""Lengths of a contact's arrows along the motion (x) and the approach (z), in sizes of its object.
 Chosen."""
 
 CONTACT_COLOURS = ((20, 160, 60), (60, 110, 220))
@@ -70,9 +70,14 @@ def set_frame_size(handle: Any, size: float) -> None:
 
 
 def add_contact(scene: Any, name: str, size: float) -> Any:
-    """The arrows of a contact frame: along the motion, and outward; ``size`` of its object, m."""
+    """The arrows of a contact frame: its motion starts and its approach ends at the contact.
+
+    Args:
+        size: of its object, m.
+    """
     arrows = np.zeros((2, 2, 3), np.float32)
-    arrows[0, 1, 0], arrows[1, 1, 2] = (size * share for share in CONTACT_LENGTHS)
+    motion, approach = (size * share for share in CONTACT_LENGTHS)
+    arrows[0, 1, 0], arrows[1, 0, 2] = motion, -approach
     shaft, head, length = (size * share for share in CONTACT_SCALE)
     return scene.add_arrows(name, arrows, np.uint8(CONTACT_COLOURS),
                             shaft_radius=shaft, head_radius=head, head_length=length,

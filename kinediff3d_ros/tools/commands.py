@@ -13,8 +13,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, UNUSABLE, add_command, number
+from kinediff3d_core.cli.arguments import (
+    DONE,
+    INTERRUPTED,
+    NO_ANSWER,
+    UNUSABLE,
+    add_command,
+    number,
+)
 
+RESULTS = ('estimates.jsonl', 'timeline.png', 'output')
+"""What ``replay`` writes for a recording."""
 STORAGES = ('mcap', 'sqlite3')
 
 DEMO_EXAMPLES = '''
@@ -27,6 +36,8 @@ REPLAY_EXAMPLES = '''
 --depth-topic /camera/depth/image_rect_raw
   torchrun --nproc-per-node 8 -m kinediff3d_core.cli replay recordings/* --category laptop \
 --out replayed
+
+exit status: 0 an estimate in at least one frame, 1 in none, 2 bad input, 130 after Ctrl-C
 '''
 VIEW_EXAMPLES = '''
   kinediff3d view
@@ -64,6 +75,11 @@ def add_demo(commands: Any) -> None:
 
 
 def _demo(options: argparse.Namespace) -> int:
+    from kinediff3d_core.io.outputs import require_writable
+    from kinediff3d_core.objects.category import get_category
+
+    get_category(options.category)
+    require_writable(options.out, folder=True)
     tools = _import_tool('demo')
     return int(tools.run_demo(options.category, options.seconds, options.headless, options.out,
                               options.rate))
@@ -76,7 +92,8 @@ def add_replay(commands: Any) -> None:
     command.add_argument('bags', type=Path, nargs='+', metavar='BAG',
                          help='folder of a bag, or a .mcap, .db3 or .bag file; of several, those '
                               'that an earlier run has replayed are not replayed again')
-    command.add_argument('--category', required=True, metavar='C')
+    command.add_argument('--category', required=True, metavar='C',
+                         help='category of the object')
     command.add_argument('--out', type=Path, required=True, metavar='DIR',
                          help='folder for estimates.jsonl, timeline.png and the new bag; of '
                               'several recordings, for one such folder each')
@@ -89,6 +106,12 @@ def add_replay(commands: Any) -> None:
                          help="calibration of the masks' camera: register the depth images to it, "
                               'by the recorded TF; default: masks are in pixels of the depth '
                               'images')
+    command.add_argument('--detections-topic', default='', metavar='T',
+                         help='boxes of a detector (vision_msgs/Detection2DArray), in place of '
+                              'masks')
+    command.add_argument('--detection-classes', default='', metavar='IDS',
+                         help="categories of the detector's class ids, as 63:laptop,28:box; a "
+                              'class id that is the category needs no entry')
     command.add_argument('--mask-id', type=number(int, at_least=0), default=0, metavar='N',
                          help='value of the object in the mask (default: any value except 0)')
     command.add_argument('--segment', action='store_true',
@@ -109,38 +132,45 @@ def add_replay(commands: Any) -> None:
 
 def _replay(options: argparse.Namespace) -> int:
     from kinediff3d_core.distributed.ranks import first_rank
-    from kinediff3d_core.io.outputs import require_writable
+    from kinediff3d_core.io.outputs import replaced_results, require_writable
     from kinediff3d_core.objects.category import get_category
 
     get_category(options.category)
-    require_writable(options.out, folder=True)
     if len(options.bags) > 1:
+        require_writable(options.out, folder=True)
         return _replay_several(options)
-    return _replay_one(options) if first_rank() else DONE
+    if not first_rank():
+        return DONE
+    with replaced_results(options.out, RESULTS) as folder:
+        return _replay_one(options, folder)
 
 
-def _replay_one(options: argparse.Namespace) -> int:
-    """Replay one recording into --out itself."""
+def _replay_one(options: argparse.Namespace, folder: Path) -> int:
+    """Replay one recording into a folder, whose files appear in --out."""
     bag, = options.bags
     if not bag.exists():
         raise ValueError(f'recording {bag} does not exist')
     tools = _import_tool('replay')
-    settings = _replay_options(options, bag, options.out)
+    settings = _replay_options(options, bag, folder)
     with tools.open_bag(bag) as reader:
         tools.choose_topics(reader, settings.topics)  # an unusable bag ends the command at once
-    tools.make_folder(settings)
+    tools.require_bag_writer(settings)
     from tqdm import tqdm
 
+    from kinediff3d_core.distributed.interruption import Interruption
     from kinediff3d_core.inference.pipeline import Pipeline
 
     pipeline = Pipeline.load(options.category, preset=options.preset, device=options.device,
                              weights=options.weights)
-    with tqdm(total=options.limit, unit='frame', disable=None) as bar:
-        results, outcome = tools.replay(pipeline, settings, lambda _: bar.update())
+    with tqdm(total=options.limit, unit='frame', disable=None) as bar, Interruption() as stop:
+        results, outcome = tools.replay(pipeline, settings, lambda _: bar.update(),
+                                        lambda: stop.requested)
     _warn(bag.name, outcome.warnings)
-    written = [name for name in ('estimates.jsonl', 'timeline.png', 'output')
-               if (options.out / name).exists()]
-    print(f'{outcome}; wrote {" and ".join(written)} in {options.out}')
+    written = [name for name in RESULTS if (folder / name).exists()]
+    print(f'{"interrupted after " if stop.requested else ""}{outcome}; wrote '
+          f'{" and ".join(written)} in {options.out}')
+    if stop.requested:
+        return INTERRUPTED
     return DONE if outcome.frames['none'] < len(results) else NO_ANSWER
 
 
@@ -148,7 +178,8 @@ def _warn(name: str, warnings: Sequence[str]) -> None:
     from kinediff3d_core.io.files import shortened
 
     for warning in warnings:
-        print(f'kinediff3d: warning: {name}: {shortened(warning, 250)}', file=sys.stderr)
+        where = '' if warning.startswith(name) else f'{name}: '
+        print(f'kinediff3d: warning: {where}{shortened(warning, 250)}', file=sys.stderr)
 
 
 def _replay_several(options: argparse.Namespace) -> int:
@@ -182,11 +213,12 @@ def _replay_options(options: argparse.Namespace, bag: Path, out: Path) -> Any:
     tools = _import_tool('replay')
     topics = tools.Topics(options.depth_topic, options.camera_info_topic, options.mask_topic,
                           options.points_topic, options.truth_topic,
-                          options.mask_camera_info_topic)
+                          options.mask_camera_info_topic, options.detections_topic)
     return tools.ReplayOptions(
         bag, out, topics, tracking=not options.no_tracking, storage=options.write_bag,
         segment_points=options.segment, mask_id=options.mask_id, every=options.every,
-        limit=options.limit or 0, seed=options.seed, min_confidence=options.min_confidence)
+        limit=options.limit or 0, seed=options.seed, min_confidence=options.min_confidence,
+        detection_classes=options.detection_classes)
 
 
 def _report(replayed: Sequence[Any], out: Path) -> int:
@@ -243,6 +275,9 @@ def add_view(commands: Any) -> None:
 
 
 def _view(options: argparse.Namespace) -> int:
+    from kinediff3d_core.io.outputs import require_writable
+
+    require_writable(options.strip)
     tools = _import_tool('view')
     capture = None
     if options.strip is not None:

@@ -47,17 +47,21 @@ class ReplayOptions:
     """Stop after this number of frames; 0 uses all."""
     seed: int = 0
     """Of the samplers, the same for every frame."""
+    detection_classes: str = DEFAULTS.detection_classes
+    """Categories of a detector's class ids, with ``topics.detections``."""
     min_confidence: float = DEFAULTS.min_confidence
     """Full estimates of a lower confidence are no estimate; 0 takes every one."""
 
     @property
     def parameters(self) -> PerceptionParameters:
         """Parameters of a node that finds the object in the same way."""
-        return replace(DEFAULTS, segment_points=self.segment_points, mask_id=self.mask_id)
+        return replace(DEFAULTS, segment_points=self.segment_points, mask_id=self.mask_id,
+                       detection_classes=self.detection_classes)
 
 
 def replay(pipeline: Pipeline, options: ReplayOptions,
            progress: Callable[[ReplayResult], Any] = lambda _: None,
+           stopped: Callable[[], bool] = lambda: False,
            ) -> tuple[list[ReplayResult], ReplayOutcome]:
     """Run the pipeline on a recording; returns the results and what became of the frames.
 
@@ -66,22 +70,29 @@ def replay(pipeline: Pipeline, options: ReplayOptions,
 
     Args:
         progress: called with each result.
+        stopped: asked after each frame; true ends the replay there.
 
     Raises:
-        ValueError: the bag cannot be read, has no usable topics or no frame, or ``output`` exists.
+        ValueError: the bag cannot be read, has no usable topics or no frame.
+        KeyboardInterrupt: stopped before the first frame.
     """
     results: list[ReplayResult] = []
     with open_bag(options.bag) as bag, ExitStack() as files:
         topics = choose_topics(bag, options.topics)
         writers = _open_outputs(options, default_object_name(pipeline.category.name), files)
-        reader = FrameReader(topics, options.parameters)
+        reader = FrameReader(topics, replace(options.parameters,
+                                             category=pipeline.category.name))
         stop = options.every * (options.limit - 1) + 1 if options.limit else None
         for result in _results(pipeline, options, islice(reader.read(bag), 0, stop,
                                                          options.every)):
             for write in (*writers, progress):
                 write(result)
             results.append(result.without_arrays())
-    warnings = list(bag.warnings)
+            if stopped():
+                break
+    warnings = [*bag.warnings, *reader.notes]
+    if not results and stopped():
+        raise KeyboardInterrupt
     if not results:
         reason = '; '.join(filter(None, (reader.unused, *warnings))) or 'no message fits another'
         raise ValueError(f'{options.bag} has no usable frame on {_description(topics)}: {reason}')
@@ -116,31 +127,38 @@ def _draw(results: list[ReplayResult], truth: list[RecordedPositions], options: 
     return []
 
 
-def make_folder(options: ReplayOptions) -> None:
-    """Make the folder for the results, before the work.
+def require_bag_writer(options: ReplayOptions) -> None:
+    """Check before the work that a bag can be written, if one is to be.
 
     Raises:
-        ValueError: ``output`` exists, or it needs ROS, which is not there.
-        OSError: the folder cannot be made.
+        ValueError: it needs ROS, which is not there.
     """
-    bag = options.out / 'output'
-    if options.storage and bag.exists():
-        raise ValueError(f'{bag} exists; choose another --out')
     if options.storage:
         try:
             import kinediff3d_ros.tools.bag_writer  # noqa: F401
         except ImportError as error:
             raise ValueError(f'--write-bag needs ROS 2, which cannot be imported ({error}); '
                              'source a ROS 2 workspace, or leave the option out') from error
-    options.out.mkdir(parents=True, exist_ok=True)
 
 
 def _open_outputs(options: ReplayOptions, object_name: str, files: ExitStack,
                   ) -> list[Callable[[ReplayResult], Any]]:
     """Functions that write a result; ``files`` closes what they write to."""
-    make_folder(options)
-    lines = files.enter_context((options.out / 'estimates.jsonl').open('w', encoding='utf-8'))
-    writers = [lambda result: lines.write(json.dumps(result.to_dict()) + '\n')]
+    require_bag_writer(options)
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / 'estimates.jsonl'
+    # Not buffered: a full disk is noticed here, and not when the file is closed.
+    stream = files.enter_context(path.open('wb', buffering=0))
+
+    def add_line(result: ReplayResult) -> None:
+        line = (json.dumps(result.to_dict()) + '\n').encode()
+        try:
+            while line:
+                line = line[stream.write(line):]
+        except OSError as error:
+            raise OSError(f'{path} cannot be written: {error.strerror}') from error
+
+    writers: list[Callable[[ReplayResult], Any]] = [add_line]
     if options.storage:
         from kinediff3d_ros.tools.bag_writer import EstimateBag
 
@@ -162,5 +180,5 @@ def _description(topics: Topics) -> str:
     """The input topics in words."""
     if topics.points:
         return topics.points
-    return f'{topics.depth} with {topics.camera_info}' + (f' and {topics.mask}' if topics.mask
+    return f'{topics.depth} with {topics.camera_info}' + (f' and {topics.marks}' if topics.marks
                                                           else '')

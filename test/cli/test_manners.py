@@ -76,9 +76,11 @@ def test_version(capsys):
 @pytest.mark.parametrize(('arguments', 'meant'), [
     (('infre',), 'infer'), (('infer', '--category', 'x', '--out', 'o', '--depht', 'd'), '--depth'),
     (('benchmark', '--category', 'labtop'), 'laptop'),
+    (('infer', '--category', 'auot', '--out', 'o', '--depth', 'd'), 'auto'),
     (('evaluate', '--dataset', 'partnt', '--root', '.'), 'partnet'),
     (('evaluate', '--preset', 'papr'), 'paper'), (('evaluate', '--peer', 'regresion'),
                                                   'regression'),
+    (('demo', '--category', 'labtop'), 'laptop'),
     (('train', 'shap', '--category', 'laptop'), 'shape'),
     (('demo', '--secnds', '3'), '--seconds'), (('demo', '--seconds=3', '--categry=box'),
                                                '--category')])
@@ -155,6 +157,7 @@ def test_outputs_that_cannot_be_written_fail_before_the_work(infer, tmp_path, ca
                       ('import', laptop_folder(tmp_path / 'a'), '--category', 'laptop', '--out',
                        inside),
                       ('replay', tmp_path, '--category', 'laptop', '--out', inside),
+                      ('view', '--strip', inside), ('demo', '--out', inside),
                       ('generate', '--truth', '0/0', '--positions', 1, '--out', inside)):
         assert f'{inside} cannot be written: {tmp_path / "file"} is not' in refused(
             capsys, *arguments)

@@ -89,11 +89,40 @@ def test_offsets_rotations_and_fixed_links_change_nothing(folder):
     ('upper="3.141593"', 'upper="-1"', 'limits'),
     ('<robot', '<!DOCTYPE x [<!ENTITY a "b">]><robot', 'entities'),
     ('</robot>', '', 'not a readable URDF'),
+    ('upper="3.141593"', 'upper="150"', 'lid_joint.* goes from 0 to 150.*radians'),
+    ('</robot>', '<link name="other"/></robot>', "no joint connects '.*' with 'other'"),
+    ('</robot>', '<link name="other"/><link name="other"/></robot>', "two links.*'other'"),
+    ('<parent link="', '<parent link="x', 'object.urdf: .*not there'),
+    ('</robot>', '<link name="a"/><link name="b"/>' + ''.join(
+        f'<joint name="{p}{c}" type="fixed"><parent link="{p}"/><child link="{c}"/></joint>'
+        for p, c in ('ab', 'ba')) + '</robot>', "with 'a', 'b'"),
 ])
 def test_what_is_no_laptop_is_refused_with_a_reason(folder, old, new, match):
     edit_urdf(folder, old, new)
     with pytest.raises(ValueError, match=match):
         load_object(folder)
+
+
+def test_where_the_urdf_is_is_said(folder, tmp_path):
+    """The hints also name xacro files and URDFs in other places."""
+    deep = folder / 'src' / 'description'
+    deep.mkdir(parents=True)
+    urdf = (folder / 'object.urdf').rename(deep / 'laptop.urdf.xacro')
+    for find in (load_object, list_objects):
+        for place in (tmp_path, folder):
+            with pytest.raises(ValueError, match='laptop.urdf.xacro is xacro.*> laptop.urdf"'):
+                find(place)
+    urdf.rename(deep / 'laptop.urdf')
+    with pytest.raises(ValueError, match=f'name the file itself: {deep / "laptop.urdf"}'):
+        list_objects(tmp_path)
+
+
+def test_names_of_files_may_be_encoded_or_in_capitals(folder):
+    (folder / 'object.urdf').rename(folder / 'Laptop.URDF')
+    (folder / 'meshes' / 'lid.obj').rename(folder / 'meshes' / 'the lid.obj')
+    text = (folder / 'Laptop.URDF').read_text().replace('meshes/lid.obj', 'meshes/the%20lid.obj')
+    (folder / 'Laptop.URDF').write_text(text)
+    assert load_object(folder).joints[0].name == 'lid_joint'
 
 
 def test_damaged_meshes_and_folders_are_refused(folder, tmp_path):

@@ -7,7 +7,8 @@ from estimates import box_mesh
 from open3d_or_skip import import_open3d
 
 from kinediff3d_core.data import mesh_samples
-from kinediff3d_core.data.mesh_objects import load_object
+from kinediff3d_core.data.mesh_objects import MeshObject, load_object
+from kinediff3d_core.geometry.kinematics import Joint
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import Mesh
@@ -53,6 +54,27 @@ def test_clouds_lie_on_the_object_at_their_poses(imported):
             near.append(((p - (low + high) / 2).abs() - (high - low) / 2).amax(-1))
         off = torch.stack(near).amin(0)
         assert off.median().abs() < 0.003 and (off < 0.02).float().mean() > 0.9
+
+
+def one_door():
+    """A cabinet without a left door, of boxes."""
+    joint = Joint('door_right_joint', 'revolute', 0, 1, (0.0, 0.0, 1.0), 0.0, 1.6)
+    return MeshObject('cabinet_own', 'cabinet', ('base', 'door_right'), (joint,),
+                      (box_mesh((0.4, 0.6, 0.8)), box_mesh((0.02, 0.5, 0.7))),
+                      np.array([[0.21, 0.25, 0.0]]))
+
+
+def test_the_samples_of_an_object_say_which_parts_are_missing():
+    """Also the first moving one."""
+    import_open3d()
+    x = mesh_samples.shape_samples(one_door(), torch.Generator().manual_seed(0))
+    assert x['exists'].tolist() == [True, False, True]
+    assert not x['surface'][1].any() and x['surface'][2].abs().amax(0)[1] > 0.2
+    torch.testing.assert_close(x['origin'], torch.tensor([[0.0, 0, 0], [0.21, 0.25, 0]]))
+    assert x['axis'].tolist() == [[0.0, 0.0, -1.0], [0.0, 0.0, 1.0]]
+    view = torch.zeros(8, 3), torch.eye(4), torch.tensor([0.7])
+    q = mesh_samples.view_tensors([view], 2, one_door())['q']
+    torch.testing.assert_close(q, torch.tensor([[0.0, 0.7]] * 2))
 
 
 def test_stretched_objects_keep_unit_axes_and_scaled_pivots(folder):

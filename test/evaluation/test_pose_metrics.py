@@ -89,8 +89,9 @@ def test_sliding_joints_have_errors_in_metres_and_no_axis_position(truth):
 
 
 def test_missed_and_invented_joints_are_counted(truth):
-    two = replace(truth, joint_names=('lid_joint', 'other'), joint_types=('revolute',) * 2,
-                  parents=(0, 0), children=(1, 1), positions=np.array([1.2, 0.0]),
+    two = replace(truth, category='eyeglasses', joint_names=('lid_joint', 'other'),
+                  joint_types=('revolute',) * 2, parents=(0, 0), children=(1, 1),
+                  positions=np.array([1.2, 0.0]),
                   origin=np.repeat(truth.origin, 2, 0), axis=np.repeat(truth.axis, 2, 0))
     e = perfect(truth)
     out = pose_metrics(e, two)
@@ -98,6 +99,8 @@ def test_missed_and_invented_joints_are_counted(truth):
     more = replace(e, joints=(e.joints[0], *(replace(e.joints[0], name=n) for n in 'abc')))
     out = pose_metrics(more, two)
     assert (out['joints_missed'], out['joints_invented']) == (1.0, 3.0)
+    one = replace(truth, category='drawer')
+    assert pose_metrics(more, one)['joints_invented'] == 3.0, 'also where one of several is there'
     none = pose_metrics(replace(e, joints=()), two)
     assert math.isnan(none['joint_state_err']) and none['rot_err_deg'] < 1e-5
 

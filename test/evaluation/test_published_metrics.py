@@ -71,8 +71,8 @@ def test_translations_are_those_of_the_frames_that_the_data_set_states(truth):
 
 def test_stated_frames_are_those_of_the_poses_that_the_data_set_gives():
     frames = rotation((1, 2, 0), 0.4)[None] @ shift(0.1, 0.2, 0.3)
-    model = CanonicalModel(get_category('laptop'), (), np.zeros((0, 3)), (1,), frames, 1.0,
-                           np.zeros((1, 2, 3)))
+    model = CanonicalModel(get_category('laptop'), ('base',), (), np.zeros((0, 3)), (1,), frames,
+                           1.0, np.zeros((1, 2, 3)))
     given = np.stack([np.eye(4), shift(0, 0, 2) @ rotation((0, 1, 0), 1.0)])
     truth = model.truth(given, scale=1.25)
     np.testing.assert_allclose(truth.T_camera_part @ truth.T_part_stated, given[1:], atol=1e-12)

@@ -10,6 +10,7 @@ from spheres import SphereShape, sphere_field, sphere_state
 
 from kinediff3d_core.inference.presets import Preset, SamplingConfig
 from kinediff3d_core.inference.sampling import sample_codes, sample_states
+from kinediff3d_core.objects.category import get_category
 
 Q = 9
 """Index of the lid's position in a state vector."""
@@ -81,8 +82,8 @@ def model():
         graphs.append(function.__name__)
         return function(*args)
 
-    return SimpleNamespace(pose=Pose(), latent=Latent(), shape=Shape(), graphs=run, used=graphs,
-                           device=torch.device('cpu'))
+    return SimpleNamespace(category=get_category('laptop'), pose=Pose(), latent=Latent(),
+                           shape=Shape(), graphs=run, used=graphs, device=torch.device('cpu'))
 
 
 def clouds():
@@ -156,6 +157,13 @@ def test_which_parts_exist_is_the_mean_of_the_hypotheses_unless_it_is_given(mode
     given = torch.tensor([[3.0, 4.0]])
     found, _ = codes(model, Preset(latent_steps=2), given)
     assert found.field.exists.tolist() == [[3.0, 4.0]] * 2
+
+
+def test_the_parts_are_a_set_that_the_category_allows(model):
+    """Here a set without the moving part, although that is likelier there than not."""
+    model.category = replace(model.category, part_sets=((),))
+    found, _ = codes(model, Preset(latent_steps=2))
+    assert (found.field.exists > 0).tolist() == [[True, False]] * 2
 
 
 @pytest.mark.parametrize(('log_odds', 'decoded'), [(1.0, True), (-1.0, False), (0.0, False)])

@@ -15,11 +15,15 @@ from kinediff3d_core.inference.presets import ConfidenceConfig
 from kinediff3d_core.inference.refinement import move
 from kinediff3d_core.inference.uncertainty import (
     accuracy_probability,
+    axis_covariances,
     fit_confidence,
     part_covariances,
+    path_covariance,
     transform_estimate,
 )
 from kinediff3d_core.networks.score import State
+from kinediff3d_core.objects.contact import contacts
+from kinediff3d_core.objects.opening import opening_path
 
 
 def test_confidence_is_the_probability_of_5_degrees_and_5_cm():
@@ -94,3 +98,56 @@ def test_covariances_follow_levers_and_joints():
     turned = transform_estimate(replace(estimate, covariance=np.diag([1., 2., 3., 4., 5., 6.])), T)
     assert np.diag(turned.covariance) == pytest.approx([2, 1, 3, 5, 4, 6])
     assert turned.parts[1].T_camera_part == pytest.approx(T @ estimate.parts[1].T_camera_part)
+
+
+DRAWS = 600
+"""Sampled estimates. A variance of as many has a standard deviation of 6 %."""
+
+
+def perturbed(estimate, root, rng):
+    """The estimate with errors of its base's pose, about the camera's axes, and of its joint."""
+    step = root @ rng.normal(size=6)
+    turn = roma.rotvec_to_rotmat(torch.from_numpy(step[3:])).numpy()
+    T = estimate.T_camera_base.copy()
+    T[:3, :3], T[:3, 3] = turn @ T[:3, :3], T[:3, 3] + step[:3]
+    joint = estimate.joints[0]
+    q = joint.position + joint.std * rng.normal()
+    poses = estimate.part_poses_at(np.array([q]))
+    return replace(estimate, parts=tuple(replace(p, T_camera_part=T @ poses[p.name])
+                                         for p in estimate.parts),
+                   joints=(replace(joint, position=q),))
+
+
+def pose_errors(poses, truth):
+    """Errors (N, 6), translation and rotation vector about the camera's axes."""
+    turned = torch.from_numpy(poses[:, :3, :3] @ truth[:3, :3].T)
+    return np.concatenate([poses[:, :3, 3] - truth[:3, 3],
+                           roma.rotmat_to_rotvec(turned).numpy()], axis=1)
+
+
+def test_covariances_of_axis_and_path_agree_with_sampled_estimates():
+    """Base poses and joint positions are drawn; axes and ends of paths follow."""
+    rng = np.random.default_rng(3)
+    root = 0.004 * rng.normal(size=(6, 6))
+    estimate = replace(laptop_estimate(1.2), covariance=root @ root.T)
+    contact, joint = contacts(estimate)[0], estimate.joints[0]
+    end = opening_path(estimate, contact, 0.2, 2)[-1]
+    axis = np.eye(4)
+    axis[:3, 3] = joint.origin
+    ends, axes = [], []
+    for _ in range(DRAWS):
+        drawn = perturbed(estimate, root, rng)
+        ends.append(opening_path(drawn, contact, 0.2, 2)[-1])
+        axes.append(drawn.T_camera_base @ axis)
+    for found, errors in (
+            (path_covariance(estimate, joint, end), pose_errors(np.array(ends), end)),
+            (axis_covariances(estimate)['lid_joint'],
+             pose_errors(np.array(axes), estimate.T_camera_base @ axis))):
+        measured = errors.T @ errors / DRAWS
+        scale = np.sqrt(np.outer(np.diag(found), np.diag(found)))
+        np.testing.assert_allclose(measured / scale, found / scale, atol=0.2)
+    # The lever from the base to the contact counts, the present joint error does not.
+    assert np.abs(path_covariance(estimate, joint, end) - estimate.covariance).max() > 1e-6
+    certain = replace(joint, std=0.0)
+    np.testing.assert_array_equal(path_covariance(estimate, certain, end),
+                                  path_covariance(estimate, joint, end))

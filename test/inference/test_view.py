@@ -10,6 +10,7 @@ from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.inference import view
 from kinediff3d_core.inference.presets import Preset, SamplingConfig
 from kinediff3d_core.inference.view import cloud_of, prepare_view
+from kinediff3d_core.observation import segmentation
 from kinediff3d_core.observation.cloud import ObjectCloud, object_cloud
 
 CAMERA = Intrinsics(100.0, 100.0, 19.5, 14.5, 40, 30)
@@ -66,7 +67,7 @@ def image():
 
 def test_a_mask_is_used_as_it_is(monkeypatch):
     depth, mask = image()
-    monkeypatch.setattr(view, 'segment_object', None)
+    monkeypatch.setattr(view, 'object_in_image', None)
     found, expected = cloud_of(None, depth, CAMERA, mask), object_cloud(depth, CAMERA, mask)
     assert len(found) == mask.sum()
     np.testing.assert_array_equal(found.points, expected.points)
@@ -76,7 +77,7 @@ def test_a_mask_is_used_as_it_is(monkeypatch):
 def test_without_a_mask_the_object_is_segmented(monkeypatch):
     depth, mask = image()
     asked = []
-    monkeypatch.setattr(view, 'segment_object', lambda *given: asked.append(given) or mask)
+    monkeypatch.setattr(segmentation, 'segment_object', lambda *given: asked.append(given) or mask)
     assert len(cloud_of(None, depth, CAMERA, None)) == mask.sum()
     assert asked == [(depth, CAMERA)]
 

@@ -49,7 +49,7 @@ if find_spec('rosbags'):
 BROKEN_FILES = 25
 """Default of ``--broken-files``."""
 SECONDS = 10.0
-"""Longest time of a file."""
+"""Longest CPU time of a file; other processes may have the cores."""
 MEMORY = 500 * 2**20
 """Greatest growth of the process beyond the files, which are small."""
 
@@ -86,14 +86,14 @@ def broken(draw, content):
 
 
 def check(read, path):
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     try:
         read(path)
     except ValueError as error:
         text = str(error)
         assert '\n' not in text and len(text) <= MAX_MESSAGE, text
         assert path.name in text, text
-    assert time.monotonic() - start < SECONDS
+    assert time.process_time() - start < SECONDS
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert 1024 * grown < MEMORY + 2 * path.stat().st_size
 

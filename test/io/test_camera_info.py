@@ -3,6 +3,7 @@
 import json
 from dataclasses import astuple
 
+import numpy as np
 import pytest
 
 from kinediff3d_core.io.calibration import CameraMatrices, calibration_from_matrices
@@ -135,6 +136,18 @@ SPELLINGS = {
     'k.txt': '610 0 320.5\n0 611 240.5\n0 0 1\n',
     'ost.txt': '# oST version 5.0 parameters\n[image]\nwidth\n640\nheight\n480\n[front]\n'
                'camera matrix\n610 0 320.5\n0 611 240.5\n0 0 1\ndistortion\n0 0 0 0 0\n',
+    'k.csv': '610,0,320.5\n0,611,240.5\n0,0,1\n', 'K': '610 0 320.5 0 611 240.5 0 0 1',
+    'rows.json': '[[610, 0, 320.5], [0, 611, 240.5], [0, 0, 1]]',
+    'cut.yaml': f'width: 640\nheight: 480\nk: {list(K)}\n---\nwidth: 640\nheight: 480\nk: [610,',
+    'orb_slam.yaml': '%YAML:1.0\nCamera.type: "PinHole"\nCamera1.fx: 610\nCamera1.fy: 611\n'
+                     'Camera1.cx: 320.5\nCamera1.cy: 240.5\nCamera1.k1: 0.0\nCamera1.p1: 0.0\n',
+    'printed.txt': '[ 640x480  p[320.5 240.5]  f[610 611]  Brown Conrady [0 0 0 0 0] ]\n',
+    'listed.txt': ''.join(
+        f' Intrinsic of "Depth" / {w}x{h} / {{Z16}}\n  Width:      \t{w}\n  Height:     \t{h}\n'
+        f'  PPX:        \t{cx}\n  PPY:        \t240.5\n  Fx:         \t610\n'
+        '  Fy:         \t611\n  Distortion: \tBrown Conrady\n  Coeffs:     \t0  \t0  \t0  \t0'
+        '  \t0  \n  FOV (deg):  \t55 x 43\n\n' for w, h, cx in ((640, 480, 320.5),
+                                                              (1280, 720, 640.0))),
 }
 
 
@@ -142,6 +155,26 @@ SPELLINGS = {
 def test_the_spellings_of_the_field(tmp_path, name):
     (tmp_path / name).write_text(SPELLINGS[name])
     assert astuple(read_camera_info(tmp_path / name, (640, 480))) == CAMERA
+
+
+def test_utf_16_and_numpy_files(tmp_path):
+    """Windows PowerShell redirects output in UTF-16."""
+    (tmp_path / 'echo.yaml').write_bytes(SPELLINGS['echo.yaml'].encode('utf-16'))
+    np.save(tmp_path / 'K.npy', np.reshape(K, (3, 3)))
+    for name in ('echo.yaml', 'K.npy'):
+        assert astuple(read_camera_info(tmp_path / name, (640, 480))) == CAMERA
+
+
+def test_coefficients_with_a_name_each_are_a_distortion(tmp_path):
+    path = tmp_path / 'a.json'
+    lens = dict(zip(('fx', 'fy', 'cx', 'cy', 'width', 'height'), CAMERA, strict=True))
+    path.write_text(json.dumps(lens | {'k1': -0.3, 'k2': 0.1, 'p1': 0.001, 'p2': 0.002}))
+    found = read_calibration(path).distortion
+    assert found is not None and found.coefficients[:5] == (-0.3, 0.1, 0.001, 0.002, 0.0)
+    settings = {f'Camera.{key}': value for key, value in lens.items()}
+    path.write_text(json.dumps(settings | {'Camera.type': 'KannalaBrandt8', 'Camera.k1': 0.1}))
+    with pytest.raises(ValueError, match='kannalabrandt8.*image_proc'):
+        read_calibration(path)
 
 
 @pytest.mark.parametrize(('scale', 'metres'), [

@@ -136,7 +136,8 @@ def test_ply_with_other_elements_and_comments(tmp_path, order, capfd):
     rows['x'], rows['y'], rows['z'] = POINTS.T
     body = np.zeros(2, f'{mark}f8').tobytes() + rows.tobytes()
     if order == 'ascii':
-        body = b'0\n0\n' + b''.join(b'7 %r %r %r\n' % (float(z), float(y), float(x))
+        head = head.replace(b'property double f', b'property list uchar int f')
+        body = b'2 5 5\n0\n' + b''.join(b'7 %r %r %r\n' % (float(z), float(y), float(x))
                                     for x, y, z in POINTS)
     (tmp_path / 'a.ply').write_bytes(head + body)
     np.testing.assert_array_equal(read_cloud(tmp_path / 'a.ply'), POINTS)

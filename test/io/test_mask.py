@@ -75,7 +75,8 @@ KINDS = {
     'bit.png': disc(),
     'one.npy': disc()[None], 'last.npy': disc()[..., None], 'sam.npy': disc()[None, None],
     'probability.npy': np.where(disc(), 0.9, 0.2).astype(np.float32),
-    'floats.npy': disc().astype(np.float64), 'ids.npy': np.where(disc(), 7, -1),
+    'floats.npy': disc().astype(np.float64), 'halves.npy': disc().astype(np.float16),
+    'ids.npy': np.where(disc(), 7, -1),
 }
 
 
@@ -131,6 +132,12 @@ def test_logits_need_a_threshold(tmp_path):
 def test_masks_of_the_whole_image_are_refused(tmp_path, mask, match):
     with pytest.raises(ValueError, match=match):
         read_mask(saved(tmp_path / 'm.png', grey(mask)))
+
+
+def test_a_photograph_is_no_mask(tmp_path):
+    slope = np.linspace(0, 255, 600).reshape(SIZE).astype(np.uint8)
+    with pytest.raises(ValueError, match='photo.jpg: .*a photograph, not a mask'):
+        read_mask(saved(tmp_path / 'photo.jpg', slope))
 
 
 def test_coco(tmp_path):

@@ -18,7 +18,7 @@ PUSH = 2.0
 """Force at the contact, in terms of what holds the joint."""
 MASSES = {'laptop': (0.8, 4.0), 'eyeglasses': (0.003, 0.1), 'dishwasher': (15.0, 80.0),
           'scissors': (0.03, 0.3), 'drawer': (5.0, 90.0), 'box': (0.05, 3.0),
-          'stapler': (0.02, 0.6), 'cutter': (0.02, 0.4)}
+          'stapler': (0.02, 0.6), 'cutter': (0.02, 0.4), 'cabinet': (5.0, 150.0)}
 """Masses of held-out objects, kg; they differ in size more than products do."""
 
 

@@ -50,6 +50,11 @@ def test_a_scene_at_no_distance_of_a_camera_names_the_likely_unit(files, depth, 
     assert 0.8 < np.median(read_view(scaled).depth) < 2.1
 
 
+def test_steps_a_metre_by_mistake_are_named(files):
+    with pytest.raises(ValueError, match='give --depth-scale 0.0002'):
+        read_view(with_scale(files(STEPS, {}), 5000))
+
+
 def test_floats_take_no_declared_scale(files):
     found = files(STEPS.astype(np.float32) / 10000, {'depth_scale': 0.1}, 'depth.npy')
     np.testing.assert_allclose(read_view(found).depth, 0.9)

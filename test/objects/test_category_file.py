@@ -58,8 +58,33 @@ def test_defaults_and_unit_axes(tmp_path):
     assert lid.axis == (0, -1, 0) and tray.axis == pytest.approx((0.6, 0, 0.8))
     assert (lid.lower, lid.upper) == (-0.1, 1.8)
     assert c.test_range == c.train_range == (-0.1, 2.0), 'the limits of all joints'
-    assert c.azimuth == math.pi and c.optional_parts is False
+    assert c.azimuth == math.pi and c.part_sets == c.optional_parts == ()
     assert c.density == DEFAULT_DENSITY and c.wall is None
+
+
+@pytest.mark.parametrize(('given', 'sets', 'optional'), [
+    ([], (), ()), (False, (), ()), ([['lid', 'tray']], (), ()), (['tray'], ((1,), (1, 2)), (2,)),
+    (['lid'], (), ()), ([['tray', 'lid'], ['lid'], ['lid']], ((1,), (1, 2)), (2,))])
+def test_sets_of_parts(tmp_path, given, sets, optional):
+    """The tray hangs on the lid: the lid cannot be missing alone, and one part always is there."""
+    c = read_category(written(tmp_path, with_field('optional_parts', given)))
+    assert c.part_sets == sets and c.optional_parts == optional
+
+
+def test_any_of_the_parts_may_be_missing(tmp_path):
+    fields = with_field('joints.1.parent', 'base')
+    fields['optional_parts'] = ['lid', 'tray']
+    c = read_category(written(tmp_path, fields))
+    assert c.part_sets == ((1,), (1, 2), (2,)) and c.optional_parts == (1, 2)
+
+
+def test_too_many_parts_that_may_be_missing_in_any_combination_are_refused(tmp_path):
+    parts = [f'p{i}' for i in range(8)]
+    fields = TOOLBOX | {'parts': parts, 'optional_parts': parts[1:], 'joints': [
+        {'part': p, 'parent': 'p0', 'type': 'revolute', 'axis': [0, 0, 1], 'limits': [0, 1]}
+        for p in parts[1:]]}
+    with pytest.raises(ValueError, match='names 7 parts, at most 6'):
+        read_category(written(tmp_path, fields))
 
 
 def test_unit_axes_keep_their_digits(tmp_path):
@@ -100,7 +125,12 @@ def test_every_category_comes_back(tmp_path, name):
     ('scale', 100.1, '0.001 to 100'), ('scale', float('nan'), '0.001 to 100'),
     ('scale', True, '0.001 to 100'), ('azimuth', 0.04, '0.05 to 3.2'),
     ('azimuth', 3.3, '0.05 to 3.2'), ('test_range', [1, 0], 'must increase'),
-    ('optional_parts', 'no', 'true or false'), ('density', 0, '1 to 30000'),
+    ('optional_parts', 'no', 'must be a list of moving parts'),
+    ('optional_parts', True, r'as \[\[lid\], \[lid, tray\]\]'),
+    ('optional_parts', ['base'], 'moving parts: lid, tray'),
+    ('optional_parts', [['lid'], ['try']], 'did you mean tray'),
+    ('optional_parts', [['tray']], 'the one that it hangs on'),
+    ('optional_parts', [['lid'], []], 'at least one part'), ('density', 0, '1 to 30000'),
     ('wall', -0.1, '1e-05 to 10')])
 def test_what_is_wrong_is_named_in_one_line(tmp_path, field, value, match):
     path = written(tmp_path, with_field(field, value))

@@ -107,6 +107,7 @@ def collada(metres, up='Z'):
     end = text.index('</asset>')
     return (f'{text[:start]}<asset><created>2020-01-01T00:00:00</created>'
             '<modified>2020-01-01T00:00:00</modified>'
+            '<!-- <unit meter="7"/> <up_axis>X_UP</up_axis> -->'
             f'<unit name="u" meter="{metres}"/><up_axis>{up}_UP</up_axis>{text[end:]}')
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.ndimage
+import torch
+from tabletops import CAMERA as TABLETOP
+from tabletops import block, camera_above, draw, plate
 
 from kinediff3d_core.geometry.camera import Intrinsics
-from kinediff3d_core.observation.mask_outliers import without_other_surfaces
+from kinediff3d_core.observation.mask_outliers import MaskOutlierConfig, without_other_surfaces
+from kinediff3d_core.simulation.primitives import Primitive
 
 CAMERA = Intrinsics(150.0, 150.0, 79.5, 59.5, 160, 120)
 
@@ -62,6 +66,17 @@ def test_half_of_a_bounding_box_may_be_table() -> None:
     assert (found & ~mask).sum() < 0.02 * mask.sum()
 
 
+def test_a_box_of_which_another_one_covers_a_part_is_a_box() -> None:
+    depth, mask, box = diamond()
+    box[35:50, 55:70] = False
+    free = mask & box
+    for boxed, least, most in ((True, 0.98, 0.02), (None, 0.98, 1.0)):
+        found = without_other_surfaces(depth, CAMERA, box, boxed=boxed)
+        assert found[free].mean() > least
+        table = (found & ~mask).sum() / free.sum()
+        assert table < most if boxed else table > 0.5
+
+
 def test_bumps_of_the_table_in_a_bounding_box_are_removed_and_high_parts_stay() -> None:
     depth, mask, box = diamond()
     depth[37:41, 57:63] -= 0.011  # noise of stereo depth: above the plane's thickness
@@ -77,6 +92,24 @@ def test_an_arm_in_a_bounding_box_is_removed() -> None:
     found = without_other_surfaces(depth, CAMERA, bounding_box(mask))
     assert found[mask].mean() > 0.98
     assert (found & ~mask).sum() < 0.05 * mask.sum()
+
+
+def test_an_arm_that_holds_the_object_is_removed_though_most_of_it_is_in_the_box() -> None:
+    centres = torch.stack([torch.linspace(0.1, 1.0, 80), torch.zeros(80),
+                           torch.full((80,), 0.175)], dim=-1)
+    arm = Primitive(torch.eye(4), None, centres, torch.full((80,), 0.035))
+    depth, index = draw([plate(5.0, 5.0), block(0.0, 0.0, [0.12, 0.12, 0.1]), arm],
+                        camera_above(60))
+    rows, columns = (np.flatnonzero((index == 1).any(axis)) for axis in (1, 0))
+    last = np.flatnonzero((index == 2).any(0))[-1]
+    box = np.zeros(index.shape, dtype=bool)
+    box[rows[0]:rows[-1] + 1, columns[0]:(columns[-1] + last) // 2] = True
+    found = without_other_surfaces(depth, TABLETOP, box)
+    assert found[index == 1].mean() > 0.9
+    # Its tip, over the top of the block, is nearer to that than to the arm.
+    assert (found & (index == 2)).sum() < 0.3 * (box & (index == 2)).sum()
+    kept = without_other_surfaces(depth, TABLETOP, box, MaskOutlierConfig(beyond=np.inf))
+    assert (kept & (index == 2)).sum() > 0.5 * (box & (index == 2)).sum()
 
 
 @pytest.mark.parametrize('height', [0.003, 0.02, 0.06])

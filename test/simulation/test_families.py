@@ -18,6 +18,7 @@ from kinediff3d_core.simulation.views import posed_corners
 
 N = 8
 PENETRATION = {'laptop': 0.015}  # m: some lids' rear edges turn into what is behind the hinge
+LARGEST = {'cabinet': 2.3}  # m: wardrobes
 CAMERA = Intrinsics(75.0, 75.0, 39.5, 29.5, 80, 60)  # a 64th of the test camera's pixels
 
 
@@ -61,7 +62,7 @@ def test_part_frames_are_in_the_middle_of_their_boxes(objects):
 
 def test_sizes_are_plausible(objects):
     size = (objects.bounds[:, :, 1] - objects.bounds[:, :, 0])[objects.exists]
-    assert (size > 5e-4).all() and (size < 1.5).all()
+    assert (size > 5e-4).all() and (size < LARGEST.get(objects.category.name, 1.5)).all()
 
 
 def test_surface_points_are_on_the_surface_and_in_the_box(objects, surfaces):
@@ -160,6 +161,43 @@ def test_some_boxes_are_shells_that_open_flat_and_do_not_cut_into_themselves():
     poses = boxes.part_poses(boxes.upper, torch.eye(4).expand(300, 4, 4))
     inside = boxes.part_sdf(0, transform_points(poses[:, 1], lid)).amin(1)
     assert inside.min() > -3.5e-3
+
+
+def test_cabinets_have_all_sets_of_doors_and_use_every_slab():
+    many = sample_instances('cabinet', 400, torch.Generator().manual_seed(0))
+    left, right = many.exists[:, 1:].unbind(1)
+    assert (left | right).all()
+    for doors in (left & ~right, right & ~left, left & right):
+        assert 0.2 < doors.float().mean() < 0.5
+    assert (many.present.float().mean(0) > 0.005).all(), 'a slab that no cabinet has'
+    size = (many.bounds[:, 0, 1] - many.bounds[:, 0, 0])
+    assert size[:, 2].min() < 0.25 and size[:, 2].max() > 1.8
+    upper = torch.rad2deg(many.upper[many.exists[:, 1:]])
+    assert upper.min() >= 88 and upper.max() <= 180.01 and (upper > 120).float().mean() > 0.2
+
+
+def test_hinges_of_cabinets_are_at_their_doors_outer_edges():
+    """Left is -y, and a door that starts to open moves to the front."""
+    many = sample_instances('cabinet', 64, torch.Generator().manual_seed(11))
+    torch.testing.assert_close(many.axis[0], torch.tensor([[0.0, 0, -1], [0, 0, 1]]))
+    for k, side in ((1, -1.0), (2, 1.0)):
+        doors = many[many.exists[:, k]]
+        low, high = doors.bounds[:, k].unbind(1)
+        inner, outer = (high, low) if side < 0 else (-low, -high)
+        assert (inner[:, 1] > 0.05).all() and (outer[:, 1].abs() < 0.15 * inner[:, 1]).all()
+        wide = (doors.origin[:, k - 1, 1] * side > 0).float().mean()
+        assert wide > 0.85, 'but for single doors in the middle of a front'
+
+
+def test_some_doors_of_cabinets_are_of_glass_that_gives_no_depth():
+    """It lies within the door, and never in the case."""
+    many = sample_instances('cabinet', 400, torch.Generator().manual_seed(0))
+    glass = many.glass[..., 0, 0].isfinite()
+    assert not glass[:, 0].any() and not (glass & ~many.exists).any()
+    assert 0.03 < glass.any(1).float().mean() < 0.2
+    box, door = many.glass[:, 1:][glass[:, 1:]], many.bounds[:, 1:][glass[:, 1:]]
+    assert (box[:, 0, 1:] >= door[:, 0, 1:]).all() and (box[:, 1, 1:] <= door[:, 1, 1:]).all()
+    assert (box[:, 1, 1:] - box[:, 0, 1:] > 0.03).all()
 
 
 def test_zero_of_a_stapler_is_visible():

@@ -3,6 +3,8 @@
 The independent implementation is Open3D's ray caster on a mesh of the distance function.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -74,6 +76,24 @@ def test_pixels_that_are_not_traced_show_nothing(laptops, right, nearer):
     assert torch.equal(image_part.flatten(1), part)
     torch.testing.assert_close(image_depth.flatten(1), depth, atol=1e-5, rtol=0)
     assert ((part >= 0).any() == (right < 5)).all()
+
+
+def test_glass_gives_no_depth_but_belongs_to_its_part(laptops):
+    """Here the upper half of a lid; behind it nothing is seen either."""
+    one = laptops[:1]
+    q, T = sample_views(one, torch.Generator().manual_seed(1))
+    depth, part = render_depth(one, q, T, CAMERA)
+    assert ((part >= 0) == (depth > 0)).all()
+    glass, middle = one.glass.clone(), one.bounds[:, 1].mean(1)
+    glass[:, 1] = one.bounds[:, 1] + torch.tensor([[-0.01], [0.01]])
+    glass[:, 1, 0, 0] = middle[:, 0]
+    lost, same = render_depth(replace(one, glass=glass), q, T, CAMERA)
+    assert torch.equal(same, part)
+    p = pixel_rays(CAMERA) * depth[0, ..., None]
+    local = transform_points(invert_transform(one.part_poses(q, T)[0, 1]), p)
+    through = (part[0] == 1) & (local[..., 0] > middle[0, 0])
+    assert 50 < through.sum() < (part == 1).sum()
+    assert torch.equal(lost[0], depth[0].masked_fill(through, 0.0))
 
 
 def test_one_object_in_several_states_is_rendered_as_several_objects(laptops):

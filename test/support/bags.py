@@ -17,6 +17,7 @@ from std_msgs.msg import Header
 from kinediff3d_core.geometry.camera import backproject
 from kinediff3d_core.simulation.camera import SimulatedFrame
 from kinediff3d_ros.messages import camera_info, clouds, images
+from kinediff3d_ros.tools.bag_types import register_vision_types
 
 STORAGES = ('mcap', 'sqlite3')
 Entry = tuple[str, int, object]
@@ -47,6 +48,7 @@ def recorded_messages(views: Sequence[SimulatedFrame], topics: Sequence[str]) ->
 def write_bag(path: Path, storage: str, entries: Sequence[Entry]) -> Path:
     """Write a bag and return its folder."""
     store = get_typestore(Stores.ROS2_JAZZY)
+    register_vision_types(store)
     connections: dict[str, object] = {}
     with rosbag2.Writer(path, version=9,
                         storage_plugin=rosbag2.StoragePlugin[storage.upper()]) as bag:

@@ -8,4 +8,4 @@ SCALE = 0.5
 CABINET = Category('cabinet', ('base', 'top', 'low'), (
     Joint('top_joint', 'prismatic', 0, 1, X, 0.0, 0.6),
     Joint('low_joint', 'prismatic', 0, 2, X, 0.0, 0.4)), SCALE, (0, 1), (0, 1),
-    optional_parts=True)
+    part_sets=((1,), (1, 2)))

@@ -1,6 +1,7 @@
 """A hand-made estimate of a laptop, for tests of functions of estimates."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import trimesh
@@ -74,3 +75,12 @@ def boxes_estimate(probability=1.0):
                        np.array([0.0, -1.0, 0.0]), 1.2, 0.0, 3.1, 0.01, probability),),
         np.eye(6), 0.001, 0.9, (Mode(1.0, base, np.array([1.2]), 0.001),), np.zeros(4),
         np.zeros((10, 3)))
+
+
+def at_position(estimate, position):
+    """An estimate of one joint with this joint at another position."""
+    poses = estimate.part_poses_at(np.array([position]))
+    parts = tuple(replace(p, T_camera_part=estimate.T_camera_base @ poses[p.name])
+                  for p in estimate.parts)
+    return replace(estimate, parts=parts,
+                   joints=(replace(estimate.joints[0], position=position),))

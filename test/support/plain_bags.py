@@ -95,11 +95,14 @@ def write(path: Path, storage: str, entries: Sequence[Entry], compression: str =
     """Write a recording and return its path: a folder, or for ``ros1`` a file.
 
     Args:
-        compression: by zstd: '', ``file``, ``message`` or ``storage`` (the chunks of an MCAP).
+        compression: by zstd: '', ``file``, ``message`` or ``storage`` (the chunks of an MCAP);
+            for ``ros1`` '', ``bz2`` or ``lz4``.
     """
     store = ROS1 if storage == 'ros1' else ROS2
     if storage == 'ros1':
         writer: Any = rosbag1.Writer(path)
+        if compression:
+            writer.set_compression(rosbag1.Writer.CompressionFormat[compression.upper()])
     else:
         writer = rosbag2.Writer(path, version=9,
                                 storage_plugin=rosbag2.StoragePlugin[storage.upper()])

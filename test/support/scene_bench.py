@@ -75,23 +75,25 @@ class PlainHost:
     Attributes:
         pose: of the camera; an exception is raised.
         removed: objects that were removed.
+        ended: stamps of the frames whose objects were published, and whether late.
     """
 
     def __init__(self, **parameters: object) -> None:
         self.health, self.objects = Health('waiting', 'no input yet'), {}
         self.lock, self.removed = threading.RLock(), list[SceneObject]()
+        self.ended: list[tuple[int, bool]] = []
         self.parameters = PerceptionParameters(**parameters)
         self.changed = threading.Condition()
         self.log_lines: list[tuple[str, str]] = []
         self.reports = 0
         self.pose: np.ndarray | Exception | None = None
 
-    def make_object(self, number: int) -> SceneObject | None:
+    def make_object(self, number: int, category: str = '') -> SceneObject | None:
         if len(self.objects) >= self.parameters.max_objects:
             return None
         name = f'laptop_{number}' if number else 'laptop'
         health = Health('waiting', 'not seen yet') if number else self.health
-        publisher = RecordingPublisher(name, self.parameters.category, self.changed)
+        publisher = RecordingPublisher(name, category or self.parameters.category, self.changed)
         self.objects[number] = SceneObject(number, publisher, health)
         return self.objects[number]
 
@@ -102,6 +104,11 @@ class PlainHost:
         if isinstance(self.pose, Exception):
             raise self.pose
         return self.pose
+
+    def end_frame(self, header: FrameHeader, late: bool) -> None:
+        with self.changed:
+            self.ended.append((header.nanoseconds, late))
+            self.changed.notify_all()
 
     def age(self, header: FrameHeader) -> float:
         return 0.25

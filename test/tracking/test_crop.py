@@ -7,11 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.ndimage
-from tracking_scenes import CAMERA, START, camera_of
+import torch
+from tracking_scenes import CAMERA, START, camera_of, pipeline_of
 
+from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.observation.cloud import DepthView, object_cloud
 from kinediff3d_core.simulation.arm import arm_depth, before_object
 from kinediff3d_core.simulation.camera import SimulatedCamera, SimulatedFrame
+from kinediff3d_core.simulation.tabletop import (
+    TABLE,
+    Scene,
+    SceneView,
+    render_scene,
+    sample_scene,
+)
 from kinediff3d_core.tracking.config import DEFAULT
 from kinediff3d_core.tracking.reinitialization import TrackingLost
 from kinediff3d_core.tracking.sequence_tracker import SequenceTracker
@@ -91,6 +100,26 @@ def test_an_object_that_is_gone_is_lost(pipeline, estimate, on_table) -> None:
     empty = np.where(frame.mask, np.float32(0), frame.depth)
     with pytest.raises(TrackingLost):
         tracker.track(DepthView(empty, CAMERA), 2 * PERIOD)
+
+
+def test_a_flat_object_that_is_taken_from_its_table_is_lost_at_once() -> None:
+    """Half of its points are found again: those of the table where its plate was."""
+    camera = Intrinsics(600.0, 600.0, 319.5, 239.5, 640, 480)
+    scene = sample_scene(0, 5, replace(TABLE, categories=('stapler',), objects=(1, 1),
+                                       clutter=(0, 0)))
+
+    def view(shown: Scene, seed: int) -> SceneView:
+        return render_scene(shown, camera, np.random.default_rng(seed),
+                            torch.Generator().manual_seed(seed))
+
+    first = view(scene, 0)
+    estimate = pipeline_of('stapler').infer(depth=first.depth, intrinsics=camera,
+                                            mask=first.ids == 1, mesh=False)
+    tracker = Tracker(pipeline_of('stapler'), estimate, 0.0)
+    for i in (1, 2, 3):
+        tracker.track(DepthView(view(scene, i).depth, camera), i * PERIOD)
+    with pytest.raises(TrackingLost, match='something else is seen'):
+        tracker.track(DepthView(view(replace(scene, objects=()), 5).depth, camera), 4 * PERIOD)
 
 
 def test_a_sequence_needs_one_mask_or_none(pipeline, on_table) -> None:

@@ -6,6 +6,7 @@ import signal
 import pytest
 import torch
 
+from kinediff3d_core.distributed.interruption import Interruption
 from kinediff3d_core.distributed.ranks import Ranks
 from kinediff3d_core.evaluation.cards import earlier_notes
 from kinediff3d_core.networks.checkpoints import (
@@ -19,11 +20,11 @@ from kinediff3d_core.networks.score import ScoreModel
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.simulation.real_world import without
 from kinediff3d_core.training.config import LOOP, STAGES, StageConfig, TrainingConfig
-from kinediff3d_core.training.interruption import Interruption
 from kinediff3d_core.training.loop import Job, LossLog, Trainer, run_loop
 from kinediff3d_core.training.pool import Pool, PoolConfig, PoolFeed
 from kinediff3d_core.training.pose_stage import PoseStage
-from kinediff3d_core.training.run import _new_module, start_from, train
+from kinediff3d_core.training.run import _new_module, train
+from kinediff3d_core.training.warm_start import start_folder, start_from, warm_start
 
 LAPTOP = get_category('laptop')
 SMALL = {'batch': 4, 'refresh': 0, 'fill': 8}
@@ -73,6 +74,34 @@ def test_a_latent_stage_that_starts_from_given_weights_measures_its_codes_again(
     assert not network.mean.any() and network.std.any()
     with pytest.raises(ValueError, match='other sizes'):
         start_from(ScoreModel(LAPTOP), load_network('pose', 'drawer'), SHIPPED)
+
+
+def test_a_network_starts_from_what_fits_of_another_category_s(capsys):
+    """The encoder does; what states look like is measured again."""
+    network, given = ScoreModel(get_category('cabinet')), load_network('pose', 'dishwasher')
+    own = {k: v.clone() for k, v in network.state_dict().items()}
+    notes = warm_start(network, 'pose', 'cabinet', start_folder('shipped/dishwasher'))
+    started, of = network.state_dict(), given.state_dict()
+    fitting = [k for k, v in of.items() if v.shape == own[k].shape]
+    assert {k.split('.')[0] for k in fitting} >= {'encoder', 'features', 'blocks'}
+    assert all(torch.equal(started[k], of[k]) for k in fitting)
+    assert all(torch.equal(started[k], own[k]) for k in own if k not in fitting)
+    assert not network.mean.any() and notes['category'] == 'dishwasher'
+    assert f'{len(fitting)} of {len(own)} tensors start from those of dishwasher' in (
+        capsys.readouterr().err)
+
+
+def test_another_category_of_the_same_size_is_measured_again():
+    eyeglasses = start_folder('shipped/eyeglasses')
+    network = ScoreModel(get_category('cabinet'))
+    warm_start(network, 'pose', 'cabinet', eyeglasses, quiet=True)
+    given = load_network('pose', 'eyeglasses').state_dict()
+    own = network.state_dict()
+    assert [k for k in own if not torch.equal(own[k], given[k])] == ['mean', 'std']
+    with pytest.raises(ValueError, match='no weights at .*train pose --category cabinet'):
+        warm_start(network, 'pose', 'cabinet', SHIPPED)
+    with pytest.raises(ValueError, match='not a folder'):
+        warm_start(network, 'pose', 'cabinet', start_folder('shipped/cupboard'))
 
 
 def test_a_run_overrides_only_what_it_names():

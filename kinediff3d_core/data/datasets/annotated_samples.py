@@ -13,7 +13,6 @@ from kinediff3d_core.data.mesh_samples import shape_samples, view_tensors
 from kinediff3d_core.data.sample_files import POINTS
 from kinediff3d_core.data.samples import MIN_CLOUD
 from kinediff3d_core.geometry.camera import backproject
-from kinediff3d_core.objects.category import CATEGORIES
 
 
 def annotated_samples(obj: MeshObject, names: Sequence[str], read: Callable[[str], DatasetView],
@@ -45,8 +44,7 @@ def annotated_samples(obj: MeshObject, names: Sequence[str], read: Callable[[str
             break
     if not good:
         raise ValueError(f'{obj.name}: no view of it can be used; {fault}')
-    joints = len(CATEGORIES[obj.category].joints)
-    return shape_samples(obj, generator) | view_tensors(good, views, joints)
+    return shape_samples(obj, generator) | view_tensors(good, views, obj)
 
 
 def _read_tensors(view: DatasetView, generator: torch.Generator,

@@ -127,7 +127,7 @@ class ArtImage:
         except ValueError as error:
             raise ValueError(f'{self.root / category / "urdf" / number}: {error}') from error
         found = model.canonical
-        obj = MeshObject(name, category, found.category.parts[:len(meshes)], found.joints, meshes,
+        obj = MeshObject(name, category, found.part_names, found.joints, meshes,
                          found.origin)
         own = [view for view, i in self._urdf_ids(category).items() if i == int(number)]
         return annotated_samples(obj, own, self.read_view, views, generator)

@@ -61,12 +61,14 @@ RULES: dict[str, tuple[tuple[str, Vector], tuple[str, Vector]]] = {
     'drawer': (('axis', (1, 0, 0)), ('up', (0, 0, 1))),
     'cutter': (('axis', (1, 0, 0)), ('thin', (0, 0, 1))),
     'scissors': (('axis', (0, 0, 1)), ('tip', (1, 0, 0))),
+    'cabinet': (('up', (0, 0, 1)), ('opens', (1, 0, 0))),
 }
 """Two directions of a model, and what they are in the canonical frame of a category.
 
 ``axis``: of the first joint, or the nearest axis of the model's frame (:data:`SNAP_DEG`).
 ``child``: from the pivots to the middles of the closed moving parts, along the nearest side of the
-base's box. ``up``: of the model's frame. ``thin``: the shortest side of the base's box, upwards.
+base's box. ``opens``: in which the closed moving parts start to open, along the nearest side of
+that box. ``up``: of the model's frame. ``thin``: the shortest side of the base's box, upwards.
 ``tip``: from the pivot to the base's tip; the handles of closed scissors lie on both sides of it,
 and move apart when the scissors open.
 """
@@ -119,7 +121,9 @@ class CanonicalModel:
     """A model in its category's canonical frame.
 
     Attributes:
-        joints: J of the category's, with the model's own axes and limits.
+        part_names: K of the category's, the base first.
+        joints: J of the category's, with the model's own axes and limits; indices are those of
+            ``part_names``.
         origin: (J, 3) pivots in the base frame, m.
         parts: (K,) index into the data set's parts, the base first.
         T_model_part: (K, 4, 4) canonical part frames in the model's frame, at the data set's zero.
@@ -128,6 +132,7 @@ class CanonicalModel:
     """
 
     category: Category
+    part_names: tuple[str, ...]
     joints: tuple[Joint, ...]
     origin: Array
     parts: tuple[int, ...]
@@ -153,7 +158,7 @@ class CanonicalModel:
         positions = [self._position(i, np.linalg.inv(T[0]) @ T[j.child], scale)
                      for i, j in enumerate(self.joints)]
         return Truth(
-            self.category.name, self.category.parts[:len(self.parts)],
+            self.category.name, self.part_names,
             tuple(j.name for j in self.joints), tuple(j.joint_type for j in self.joints),
             tuple(j.parent for j in self.joints), tuple(j.child for j in self.joints), T,
             np.array(positions), self.origin * scale, np.array([j.axis for j in self.joints]),
@@ -173,7 +178,8 @@ class CanonicalModel:
         if joint.joint_type == 'revolute':
             x, y, z, w = turn.as_quat()
             angle = 2 * np.arctan2(np.array([x, y, z]) @ axis, w)
-            middle = (self.category.joints[i].lower + self.category.joints[i].upper) / 2
+            want = next(j for j in self.category.joints if j.name == joint.name)
+            middle = (want.lower + want.upper) / 2
             position = float(middle + (angle - middle + pi) % (2 * pi) - pi)
             turn = Rotation.from_rotvec(-position * axis) * turn
         else:
@@ -235,10 +241,8 @@ def canonical_model(model: StatedModel) -> CanonicalModel:
              for i, j in enumerate(model.joints)]
     place = np.array([(p.min(0) + p.max(0)) / 2 - centre for p in turned[1:]])
     links = ['', *(j.name for j in model.joints)]
-    pick = match_joints(found, links, place, model.category)
-    joints = tuple(Joint(want.name, want.joint_type, 0, want.child, found[i].axis, found[i].lower,
-                         found[i].upper)
-                   for want, i in zip(model.category.joints, pick, strict=False))
+    match = match_joints(found, links, place, model.category)
+    pick = match.pick
     frames, bounds = [], []
     for k in (0, *(i + 1 for i in pick)):
         T = np.eye(4)
@@ -249,7 +253,7 @@ def canonical_model(model: StatedModel) -> CanonicalModel:
         bounds.append((local.min(0), local.max(0)))
     everything = np.concatenate(turned)
     return CanonicalModel(
-        model.category, joints, np.stack([pivots[i] - centre for i in pick]),
+        model.category, match.parts, match.joints, np.stack([pivots[i] - centre for i in pick]),
         tuple(order[k] for k in (0, *(i + 1 for i in pick))), np.stack(frames),
         float(np.linalg.norm(np.ptp(everything, axis=0))), np.array(bounds))
 
@@ -290,9 +294,11 @@ def _direction(kind: str, model: StatedModel, points: list[Array], first: Array 
     if kind == 'tip':
         return _tip(points, np.asarray(model.joints[0].origin), axis)
     sides = box_sides(points[0], axis)
-    if kind == 'child':
-        reach = sum(_towards(p, np.asarray(j.origin), sides)
-                    for p, j in zip(points[1:], model.joints, strict=True))
+    if kind in ('child', 'opens'):
+        arms = [_towards(p, np.asarray(j.origin), sides)
+                for p, j in zip(points[1:], model.joints, strict=True)]
+        reach = sum(arms if kind == 'child' else [
+            np.cross(_unit(j.axis), arm) for arm, j in zip(arms, model.joints, strict=True)])
         best = max((s * side for side in sides for s in (1, -1)), key=lambda d: float(d @ reach))
         return np.asarray(best)
     assert kind == 'thin'

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kinediff3d_core.data.datasets.dataset import DatasetView
 from kinediff3d_core.data.datasets.json_file import read_json
+from kinediff3d_core.data.placement import counts_text
 from kinediff3d_core.data.truth import Truth
 from kinediff3d_core.io.view_files import ViewFiles, read_view
 from kinediff3d_core.objects.category import CATEGORIES, Category, get_category
@@ -134,7 +135,8 @@ def _joint_truth(category: Category, values: Any, unit: Any) -> Truth:
     """The truth of an object of which only the joint values are known.
 
     Args:
-        values: one number, or one a joint in the category's order.
+        values: one number, or one a joint in the category's order; None, or NaN, of a joint that
+            the object lacks. Missing ones may be left out where their number says which they are.
         unit: of all of them, one of :data:`UNITS`.
 
     Raises:
@@ -144,17 +146,33 @@ def _joint_truth(category: Category, values: Any, unit: Any) -> Truth:
         positions = np.atleast_1d(np.array(values, dtype=np.float64))
     except (TypeError, ValueError) as error:
         raise ValueError(f'joint values {values!r} are no numbers') from error
-    count, most = len(positions), len(category.joints)
-    if positions.ndim != 1 or not (1 if category.optional_parts else most) <= count <= most:
-        raise ValueError(f'joint values {values!r} for the {most} joints of a {category.name}')
-    joints, parts = category.joints[:count], category.parts[:count + 1]
+    chosen = _stated_parts(category, positions)
+    if chosen is None:
+        raise ValueError(f'joint values {values!r} for the {counts_text(category)} joints of a '
+                         f'{category.name}')
+    positions = positions[np.isfinite(positions)]
+    kept = (0, *chosen)
+    joints = [j for j in category.joints if j.child in kept]
+    parts, count = tuple(category.parts[k] for k in kept), len(joints)
     kind, size = UNITS.get(unit, ('', nan))
     if any(j.joint_type != kind for j in joints):
         known = [u for u, (k, _) in UNITS.items() if k == joints[0].joint_type]
         raise ValueError(f'unit {unit!r} of {joints[0].joint_type} joints; known: '
                          f'{", ".join(known)}')
     return Truth(category.name, parts, tuple(j.name for j in joints),
-                 tuple(j.joint_type for j in joints), tuple(j.parent for j in joints),
-                 tuple(j.child for j in joints), np.full((count + 1, 4, 4), nan),
+                 tuple(j.joint_type for j in joints), tuple(kept.index(j.parent) for j in joints),
+                 tuple(kept.index(j.child) for j in joints), np.full((count + 1, 4, 4), nan),
                  positions * size, np.full((count, 3), nan), np.full((count, 3), nan), None,
                  np.full((count + 1, 3), nan))
+
+
+def _stated_parts(category: Category, positions: np.ndarray) -> tuple[int, ...] | None:
+    """The set of moving parts that joint positions (J,) are of; None if there is not one."""
+    if positions.ndim != 1:
+        return None
+    if len(positions) == len(category.joints):
+        given = tuple(j.child for j, q in zip(category.joints, positions, strict=True)
+                      if np.isfinite(q))
+        return given if given in category.possible_sets else None
+    fitting = [chosen for chosen in category.possible_sets if len(chosen) == len(positions)]
+    return fitting[0] if len(fitting) == 1 and np.isfinite(positions).all() else None

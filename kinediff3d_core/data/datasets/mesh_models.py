@@ -115,7 +115,7 @@ def canonical_object(model: MeshModel) -> PlacedObject:
                              f'does not stand within {TILT_DEG:g}° of the data set\'s upright')
     meshes = tuple(transform_mesh(np.linalg.inv(T), model.meshes[k])
                    for k, T in zip(found.parts, found.T_model_part, strict=True))
-    obj = MeshObject(model.name, category.name, category.parts[:len(found.parts)], found.joints,
+    obj = MeshObject(model.name, category.name, found.part_names, found.joints,
                      meshes, found.origin)
     still = np.broadcast_to(np.eye(4), (len(model.meshes), 4, 4))
     return PlacedObject(obj, found.truth(still).positions, found.parts, found.T_model_part)

@@ -247,9 +247,8 @@ def _category(sequence: _Sequence) -> str:
 
 def _joints_fit(kinds: Sequence[str], category: Category) -> bool:
     """Whether joints, all on the base, are as many and of the type as those of a category."""
-    most = len(category.joints)
-    least = 1 if category.optional_parts else most
-    return least <= len(kinds) <= most and set(kinds) == {category.joints[0].joint_type}
+    counts = {len(chosen) for chosen in category.possible_sets}
+    return len(kinds) in counts and set(kinds) == {category.joints[0].joint_type}
 
 
 def _read_depth(path: Path, recording: Recording) -> tuple[Array, list[str]]:

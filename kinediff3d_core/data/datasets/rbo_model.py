@@ -153,7 +153,7 @@ def rbo_model(found: RboObject, name: str, category: Category, recording: Record
     canonical = canonical_model(StatedModel(category, points, tuple(joints), up))
     local = tuple(transform_mesh(np.linalg.inv(M), meshes[k])
                   for k, M in zip(canonical.parts, canonical.T_model_part, strict=True))
-    obj = MeshObject(name, category.name, category.parts[:len(local)], canonical.joints, local,
+    obj = MeshObject(name, category.name, canonical.part_names, canonical.joints, local,
                      canonical.origin)
     return RboModel(obj, canonical, T[0], found.markers,
                     canonical.T_model_part[0, :3, :3].T @ up, tuple(notes))

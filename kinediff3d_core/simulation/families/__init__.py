@@ -20,6 +20,7 @@ from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.suggestion import did_you_mean
 from kinediff3d_core.simulation.families.box import box
 from kinediff3d_core.simulation.families.builder import Builder
+from kinediff3d_core.simulation.families.cabinet import cabinet
 from kinediff3d_core.simulation.families.cutter import cutter
 from kinediff3d_core.simulation.families.dishwasher import dishwasher
 from kinediff3d_core.simulation.families.drawer import drawer
@@ -35,6 +36,7 @@ number of training seeds."""
 
 FAMILIES: dict[str, Callable[[Builder], Instances]] = {
     'box': box,
+    'cabinet': cabinet,
     'cutter': cutter,
     'dishwasher': dishwasher,
     'drawer': drawer,

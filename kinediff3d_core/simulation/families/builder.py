@@ -23,6 +23,16 @@ MIN_HALF_SIZE = 1e-5
 
 
 @dataclass(frozen=True)
+class Area:
+    """A rectangle in the front of furniture, across x; m, each (n,)."""
+
+    y0: Tensor
+    y1: Tensor
+    z0: Tensor
+    z1: Tensor
+
+
+@dataclass(frozen=True)
 class Slab:
     """A rounded slab between two opposite corners, in the frame of its part."""
 
@@ -92,6 +102,8 @@ class Builder(Draws):
         self.category, self.rare = category, self.side_stream()
         self._slots: list[Slot] = []
         self._rows: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]] = []
+        nowhere = torch.tensor([[torch.inf], [-torch.inf]], device=device).expand(2, 3)
+        self._glass = [nowhere.expand(n, 2, 3)] * len(category.parts)
 
     def add(self, part: int, slab: Slab, present: Tensor | None = None) -> None:
         """Add a slab to a part of the instances in ``present`` (n,) bool; None is all."""
@@ -100,6 +112,15 @@ class Builder(Draws):
     def cut(self, part: int, slab: Slab, present: Tensor | None = None) -> None:
         """Cut a slab from all that was added to the part so far; arguments as in :meth:`add`."""
         self._append(part, slab, present, cut=True)
+
+    def without_depth(self, part: int, lower: Point, upper: Point, present: Tensor) -> None:
+        """The part's surface between two corners is of glass: a camera gives no depth there.
+
+        Args:
+            present: (n,) bool. The last box of a part is the one that counts.
+        """
+        box = torch.stack([self._vector(lower), self._vector(upper)], dim=1)
+        self._glass[part] = torch.where(present[:, None, None], box, self._glass[part])
 
     def _append(self, part: int, slab: Slab, present: Tensor | None, cut: bool) -> None:
         lower, upper = self._vector(slab.lower), self._vector(slab.upper)
@@ -163,7 +184,8 @@ class Builder(Draws):
         return Instances(
             category, tuple(self._slots), centre, half, corner, edge, rotation, present,
             origin=origin, axis=axis.expand(self.n, -1, 3), lower=lower,
-            upper=upper, bounds=bounds - shift[:, :, None], exists=exists)
+            upper=upper, bounds=bounds - shift[:, :, None], exists=exists,
+            glass=torch.stack(self._glass, dim=1) - shift[:, :, None])
 
     def _part_bounds(self, boxes: Tensor, present: Tensor, parts: int) -> tuple[Tensor, Tensor]:
         """Box (n, K, 2, 3) of each part and whether it exists (n, K), from slabs (n, S, 2, 3)."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kinediff3d_core.simulation.families.builder import Builder, Slab
+from kinediff3d_core.simulation.families.builder import Area, Builder, Slab
 from kinediff3d_core.simulation.families.drawer_case import CASE, Case, add_case, draw_case
 from kinediff3d_core.simulation.families.drawer_front import (
     FrontPanel,
@@ -35,16 +35,6 @@ def drawer(b: Builder) -> Instances:
         _add_drawer(b, number, case, plan, dividers, kind)
     travel = ((case.fronts.x0 - kind.tray_rear) * b.uniform(0.5, 0.95)).clamp_min(0.05)
     return b.build(travel[:, None].expand(-1, DRAWERS), middle=(0, 1, 2))
-
-
-@dataclass(frozen=True)
-class Area:
-    """A rectangle in the front; m, each (n,)."""
-
-    y0: Tensor
-    y1: Tensor
-    z0: Tensor
-    z1: Tensor
 
 
 @dataclass(frozen=True)

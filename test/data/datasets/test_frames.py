@@ -42,6 +42,24 @@ def test_categories_and_units(tmp_path):
     np.testing.assert_allclose(dataset.read_view('d').truth.positions, [0.1, 0.2])
 
 
+def test_joints_that_an_object_lacks_are_null(tmp_path):
+    """A list without them is enough only where it says which joints it has."""
+    doors = {'category': 'cabinet', 'unit': 'deg'}
+    write_frame_folder(tmp_path / 'right', doors | {'joints': [None, 30]})
+    write_frame_folder(tmp_path / 'both', doors | {'joints': [0, 30]})
+    write_frame_folder(tmp_path / 'one', doors | {'joints': [30]})
+    write_frame_folder(tmp_path / 'none', doors | {'joints': [None, None]})
+    found = Frames(tmp_path)
+    right = found.read_view('right').truth
+    assert right.part_names == ('base', 'door_right') and right.joint_names == (
+        'door_right_joint',) and (right.parents, right.children) == ((0,), (1,))
+    np.testing.assert_allclose(np.degrees(right.positions), [30.0])
+    assert found.read_view('both').truth.part_names == ('base', 'door_left', 'door_right')
+    for name in ('one', 'none'):
+        with pytest.raises(ValueError, match='for the 1 or 2 joints of a cabinet'):
+            found.read_view(name)
+
+
 def test_frames_of_a_sequence_have_their_own_values(tmp_path):
     write_sequence(tmp_path / 's', {'category': 'laptop', 'unit': 'deg', 'joints_by_frame': {
         '0001': 100.0, '0002': 90.0}}, ['0001', '0002'])

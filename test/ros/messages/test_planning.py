@@ -14,7 +14,7 @@ from builtin_interfaces.msg import Time  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
-from kinediff3d_core.inference.uncertainty import part_covariances
+from kinediff3d_core.inference.uncertainty import axis_covariances, part_covariances
 from kinediff3d_ros.messages import markers, planning
 from kinediff3d_ros.messages.poses import matrix_from_pose
 
@@ -70,13 +70,13 @@ def test_part_poses_carry_their_covariances() -> None:
     assert (list(state.name), list(state.position)) == (['mine_lid_joint'], [0.02])
 
 
-def test_contact_frames_move_with_their_parts() -> None:
-    value, T = laptop_estimate(1.2), np.eye(4)
-    T[:3, 3] = 0.2, 0.1, 0.0
-    messages = planning.contact_poses(value, {'lid': T}, HEADER)
-    assert list(messages) == ['lid'] and messages['lid'].header == HEADER
-    np.testing.assert_allclose(matrix_from_pose(messages['lid'].pose),
-                               value.parts[1].T_camera_part @ T, atol=1e-9)
+def test_axes_carry_the_covariance_of_their_parent() -> None:
+    value = laptop_estimate(1.2)
+    message = planning.joint_axes_with_covariance(value, HEADER)['lid_joint']
+    assert message.header == HEADER
+    assert message.pose.pose == planning.joint_axes(value, HEADER)['lid_joint'].pose
+    np.testing.assert_array_equal(np.reshape(message.pose.covariance, (6, 6)),
+                                  axis_covariances(value)['lid_joint'])
 
 
 def test_parts_that_are_not_present_have_no_messages() -> None:
@@ -86,7 +86,7 @@ def test_parts_that_are_not_present_have_no_messages() -> None:
     assert list(planning.part_poses(value, HEADER)) == ['base']
     assert not planning.joint_axes(value, HEADER)
     assert not planning.joint_standard_deviations(value, HEADER, 'mine').name
-    assert not planning.contact_poses(value, {'lid': np.eye(4)}, HEADER)
+    assert not planning.joint_axes_with_covariance(value, HEADER)
 
 
 def test_the_ghost_is_the_object_at_other_positions() -> None:

@@ -24,17 +24,20 @@ from lifecycle_msgs.msg import Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
+from running_perception import running_perception  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2  # noqa: E402
-from spinning import spinning  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
+from vision_msgs.msg import (  # noqa: E402
+    Detection2D,
+    Detection2DArray,
+    ObjectHypothesisWithPose,
+)
 
 from kinediff3d_core.geometry.camera import Intrinsics, backproject
 from kinediff3d_core.simulation.camera import SimulatedCamera, SimulatedFrame, SimulatedScene
 from kinediff3d_ros.messages import camera_info, clouds, images, poses
 from kinediff3d_ros.nodes import endpoints, perception
-from kinediff3d_ros.nodes.running import make_executor
-from kinediff3d_ros.tools.processes import private_graph
 from kinediff3d_ros.tools.recorder import Recorder, stamp_key
 
 pytestmark = pytest.mark.ros
@@ -144,22 +147,13 @@ def views() -> tuple[SimulatedFrame, SimulatedFrame]:
 
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    domain = private_graph()
     patch = pytest.MonkeyPatch()
     patch.setattr(perception, 'Models', lambda categories, *_: InstantModels(categories))
     patch.setattr(endpoints, 'CHECK_PERIOD', 0.1)
     folder = tmp_path_factory.mktemp('inputs')
-    rclpy.init(domain_id=domain, args=['--ros-args', '-p', 'autostart:=false',
-                                       '-p', f'description_dir:={folder}'])
-    node = perception.PerceptionNode()
-    executor = make_executor()
-    executor.add_node(node)
-    with Recorder(domain) as recorder:
-        with spinning(executor):
-            yield Bench(node, recorder)
-        node.close()
-        node.destroy_node()
-    rclpy.try_shutdown()
+    values = {'autostart': 'false', 'description_dir': folder}
+    with running_perception(values) as (node, _, recorder):
+        yield Bench(node, recorder)
     patch.undo()
 
 
@@ -167,7 +161,8 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 def bench(graph: Bench) -> Iterator[Bench]:
     graph.node.set_parameters([Parameter(k, value=v) for k, v in (
         ('depth_transport', 'raw'), ('register_depth', False), ('mask_mode', 'auto'),
-        ('mask_queue', 30))])
+        ('mask_queue', 30), ('mask_source', 'image'), ('tracking', True),
+        ('detection_classes', '63:laptop'))])
     yield graph
     graph.stop()
 
@@ -349,7 +344,15 @@ def test_depth_is_registered_to_the_camera_of_the_mask(bench: Bench, views: tupl
         T_COLOUR_DEPTH, Header(frame_id=COLOUR_FRAME), DEPTH_FRAME)]))
     bench.wait(lambda: bench.node._host.transforms._buffer.can_transform(
         COLOUR_FRAME, DEPTH_FRAME, rclpy.time.Time()), 'TF')
-    cloud = bench.cloud(show_unregistered(bench, views))
+    check_registered(bench.cloud(show_unregistered(bench, views)), views)
+    # A mask of another size than its calibration says.
+    show_unregistered(bench, views, views[0].mask)
+    bench.status('bad_input', 'mask is (160, 120) but its camera_info is for (320, 240)')
+    bench.cloud(show_unregistered(bench, views))
+
+
+def check_registered(cloud: PointCloud2, views: tuple) -> None:
+    """The points are on the object as the colour camera sees it."""
     assert cloud.header.frame_id == COLOUR_FRAME
     points = clouds.points_from_cloud(cloud)
     u, v = (np.round(points[:, k] / points[:, 2] * f + c).astype(int) for k, f, c in (
@@ -359,10 +362,6 @@ def test_depth_is_registered_to_the_camera_of_the_mask(bench: Bench, views: tupl
     assert views[1].mask[seen].all() and seen.sum() > 0.85 * views[1].mask.sum()
     error = np.abs(points[:, 2] - views[1].depth[v, u])
     assert np.median(error) < 0.002 and np.percentile(error, 90) < 0.01
-    # A mask of another size than its calibration says.
-    show_unregistered(bench, views, views[0].mask)
-    bench.status('bad_input', 'mask is (160, 120) but its camera_info is for (320, 240)')
-    bench.cloud(show_unregistered(bench, views))
 
 
 def test_a_mask_of_another_size_is_refused(bench: Bench, views: tuple) -> None:
@@ -382,3 +381,111 @@ def test_registration_needs_depth_and_a_mask(graph: Bench, values: dict) -> None
     assert "parameter 'register_depth'" in graph.node._fault
     graph.node.set_parameters([Parameter(k, value=v) for k, v in (
         *before.items(), ('register_depth', False))])
+
+
+# --- boxes of a detector in place of masks -------------------------------------------------------
+
+def box_around(view: SimulatedFrame, class_id: str = '63', grow: int = 3,
+               header: Header | None = None) -> Detection2D:
+    """What a detector makes of a view."""
+    v, u = np.nonzero(view.mask)
+    box = Detection2D(header=header or Header())
+    box.bbox.center.position.x = float(u.min() + u.max() + 1) / 2
+    box.bbox.center.position.y = float(v.min() + v.max() + 1) / 2
+    box.bbox.size_x, box.bbox.size_y = (float(np.ptp(x) + 1 + 2 * grow) for x in (u, v))
+    hypothesis = ObjectHypothesisWithPose()
+    hypothesis.hypothesis.class_id, hypothesis.hypothesis.score = class_id, 0.9
+    box.results.append(hypothesis)
+    return box
+
+
+def broken(view: SimulatedFrame, **values: float) -> Detection2D:
+    box = box_around(view)
+    for name, value in values.items():
+        setattr(box.bbox.center.position if name == 'x' else box.bbox, name, value)
+    return box
+
+
+def on_object(cloud: PointCloud2, view: SimulatedFrame, camera: Intrinsics) -> tuple[float, float]:
+    """Share of the points that is on the object, and points as a share of its pixels."""
+    points = clouds.points_from_cloud(cloud)
+    u, v = (np.round(points[:, k] / points[:, 2] * f + c).astype(int) for k, f, c in (
+        (0, camera.fx, camera.cx), (1, camera.fy, camera.cy)))
+    seen = np.zeros_like(view.mask)
+    seen[v, u] = True
+    return float(view.mask[v, u].mean()), float((seen & view.mask).sum() / view.mask.sum())
+
+
+@pytest.fixture
+def detector(bench: Bench) -> Iterator:
+    publisher = bench.recorder.node.create_publisher(Detection2DArray, '/detections_2d', 5)
+    yield publisher
+    bench.recorder.node.destroy_publisher(publisher)
+
+
+def test_boxes_that_cannot_be_used_end_nothing(bench: Bench, views: tuple, detector) -> None:
+    bench.start(bench.depth, bench.info, detector, mask_source='detections', mask_mode='required',
+                tracking=False)
+    lines: list[str] = []
+    bench.node._host.log = lambda state, line: lines.append(line)
+    bench.node._host.detected._log = lines.append
+
+    def show(*boxes: Detection2D, ahead: int = 0) -> tuple[int, int]:
+        header = show_without_mask(bench, views[0])
+        stamp = Header(frame_id=DEPTH_FRAME, stamp=header.stamp)
+        stamp.stamp.sec += ahead
+        detector.publish(Detection2DArray(header=stamp, detections=boxes))
+        return header.stamp.sec, header.stamp.nanosec
+
+    nothing = [(), (broken(views[0], size_x=float('nan')),), (broken(views[0], x=float('inf')),),
+               (broken(views[0], size_y=-4.0),), (broken(views[0], x=-500.0),),
+               (box_around(views[0], 'person'),)]
+    unused = set()
+    for boxes in nothing:
+        bench.diagnostics.entries.clear()
+        unused.add(show(*boxes))
+        bench.status('no_estimate', 'no detection of the object has a pixel of the image')
+    unused.add(show(box_around(views[0]), ahead=5))
+    # Partly outside of the image: what is inside counts.
+    used = show(box_around(views[0], 'person'), broken(views[0], size_x=1e9))
+    assert bench.cloud(used).width > 1000
+    exact, covered = on_object(bench.cloud(show(box_around(views[0]))), views[0], DEPTH_CAMERA)
+    assert exact > 0.95 and covered > 0.9
+    assert not unused & {stamp_key(m) for m in bench.used.messages}
+    assert sum('finite centre' in line for line in lines) == 3
+    assert sum('boxes of the classes person are ignored' in line for line in lines) == 1
+    assert sum('/detections_2d are more than max_future = 0.5 s ahead' in x for x in lines) == 1
+
+
+def test_one_late_box_a_message(bench: Bench, views: tuple) -> None:
+    publisher = bench.recorder.node.create_publisher(Detection2D, '/detections_2d', 5)
+    bench.start(bench.depth, bench.info, publisher, mask_source='detection',
+                mask_mode='initialize')
+    headers = [show_without_mask(bench, views[0]) for _ in range(LATE + 1)]
+    publisher.publish(box_around(views[0], 'laptop', header=headers[0]))
+    cloud = bench.cloud((headers[0].stamp.sec, headers[0].stamp.nanosec))
+    assert min(on_object(cloud, views[0], DEPTH_CAMERA)) > 0.9
+    header = show_without_mask(bench, views[0])
+    bench.cloud((header.stamp.sec, header.stamp.nanosec))
+    bench.recorder.node.destroy_publisher(publisher)
+
+
+def test_depth_is_registered_to_the_camera_of_the_boxes(bench: Bench, views: tuple, detector,
+                                                        ) -> None:
+    bench.start(bench.depth, bench.info, bench.mask_info, detector, register_depth=True,
+                mask_source='detections')
+    bench.static.publish(TFMessage(transforms=[poses.transform_from_matrix(
+        T_COLOUR_DEPTH, Header(frame_id=COLOUR_FRAME), DEPTH_FRAME)]))
+    bench.wait(lambda: bench.node._host.transforms._buffer.can_transform(
+        COLOUR_FRAME, DEPTH_FRAME, rclpy.time.Time()), 'TF')
+    bench.mask_info.publish(camera_info.info_from_intrinsics(
+        COLOUR_CAMERA, bench.header(COLOUR_FRAME)))
+    bench.wait(lambda: bench.node._inputs._frames.mask_calibrated, 'camera_info of the boxes')
+    header = show_without_mask(bench, views[0])
+    stamp = header.stamp
+    detector.publish(Detection2DArray(header=Header(frame_id=COLOUR_FRAME, stamp=stamp),
+                                      detections=[box_around(views[1])]))
+    cloud = bench.cloud((stamp.sec, stamp.nanosec))
+    assert cloud.header.frame_id == COLOUR_FRAME
+    exact, covered = on_object(cloud, views[1], COLOUR_CAMERA)
+    assert exact > 0.95 and covered > 0.8

@@ -146,10 +146,11 @@ def test_arguments_are_declared_and_described() -> None:
     perception = declared('perception.launch.py')
     assert list(perception) == [
         'camera_type', 'camera', 'depth_topic', 'camera_info_topic', 'mask_topic',
-        'mask_camera_info_topic', 'points_topic', 'params_file', 'category', 'preset', 'device',
-        'object_name', 'instances', 'objects', 'input', 'depth_transport', 'register_depth',
-        'mask_mode', 'tracking', 'autostart', 'fixed_frame', 'namespace', 'use_sim_time',
-        'log_level', 'respawn', 'robot_state_publisher', 'rviz', 'rviz_frame']
+        'detections_topic', 'mask_camera_info_topic', 'points_topic', 'params_file', 'category',
+        'preset', 'device', 'object_name', 'instances', 'objects', 'input', 'depth_transport',
+        'register_depth', 'mask_mode', 'mask_source', 'detection_classes', 'tracking', 'autostart',
+        'planning_scene', 'fixed_frame', 'namespace', 'use_sim_time', 'log_level', 'respawn',
+        'robot_state_publisher', 'rviz', 'rviz_frame']
     demo = declared('demo.launch.py')
     assert list(demo) == ['category', 'seed', 'instance', 'rate', 'table', 'mask', 'device',
                           'log_level', 'respawn', 'robot_state_publisher', 'rviz']
@@ -170,6 +171,7 @@ def test_perception_alone_takes_its_parameters_from_the_file(prefix: Path) -> No
     assert remaps(calls) == {
         'depth/image_rect': '/camera/depth/image_rect',
         'depth/camera_info': '/camera/depth/camera_info', 'mask': '/camera/mask',
+        'detections_2d': '/camera/detections_2d',
         'mask/camera_info': '/camera/color/camera_info', 'points': '/camera/points'}
 
 
@@ -201,10 +203,10 @@ def test_arguments_of_perception_reach_the_node(prefix: Path, tmp_path: Path) ->
 CAMERAS = {
     'realsense': ('/camera/camera/aligned_depth_to_color/image_raw',
                   '/camera/camera/aligned_depth_to_color/camera_info', '/camera/camera/mask',
-                  '/camera/camera/color/camera_info',
+                  '/camera/camera/detections_2d', '/camera/camera/color/camera_info',
                   '/camera/camera/depth/color/points', 'camera_color_optical_frame'),
-    'azure_kinect': ('/depth/image_rect', '/depth/camera_info', '/mask', '/rgb/camera_info',
-                     '/points2', 'depth_camera_link'),
+    'azure_kinect': ('/depth/image_rect', '/depth/camera_info', '/mask', '/detections_2d',
+                     '/rgb/camera_info', '/points2', 'depth_camera_link'),
 }
 
 
@@ -213,9 +215,10 @@ def test_camera_types(prefix: Path, camera: str) -> None:
     calls = run(prefix, 'perception.launch.py', camera_type=camera, rviz='true')
     _, values = started(calls, 'perception_node')
     assert values.max_depth > 0 and values.input == 'depth'
-    depth, info, mask, mask_info, points, frame = CAMERAS[camera]
+    depth, info, mask, boxes, mask_info, points, frame = CAMERAS[camera]
     assert remaps(calls) == {'depth/image_rect': depth, 'depth/camera_info': info, 'mask': mask,
-                             'mask/camera_info': mask_info, 'points': points}
+                             'detections_2d': boxes, 'mask/camera_info': mask_info,
+                             'points': points}
     assert str(prefix / f'share/kinediff3d_ros/config/{camera}.yaml') in calls['perception_node']
     assert calls['rviz2'][calls['rviz2'].index('-f') + 1] == frame
 
@@ -226,6 +229,15 @@ def test_unregistered_compressed_depth(prefix: Path) -> None:
     _, values = started(calls, 'perception_node')
     assert values == PerceptionParameters(depth_transport='compressedDepth', register_depth=True)
     assert remaps(calls)['mask/camera_info'] == '/wrist/camera_info'
+
+
+def test_a_detector_in_place_of_a_segmenter(prefix: Path) -> None:
+    calls = run(prefix, 'perception.launch.py', detections_topic='/yolo/detections',
+                mask_source='detections', detection_classes='63:laptop, suitcase:box')
+    _, values = started(calls, 'perception_node')
+    assert values == PerceptionParameters(
+        mask_source='detections', detection_classes='63:laptop, suitcase:box')
+    assert remaps(calls)['detections_2d'] == '/yolo/detections'
 
 
 def test_another_namespace_and_an_unknown_camera(prefix: Path) -> None:

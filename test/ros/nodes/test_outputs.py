@@ -20,10 +20,12 @@ from builtin_interfaces.msg import Time  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
+from kinediff3d_core.objects.contact import Contact
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_ros.messages.poses import matrix_from_pose, matrix_from_transform
 from kinediff3d_ros.nodes import description_output, marker_output
 from kinediff3d_ros.nodes.config import NodeConfig
+from kinediff3d_ros.nodes.detections_output import DetectionsOutput
 from kinediff3d_ros.nodes.output_context import OutputContext
 from kinediff3d_ros.nodes.outputs import ObjectOutputs
 from kinediff3d_ros.nodes.points_output import PointsOutput
@@ -99,11 +101,13 @@ class Bench:
         monkeypatch.setattr(marker_output, 'time', clock)
         self.node, self.warnings, self.lock = RecordingNode(), [], threading.RLock()
         self.markers, self.points = Publisher(subscribers=1), Publisher()
+        self.detections = Publisher()
         self.tf = SimpleNamespace(sent=[], sendTransform=lambda t: self.tf.sent.append(t))
         self.parameters = PerceptionParameters(description_dir=str(folder))
         self.outputs = ObjectOutputs(
             OutputContext(self.node, self.lock, self.tf, self.markers,
                           PointsOutput(self.points, NodeConfig().max_points),
+                          DetectionsOutput(self.detections),
                           SimpleNamespace(submit=self.submit),
                           lambda: self.parameters, self.warnings.append, NodeConfig()),
             'laptop', 'laptop')
@@ -310,7 +314,7 @@ def test_the_description_is_published_when_the_object_appears_again(bench: Bench
 
 def test_topics_without_subscribers_are_not_published(bench: Bench) -> None:
     optional = ('joint_states_stddev', 'pose/base', 'pose/lid', 'axis/lid_joint',
-                'contact/lid')
+                'axis_with_covariance/lid_joint', *CONTACT_TOPICS)
     bench.publish(laptop_estimate(1.0), True)
     assert not any(bench.topic(name).messages for name in optional)
     assert not bench.points.messages
@@ -330,18 +334,64 @@ def test_points_are_thinned(bench: Bench, points: int, published: int) -> None:
     assert bench.points.messages[0].width == published
 
 
-def test_contacts_are_found_once_per_shape(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kinediff3d_ros.nodes import planning_output
+CONTACT_TOPICS = ('contact/lid', 'contact_candidates/lid', 'handles/lid', 'opening/lid',
+                  'opening_end/lid')
 
-    found, find = [], planning_output.contacts
-    monkeypatch.setattr(planning_output, 'contacts', lambda e: found.append(e) or find(e))
-    bench.topic('contact/lid').subscribers = 1
+
+@pytest.mark.parametrize('topic', CONTACT_TOPICS)
+def test_contacts_are_found_once_per_shape_and_only_for_a_subscriber(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch, topic: str) -> None:
+    from kinediff3d_core.objects import contact_tracking
+
+    found, contacts = [], {'lid': (laptop_contact(),)}
+    monkeypatch.setattr(contact_tracking, 'contact_candidates',
+                        lambda e, _: found.append(e) or contacts)
+    bench.publish(laptop_estimate(1.0), True)
+    assert not found
+    bench.topic(topic).subscribers = 1
     for shape_changed, count in ((True, 1), (False, 1), (True, 2)):
         bench.publish(laptop_estimate(1.0), shape_changed)
         assert len(found) == count
     bench.outputs.clear()
     bench.publish(laptop_estimate(1.0))
     assert len(found) == 3
+
+
+def test_contacts_are_prepared_while_they_have_a_subscriber(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is found on another thread is not found again when it is published."""
+    from kinediff3d_core.objects import contact as core
+
+    found, choose = [], core.choose_features
+    monkeypatch.setattr(core, 'choose_features', lambda *x: found.append(x) or choose(*x))
+    for subscribers, count in ((0, 0), (1, 2)):
+        bench.topic('contact/lid').subscribers = subscribers
+        bench.publish(laptop_estimate(1.0), True)
+        new = laptop_estimate(1.0)
+        bench.outputs.prepare(new)
+        assert len(found) == count
+        bench.publish(new, True)
+        assert len(found) == count
+
+
+def laptop_contact() -> Contact:
+    T = np.eye(4)
+    T[:3, 3] = 0.22, 0.0, 0.005
+    pose = laptop_estimate(1.0).parts[1].T_camera_part
+    return Contact('lid_joint', 'lid', 'edge', T, pose @ T, np.array([0.006, 0.2, 0.2]), 0.6, True)
+
+
+def test_opening_paths_end_at_the_target_of_the_parameters(bench: Bench) -> None:
+    """Live: a share of the joint's range."""
+    bench.topic('opening/lid').subscribers = 1
+    bench.publish(laptop_estimate(1.0), True)
+    bench.parameters = replace(bench.parameters, opening_target=0.5)
+    bench.publish(laptop_estimate(1.0))
+    for message, q in zip(bench.topic('opening/lid').messages, (np.pi, np.pi / 2), strict=True):
+        first, last = (matrix_from_pose(message.poses[i].pose) for i in (0, -1))
+        here, there = (laptop_estimate(x).parts[1].T_camera_part for x in (1.0, q))
+        np.testing.assert_allclose(last, there @ np.linalg.inv(here) @ first, atol=1e-9)
+    assert {p.header.stamp.sec for p in message.poses} == {message.header.stamp.sec}
 
 
 @pytest.mark.parametrize(('value', 'children'), [
@@ -368,6 +418,23 @@ def test_under_a_fixed_frame_poses_are_transformed_and_the_joints_keep_the_camer
     np.testing.assert_allclose(matrix_from_pose(pose.pose.pose), expected, atol=1e-9)
     assert sent.header.frame_id == pose.header.frame_id == 'map'
     assert bench.topic('joint_states').messages[0].header.frame_id == 'camera'
+
+
+def test_detections_are_made_for_subscribers_in_the_frame_of_the_image(bench: Bench) -> None:
+    """Also where the poses of other topics are under a fixed frame."""
+    estimate, T = laptop_estimate(1.0), np.eye(4)
+    T[:3, 3] = 1.0, 2.0, 3.0
+    for subscribers in (0, 1):
+        bench.detections.subscribers = subscribers
+        bench.publish(estimate, T_fixed_camera=T)
+        bench.outputs._context.detections.end_frame(bench.stamp, False)
+    bench.outputs.clear()
+    array, empty = bench.detections.messages
+    detection, = array.detections
+    assert detection.header.frame_id == 'camera' and detection.id == 'laptop'
+    np.testing.assert_allclose(matrix_from_pose(detection.results[0].pose.pose),
+                               estimate.T_camera_base, atol=1e-9)
+    assert not empty.detections
 
 
 def test_a_ghost_stays_until_a_command_without_names(bench: Bench) -> None:

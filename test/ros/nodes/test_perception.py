@@ -19,29 +19,28 @@ from instant_models import LIMIT, InstantModels
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 
-import rclpy  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped  # noqa: E402
 from lifecycle_msgs.msg import Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
+from nav_msgs.msg import Path as PathMessage  # noqa: E402
 from rclpy.executors import Executor  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
+from running_perception import running_perception  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
-from spinning import spinning  # noqa: E402
 from std_msgs.msg import Header, String  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
+from vision_msgs.msg import Detection3DArray  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_ros.messages import camera_info, images, poses
 from kinediff3d_ros.nodes import perception
 from kinediff3d_ros.nodes.config import NodeConfig
-from kinediff3d_ros.nodes.running import make_executor
 from kinediff3d_ros.scene.config import SceneConfig
-from kinediff3d_ros.tools.processes import private_graph
 from kinediff3d_ros.tools.recorder import Recorder, stamp_key
 
 pytestmark = pytest.mark.ros
@@ -69,7 +68,6 @@ class Bench:
         self.standard_deviations = subscribe(JointState, '/laptop/joint_states_stddev')
         self.lid = subscribe(PoseWithCovarianceStamped, '/laptop/pose/lid')
         self.axis = subscribe(PoseStamped, '/laptop/axis/lid_joint')
-        self.contact = subscribe(PoseStamped, '/laptop/contact/lid')
         self.diagnostics = subscribe(DiagnosticArray, '/diagnostics', 100)
         self._change = recorder.node.create_client(ChangeState, '/perception/change_state')
         self._estimate = recorder.node.create_client(Trigger, '/estimate')
@@ -140,7 +138,6 @@ class Bench:
 
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    domain = private_graph()
     folder = tmp_path_factory.mktemp('scene')
     models = InstantModels()
 
@@ -156,17 +153,10 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
             '/mask': {'subscription': {'reliability': 'best_effort'}},
             '/points_used': {'publisher': {'reliability': 'best_effort'}},
             '/laptop/joint_states_stddev': {'publisher': {'depth': 3}}}}}}))
-    rclpy.init(args=['--ros-args', '-p', 'autostart:=false', '-p', f'description_dir:={folder}',
-                     '--params-file', str(folder / 'qos.yaml')], domain_id=domain)
-    node = perception.PerceptionNode()
-    executor = make_executor()
-    executor.add_node(node)
-    with Recorder(domain) as recorder:
-        with spinning(executor):
-            yield Bench(node, executor, recorder, models)
-        node.close()
-        node.destroy_node()
-    rclpy.try_shutdown()
+    values = {'autostart': 'false', 'description_dir': folder}
+    with running_perception(values, '--params-file', str(folder / 'qos.yaml')) as (
+            node, executor, recorder):
+        yield Bench(node, executor, recorder, models)
     perception.Models = before
 
 
@@ -180,8 +170,7 @@ def bench(graph: Bench) -> Iterator[Bench]:
     """Unconfigured and with its defaults before and after."""
     graph.models.reset()
     graph.node.set_parameters([Parameter(k, value=v) for k, v in DEFAULTS.items()])
-    for log in (graph.tf, graph.markers, *graph.joints.values(), graph.diagnostics,
-                  graph.contact):
+    for log in (graph.tf, graph.markers, *graph.joints.values(), graph.diagnostics):
         log.entries.clear()
     yield graph
     for state, transition in (('active', Transition.TRANSITION_DEACTIVATE),
@@ -416,6 +405,11 @@ def test_markers_are_sent_again_without_new_frames_and_end_by_themselves(
 
 
 def test_topics_for_planners(bench: Bench) -> None:
+    # Contacts are found only with a subscriber.
+    contacts, handles, openings = (bench.recorder.subscribe(kind, f'/laptop/{topic}/lid')
+                                   for kind, topic in ((PoseStamped, 'contact'),
+                                                       (Detection3DArray, 'handles'),
+                                                       (PathMessage, 'opening')))
     bench.start()
     stamp = bench.show({1: 1.2})
     truth = laptop_estimate(1.2)
@@ -430,9 +424,17 @@ def test_topics_for_planners(bench: Bench) -> None:
     base, joint = truth.parts[0].T_camera_part, truth.joints[0]
     np.testing.assert_allclose(axis[:3, 0], base[:3, :3] @ joint.axis, atol=1e-6)
     np.testing.assert_allclose(axis[:3, 3], base[:3, :3] @ joint.origin + base[:3, 3], atol=1e-6)
-    contact = poses.matrix_from_pose(bench.at(bench.contact, stamp).pose)
+    contact = poses.matrix_from_pose(bench.at(contacts, stamp).pose)
     arm = np.linalg.inv(truth.parts[1].T_camera_part) @ contact[:, 3]
     assert arm[0] > 0.15  # the far edge of the lid
+    handle = bench.at(handles, stamp).detections[0]
+    assert handle.results[0].hypothesis.class_id == 'edge'
+    assert handle.results[0].pose.pose == bench.at(contacts, stamp).pose
+    path = bench.at(openings, stamp).poses
+    opened = laptop_estimate(truth.joints[0].upper).parts[1].T_camera_part
+    np.testing.assert_allclose(poses.matrix_from_pose(path[0].pose), contact, atol=1e-6)
+    np.testing.assert_allclose(poses.matrix_from_pose(path[-1].pose)[:, 3], opened @ arm,
+                               atol=1e-6)
 
 
 def test_the_service_answers_with_full_estimates(bench: Bench) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -95,3 +98,27 @@ def test_spinning_ends_with_its_context(context: Context, executor_of: Callable)
     assert not thread.is_alive()
     executor.shutdown()
     node.destroy_node()
+
+
+def test_a_process_ends_beside_a_thread_that_is_still_at_work() -> None:
+    """Python's own end, which calls what is registered with atexit, would unload its libraries."""
+    program = """
+import atexit, os, signal, threading, time
+from rclpy.node import Node
+from kinediff3d_ros.nodes.running import run_node
+
+class Busy(Node):
+    def __init__(self):
+        super().__init__('busy')
+        threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+        self.create_timer(0.01, lambda: os.kill(os.getpid(), signal.SIGINT))
+    def close(self):
+        print('closed')
+
+atexit.register(print, 'unloaded')
+raise SystemExit(run_node(Busy, None))
+"""
+    environment = {**os.environ, 'ROS_DOMAIN_ID': str(private_graph())}
+    ended = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True,
+                           timeout=LIMIT, env=environment)
+    assert (ended.returncode, ended.stdout) == (0, 'closed\n'), ended.stderr

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scene_bench import CAMERA
 
 from kinediff3d_core.geometry.camera import Intrinsics, backproject
 from kinediff3d_core.objects.estimate import NoEstimate
+from kinediff3d_core.observation import segmentation
 from kinediff3d_core.observation.cloud import ObjectCloud
 from kinediff3d_ros.scene import object_clouds
 from kinediff3d_ros.scene.frames import DepthArrays, Frame, FrameHeader
@@ -79,6 +82,18 @@ def test_tracking_finds_the_points_of_a_tracked_object_with_a_bounding_box() -> 
     small = find_object_clouds(Frame(HEADER, lambda: images(ids)),
                                PerceptionParameters(min_points=401), tracked=(0,)).clouds[0]
     assert isinstance(small, NoEstimate) and 'need 401' in str(small)
+
+
+def test_boxes_that_are_turned_or_overlap_are_boxes() -> None:
+    ids = halves(0, 0)
+    ids[10:30, 5:25] = 3 * np.tri(20)
+    arrays = replace(images(ids), boxed=True, categories={3: 'box'})
+    found = find_object_clouds(Frame(HEADER, lambda: arrays), PerceptionParameters(
+        instances='each'), tracked=(3,))
+    assert isinstance(found.clouds[3], BoxedView) and found.clouds[3].boxed
+    assert found.categories == {3: 'box'}
+    empty = find(replace(arrays, instances=halves(0, 0))).clouds[0]
+    assert 'no detection of the object has a pixel' in str(empty)
 
 
 def test_one_object_without_points_does_not_hide_the_others() -> None:
@@ -154,7 +169,7 @@ def test_the_segmentation_sees_the_depth_up_to_max_depth(monkeypatch: pytest.Mon
         seen.append((depth.copy(), intrinsics))
         return depth > 0
 
-    monkeypatch.setattr(object_clouds, 'segment_object', everything)
+    monkeypatch.setattr(segmentation, 'segment_object', everything)
     arrays = DepthArrays(np.random.default_rng(0).uniform(1, 2, (48, 64)).astype(np.float32),
                          CAMERA)
     full = find(arrays).clouds[0]
@@ -202,3 +217,10 @@ def test_points_beyond_max_depth_are_ignored() -> None:
         raise find(both, max_depth=0.5).clouds[0]
     with pytest.raises(NoEstimate, match='no finite point'):
         raise find(np.zeros((0, 3), np.float32)).clouds[0]
+
+
+def test_a_cloud_in_the_axes_of_a_robot_is_refused() -> None:
+    """x forward and z up, as in base_link: without a word, half of its points are behind."""
+    z, x, y = (np.random.default_rng(0).random((3, 500)) * 0.3 + np.array([[1], [0], [0]]))
+    cloud = find(np.stack([z, -x, -y], -1).astype(np.float32)).clouds[0]
+    assert isinstance(cloud, NoEstimate) and 'x forward and z up' in str(cloud)

@@ -115,11 +115,41 @@ def test_an_object_that_is_lost_and_stands_elsewhere_keeps_its_number(monkeypatc
         assert set(bench.host.objects) == {1, 2}
 
 
+def labelled(depth: np.ndarray, _: object) -> Instances:
+    return Instances(*ndimage.label(depth > 0))
+
+
+def shown(column: int) -> DepthView:
+    """An image of one thing, by its first column."""
+    depth = np.zeros((48, 64), np.float32)
+    depth[8:40, column:column + 16] = 0.8
+    return DepthView(depth, CAMERA)
+
+
+@pytest.mark.parametrize('tracked_before', [False, True])
+def test_an_object_that_is_moved_during_its_full_estimate_keeps_its_number(
+        monkeypatch, tracked_before: bool) -> None:
+    """The estimate is the first one, or one beside tracking: then the track is lost meanwhile."""
+    monkeypatch.setattr(object_search, 'segment_instances', labelled)
+    search = ObjectSearch(SearchConfig())
+
+    def found(column: int, known: KnownObjects) -> set[int]:
+        search.note(known, None)
+        return set(search.search(shown(column), None, known, False))
+
+    assert found(RIGHT, KnownObjects({}, (), ())) == {1}
+    if tracked_before:
+        points = shown(RIGHT).points(slice(48), slice(64))
+        assert found(RIGHT, KnownObjects({1: points}, (1,), ())) == set()
+    for _ in range(3):  # twice at one place is enough for a new thing
+        assert found(MIDDLE, KnownObjects({}, (1,), ())) == set()
+    assert found(MIDDLE, KnownObjects({}, (), (1,))) == {1}
+
+
 def test_what_is_found_between_a_move_and_the_loss_of_the_track_is_the_moved_object(
         monkeypatch) -> None:
     """Two frames are segmented while the tracker still has the object at its old place."""
-    monkeypatch.setattr(object_search, 'segment_instances',
-                        lambda depth, _: Instances(*ndimage.label(depth > 0)))
+    monkeypatch.setattr(object_search, 'segment_instances', labelled)
     search = ObjectSearch(SearchConfig())
 
     def found(column: int, tracked: tuple[int, ...] = (), lost: tuple[int, ...] = ()) -> set[int]:
@@ -128,11 +158,6 @@ def test_what_is_found_between_a_move_and_the_loss_of_the_track_is_the_moved_obj
                              (), lost)
         search.note(known, None)
         return set(search.search(shown(column), None, known, False))
-
-    def shown(column: int) -> DepthView:
-        depth = np.zeros((48, 64), np.float32)
-        depth[8:40, column:column + 16] = 0.8
-        return DepthView(depth, CAMERA)
 
     assert found(RIGHT) == {1}
     assert found(MIDDLE, tracked=(1,)) == set()

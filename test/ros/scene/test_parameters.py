@@ -10,6 +10,7 @@ import yaml
 from kinediff3d_ros.scene.parameters import (
     CameraSimParameters,
     PerceptionParameters,
+    detection_classes,
     fields,
     object_categories,
 )
@@ -25,6 +26,15 @@ def test_object_categories() -> None:
             object_categories(bad)
 
 
+def test_detection_classes() -> None:
+    assert detection_classes(' 63:laptop, suit case : box, coco:28:box,') == {
+        '63': 'laptop', 'suit case': 'box', 'coco:28': 'box'}
+    assert detection_classes('') == {}
+    for bad in ('laptop', ':laptop', '63:', '63=laptop'):
+        with pytest.raises(ValueError, match="'detection_classes' has .* write <class id>:"):
+            detection_classes(bad)
+
+
 @pytest.mark.parametrize(('values', 'reason'), [
     ({'object_name': '7'}, "'object_name' is '7'; write a letter, then letters, digits and _$"),
     ({'object_name': 'left/my-laptop'}, "is 'left/my-laptop'; .* for example 'left_my_laptop'"),
@@ -32,6 +42,8 @@ def test_object_categories() -> None:
     ({'mesh_uri': 'http://x'}, "'mesh_uri' is 'http://x'; write file, relative or package://"),
     ({'instances': 'each', 'input': 'points'}, 'needs depth images'),
     ({'instances': 'listed', 'mask_mode': 'ignored'}, 'needs a mask of instance ids'),
+    ({'mask_source': 'detections', 'input': 'points'}, "'mask_source' is 'detections', which"),
+    ({'detection_classes': '63'}, 'detection_classes'),
 ])
 def test_values_that_do_not_fit_together_are_refused(values: dict, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
@@ -45,6 +57,10 @@ def test_values_that_do_not_fit_together_are_refused(values: dict, reason: str) 
     ({'instances': 'each', 'objects': '4:box'}, {'laptop', 'box'}),
     ({'instances': 'listed', 'objects': '4:box, 5:drawer', 'category': 'auto'},
      {'box', 'drawer'}),
+    ({'instances': 'each', 'mask_source': 'detections', 'detection_classes': '63:stapler'},
+     {'laptop', 'stapler'}),
+    ({'instances': 'each', 'detection_classes': '63:stapler'}, {'laptop'}),
+    ({'mask_source': 'detection', 'detection_classes': '63:stapler, 28:laptop'}, {'laptop'}),
 ])
 def test_categories_that_are_needed(values: dict, categories: set[str]) -> None:
     parameters = PerceptionParameters(**values)

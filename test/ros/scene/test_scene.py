@@ -760,3 +760,47 @@ def test_an_object_of_a_late_mask_stays_while_its_full_estimate_is_made() -> Non
         bench.models.may_estimate.set()
         assert bench.publication(bench.time - 4 * SECOND // 10, 7).position == pytest.approx(1.0)
         assert bench.publication(bench.show_depth(1.1), 7).velocity == 0.25
+
+
+def test_a_late_mask_without_the_object_changes_nothing_while_it_is_tracked() -> None:
+    with SceneBench(mask_mode='initialize') as bench:
+        bench.show_late(1.0, bench.time)
+        bench.publication(bench.time)
+        empty = bench.frame({}, bench.time)
+        bench.scene.submit(replace(empty, initializes=True, convert=lambda: replace(
+            bench.frame({1: 1.0}, 0).convert(), instances=np.zeros((48, 64), np.uint16))))
+        bench.host.wait_for(lambda: len(bench.host.ended) >= 3)
+        assert bench.host.objects[0].publisher.shown and bench.counts['no_estimates'] == 0
+        assert bench.publication(bench.show_depth(1.1)).velocity == 0.25
+        # Without a track it is said.
+        bench.show_depth(2.5)
+        bench.logged('waiting')
+        bench.scene.submit(replace(empty, initializes=True, convert=lambda: replace(
+            bench.frame({1: 1.0}, 0).convert(), instances=np.zeros((48, 64), np.uint16))))
+        assert bench.logged('no_estimate') == 'no estimate: the mask is empty'
+
+
+def test_new_objects_have_the_categories_of_a_detector() -> None:
+    with SceneBench(instances='each') as bench:
+        frame = bench.frame({7: 1.0, 3: 1.5})
+        bench.scene.submit(replace(frame, convert=lambda: replace(
+            frame.convert(), categories={7: 'box'}, boxed=True)))
+        for number in (7, 3):
+            bench.publication(frame.header.nanoseconds, number)
+        assert {n: o.requested_category for n, o in bench.host.objects.items()} == {
+            7: 'box', 3: 'laptop'}
+        assert set(bench.models.calls) == {('box', True), ('laptop', True)}
+
+
+def test_the_end_of_a_frame_follows_all_of_its_objects() -> None:
+    with SceneBench(instances='each') as bench:
+        first = bench.show({1: 1.0, 2: 1.2})
+        for number in (1, 2):
+            bench.publication(first, number)
+        bench.host.wait_for(lambda: bench.host.ended.count((first, True)) == 2)
+        counts = []
+        bench.host.end_frame = lambda header, late: counts.append((header.nanoseconds, late, sum(
+            len(o.publisher.published) for o in bench.host.objects.values())))
+        second = bench.show({1: 1.1, 2: 1.3})
+        bench.wait_for(lambda: counts)
+        assert counts == [(second, False, 4)]

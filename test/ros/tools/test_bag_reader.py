@@ -17,6 +17,11 @@ from compressed_depth import compress  # noqa: E402
 from sensor_msgs.msg import CompressedImage  # noqa: E402
 from std_msgs.msg import Header, String  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
+from vision_msgs.msg import (  # noqa: E402
+    Detection2D,
+    Detection2DArray,
+    ObjectHypothesisWithPose,
+)
 
 from kinediff3d_core.geometry.camera import backproject  # noqa: E402
 from kinediff3d_core.observation.cloud import filter_cloud  # noqa: E402
@@ -44,6 +49,36 @@ def test_frames_are_those_of_the_recording(bag: Path, views: list[SimulatedFrame
             assert frame.header.frame_id == bags.CAMERA_FRAME
         assert [m.positions for m in reader.truth] == [
             {'lid_joint': float(v.positions[0])} for v in views]
+
+
+@pytest.mark.parametrize('storage', bags.STORAGES)
+def test_boxes_of_a_detector_in_place_of_masks(views: list, tmp_path: Path, storage: str) -> None:
+    """Every second image has a box, and one of another class."""
+    entries = bags.recorded_messages(views, (bags.DEPTH, bags.INFO, bags.MASK))
+    for view, (_, recorded, image) in zip(views[::2], entries[::6], strict=True):
+        v, u = np.nonzero(view.mask)
+        array = Detection2DArray(header=image.header)
+        for class_id, score in (('63', 0.8), ('person', 0.9)):
+            box, hypothesis = Detection2D(), ObjectHypothesisWithPose()
+            box.bbox.center.position.x = float(u.min() + u.max() + 1) / 2
+            box.bbox.center.position.y = float(v.min() + v.max() + 1) / 2
+            box.bbox.size_x, box.bbox.size_y = float(np.ptp(u) + 1), float(np.ptp(v) + 1)
+            hypothesis.hypothesis.class_id, hypothesis.hypothesis.score = class_id, score
+            box.results.append(hypothesis)
+            array.detections.append(box)
+        entries.append(('/detections_2d', recorded + 5, array))
+    path = bags.write_bag(tmp_path / 'boxes', storage, sorted(entries, key=lambda e: e[1]))
+    with open_bag(path) as content:
+        topics = choose_topics(content, Topics(detections='/detections_2d'))
+        assert (topics.mask, topics.marks) == ('', '/detections_2d')
+        reader = FrameReader(topics, replace(DEFAULTS, detection_classes='63:laptop'))
+        frames = list(reader.read(content))
+    assert [f.header.nanoseconds for f in frames] == [
+        100 * 10**9 + bags.PERIOD * i for i in (0, 2)]
+    for frame, view in zip(frames, views[::2], strict=True):
+        assert len(frame.cloud) == pytest.approx(view.mask.sum(), rel=0.1)
+    assert len(reader.notes) == 1 and 'classes person are ignored' in reader.notes[0]
+    assert '2 depth images have no boxes within' in reader.unused
 
 
 def test_a_frame_without_the_object_has_the_reason(bag: Path) -> None:

@@ -16,7 +16,7 @@ import zstandard
 
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import NoEstimate
-from kinediff3d_ros.tools import bag_storage, timeline
+from kinediff3d_ros.tools import bag_limits, bag_recovery, bag_storage, timeline
 from kinediff3d_ros.tools.bag_storage import open_bag
 from kinediff3d_ros.tools.bag_topics import Topics
 from kinediff3d_ros.tools.replay import ReplayOptions, replay
@@ -260,6 +260,26 @@ def test_a_bomb_of_zeros_is_not_unpacked(tmp_path, monkeypatch) -> None:
     with pytest.raises(ValueError, match='bomb.mcap.zstd has more than 1 MiB'):
         with open_bag(tmp_path / 'bomb.mcap.zstd'):
             pass
+
+
+@pytest.mark.parametrize(('storage', 'compression', 'cut'), [
+    ('mcap', 'storage', 0), ('mcap', 'storage', 20), ('ros1', 'bz2', 0), ('ros1', 'lz4', 0)])
+def test_a_chunk_that_is_a_bomb_is_not_unpacked(tmp_path, monkeypatch, storage, compression,
+                                                cut) -> None:
+    """Images of one value are some kilobytes when they are compressed."""
+    store = plain_bags.ROS1 if storage == 'ros1' else plain_bags.ROS2
+    views = [(np.full((60, 80), 900, np.uint16), np.ones((60, 80), np.uint8))] * 9
+    bag = plain_bags.write(tmp_path / 'bag', storage, plain_bags.camera_entries(
+        views, store=store), compression)
+    file = bag if storage == 'ros1' else plain_bags.storage_file(bag)
+    file = file.rename(tmp_path / f'a.{"bag" if storage == "ros1" else storage}')
+    file.write_bytes(file.read_bytes()[:-cut or None])
+    for module in (bag_limits, bag_recovery):
+        monkeypatch.setattr(module, 'MAX_CHUNK', 2**16)
+    with open_bag(file) as opened:
+        messages = list(opened.messages([plain_bags.DEPTH]))
+        assert ('cut short' if cut else 'a chunk has more than') in opened.warnings[0]
+    assert len(messages) == (4 if cut else 0)
 
 
 @pytest.mark.parametrize(('topics', 'said'), [

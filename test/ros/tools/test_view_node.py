@@ -18,6 +18,7 @@ import chromium  # noqa: E402
 from builtin_interfaces.msg import Time  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from estimates import laptop_estimate  # noqa: E402
+from geometry_msgs.msg import PoseStamped  # noqa: E402
 from PIL import Image  # noqa: E402
 from rclpy.context import Context  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
@@ -121,7 +122,7 @@ def published_messages(estimate) -> dict[str, tuple[object, object]]:
     """Message and quality of service of each topic."""
     header = Header(stamp=Time(sec=5), frame_id=CAMERA_FRAME)
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    contact = planning.contact_poses(estimate, {'lid': np.eye(4)}, header)['lid']
+    contact = PoseStamped(header=header, pose=poses.pose_from_matrix(np.eye(4)))
     return {
         '/tf': (TFMessage(transforms=poses.transforms(estimate, header, 'laptop')), 10),
         'markers': (markers.markers(estimate, header.stamp, 'laptop', 6000, 600.0), 10),

@@ -1,4 +1,4 @@
-"""The end of a training by a signal: between two steps, so that its checkpoint is whole."""
+"""The end of long work by a signal: between two steps, so that what it has is saved whole."""
 
 from __future__ import annotations
 

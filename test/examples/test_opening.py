@@ -1,0 +1,72 @@
+"""An object is opened in PyBullet; skipped without it."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip('pybullet', reason="needs PyBullet: pip install '.[examples]'")
+
+from floating_gripper import FloatingGripper  # noqa: E402
+from guidance import TrueGuide, Unseen  # noqa: E402
+from opening import Opener, OpeningConfig  # noqa: E402
+from simulated_object import SimulatedObject  # noqa: E402
+from world import STEPS_PER_SECOND, World  # noqa: E402
+
+from kinediff3d_core.simulation.render import render_depth  # noqa: E402
+
+
+@pytest.fixture(scope='module')
+def thing(tmp_path_factory):
+    """A stapler and its URDF."""
+    one = SimulatedObject.sample('stapler', 0, 1)
+    return SimpleNamespace(object=one, urdf=one.write(tmp_path_factory.mktemp('stapler')))
+
+
+@pytest.fixture
+def world(thing):
+    with World(thing.object, thing.urdf, 0) as simulated:
+        yield simulated
+
+
+def test_the_object_stays_as_it_is(world):
+    for _ in range(STEPS_PER_SECOND):
+        world.step()
+    assert abs(world.opened) < 0.01
+
+
+def test_depth_is_that_of_the_projects_renderer(world):
+    one = world.thing.scene
+    exact, part = render_depth(one.instances, torch.from_numpy(world.thing.start)[None].float(),
+                               one.T_camera_base, one.intrinsics)
+    view = world.view()
+    both = view.mask & (view.depth > 0) & (part[0].numpy() >= 0)
+    assert both.sum() > 0.8 * (part[0] >= 0).sum()
+    assert abs(np.median(view.depth[both] - exact[0].numpy()[both])) < 1e-3
+
+
+def test_the_hand_goes_where_it_is_pulled(world):
+    T = np.eye(4)
+    T[:3, 3] = 0.0, 0.0, 1.0
+    gripper = FloatingGripper(world.client, T, 20.0)
+    goal = T.copy()
+    goal[:3, 3] += 0.02, 0.0, -0.01
+    gripper.move_to(goal)
+    for _ in range(STEPS_PER_SECOND):
+        world.step()
+    np.testing.assert_allclose(gripper.pose[:3, 3], goal[:3, 3], atol=2e-3)
+
+
+def test_the_true_guide_opens_it(world):
+    story = Opener(world, TrueGuide(world.thing)).open()
+    assert story.reason == 'arrived' and story.opened > 0.95, story
+
+
+def test_a_guide_that_sees_nothing_leaves_it_closed(world):
+    class Blind:
+        def look(self, view, positions):
+            raise Unseen('too few points')
+
+    story = Opener(world, Blind(), OpeningConfig(blind_looks=2)).open()
+    assert story.opened == pytest.approx(0.0, abs=0.01) and story.reason == 'too few points'
