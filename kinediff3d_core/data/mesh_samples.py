@@ -166,7 +166,8 @@ def _view_samples(obj: MeshObject, views: int, generator: torch.Generator) -> di
         corners = transform_points(poses, bounds).flatten(0, 1)[None]
         rays = view_rays(corners, GRID)
         depth, part = (x[None] for x in cast_object(obj, poses, rays[0]))
-        where = situation(T[None], R_ground_base[None], corners, bounds[:1], category.azimuth)
+        where = situation(T[None], R_ground_base[None], corners, bounds[:1],
+                          CATEGORIES[obj.category].azimuth)
         depth, part = add_surroundings(depth, part, rays, where, generator, world.surroundings)
         cloud, _, valid = noisy_clouds(rays, depth, part, POINTS, generator, world.sensor)
         if bool(valid):
