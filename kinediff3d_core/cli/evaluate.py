@@ -40,9 +40,10 @@ def add_parser(commands: Any) -> None:
     command.add_argument('--category', default='all', metavar='C',
                          help='a category, or all that have weights (default)')
     source = command.add_mutually_exclusive_group()
-    source.add_argument('--source', metavar='procedural|realistic|DIR',
+    source.add_argument('--source', metavar='procedural|realistic|cut-off|DIR',
                         help='held-out procedural objects (default); the same with surroundings, '
-                             'errors of real sensors and of masks; or a folder of URDF objects: '
+                             'errors of real sensors and of masks; the same partly outside the '
+                             'picture; or a folder of URDF objects: '
                              'one folder an object, its category before the first "_"')
     source.add_argument('--objects', metavar='DIR', help='the same as --source DIR')
     source.add_argument('--dataset', metavar='NAME',
@@ -136,6 +137,7 @@ def _check(options: argparse.Namespace) -> None:
 def _source(options: argparse.Namespace) -> Source:
     """Where the test views come from."""
     from kinediff3d_core.evaluation.sources import (
+        cut_off_source,
         dataset_source,
         folder_source,
         procedural_source,
@@ -146,10 +148,10 @@ def _source(options: argparse.Namespace) -> Source:
     if options.dataset is not None:
         return dataset_source(options.dataset, options.root, options.split)
     where = options.objects or options.source or 'procedural'
-    if where == 'procedural':
-        return procedural_source(tuple(trained_categories(options.weights)))
-    if where == 'realistic':
-        return realistic_source(tuple(trained_categories(options.weights)))
+    made = {'procedural': procedural_source, 'realistic': realistic_source,
+            'cut-off': cut_off_source}
+    if where in made:
+        return made[where](tuple(trained_categories(options.weights)))
     return folder_source(where)
 
 

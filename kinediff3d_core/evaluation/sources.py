@@ -15,7 +15,7 @@ from kinediff3d_core.evaluation.samples import (
     procedural_samples,
 )
 from kinediff3d_core.simulation.families import FAMILIES
-from kinediff3d_core.simulation.real_world import TEST_WORLD
+from kinediff3d_core.simulation.real_world import CUT_OFF_WORLD, TEST_WORLD, RealWorld
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,19 @@ def procedural_source(categories: tuple[str, ...]) -> Source:
 
 def realistic_source(categories: tuple[str, ...]) -> Source:
     """Held-out objects of the families in surroundings, as real sensors and masks show them."""
-    def samples(category: str, seed: int, shapes: bool) -> Samples:
-        return procedural_samples(category, seed, shapes, world=TEST_WORLD)
+    return _world_source('realistic', categories, TEST_WORLD)
 
-    return _family_source('realistic', categories, samples)
+
+def cut_off_source(categories: tuple[str, ...]) -> Source:
+    """The objects and views of :func:`procedural_source`, each partly beyond the picture's end."""
+    return _world_source('cut-off', categories, CUT_OFF_WORLD)
+
+
+def _world_source(name: str, categories: tuple[str, ...], world: RealWorld) -> Source:
+    def samples(category: str, seed: int, shapes: bool) -> Samples:
+        return procedural_samples(category, seed, shapes, world=world)
+
+    return _family_source(name, categories, samples)
 
 
 def _family_source(name: str, categories: tuple[str, ...],

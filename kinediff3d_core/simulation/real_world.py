@@ -36,6 +36,11 @@ TEST_WORLD = RealWorld(
         masks=replace(REAL_MASKS, grown_pixels=10, closed_pixels=8)))
 """For ``evaluate --source realistic``: the same effects in images of 640x480 pixels, in views that
 are otherwise those of the test protocol."""
+CUT_OFF_WORLD = RealWorld(TEST_VIEWS, NO_SURROUNDINGS,
+                          SensorModel(masks=MaskErrors(truncated=1.0)))
+"""For ``evaluate --source cut-off``: the views of the test protocol, but the picture ends on the
+object."""
+
 
 
 EFFECTS: dict[str, tuple[str, object]] = {

@@ -6,7 +6,7 @@ from frame_folders import write_frame_folder
 from PIL import Image
 
 from kinediff3d_core.evaluation.samples import LEAST_SEEN, UnusableView
-from kinediff3d_core.evaluation.sources import realistic_source
+from kinediff3d_core.evaluation.sources import cut_off_source, procedural_source, realistic_source
 from kinediff3d_core.evaluation.view_sheet import OUTLINE, main, view_picture
 
 
@@ -25,6 +25,18 @@ def test_realistic_samples_repeat_themselves_and_show_enough_of_the_object():
         if usable == 1:
             assert np.array_equal(samples(i).depth, view.depth)
     assert usable >= 4 and with_surroundings >= 3
+
+
+def test_cut_off_views_are_those_of_the_protocol_without_one_side():
+    whole, cut = (source(('drawer',)).samples('drawer', 3, False)
+                  for source in (procedural_source, cut_off_source))
+    shares = []
+    for i in range(4):
+        all_of_it, rest = whole(i), cut(i)
+        np.testing.assert_array_equal(rest.truth.T_camera_part, all_of_it.truth.T_camera_part)
+        np.testing.assert_array_equal(rest.truth.positions, all_of_it.truth.positions)
+        shares.append((rest.mask & (rest.depth > 0)).sum() / all_of_it.mask.sum())
+    assert 0.4 < min(shares) < 0.9 and max(shares) < 1.1  # noise is drawn anew
 
 
 def test_a_picture_shows_near_bright_nothing_black_and_the_outline():
