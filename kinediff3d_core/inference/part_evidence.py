@@ -67,12 +67,16 @@ class PartEvidence:
                   ) -> tuple[float, ...]:
         """Probabilities (S) of the sets, by the scores (H) of refined hypotheses.
 
-        Sets without a hypothesis keep a share of the prior's.
+        Sets without a hypothesis explain the view worse than the best one by a factor.
         """
-        weight = torch.softmax(-score.cpu() / preset.hypothesis.weight_temperature, 0)
-        index, kept = set_index(found.field.exists, model.category).cpu(), preset.part_sets.kept
-        fitted = torch.zeros(len(self.prior)).index_add_(0, index, weight)
-        return tuple(((1 - kept) * fitted + kept * self.prior.cpu()).tolist())
+        temperature, index = preset.hypothesis.weight_temperature, set_index(
+            found.field.exists, model.category).cpu()
+        prior = self.prior.cpu()
+        fit = -score.cpu() / temperature - prior.log()[index]
+        log = torch.full_like(prior, float(fit.max()) - preset.part_sets.dropped)
+        for s in set(index.tolist()):
+            log[s] = fit[index == s].max()
+        return tuple(torch.softmax(log + prior.log(), 0).tolist())
 
 
 def part_evidence(model: CategoryModel, preset: Preset, found: Hypotheses,
@@ -87,6 +91,7 @@ def part_evidence(model: CategoryModel, preset: Preset, found: Hypotheses,
     if not category.optional_parts:
         return None
     own = set_probabilities(found.field.exists, category, config.uniform)
-    if known:
-        own = own ** config.repeated * torch.tensor(known).to(own)
+    if len(known) == len(own):
+        earlier = (1 - config.forgotten) * torch.tensor(known) + config.forgotten / len(known)
+        own = own ** config.repeated * earlier.to(own)
     return PartEvidence(own / own.sum(), fronts)

@@ -218,8 +218,16 @@ class PartSetConfig:
     uniform: float = 0.5
     """Share of the prior that all sets have alike; the rest is the networks'. Chosen: they are as
     certain of wrong numbers of drawers as of right ones on third-party furniture."""
-    kept: float = 0.1
-    """Share of the posterior that is the prior's: sets whose hypotheses were dropped. Chosen."""
+    fitted: int = 2
+    """Sets with which the samples are fitted, at most; fronts propose others. Chosen."""
+    likely: float = 0.5
+    """Least probability of a second one, as a share of the likeliest one's. Chosen."""
+    dropped: float = 2.0
+    """Logarithm of the factor by which sets without a refined hypothesis explain a view worse than
+    the best one. Chosen."""
+    forgotten: float = 0.1
+    """Share of the posterior of earlier views that becomes uniform: errors of views of one object
+    are alike. Chosen."""
     repeated: float = 0.3
     """Power of the networks' probabilities in further views of one object, which see it from the
     same side. Chosen."""

@@ -15,8 +15,7 @@ from kinediff3d_core.geometry.rigid import to_part_frames
 from kinediff3d_core.inference.cancellation import check_cancelled
 from kinediff3d_core.inference.hypotheses import Hypotheses
 from kinediff3d_core.inference.model import CategoryModel
-from kinediff3d_core.inference.part_evidence import PartEvidence
-from kinediff3d_core.inference.part_sets import possible_log_odds, set_log_odds
+from kinediff3d_core.inference.part_sets import possible_log_odds
 from kinediff3d_core.inference.presets import Preset
 from kinediff3d_core.inference.refinement import limit_joints
 from kinediff3d_core.inference.residuals import part_poses
@@ -79,17 +78,13 @@ def sample_codes(model: CategoryModel, preset: Preset, clouds: Tensor, state: St
     return with_parts(model, found, common_parts(model, found) if exists is None else exists)
 
 
-def common_parts(model: CategoryModel, found: Hypotheses,
-                 evidence: PartEvidence | None = None) -> Tensor:
+def common_parts(model: CategoryModel, found: Hypotheses) -> Tensor:
     """Log-odds (1, K) of the parts by the mean of all hypotheses.
 
-    Of the sets that the category allows, the likeliest is taken, also by earlier views where the
-    evidence has them. More parts always explain a cloud a little better: a single hypothesis, or
-    the best one, would have too many.
+    Of the sets that the category allows, the likeliest is taken. More parts always explain a cloud
+    a little better: a single hypothesis, or the best one, would have too many.
     """
     mean = torch.sigmoid(found.field.exists).mean(0, keepdim=True).logit()
-    if evidence is not None:
-        return set_log_odds(evidence.prior.argmax()[None], model.category, mean)
     return possible_log_odds(mean, model.category)
 
 

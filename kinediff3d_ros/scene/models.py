@@ -78,14 +78,16 @@ class Models:
         if self.device != 'cpu':
             self._on_device(_warm_up)
 
-    def infer(self, category: str, cloud: ObjectCloud, mesh: bool,
-              seed: int) -> ArticulatedEstimate:
+    def infer(self, category: str, cloud: ObjectCloud, mesh: bool, seed: int,
+              part_sets: tuple[float, ...] = ()) -> ArticulatedEstimate:
         """Return a full estimate of the object that a cloud shows; see ``Pipeline.infer``.
 
-        With category ``auto`` the estimate has the category that explains the cloud best.
+        With category ``auto`` the estimate has the category that explains the cloud best, and
+        ``part_sets``, which belong to one category, have no meaning.
         """
+        known = {} if category == AUTO else {'part_sets': part_sets}
         return self._on_device(
-            lambda loaded: loaded.of(category).infer(cloud, mesh=mesh, seed=seed))
+            lambda loaded: loaded.of(category).infer(cloud, mesh=mesh, seed=seed, **known))
 
     def tracker(self, category: str, estimate: ArticulatedEstimate, seconds: float,
                 T_fixed_camera: np.ndarray | None) -> Tracker:
