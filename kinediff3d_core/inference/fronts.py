@@ -56,16 +56,13 @@ def has_fronts(category: Category) -> bool:
         for j in category.joints)
 
 
-def observe_fronts(category: Category, points: np.ndarray, reference: State,
-                   config: FrontsConfig) -> Fronts | None:
-    """The faces of a view, or None where the category has no fronts or none is seen.
+def observe_fronts(points: np.ndarray, reference: State, config: FrontsConfig) -> Fronts | None:
+    """The faces of a view, or None where none is seen.
 
     Args:
         points: (P, 3) of the object, m.
         reference: (1) whose base is turned about right.
     """
-    if not has_fronts(category):
-        return None
     R = reference.T_camera_base[0, :3, :3].double().numpy()
     faces, levels, R = find_faces(points, R, config.faces)
     return Fronts(tuple(faces), tuple(levels), R) if faces else None

@@ -60,7 +60,7 @@ def initial_hypotheses(model: CategoryModel, preset: Preset, view: PreparedView,
     state = samples[cover_modes(samples, preset.hypotheses + 1, config)].to(model.device)
     found = predict_codes(model, codes, cloud, state, generator)
     evidence = part_evidence(model, preset, found, fronts, known)
-    found = _with_likely_parts(model, preset, found, evidence)
+    found = _with_likely_parts(model, found, evidence)
     if fronts is not None:
         found = _with_proposals(model, preset, cloud, found, fronts, generator)
     surface, _ = surface_samples(model.shape, found.field, preset.refinement.initial_surface,
@@ -69,34 +69,33 @@ def initial_hypotheses(model: CategoryModel, preset: Preset, view: PreparedView,
     score, _ = model.graphs(fit_score, problem, found.state, preset.score)
     if evidence is not None:
         score = score + evidence.score(model, preset, found)
-    return found[_selected(model, preset, found, score, preset.keep[0],
+    return found[_selected(model, preset, found, evidence, score, preset.keep[0],
                            config.initial_separation)], evidence
 
 
-def _with_likely_parts(model: CategoryModel, preset: Preset, found: Hypotheses,
-                       evidence: PartEvidence | None) -> Hypotheses:
+def _with_likely_parts(model: CategoryModel, found: Hypotheses, evidence: PartEvidence | None,
+                       ) -> Hypotheses:
     """The hypotheses (H) with the likeliest set of parts, and again with others that are nearly as
     likely."""
     exists = common_parts(model, found)
     if evidence is None:
         return with_parts(model, found, exists)
-    likely = torch.argsort(evidence.prior, descending=True)[:preset.part_sets.fitted]
-    likely = likely[evidence.prior[likely] >= preset.part_sets.likely * evidence.prior.max()]
     return Hypotheses.concatenate([
-        with_parts(model, found, set_log_odds(index[None], model.category, exists))
-        for index in likely])
+        with_parts(model, found, set_log_odds(torch.tensor([index]), model.category, exists))
+        for index in evidence.fitted])
 
 
-def _selected(model: CategoryModel, preset: Preset, found: Hypotheses, score: Tensor, keep: int,
-              separation: float) -> Tensor:
+def _selected(model: CategoryModel, preset: Preset, found: Hypotheses,
+              evidence: PartEvidence | None, score: Tensor, keep: int, separation: float,
+              ) -> Tensor:
     """Indices of the hypotheses of the next round (:func:`select_distinct`), and of the best one
-    of each set of parts that none of these has, if its score is not much worse."""
+    of each fitted set of parts that none of these has, if its score is not much worse."""
     config = preset.hypothesis
     chosen = select_distinct(found.state, score, keep, separation, config)
-    if not model.category.optional_parts:
+    if evidence is None:
         return chosen
     index = set_index(found.field.exists, model.category)
-    for other in set(index.tolist()) - set(index[chosen].tolist()):
+    for other in set(evidence.fitted) & set(index.tolist()) - set(index[chosen].tolist()):
         best = torch.where(index == other, score, torch.inf).argmin()
         if score[best] < score.min() + config.max_score_gap:
             chosen = torch.cat([chosen, best[None]])
@@ -143,7 +142,7 @@ def refine_hypotheses(model: CategoryModel, preset: Preset, view: PreparedView, 
         if i + 1 < preset.rounds:
             if evidence is not None:
                 score = score + evidence.score(model, preset, hypotheses)
-            hypotheses = hypotheses[_selected(model, preset, hypotheses, score,
+            hypotheses = hypotheses[_selected(model, preset, hypotheses, evidence, score,
                                               _of_round(preset.keep, i + 1),
                                               preset.hypothesis.separation)]
     verified = log_support(model.latent, problem, normals, hypotheses, preset.verification)

@@ -29,10 +29,12 @@ class PartEvidence:
     Attributes:
         prior: (S) probabilities of the sets before the view is fitted.
         fronts: of drawers, where some are seen.
+        fitted: indices of the sets with which the samples are fitted.
     """
 
     prior: Tensor
     fronts: Fronts | None
+    fitted: tuple[int, ...]
 
     def score(self, model: CategoryModel, preset: Preset, found: Hypotheses) -> Tensor:
         """What it adds to the fit scores (H) of hypotheses."""
@@ -67,13 +69,15 @@ class PartEvidence:
                   ) -> tuple[float, ...]:
         """Probabilities (S) of the sets, by the scores (H) of refined hypotheses.
 
-        Sets without a hypothesis explain the view worse than the best one by a factor.
+        Fitted sets of which no hypothesis is left explain the view worse than the best one, by a
+        factor. Those that were never fitted are as likely beside the best one as before.
         """
         temperature, index = preset.hypothesis.weight_temperature, set_index(
             found.field.exists, model.category).cpu()
         prior = self.prior.cpu()
         fit = -score.cpu() / temperature - prior.log()[index]
-        log = torch.full_like(prior, float(fit.max()) - preset.part_sets.dropped)
+        log = torch.full_like(prior, float(fit.max()))
+        log[list(self.fitted)] -= preset.part_sets.dropped
         for s in set(index.tolist()):
             log[s] = fit[index == s].max()
         return tuple(torch.softmax(log + prior.log(), 0).tolist())
@@ -91,7 +95,9 @@ def part_evidence(model: CategoryModel, preset: Preset, found: Hypotheses,
     if not category.optional_parts:
         return None
     own = set_probabilities(found.field.exists, category, config.uniform)
+    fitted = own >= config.likely * own.max()
     if len(known) == len(own):
         earlier = (1 - config.forgotten) * torch.tensor(known) + config.forgotten / len(known)
         own = own ** config.repeated * earlier.to(own)
-    return PartEvidence(own / own.sum(), fronts)
+    fitted[own.argmax()] = True
+    return PartEvidence(own / own.sum(), fronts, tuple(torch.nonzero(fitted)[:, 0].tolist()))

@@ -21,7 +21,7 @@ from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.inference import decoding, result
 from kinediff3d_core.inference.cancellation import check_cancelled
 from kinediff3d_core.inference.decoding import Generated
-from kinediff3d_core.inference.fronts import Fronts, observe_fronts
+from kinediff3d_core.inference.fronts import Fronts, has_fronts, observe_fronts
 from kinediff3d_core.inference.hypotheses import Hypotheses, RefinedHypotheses, sample_share
 from kinediff3d_core.inference.model import CategoryModel
 from kinediff3d_core.inference.optimization import initial_hypotheses, refine_hypotheses
@@ -178,10 +178,9 @@ class Pipeline:
     def _fronts(self, view: PreparedView, samples: State) -> Fronts | None:
         """The fronts of drawers that the view shows."""
         config, scale = self.preset.fronts, self.category.scale
-        if not config.references:
+        if not config.references or not has_fronts(self.category):
             return None
-        return observe_fronts(self.category, view.points.cpu().numpy() * scale, samples[:1],
-                              config)
+        return observe_fronts(view.points.cpu().numpy() * scale, samples[:1], config)
 
     def _rank(self, refined: RefinedHypotheses, samples: State,
               evidence: PartEvidence | None = None) -> RefinedHypotheses:

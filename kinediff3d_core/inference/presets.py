@@ -218,13 +218,12 @@ class PartSetConfig:
     uniform: float = 0.5
     """Share of the prior that all sets have alike; the rest is the networks'. Chosen: they are as
     certain of wrong numbers of drawers as of right ones on third-party furniture."""
-    fitted: int = 2
-    """Sets with which the samples are fitted, at most; fronts propose others. Chosen."""
     likely: float = 0.5
-    """Least probability of a second one, as a share of the likeliest one's. Chosen."""
+    """Least probability, by the networks, of further sets with which the samples are fitted, as a
+    share of the likeliest one's; above 1 there are none. Chosen."""
     dropped: float = 2.0
-    """Logarithm of the factor by which sets without a refined hypothesis explain a view worse than
-    the best one. Chosen."""
+    """Logarithm of the factor by which fitted sets of which no hypothesis is left explain a view
+    worse than the best one. Chosen."""
     forgotten: float = 0.1
     """Share of the posterior of earlier views that becomes uniform: errors of views of one object
     are alike. Chosen."""

@@ -189,8 +189,8 @@ def select_tracker(tracker: T, candidate: T | None,
     """Track a frame; a tracker of a newer full estimate replaces the old one if it explains more.
 
     If the old one stays, the interval between full estimates doubles. Both trackers contribute to
-    the limits of sliding joints, if they have the same parts. Of two with other parts, the likelier
-    set by the newer estimate counts, too.
+    the limits of sliding joints, if they have the same parts. If not, how likely their parts are
+    by the newer estimate counts, too.
 
     Args:
         candidate: tracker of the newer full estimate; None if there is none.
