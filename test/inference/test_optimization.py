@@ -82,8 +82,9 @@ class Shape(SphereShape):
 
 VIEW = SimpleNamespace(network_clouds=torch.zeros(2, 5, 3),
                        observation=SimpleNamespace(centroid=torch.zeros(3)))
-MODEL = SimpleNamespace(shape=Shape(), category=get_category('laptop'), device=torch.device('cpu'), code_sqrt=torch.eye(3),
-                        latent=None, graphs=lambda function, *args: function(*args))
+MODEL = SimpleNamespace(shape=Shape(), category=get_category('laptop'),
+                        device=torch.device('cpu'), code_sqrt=torch.eye(3), latent=None,
+                        graphs=lambda function, *args: function(*args))
 
 
 def refined(preset, h=6):

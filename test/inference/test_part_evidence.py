@@ -85,10 +85,10 @@ def test_scores_count_the_prior_the_fronts_and_the_shape(monkeypatch):
 def test_states_with_a_drawer_at_each_face_are_likely_without_any_sample(monkeypatch):
     monkeypatch.setattr(module, 'mismatch', lambda *_: torch.tensor([0.0, 50.0]))
     share = torch.tensor([0.01, 0.4])
-    evidence = PartEvidence(torch.ones(4) / 4, 'fronts', ())
-    assert evidence.sample_share(model(), PRESET, hypotheses([0.0] * 3), share).tolist() == pytest.approx(
-        [0.505, 0.2])
-    assert PartEvidence(torch.ones(4) / 4, None, ()).sample_share(model(), PRESET, None, share) is share
+    found, even = hypotheses([0.0] * 3), torch.ones(4) / 4
+    seen = PartEvidence(even, 'fronts', ()).sample_share(model(), PRESET, found, share)
+    assert seen.tolist() == pytest.approx([0.505, 0.2])
+    assert PartEvidence(even, None, ()).sample_share(model(), PRESET, found, share) is share
 
 
 def test_the_posterior_is_the_prior_by_the_fit_of_each_set():
