@@ -63,7 +63,8 @@ class Face:
     @property
     def middle(self) -> np.ndarray:
         """(2,) y and z of the box's middle."""
-        return (self.low + self.high) / 2
+        middle: np.ndarray = (self.low + self.high) / 2
+        return middle
 
     @property
     def area(self) -> float:
