@@ -85,7 +85,7 @@ class Models:
         With category ``auto`` the estimate has the category that explains the cloud best, and
         ``part_sets``, which belong to one category, have no meaning.
         """
-        known = {} if category == AUTO else {'part_sets': part_sets}
+        known = {'part_sets': part_sets} if part_sets and category != AUTO else {}
         return self._on_device(
             lambda loaded: loaded.of(category).infer(cloud, mesh=mesh, seed=seed, **known))
 
