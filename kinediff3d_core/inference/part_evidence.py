@@ -69,8 +69,8 @@ class PartEvidence:
                   ) -> tuple[float, ...]:
         """Probabilities (S) of the sets, by the scores (H) of refined hypotheses.
 
-        Fitted sets of which no hypothesis is left explain the view worse than the best one, by a
-        factor. Those that were never fitted are as likely beside the best one as before.
+        Of fitted sets, the best hypothesis counts, within a factor. Of those that were never
+        fitted, nothing is known: they are as likely beside the best one as before.
         """
         temperature, index = preset.hypothesis.weight_temperature, set_index(
             found.field.exists, model.category).cpu()
@@ -79,7 +79,7 @@ class PartEvidence:
         log = torch.full_like(prior, float(fit.max()))
         log[list(self.fitted)] -= preset.part_sets.dropped
         for s in set(index.tolist()):
-            log[s] = fit[index == s].max()
+            log[s] = max(fit[index == s].max(), fit.max() - preset.part_sets.dropped)
         return tuple(torch.softmax(log + prior.log(), 0).tolist())
 
 
@@ -98,6 +98,6 @@ def part_evidence(model: CategoryModel, preset: Preset, found: Hypotheses,
     fitted = own >= config.likely * own.max()
     if len(known) == len(own):
         earlier = (1 - config.forgotten) * torch.tensor(known) + config.forgotten / len(known)
-        own = own ** config.repeated * earlier.to(own)
+        own = own * earlier.to(own)
     fitted[own.argmax()] = True
     return PartEvidence(own / own.sum(), fronts, tuple(torch.nonzero(fitted)[:, 0].tolist()))

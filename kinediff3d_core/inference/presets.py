@@ -222,14 +222,11 @@ class PartSetConfig:
     """Least probability, by the networks, of further sets with which the samples are fitted, as a
     share of the likeliest one's; above 1 there are none. Chosen."""
     dropped: float = 2.0
-    """Logarithm of the factor by which fitted sets of which no hypothesis is left explain a view
-    worse than the best one. Chosen."""
-    forgotten: float = 0.1
+    """Logarithm of the largest factor by which one view makes a fitted set less likely than the
+    best one. Chosen: scores of fits are no exact likelihoods."""
+    forgotten: float = 0.3
     """Share of the posterior of earlier views that becomes uniform: errors of views of one object
     are alike. Chosen."""
-    repeated: float = 0.3
-    """Power of the networks' probabilities in further views of one object, which see it from the
-    same side. Chosen."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from kinediff3d_core.inference.presets import PartSetConfig, Preset
 from kinediff3d_core.objects.category import get_category
 
 DRAWER = get_category('drawer')
-PRESET = replace(Preset(), part_sets=PartSetConfig(uniform=0.0, forgotten=0.0, repeated=1.0))
+PRESET = replace(Preset(), part_sets=PartSetConfig(uniform=0.0, forgotten=0.0))
 T = PRESET.hypothesis.weight_temperature
 
 
@@ -46,9 +46,9 @@ def test_earlier_views_multiply_the_prior_and_are_forgotten_a_little():
     even = hypotheses([0.0, -50.0, -50.0])
     found = part_evidence(model(), PRESET, even, None, (0.2, 0.8, 0.0, 0.0))
     assert found.prior.tolist() == pytest.approx([0.2, 0.8, 0, 0])
-    preset = replace(PRESET, part_sets=replace(PRESET.part_sets, forgotten=0.4, repeated=0.0))
+    preset = replace(PRESET, part_sets=replace(PRESET.part_sets, forgotten=0.4))
     found = part_evidence(model(), preset, even, None, (1.0, 0.0, 0.0, 0.0))
-    assert found.prior.tolist() == pytest.approx([0.7, 0.1, 0.1, 0.1])
+    assert found.prior.tolist() == pytest.approx([0.875, 0.125, 0, 0])
     # Those of another category have no meaning.
     found = part_evidence(model(), PRESET, even, None, (0.9, 0.1))
     assert found.prior[:2].tolist() == pytest.approx([0.5, 0.5])
@@ -103,3 +103,11 @@ def test_the_posterior_is_the_prior_by_the_fit_of_each_set():
     dropped = math.exp(-PRESET.part_sets.dropped)
     expected = torch.tensor([0.1, 0.2 / 2, 0.3 * dropped, 0.4])
     assert posterior == pytest.approx((expected / expected.sum()).tolist(), rel=1e-4)
+
+
+def test_one_view_makes_no_set_less_likely_than_by_a_factor():
+    evidence = PartEvidence(torch.tensor([0.5, 0.5, 0.0, 0.0]), None, (0, 1))
+    found = hypotheses([-1.0, -1.0, -1.0], [1.0, -1.0, -1.0])
+    score = torch.tensor([0.010, 0.5]) + evidence.score(model(), PRESET, found)
+    one, two, *_ = evidence.posterior(model(), PRESET, found, score)
+    assert math.log(one / two) == pytest.approx(PRESET.part_sets.dropped, rel=1e-4)
