@@ -96,6 +96,18 @@ def mesh_file(source: Path, name: str) -> Path | None:
     return None
 
 
+def other_spelling(source: Path, name: str) -> str:
+    """The mesh whose name differs from a missing one's in capitals alone; '' without one."""
+    root = object_folder(source).resolve()
+    for candidate in _candidates(source.resolve().parent, root, name):
+        folder = candidate.parent.resolve()
+        if folder.is_relative_to(root) and folder.is_dir():
+            for file in islice(folder.iterdir(), MOST_FILES):
+                if file.name.lower() == candidate.name.lower():
+                    return file.name
+    return ''
+
+
 def _candidates(folder: Path, root: Path, name: str) -> Iterator[Path]:
     """Where the mesh may be, the likeliest first."""
     scheme, _, rest = name.replace('\\', '/').rpartition('://')
