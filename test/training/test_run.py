@@ -99,8 +99,10 @@ def test_another_category_of_the_same_size_is_measured_again():
     assert [k for k in own if not torch.equal(own[k], given[k])] == ['mean', 'std']
     with pytest.raises(ValueError, match='no weights at .*train pose --category cabinet'):
         warm_start(network, 'pose', 'cabinet', SHIPPED)
-    with pytest.raises(ValueError, match='not a folder'):
-        warm_start(network, 'pose', 'cabinet', start_folder('shipped/cupboard'))
+    with pytest.raises(ValueError, match="'dishwashr' .did you mean dishwasher"):
+        start_folder('shipped/dishwashr')
+    with pytest.raises(ValueError, match='weights shiped is not a folder .did you mean shipped'):
+        start_folder('shiped')
 
 
 def test_a_run_overrides_only_what_it_names():
