@@ -151,7 +151,7 @@ def answers(pipeline: AutoPipeline, thing: Thing, asked: Sequence[str], seed: in
             out.append(Answer(thing.source, thing.image, _category(thing), name, '', 0.0, False))
             continue
         out.append(Answer(thing.source, thing.image, _category(thing), name, estimate.category,
-                          estimate.confidence, _is_right(estimate, thing.truth)))
+                          estimate.confidence, is_right(estimate, thing.truth)))
     return out
 
 
@@ -159,7 +159,7 @@ def _category(thing: Thing) -> str:
     return '' if thing.truth is None else thing.truth.category
 
 
-def _is_right(estimate: ArticulatedEstimate, truth: Truth | None) -> bool:
+def is_right(estimate: ArticulatedEstimate, truth: Truth | None) -> bool:
     """Whether an answer is right: by the rotation (``failure_rate``), or else by the joints."""
     if truth is None or estimate.category != truth.category:
         return False

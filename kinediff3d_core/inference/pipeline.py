@@ -80,8 +80,8 @@ class Pipeline:
             points: (N, 3) cloud of the object in the camera frame, m, or an :class:`ObjectCloud`
                 with the points beside it. The alternative is ``depth``.
             depth: (H, W) z-depth, m, with ``intrinsics``; pixels without depth are 0 or NaN.
-            mask: (H, W), true on the object; None removes the support plane and keeps the
-                largest cluster.
+            mask: (H, W), true on the object; None takes the best instance of segmentation
+                (:mod:`~kinediff3d_core.inference.candidates` chooses among all of them).
             mesh: extract part meshes (the slowest stage on a CPU).
             seed: of the samplers; the same input and seed give the same estimate.
 
@@ -149,6 +149,18 @@ class Pipeline:
                                     residual, information, verified)
         return _completed(result.build_estimate(self.model, preset, refined, view), meshes,
                           seconds)
+
+    def with_meshes(self, estimate: ArticulatedEstimate) -> ArticulatedEstimate:
+        """An estimate of :meth:`infer` without meshes, with them.
+
+        Raises:
+            ValueError: an estimate of another category.
+            NoEstimate: a part has no surface that could be meshed; the message names the part.
+        """
+        seconds = dict(estimate.seconds)
+        with _timed(seconds, 'mesh'):
+            meshes = self.meshes(self.decode_estimate(estimate)[0])
+        return _completed(estimate, meshes, seconds)
 
     @torch.no_grad()
     def decode_estimate(self, estimate: ArticulatedEstimate) -> tuple[Field, State]:
