@@ -6,14 +6,13 @@ import argparse
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kinediff3d_core.cli.arguments import Parser, number
 
 if TYPE_CHECKING:
     from kinediff3d_core.io.files import Array
     from kinediff3d_core.io.view_files import ViewImages
-    from kinediff3d_core.observation.cloud import ObjectCloud
     from kinediff3d_core.observation.segmentation import Candidate
 
 LENS = ('fx', 'fy', 'cx', 'cy')
@@ -44,9 +43,9 @@ def add_input_arguments(command: Parser) -> None:
     command.add_argument('--segment', action='store_true', default=None,
                          help='with --points: find the object in a cloud of the whole scene')
     command.add_argument('--instances', choices=('best', 'each'), default='best',
-                         help='without a mask: estimate the one of the things on a support that is '
-                              'likeliest of the category (default), or each of them, into DIR/1, '
-                              'DIR/2 and so on, best first')
+                         help='without a mask: estimate the thing on a support that is likeliest '
+                              'of the category (default), or each of them, into DIR/1, DIR/2 and '
+                              'so on, best first')
 
 
 def _add_camera_arguments(command: Parser) -> None:
