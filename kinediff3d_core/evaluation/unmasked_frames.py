@@ -104,8 +104,8 @@ def masked_answer(pipeline: Pipeline, view: DatasetView) -> FrameAnswer:
                                   mesh=False)
     except NoEstimate:
         pass
-    return FrameAnswer(view.name, pipeline.category.name, True, *[math.nan] * 3, 0, 0,
-                       joint_errors(estimate, view.truth),
+    return FrameAnswer(view.name, pipeline.category.name, True, math.nan, math.nan, math.nan, 0,
+                       0, joint_errors(estimate, view.truth),
                        estimate.confidence if estimate else 0.0,
                        _is_right(estimate, view.truth))
 

@@ -204,6 +204,16 @@ class VerificationConfig:
     """Share of the observed points on the base, and on the moving parts, from which both sides of
     a joint are seen. Chosen: right answers in 60 test views of all categories have 0.034 or more,
     nearly all 0.05; a board read as a chest of drawers 0.02, a carton's face read as a lid 0."""
+    doubtful: float = 0.7
+    """How much more than ``seen`` is needed, as a share of what is doubtful: points that may be of
+    either side, and holes beside the object that may be one. Chosen: a carton's front read as
+    lid and wall has 0.09 where 0.22 is doubtful, a laptop whose lid gives no depth 0.09 where 0.29
+    is; none of 55 right answers in test views whose confidence was above 0.3 loses any of it; at
+    1.0 one loses 0.2 (docs/evaluation.md, Real frames without masks)."""
+    across: float = 0.08
+    """Motion across a flat face, for a motion of the joint by one unit, from which on the face
+    would not stay flat. Chosen: a quarter of a unit, which makes another mode, moves points by
+    ``tolerance`` then."""
     unseen: float = 0.5
     """Missing part of that share at which 1 / e is left. Chosen: nothing on one side leaves 2 %
     of a hypothesis's probability."""
