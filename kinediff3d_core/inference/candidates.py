@@ -58,12 +58,14 @@ def choose_candidate(infer: Callable[[ObjectCloud], ArticulatedEstimate],
         NoEstimate: no candidate has an estimate; the message is that of the first one.
     """
     reasons: list[NoEstimate] = []
-    chosen: Choice | None = None
+    chosen: tuple[int, ArticulatedEstimate] | None = None
     best = False, 0.0  # whether it is accepted, and its product
+    tried = 0
     for i, candidate in enumerate(candidates[:config.most]):
         if candidate.score < max(config.least_score * candidates[0].score,
                                  best[1] if best[0] else 0.0):
             break
+        tried += 1
         try:
             estimate = infer(candidate.cloud)
         except NoEstimate as reason:
@@ -71,7 +73,7 @@ def choose_candidate(infer: Callable[[ObjectCloud], ArticulatedEstimate],
             continue
         value = estimate.confidence >= least, estimate.confidence * candidate.score
         if chosen is None or value > best:
-            best, chosen = value, Choice(i, estimate, i + 1)
+            best, chosen = value, (i, estimate)
     if chosen is None:
         raise reasons[0]
-    return chosen
+    return Choice(*chosen, tried)
