@@ -210,6 +210,10 @@ class VerificationConfig:
     lid and wall has 0.09 where 0.22 is doubtful, a laptop whose lid gives no depth 0.09 where 0.29
     is; none of 62 right answers in test views whose confidence was above 0.3 loses more than 0.02
     of it; at 1.0 one loses 0.2 (docs/evaluation.md, Real frames without masks)."""
+    enough: float = 0.2
+    """A side with this share of the points is seen, whatever is doubtful. Chosen: right answers
+    with a doubtful half have 0.22 or more, beside holes around open boxes
+    (``evaluation.box_sequence``), wrong ones up to 0.13."""
     across: float = 0.08
     """Motion across a flat face, for a motion of the joint by one unit, from which on the face
     would not stay flat. Chosen: a quarter of a unit, which makes another mode, moves points by

@@ -91,7 +91,8 @@ def _needed_side(problem: Problem, moved: Tensor, config: VerificationConfig) ->
     Args:
         moved: (H) of :func:`seen_side`.
     """
-    return config.seen + config.doubtful * (moved + hole_area(problem.observation))
+    doubt = moved + hole_area(problem.observation)
+    return (config.seen + config.doubtful * doubt).clamp_max(config.enough)
 
 
 def seen_side(problem: Problem, state: State, distance: Tensor, config: VerificationConfig,

@@ -162,3 +162,19 @@ def test_support_falls_with_all_four(monkeypatch):
         VerificationConfig(contradicted=0.5, unexplained=0.1, usual_code=1.0, unusual_code=2.0,
                            seen=0.1, doubtful=0.5, unseen=0.5))
     assert found.tolist() == pytest.approx([0.0, -1.0, -6.0, -10.0])
+
+
+@pytest.mark.parametrize(('hole', 'needed'), [(0.0, 0.1), (0.2, 0.2), (9.0, 0.4)])
+def test_what_is_doubtful_needs_a_side_that_is_seen_better(monkeypatch, hole, needed):
+    monkeypatch.setattr(verification, 'part_distances', lambda *_: None)
+    monkeypatch.setattr(verification, 'hole_area', lambda _: hole)
+    for name in ('contradicted_area', 'unexplained_share'):
+        monkeypatch.setattr(verification, name, lambda *_: torch.zeros(1))
+    for seen, lost in ((needed, 0.0), (needed / 2, 1.0)):
+        found_sides = torch.tensor([seen]), torch.tensor([0.0])
+        monkeypatch.setattr(verification, 'seen_side', lambda *_, sides=found_sides: sides)
+        found = log_support(
+            Whitened(1), Problem(SphereShape(), None, None, None), None,
+            Hypotheses(torch.zeros(1, 1), None, sphere_state(1)),
+            VerificationConfig(seen=0.1, doubtful=0.5, enough=0.4, unseen=0.5))
+        assert found.tolist() == pytest.approx([-lost], abs=1e-6)
