@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 from simulated_object import SimulatedObject
-from view import View
 
 from kinediff3d_core.objects.contact import contact_candidates
 from kinediff3d_core.objects.opening import opening_path
+
+if TYPE_CHECKING:
+    from world import World
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,8 @@ class Unseen(RuntimeError):
 class Guide(Protocol):
     """Something that looks at the object and knows how to open it."""
 
-    def look(self, view: View, positions: np.ndarray) -> Guidance:
-        """Guidance from a view of the present state.
-
-        Args:
-            positions: the true joint positions (K-1,), for a guide that knows the truth.
+    def look(self, world: World) -> Guidance:
+        """Guidance from the present state of the world that the object is in.
 
         Raises:
             Unseen: the view gives none.
@@ -69,9 +68,9 @@ class TrueGuide:
         self._thing = thing
         self._contacts = contact_candidates(thing.estimate(thing.start))[thing.part]
 
-    def look(self, view: View, positions: np.ndarray) -> Guidance:
-        """Guidance without error."""
-        estimate = self._thing.estimate(positions)
+    def look(self, world: World) -> Guidance:
+        """Guidance without error, from the true joint positions."""
+        estimate = self._thing.estimate(world.positions)
         T = next(p.T_camera_part for p in estimate.parts if p.name == self._thing.part)
         holds = [Hold(T @ c.T_part_contact, c.extents, c.reachable) for c in self._contacts]
         return Guidance(reachable_first(holds), opening_path(estimate, self._contacts[0]))

@@ -38,6 +38,11 @@ class OpeningConfig:
     """A hand that is behind its target by more than this has met something, m."""
     widening: float = 0.02
     """By which the fingers are then opened wider for another approach, m."""
+    deepening: float = 0.015
+    """By which each approach goes deeper than the one before it, or until the hand is stopped, m:
+    the part may be smaller than it seems."""
+    deepest: float = 0.03
+    """Most of that, m: the fingers' length less the usual depth."""
     arrived: float = 0.02
     """The end is reached where less than this share of the path is left."""
     patience: int = 8
@@ -50,7 +55,7 @@ class OpeningConfig:
     """Looks in a row at which no finger may touch the part: it may have some play."""
     blind_looks: int = 10
     """Looks in a row without guidance after which following ends."""
-    attempts: int = 3
+    attempts: int = 4
     """Approaches, each to the next best contact of a new look."""
     enough: float = 0.8
     """Another approach is made if less than this share of the longest path has been made: a part
@@ -104,7 +109,8 @@ class Opener:
             self._length = max(self._length, self._left)
             holds = [h for h in guidance.holds if h.reachable] or guidance.holds
             hold = holds[attempt % len(holds)]
-            story.reason = self._attempt(guidance, hold)
+            story.reason = self._attempt(hold, min(
+                attempt * self._config.deepening, self._config.deepest))
             story.opened = self._world.opened
             before, made = made, 1 - self._left / self._length
             story.events.append(f'attempt {attempt + 1}: {story.reason}, '
@@ -124,7 +130,7 @@ class Opener:
         return made > config.far and made - before < config.progress
 
     def _look(self) -> Guidance:
-        guidance = self._guide.look(self._world.view(), self._world.positions)
+        guidance = self._guide.look(self._world)
         self._left = path_length(guidance.path)
         return guidance
 
@@ -138,13 +144,20 @@ class Opener:
                     raise
         raise AssertionError('blind_looks is not positive')
 
-    def _attempt(self, guidance: Guidance, hold: Hold) -> str:
-        """Approach, hold and follow; returns why it ended."""
+    def _attempt(self, hold: Hold, deeper: float) -> str:
+        """Approach, hold and follow; returns why it ended.
+
+        Args:
+            deeper: how far the fingers go beyond their usual depth, m.
+        """
         depth = min(GRIPPER.insertion, float(hold.extents[2]))
         T_hand = self._world.T_world_camera @ hold.T_camera_contact @ _along_z(
             depth - GRIPPER.insertion)
         gripper = self._placed(T_hand @ _along_z(-self._config.standoff), hold)
-        self._approach(T_hand, float(hold.extents[0]) + 2 * self._config.margin)
+        self._approach(T_hand, float(hold.extents[0]) + 2 * (self._config.margin + deeper / 2))
+        if deeper:
+            self._move(gripper.pose, gripper.pose @ _along_z(deeper), self._config.closing_time,
+                       self._config.stopped)
         gripper.close()
         self._wait(self._config.closing_time)
         if not gripper.touches(self._world.body, self._world.link):

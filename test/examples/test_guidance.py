@@ -1,5 +1,7 @@
 """Motions along opening paths."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from guidance import TrueGuide, between, motion_along, path_length
@@ -72,6 +74,6 @@ def test_true_guide_follows_the_object():
     guide, first = TrueGuide(thing), thing.start
     near_end = first.copy()
     near_end[thing.joint] = thing.limits[1] - 0.01
-    assert path_length(guide.look(None, near_end).path) < 0.05 * path_length(
-        guide.look(None, first).path)
-    assert len(guide.look(None, first).holds) >= 1
+    closed, opened = (guide.look(SimpleNamespace(positions=q)) for q in (first, near_end))
+    assert path_length(opened.path) < 0.05 * path_length(closed.path)
+    assert len(closed.holds) >= 1
