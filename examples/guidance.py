@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -79,6 +79,37 @@ class TrueGuide:
 def reachable_first(holds: Iterable[Hold]) -> tuple[Hold, ...]:
     """Places where the gripper is free of the object before the others, else in their order."""
     return tuple(sorted(holds, key=lambda hold: not hold.reachable))
+
+
+def grips(holds: Sequence[Hold], widest: float) -> tuple[Hold, ...]:
+    """How the places can be held, in the order of trials: the reachable ones as they are.
+
+    Where no finger goes behind the part, because it is nearly closed, it is held across its
+    motion where it is narrow, and moved by friction; only then as it is meant.
+
+    Args:
+        widest: greatest width that the fingers can hold, m.
+    """
+    reachable = tuple(h for h in holds if h.reachable)
+    if reachable:
+        return reachable
+    across = (min(_turned(h), _from_ahead(h), key=lambda g: g.extents[0]) for h in holds)
+    return *(g for g in across if g.extents[0] < widest), *holds
+
+
+def _turned(hold: Hold) -> Hold:
+    """The same place and approach with fingers that close along y instead of x."""
+    T = hold.T_camera_contact.copy()
+    T[:3, :2] = np.stack([T[:3, 1], -T[:3, 0]], axis=1)
+    return Hold(T, hold.extents[[1, 0, 2]], False)
+
+
+def _from_ahead(hold: Hold) -> Hold:
+    """The same place with an approach against the motion and fingers that close along z."""
+    T = hold.T_camera_contact.copy()
+    T[:3, 3] += T[:3, 0] * hold.extents[0] / 2 + T[:3, 2] * hold.extents[2] / 2
+    T[:3, :3] = np.stack([T[:3, 2], T[:3, 1], -T[:3, 0]], axis=1)
+    return Hold(T, hold.extents[[2, 1, 0]], False)
 
 
 def path_length(path: np.ndarray) -> float:

@@ -2,7 +2,7 @@
 
 A depth camera, rendered by PyBullet, sees a held-out procedural object. The perception node
 (a process of its own) answers each depth image. A floating gripper goes where ``handles/<part>``
-says, closes, and follows ``opening/<part>``, which it takes anew from the tracker ten times in a
+says, closes, and follows ``opening/<part>``, which it takes anew from the tracker five times in a
 second while the part moves. Nothing but topics goes from the node to the gripper.
 
     pip install '.[examples]'

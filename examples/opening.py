@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from floating_gripper import FloatingGripper
-from guidance import Guidance, Guide, Hold, Unseen, between, motion_along, path_length
+from guidance import Guidance, Guide, Hold, Unseen, between, grips, motion_along, path_length
 from world import STEPS_PER_SECOND, World
 
 from kinediff3d_core.objects.gripper import GRIPPER
@@ -107,7 +107,7 @@ class Opener:
                 story.events.append(f'attempt {attempt + 1}: {reason}')
                 break
             self._length = max(self._length, self._left)
-            holds = [h for h in guidance.holds if h.reachable] or guidance.holds
+            holds = grips(guidance.holds, GRIPPER.thickest)
             hold = holds[attempt % len(holds)]
             story.reason = self._attempt(hold, min(
                 attempt * self._config.deepening, self._config.deepest))
