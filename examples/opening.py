@@ -142,6 +142,7 @@ class Opener:
             except Unseen:
                 if not left:
                     raise
+                self._wait(self._config.look_period)
         raise AssertionError('blind_looks is not positive')
 
     def _attempt(self, hold: Hold, deeper: float) -> str:

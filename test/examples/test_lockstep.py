@@ -67,6 +67,12 @@ def test_a_view_without_an_estimate_says_why_and_the_next_one_is_answered(guide)
     assert len(guide.look(seen(2.4, 1.0)).path) == 20
 
 
+def test_two_views_of_the_same_time_are_both_answered(guide, monkeypatch):
+    monkeypatch.setattr(lockstep, 'RESEND_PERIOD', 1e3)
+    lengths = [path_length(guide.look(seen(5.0, depth)).path) for depth in (0.7, 1.1)]
+    assert lengths[1] < lengths[0] - 0.01
+
+
 def test_a_new_trial_begins_with_an_earlier_stamp(guide):
     guide.look(seen(9.0, 1.0))
     guide.restart()
