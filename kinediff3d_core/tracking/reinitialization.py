@@ -3,7 +3,9 @@ one replaces the track.
 
 The rules of :class:`~kinediff3d_core.tracking.sequence_tracker.SequenceTracker` and the ROS nodes:
 
-- A lost object (:class:`TrackingLost`) is initialized again by a full estimate.
+- A lost object (:class:`TrackingLost`) is initialized again by a full estimate. The tracker that
+  has lost it goes on trying: a single bad image makes an object lost, and the full estimate of
+  that image is then worse than the track. So the two compete as below.
 - An object that is uncertain, or whose view differs from that of its last full estimate, gets
   another full estimate while it is tracked (:func:`reinitialization_due`).
 - In the next frame a tracker of the new estimate competes with the old one

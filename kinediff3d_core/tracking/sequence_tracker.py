@@ -65,6 +65,8 @@ class SequenceTracker:
                  min_confidence: float = 0.0) -> None:
         self._pipeline, self._tracking, self._mesh, self._seed = pipeline, tracking, mesh, seed
         self._config, self._min_confidence = config, min_confidence
+        # The one that has lost the object competes with that of the full estimate that followed.
+        self._lost: Tracker | None = None
         self._tracker: Tracker | None = None
         self._candidate: Tracker | None = None
         self._last_full = 0.0
@@ -105,13 +107,16 @@ class SequenceTracker:
                ) -> tuple[ArticulatedEstimate | None, str]:
         """The estimate by tracking, or None; and the reason of the frame."""
         tracker, candidate = self._tracker, self._candidate
-        self._tracker = self._candidate = None
+        if self._lost is not None:
+            tracker, candidate = self._lost, self._tracker
+        self._lost = self._tracker = self._candidate = None
         if tracker is None:
             return None, ''
         try:
             tracker, estimate = select_tracker(tracker, candidate, view, seconds,
                                                config=self._config.reinitialization)
         except TrackingLost as lost:
+            self._lost = candidate or tracker
             return None, f'{TRACKING_LOST}: {lost}'
         except Exception as error:
             return None, f'{TRACKING_LOST}: {type(error).__name__}: {error}'

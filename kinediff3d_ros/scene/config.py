@@ -41,6 +41,10 @@ class SceneConfig:
     frames that are converted and segmented, s; 0 processes all of them. Frames between them take
     time from the estimate and are replaced by newer ones before their turn. Chosen."""
 
+    try_again: float = 5.0
+    """Time for which the tracker of a lost object tries to find it again, s. Chosen: a full
+    estimate beside tracking takes less on usual machines, and the two compete then."""
+
     estimate_timeout: float = 30.0
     """Time within which a call of the service ``estimate`` is answered, s. Chosen."""
 

@@ -131,7 +131,7 @@ class FullEstimator:
     def _use(self, obj: SceneObject, view: ObjectView, estimate: ArticulatedEstimate,
              tracker: Tracker | None, mesh: bool) -> None:
         """Publish an estimate; if a newer frame is published, keep its tracker as a candidate."""
-        with self._objects.lock:
+        with obj.tracking_lock, self._objects.lock:
             if not self._objects.is_current(obj, view):
                 return
             if obj.tracker is not None and view.seconds <= obj.published:
@@ -162,11 +162,14 @@ class FullEstimator:
             estimate = require_confidence(
                 self._models.infer(category, view.cloud, mesh, parameters.seed),
                 parameters.min_confidence)
-        with self._objects.lock:
+        with obj.tracking_lock, self._objects.lock:
             if not self._objects.is_current(obj, view):
                 raise Cancelled(f'{obj.name} has ended')
             obj.health.count('full_estimates')
             if obj.requested_category == AUTO and estimate.category != obj.category:
+                if obj.tracker is not None:
+                    raise Cancelled(f'{obj.name} has been found again meanwhile')
+                obj.lost = None
                 obj.publisher.set_category(estimate.category)
         obj.last_full_estimate = time.monotonic()
         estimate = self._with_meshes(obj, estimate, mesh)

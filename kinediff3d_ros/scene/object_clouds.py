@@ -69,7 +69,7 @@ class FrameClouds:
 
 def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
                        listed: Collection[int] = (), tracked: Collection[int] = (),
-                       ) -> FrameClouds:
+                       lost: Collection[int] = ()) -> FrameClouds:
     """Convert a frame and find the points on each object in it.
 
     Args:
@@ -78,6 +78,8 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
             ``mask_mode: initialize`` or ``instances: each``. Their masks are used as they are:
             tracking has no time for :func:`object_in_mask`. Only of a bounding box, which
             shows other surfaces always, tracking finds the points (:class:`BoxedView`).
+        lost: ids of objects that are tracked again if that succeeds. A frame without a mask shows
+            these, too; where there is a mask, they are as new ones.
 
     Raises:
         ValueError: the input cannot be used; the message says why.
@@ -95,10 +97,10 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
     if not isinstance(arrays, DepthArrays):
         clouds = {0: _or_reason(partial(_cloud_points, arrays, parameters))}
     elif parameters.mask_mode == 'initialize' and arrays.instances is None:
-        clouds = dict.fromkeys(tracked, _whole_image(arrays, parameters))
+        clouds = dict.fromkeys([*tracked, *lost], _whole_image(arrays, parameters))
     elif parameters.instances == 'each' and arrays.instances is None:
         unsegmented = _whole_image(arrays, parameters)
-        clouds = dict.fromkeys(tracked, unsegmented)
+        clouds = dict.fromkeys([*tracked, *lost], unsegmented)
     elif parameters.instances != 'one':
         clouds = _each_instance(arrays, parameters, listed, tracked)
     elif arrays.instances is not None:

@@ -143,7 +143,8 @@ class Scene:
                          ) -> None:
         try:
             found = find_object_clouds(frame, self._host.parameters, self._listed,
-                                       self._objects.tracked_numbers)
+                                       self._objects.tracked_numbers,
+                                       self._objects.lost_numbers)
             T_fixed_camera = self._host.camera_pose(frame.header)
         except (ValueError, NoEstimate) as reason:
             self._refuse_frame(reason, request)
@@ -236,7 +237,8 @@ class Scene:
     def _track_or_estimate(self, obj: SceneObject, view: ObjectView) -> None:
         """Track the object through this frame, or queue a full estimate."""
         with obj.tracking_lock:
-            tracker, start = obj.tracker, time.perf_counter()
+            start = time.perf_counter()
+            tracker, candidate = obj.competitors(view.seconds)
             if tracker is None or not self._may_track(tracker):
                 self._estimate_anew(obj, view, 'is not tracked')
                 return
@@ -244,13 +246,16 @@ class Scene:
                 self._objects.count_dropped_frame()
                 return
             try:
-                estimate = self._select_tracker(obj, tracker, view)
-                due = self._estimate_due(obj, tracker)
+                selected, estimate = self._select_tracker(obj, tracker, candidate, view)
+                due = self._estimate_due(obj, selected)
+            except TrackingLost as lost:
+                self._lose(obj, view, candidate or tracker, lost)
+                return
             except Exception as error:
                 self._estimate_anew(obj, view, self._on_tracking_error(obj, error))
                 return
         tracked = view if isinstance(view.cloud, ObjectCloud) else replace(
-            view, cloud=obj.tracker.cloud)
+            view, cloud=selected.cloud)
         obj.health.count('tracked')
         self._objects.publish(obj, replace(estimate, seconds={
             **view.stage_seconds, 'track': time.perf_counter() - start}), tracked)
@@ -258,15 +263,25 @@ class Scene:
             self._estimator.submit(obj, view if isinstance(view.cloud, BoxedView) else tracked,
                                    beside_tracking=True)
 
+    def _lose(self, obj: SceneObject, view: ObjectView, tracker: Tracker, lost: TrackingLost,
+              ) -> None:
+        """Let a tracker try the next frames, too, while a full estimate is made of this view."""
+        tried_again = obj.tracker is None
+        if not tried_again:
+            obj.health.count('tracking_lost')
+            self._objects.log('tracking_lost', f'{obj.name}: {lost}; a full estimate follows')
+        # What needs a mask, or segmentation, has been said once, unless it is asked for.
+        if not tried_again or obj.is_requested or isinstance(view.cloud,
+                                                             (ObjectCloud, BoxedView)):
+            self._estimate_anew(obj, view, str(lost))
+        gap = view.seconds - tracker.seconds
+        obj.lost = tracker if gap < self._config.try_again else None
+
     def _on_tracking_error(self, obj: SceneObject, error: Exception) -> str:
         """Count why tracking has ended, and return it: a full estimate follows, whatever it is."""
         if isinstance(error, torch.OutOfMemoryError):
             self._models.fall_back(error)
             return 'the GPU is out of memory'
-        if isinstance(error, TrackingLost):
-            obj.health.count('tracking_lost')
-            self._objects.log('tracking_lost', f'{obj.name}: {error}; a full estimate follows')
-            return str(error)
         self._host.health.count('errors')
         reason = f'tracking failed: {first_line(error)}'
         self._objects.log('error', f'{obj.name}: {reason}; a full estimate follows')
@@ -296,18 +311,15 @@ class Scene:
         else:
             self._objects.require_initialization(obj, reason)
 
-    def _select_tracker(self, obj: SceneObject, tracker: Tracker, view: ObjectView,
-                        ) -> ArticulatedEstimate:
+    def _select_tracker(self, obj: SceneObject, tracker: Tracker, candidate: Tracker | None,
+                        view: ObjectView) -> tuple[Tracker, ArticulatedEstimate]:
         """Track the object; a newer full estimate replaces the track if its fit is better."""
-        candidate = None
-        if obj.candidate is not None and view.seconds > obj.candidate.seconds:
-            candidate, obj.candidate = obj.candidate, None
         selected, estimate = select_tracker(tracker, candidate, view.cloud, view.seconds,
                                             view.T_fixed_camera)
-        if selected is candidate:
-            with self._objects.lock:
-                if self._objects.is_current(obj, view):
-                    obj.tracker, obj.shape_changed = candidate, True
-        else:
-            obj.shape_changed |= tracker.description_changed()
-        return estimate
+        with self._objects.lock:
+            if self._objects.is_current(obj, view):
+                obj.shape_changed |= selected.description_changed() or selected is not obj.tracker
+                obj.tracker, obj.lost = selected, None
+                if candidate is obj.candidate:
+                    obj.candidate = None
+        return selected, estimate

@@ -18,7 +18,8 @@ class SceneObject:
     Attributes:
         requested_category: the category to estimate, or ``auto``.
         tracker: tracks it. candidate: a tracker from a newer full estimate, which replaces it if
-            it explains the next frame better.
+            it explains the next frame better. lost: the tracker that has lost the object; it tries
+            to track the next frames, and competes with that of the full estimate that follows.
         tracking_lock: held while its trackers work.
         last_full_estimate: time of the last full estimate. last_seen: time of the last frame that
             shows it. Both monotonic, s.
@@ -36,6 +37,7 @@ class SceneObject:
         self.requested_category = publisher.category
         self.tracker: Tracker | None = None
         self.candidate: Tracker | None = None
+        self.lost: Tracker | None = None
         self._requests: list[EstimateRequest] = []
         self._requests_lock = threading.Lock()
         self.tracking_lock = threading.RLock()
@@ -78,7 +80,14 @@ class SceneObject:
 
     def drop_trackers(self) -> None:
         """End tracking; the next frame gets a full estimate."""
-        self.tracker = self.candidate = None
+        self.tracker = self.candidate = self.lost = None
+
+    def competitors(self, seconds: float) -> tuple[Tracker | None, Tracker | None]:
+        """Return the tracker of a frame, and one of a newer full estimate that may replace it."""
+        if self.lost is not None:
+            return self.lost, self.tracker
+        ready = self.candidate is not None and seconds > self.candidate.seconds
+        return self.tracker, self.candidate if ready else None
 
     def restart(self) -> None:
         """End tracking and forget all stamps: those that follow may be earlier."""

@@ -63,6 +63,12 @@ class SceneObjects:
         with self.lock:
             return [n for n, o in self._host.objects.items() if o.tracker]
 
+    @property
+    def lost_numbers(self) -> list[int]:
+        """Mask ids of the objects whose tracker has lost them and tries to find them again."""
+        with self.lock:
+            return [n for n, o in self._host.objects.items() if o.lost and not o.tracker]
+
     def is_current(self, obj: SceneObject, view: ObjectView) -> bool:
         """Whether an estimate of a view may be used: neither the scene nor the object has ended,
         and the clock has not been reset since."""

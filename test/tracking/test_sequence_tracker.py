@@ -39,7 +39,8 @@ def test_an_object_seen_from_another_view_is_estimated_again(pipeline):
     nothing = sequence.update(np.zeros((20, 3)), 1.0)
     assert nothing.kind == 'none' and nothing.estimate is None
     assert '0 points on the object' in nothing.reason
-    assert sequence.update(object_cloud(view.depth, CAMERA, view.mask), 1.1).kind == 'full'
+    # Seen again, its tracker finds it without a full estimate.
+    assert sequence.update(object_cloud(view.depth, CAMERA, view.mask), 1.1).kind == 'tracked'
 
 
 class Full(str):
@@ -125,6 +126,19 @@ def test_a_lost_object_gets_a_full_estimate_of_the_same_frame(fake):
     assert fake.sequence.update(CLOUD, 0.2).estimate == 'tracked from full 2'
 
 
+@pytest.mark.parametrize('score, goes_on', [(0.1, True), (3.0, False)])
+def test_the_full_estimate_of_a_bad_image_replaces_the_track_only_if_it_explains_more(
+        fake, score, goes_on):
+    fake.sequence.update(CLOUD, 0.0)
+    fake.trackers[0].lost, fake.trackers[0].score = True, score
+    assert fake.sequence.update(CLOUD, 0.1).estimate == 'full 2'
+    fake.trackers[0].lost = False
+    for i in (2, 3):
+        assert fake.sequence.update(CLOUD, 0.1 * i).estimate == (
+            'tracked from full 1' if goes_on else 'tracked from full 2')
+    assert len(fake.pipeline.calls) == 2
+
+
 def test_an_unexpected_error_ends_the_track_and_a_full_estimate_follows(fake):
     fake.sequence.update(CLOUD, 0.0)
     fake.trackers[0].fault = RuntimeError('singular')
@@ -155,7 +169,8 @@ def test_a_lost_object_without_full_estimate_is_sought_in_the_next_frame(fake):
     for i in (1, 2):
         assert fake.sequence.update(CLOUD, 0.1 * i) == TrackedFrame('none', None, 'too far')
     fake.pipeline.refusal = None
-    assert fake.sequence.update(CLOUD, 0.3) == TrackedFrame('full', 'full 4')
+    assert fake.sequence.update(CLOUD, 0.3) == TrackedFrame(
+        'full', 'full 4', 'tracking lost: gone')
 
 
 @pytest.mark.parametrize('score', [0.9, 1.0])
