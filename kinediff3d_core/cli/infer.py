@@ -45,11 +45,10 @@ def add_parser(commands: Any) -> None:
 
 def _infer(options: argparse.Namespace) -> int:
     from kinediff3d_core.io.outputs import replaced_results
-    from kinediff3d_core.objects.category import CATEGORIES
-    from kinediff3d_core.objects.suggestion import unknown
+    from kinediff3d_core.objects.category import CATEGORIES, unknown_category
 
     if options.category not in (*CATEGORIES, 'auto'):
-        raise ValueError(unknown('category', options.category, (*sorted(CATEGORIES), 'auto')))
+        raise ValueError(unknown_category(options.category, (*sorted(CATEGORIES), 'auto')))
     names = ('1',) if options.instances == 'each' else FILES
     with replaced_results(options.out, names) as folder:
         return _estimate_each(options, folder)

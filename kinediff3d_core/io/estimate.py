@@ -92,7 +92,8 @@ def weights_of(path: Path | str) -> Path | None:
     try:
         folder = json.loads(file.read_text(encoding='utf-8')).get('weights')
     except (AttributeError, ValueError) as error:
-        raise ValueError(f'{file}: not an estimate') from error
+        raise ValueError(f'{file}: not an estimate; expected the estimate.json of infer'
+                         ) from error
     if folder is None:
         return None
     if not Path(str(folder)).is_dir():

@@ -5,6 +5,7 @@ A user's own category comes from a YAML file (:mod:`kinediff3d_core.objects.cate
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import pi, radians
 
@@ -110,5 +111,11 @@ def get_category(name: str) -> Category:
         ValueError: unknown name; the message lists the known ones.
     """
     if name not in CATEGORIES:
-        raise ValueError(unknown('category', name, sorted(CATEGORIES)))
+        raise ValueError(unknown_category(name, sorted(CATEGORIES)))
     return CATEGORIES[name]
+
+
+def unknown_category(name: str, known: Iterable[str]) -> str:
+    """The message about a name that is no category."""
+    return (unknown('category', name, known) + '; one of your own is known with its weights or '
+            'its data (docs/own_objects.md)')

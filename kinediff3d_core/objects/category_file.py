@@ -92,7 +92,13 @@ def add_category(category: Category) -> Category:
 
 
 def add_own_categories(folder: Path) -> None:
-    """Add the categories whose files are in a folder of weights or in its subfolders."""
+    """Add the categories whose files are in a folder of weights or in its subfolders.
+
+    Raises:
+        ValueError: there is no such folder, or a file that describes no category.
+    """
+    if not folder.is_dir():
+        raise ValueError(f'weights {folder} is not a folder')
     for path in (folder / FILE_NAME, *sorted(folder.glob(f'*/{FILE_NAME}'))):
         if path.is_file():
             add_category(read_category(path))

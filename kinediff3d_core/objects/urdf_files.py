@@ -40,13 +40,13 @@ def find_urdf(path: Path) -> Path:
     """
     if path.is_file():
         if path.suffix.lower() != '.urdf':
-            hint = deeper_hint(path.parent) if path.suffix == '.xacro' else ''
+            hint = deeper_hint(path.parent) if path.suffix.lower() == '.xacro' else ''
             raise ValueError(f'{path} is not a .urdf file{hint}')
         return path
     urdfs = find_urdfs(path)
     own = f'{object_folder(path).resolve().name}.urdf'
     for name in (PREFERRED, own):
-        urdfs = [p for p in urdfs if p.name == name] or urdfs
+        urdfs = [p for p in urdfs if p.name.lower() == name.lower()] or urdfs
     if len(urdfs) == 1:
         return urdfs[0]
     if urdfs:
@@ -61,7 +61,7 @@ def deeper_hint(folder: Path) -> str:
     files = list(islice(folder.rglob('*'), MOST_FILES))
     for file in sorted(p for p in files if p.suffix.lower() == '.urdf'):
         return f'; name the file itself: {file}'
-    for file in sorted(p for p in files if p.suffix == '.xacro'):
+    for file in sorted(p for p in files if p.suffix.lower() == '.xacro'):
         urdf = f'{file.name.split(".")[0]}.urdf'
         return f'; {file} is xacro: expand it with "xacro {file.name} > {urdf}"'
     return ''
@@ -94,6 +94,18 @@ def mesh_file(source: Path, name: str) -> Path | None:
     if not inside:
         raise ValueError(f'{source}: mesh {name[:80]!r} lies outside the object\'s folder {root}')
     return None
+
+
+def other_spelling(source: Path, name: str) -> str:
+    """The mesh whose name differs from a missing one's in capitals alone; '' without one."""
+    root = object_folder(source).resolve()
+    for candidate in _candidates(source.resolve().parent, root, name):
+        folder = candidate.parent.resolve()
+        if folder.is_relative_to(root) and folder.is_dir():
+            for file in islice(folder.iterdir(), MOST_FILES):
+                if file.name.lower() == candidate.name.lower():
+                    return file.name
+    return ''
 
 
 def _candidates(folder: Path, root: Path, name: str) -> Iterator[Path]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kinediff3d_core.objects.estimate import Mesh, transform_mesh
-from kinediff3d_core.objects.urdf_files import mesh_file
+from kinediff3d_core.objects.urdf_files import mesh_file, other_spelling
 
 MAX_MESH_BYTES = 256 * 2**20
 """Largest mesh file. Chosen: bounds memory and time."""
@@ -120,7 +120,9 @@ def load_mesh(source: Path, name: str) -> Any:
 
     file, short = mesh_file(source, name), name[-80:]
     if file is None:
-        raise UnusableMesh(f'mesh {short!r} does not exist')
+        other = other_spelling(source, name)
+        raise UnusableMesh(f'mesh {short!r} does not exist'
+                           + (f' (did you mean {other}?)' if other else ''))
     if file.suffix.lower() not in MESH_KINDS:
         raise UnusableMesh(f'mesh {short!r} is none of {", ".join(MESH_KINDS)}')
     if file.stat().st_size > MAX_MESH_BYTES:

@@ -34,6 +34,9 @@ def read_urdf(source: Path) -> Any:
     try:
         return yourdfpy.URDF.load(str(source), load_meshes=False, build_scene_graph=True,
                                   load_collision_meshes=False, build_collision_scene_graph=False)
+    except KeyError as error:
+        raise ValueError(f'{source} is not a readable URDF: the robot, a link, a joint or '
+                         f'something in them has no {error}') from error
     except Exception as error:  # the XML and URDF parsers raise types of their own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f'{source} is not a readable URDF: {reason}') from error
@@ -156,9 +159,12 @@ def _urdf_root(source: Path) -> ElementTree.Element:
                          'object.urdf"')
     try:
         root: ElementTree.Element = defusedxml.ElementTree.fromstring(content, forbid_dtd=True)
-        return root
     except DefusedXmlException as error:
         raise ValueError(f'{source} declares a document type or XML entities, which no URDF '
                          'needs') from error
     except ElementTree.ParseError as error:
         raise ValueError(f'{source} is not a readable URDF: {error}') from error
+    if root.tag != 'robot':
+        raise ValueError(f'{source} is not a URDF: it begins with <{root.tag[:40]}>, not with '
+                         '<robot>')
+    return root

@@ -219,6 +219,18 @@ def test_train_passes_its_options_on(tmp_path, monkeypatch):
                       TrainingConfig(steps=7))]
 
 
+def test_a_resumed_training_without_a_checkpoint_is_noted(tmp_path, monkeypatch, capsys):
+    from kinediff3d_core.training import run
+
+    monkeypatch.setattr(run, 'train', lambda *_: None)
+    arguments = ['train', 'all', '--category', 'laptop', '--resume', '--out', str(tmp_path)]
+    assert main.main(arguments) == 0
+    assert f'no checkpoint in {tmp_path / "laptop"}; it starts anew' in capsys.readouterr().err
+    (tmp_path / 'laptop').mkdir()
+    (tmp_path / 'laptop' / 'shape.checkpoint').write_text('')
+    assert main.main(arguments) == 0 and 'note' not in capsys.readouterr().err
+
+
 def test_demo_without_ros_names_what_is_missing(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'kinediff3d_ros.tools.demo', None)
     assert 'make venv' in refused(capsys, 'demo', '--headless')

@@ -53,6 +53,9 @@ def test_every_command_with_torch_has_threads(command, capsys):
     with pytest.raises(SystemExit):
         main.main([command, '--help'])
     assert '--threads N' in capsys.readouterr().out
+    with pytest.raises(SystemExit, match='2'):
+        main.main([command, '--threads', '100000'])
+    assert 'argument --threads: 100000 is more than 256' in capsys.readouterr().err
 
 
 def test_threads_are_set_before_a_command_runs(tmp_path, monkeypatch):

@@ -38,6 +38,16 @@ def test_points_that_are_not_finite_are_left_out(tmp_path):
     assert read_cloud(tmp_path / 'organised.npy').shape == (49, 3)
 
 
+@pytest.mark.parametrize('word', ['nan', '-nan', '-nan(ind)', 'nan(snan)', '1.#QNAN', '-1.#IND',
+                                  '1.#INF00', '-inf'])
+def test_points_without_a_measurement_in_text_files(tmp_path, word):
+    """The C libraries of Linux and Windows print them differently."""
+    path = tmp_path / 'c.ply'
+    path.write_text('ply\nformat ascii 1.0\nelement vertex 2\nproperty float x\nproperty float y\n'
+                    f'property float z\nend_header\n1 2 3\n{word} {word} {word}\n')
+    np.testing.assert_array_equal(read_cloud(path), [[1, 2, 3]])
+
+
 @pytest.mark.parametrize(('name', 'content', 'match'), [
     ('a.xyz', b'1 2 3', 'unknown kind'), ('b.ply', b'ply\nnonsense', 'not a .ply file'),
     ('c.pcd', b'VERSION 0.7\n', 'DATA'), ('d.pcd', pcd(POINTS, 'binary')[:-9], 'cut off'),

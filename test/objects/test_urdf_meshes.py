@@ -92,6 +92,14 @@ def test_meshes_that_are_left_out(tmp_path, name, reason):
     assert len(left_out[0]) < 200 and '\n' not in left_out[0]
 
 
+def test_a_name_with_other_capitals_is_named(tmp_path):
+    folder = write(tmp_path, visual('<mesh filename="meshes/Base.obj"/>'))
+    (folder / 'meshes').mkdir()
+    trimesh.creation.box().export(folder / 'meshes' / 'base.OBJ', file_type='obj')
+    _, (left_out,) = read(folder)
+    assert "mesh 'meshes/Base.obj' does not exist (did you mean base.OBJ?)" in left_out
+
+
 def test_a_mesh_outside_the_folder_is_refused(tmp_path):
     folder = write(tmp_path / 'object', visual('<mesh filename="../m.obj"/>'))
     trimesh.creation.box().export(tmp_path / 'm.obj')

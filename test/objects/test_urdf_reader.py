@@ -54,6 +54,7 @@ def test_joints_without_links_and_meshes(tmp_path):
     ('<robot><joint name="a" type="fixed"><origin xyz="1 2"/></joint></robot>', 'three numbers'),
     ('<robot><joint name="a" type="fixed"><limit lower="x"/></joint></robot>', 'cannot be read'),
     ('<robot><joint type="fixed"/></robot>', 'cannot be read'),
+    ('<sdf version="1.6"><model name="m"/></sdf>', 'begins with <sdf>, not with <robot>'),
 ])
 def test_broken_joints_are_one_line(tmp_path, text, message):
     (tmp_path / 'a.urdf').write_text(text)
@@ -62,6 +63,12 @@ def test_broken_joints_are_one_line(tmp_path, text, message):
     assert 'a.urdf' in str(caught.value) and '\n' not in str(caught.value)
     with pytest.raises(ValueError, match='none.urdf'):
         R.read_joints(tmp_path / 'none.urdf')
+
+
+def test_a_robot_without_a_name_is_said(tmp_path):
+    (tmp_path / 'a.urdf').write_text('<robot><link name="base"/></robot>')
+    with pytest.raises(ValueError, match="a.urdf is not a readable URDF: the robot.*no 'name'"):
+        read_urdf(tmp_path / 'a.urdf')
 
 
 def test_large_and_unexpanded_urdfs_are_refused(tmp_path, monkeypatch):

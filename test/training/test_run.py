@@ -99,8 +99,10 @@ def test_another_category_of_the_same_size_is_measured_again():
     assert [k for k in own if not torch.equal(own[k], given[k])] == ['mean', 'std']
     with pytest.raises(ValueError, match='no weights at .*train pose --category cabinet'):
         warm_start(network, 'pose', 'cabinet', SHIPPED)
-    with pytest.raises(ValueError, match='not a folder'):
-        warm_start(network, 'pose', 'cabinet', start_folder('shipped/cupboard'))
+    with pytest.raises(ValueError, match="'dishwashr' .did you mean dishwasher"):
+        start_folder('shipped/dishwashr')
+    with pytest.raises(ValueError, match='weights shiped is not a folder .did you mean shipped'):
+        start_folder('shiped')
 
 
 def test_a_run_overrides_only_what_it_names():
@@ -259,3 +261,16 @@ def test_a_full_pool_replaces_its_oldest_instances():
     assert pool.rows == 3 and pool.cursor == 2
     changed = (pool.store['origin'] != before).flatten(1).any(1)
     assert changed.tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize('content', [b'', b'PK\x03\x04 cut', 'other'])
+def test_a_checkpoint_that_cannot_be_used_is_named(tmp_path, content):
+    """Damaged, or of another network."""
+    config = StageConfig(batch=2, lr=0.01, steps=4, views=1, fill=4, refresh=1, capacity=8)
+    job = Job('pose', 'laptop', tmp_path, config, TrainingConfig(), ALONE)
+    if isinstance(content, str):
+        torch.save({'module': {'weight': torch.zeros(1)}}, tmp_path / 'pose.checkpoint')
+    else:
+        (tmp_path / 'pose.checkpoint').write_bytes(content)
+    with pytest.raises(ValueError, match='pose.checkpoint is no checkpoint of this stage'):
+        Trainer(job, PoseStage(LAPTOP), None)
