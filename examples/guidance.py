@@ -84,8 +84,8 @@ def reachable_first(holds: Iterable[Hold]) -> tuple[Hold, ...]:
 def grips(holds: Sequence[Hold], widest: float) -> tuple[Hold, ...]:
     """How the places can be held, in the order of trials: the reachable ones as they are.
 
-    Where no finger goes behind the part, because it is nearly closed, it is held across its
-    motion where it is narrow, and moved by friction; only then as it is meant.
+    Where no finger goes behind the part, because it is nearly closed, each place is first held
+    across the motion, if it is narrow, and moved by friction, and then as it is meant.
 
     Args:
         widest: greatest width that the fingers can hold, m.
@@ -93,8 +93,9 @@ def grips(holds: Sequence[Hold], widest: float) -> tuple[Hold, ...]:
     reachable = tuple(h for h in holds if h.reachable)
     if reachable:
         return reachable
-    across = (min(_turned(h), _from_ahead(h), key=lambda g: g.extents[0]) for h in holds)
-    return *(g for g in across if g.extents[0] < widest), *holds
+    across = [min(_turned(h), _from_ahead(h), key=lambda g: g.extents[0]) for h in holds]
+    return tuple(grip for pair in zip(across, holds, strict=True) for grip in pair
+                 if grip is pair[1] or grip.extents[0] < widest)
 
 
 def _turned(hold: Hold) -> Hold:

@@ -155,10 +155,12 @@ class Opener:
         T_hand = self._world.T_world_camera @ hold.T_camera_contact @ _along_z(
             depth - GRIPPER.insertion)
         gripper = self._placed(T_hand @ _along_z(-self._config.standoff), hold)
-        self._approach(T_hand, float(hold.extents[0]) + 2 * (self._config.margin + deeper / 2))
+        width = float(hold.extents[0]) + 2 * self._config.margin + deeper
+        self._approach(T_hand, width, hold.reachable)
         if deeper:
             self._move(gripper.pose, gripper.pose @ _along_z(deeper), self._config.closing_time,
                        self._config.stopped)
+        gripper.move_to(gripper.pose)
         gripper.close()
         self._wait(self._config.closing_time)
         if not gripper.touches(self._world.body, self._world.link):
@@ -176,19 +178,20 @@ class Opener:
             self._gripper.place(start)
         return self._gripper
 
-    def _approach(self, T_hand: np.ndarray, width: float) -> None:
+    def _approach(self, T_hand: np.ndarray, width: float, reachable: bool) -> None:
         """Bring the fingers, this far (m) apart, to both sides of what is held.
 
-        Where the hand is stopped, what is held is thicker than it seems: it goes back and opens
-        the fingers wider, until they are as wide as they can be.
+        Where the hand is stopped at a reachable place, what is held is thicker than it seems: it
+        goes back and opens the fingers wider, until they are as wide as they can be. At another
+        place the rest of the object may have stopped it: it stays there, without pressing.
         """
         config, gripper = self._config, self._gripper
         assert gripper is not None
         start = T_hand @ _along_z(-config.standoff)
         gripper.open(width)
         while not self._move(start, T_hand, config.approach_time, config.stopped):
-            if width >= GRIPPER.stroke:
-                return
+            if width >= GRIPPER.stroke or not reachable:
+                break
             self._move(gripper.pose, start, config.approach_time)
             width = min(width + config.widening, GRIPPER.stroke)
             gripper.open(width)

@@ -86,8 +86,8 @@ def test_what_no_finger_goes_behind_is_held_across_its_motion():
     assert grips([shut, lid], 0.07) == (lid,) and grips([shut], 0.07) == (shut,)
     edge, bar = (Hold(np.eye(4), np.array(extents), False) for extents in (
         (0.015, 0.01, 0.06), (0.015, 0.06, 0.01)))
-    aside, ahead, *meant = grips([edge, bar], 0.07)
-    assert meant == [edge, bar]
+    aside, first, ahead, second = grips([edge, bar], 0.07)
+    assert first is edge and second is bar
     for grip, closing, approach in ((aside, 1, (0, 0, 1)), (ahead, 2, (-1, 0, 0))):
         T = grip.T_camera_contact
         assert np.linalg.det(T[:3, :3]) == pytest.approx(1.0) and grip.extents[0] == 0.01
