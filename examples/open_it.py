@@ -2,7 +2,7 @@
 
 A depth camera, rendered by PyBullet, sees a held-out procedural object. The perception node
 (a process of its own) answers each depth image. A floating gripper goes where ``handles/<part>``
-says, closes, and follows ``opening/<part>``, which it takes anew from the tracker ten times in a
+says, closes, and follows ``opening/<part>``, which it takes anew from the tracker five times in a
 second while the part moves. Nothing but topics goes from the node to the gripper.
 
     pip install '.[examples]'
@@ -75,7 +75,7 @@ def parse(arguments: list[str] | None) -> Options:
     """The options of a command line.
 
     Raises:
-        ValueError: an unknown category, or a count below one.
+        ValueError: an unknown category, all of them for one node, or a count below one.
     """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--category', default='laptop', help='a category, or all')
@@ -92,6 +92,8 @@ def parse(arguments: list[str] | None) -> Options:
     given = parser.parse_args(arguments)
     if given.count < 1:
         raise ValueError(f'--count is {given.count}; at least one object is needed')
+    if given.running_node and given.category == 'all':
+        raise ValueError('--running-node needs one category, that of the node, not all')
     names = CATEGORIES if given.category == 'all' else (get_category(given.category).name,)
     return Options(names, given.count, given.seed, given.true, given.running_node, given.out,
                    given.json, given.gif)

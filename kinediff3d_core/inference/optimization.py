@@ -43,7 +43,7 @@ Value = TypeVar('Value')
 
 def initial_hypotheses(model: CategoryModel, preset: Preset, view: PreparedView, samples: State,
                        generator: torch.Generator, fronts: Fronts | None = None,
-                       known: tuple[float, ...] = ()) -> tuple[Hypotheses, PartEvidence | None]:
+                       ) -> tuple[Hypotheses, PartEvidence | None]:
     """The hypotheses that the first round refines: the best of each mode by the fit score.
 
     They are samples of the score model, all with the likeliest set of parts, and states that
@@ -51,7 +51,6 @@ def initial_hypotheses(model: CategoryModel, preset: Preset, view: PreparedView,
 
     Args:
         samples: of the score model, on the CPU.
-        known: probabilities of the sets of parts by earlier views.
 
     Returns:
         hypotheses, and the evidence about their parts.
@@ -59,7 +58,7 @@ def initial_hypotheses(model: CategoryModel, preset: Preset, view: PreparedView,
     config, cloud, codes = preset.hypothesis, view.network_clouds[:1], preset.for_initial_codes()
     state = samples[cover_modes(samples, preset.hypotheses + 1, config)].to(model.device)
     found = predict_codes(model, codes, cloud, state, generator)
-    evidence = part_evidence(model, preset, found, fronts, known)
+    evidence = part_evidence(model, preset, found, fronts)
     found = _with_likely_parts(model, found, evidence)
     if fronts is not None:
         found = _with_proposals(model, preset, cloud, found, fronts, generator)

@@ -65,39 +65,18 @@ class PartEvidence:
         unpaired = mismatch(model.shape, found.field, found.state, self.fronts, preset.fronts)
         return (share + torch.exp(-unpaired)) / 2
 
-    def posterior(self, model: CategoryModel, preset: Preset, found: Hypotheses, score: Tensor,
-                  ) -> tuple[float, ...]:
-        """Probabilities (S) of the sets, by the scores (H) of refined hypotheses.
-
-        Of fitted sets, the best hypothesis counts, within a factor. Of those that were never
-        fitted, nothing is known: they are as likely beside the best one as before.
-        """
-        temperature, index = preset.hypothesis.weight_temperature, set_index(
-            found.field.exists, model.category).cpu()
-        prior = self.prior.cpu()
-        fit = -score.cpu() / temperature - prior.log()[index]
-        log = torch.full_like(prior, float(fit.max()))
-        log[list(self.fitted)] -= preset.part_sets.dropped
-        for s in set(index.tolist()):
-            log[s] = max(fit[index == s].max(), fit.max() - preset.part_sets.dropped)
-        return tuple(torch.softmax(log + prior.log(), 0).tolist())
-
 
 def part_evidence(model: CategoryModel, preset: Preset, found: Hypotheses,
-                  fronts: Fronts | None, known: tuple[float, ...] = ()) -> PartEvidence | None:
+                  fronts: Fronts | None) -> PartEvidence | None:
     """The evidence before a view is fitted; None where all objects have the same parts.
 
     Args:
         found: hypotheses with the parts that their codes have.
-        known: (S) probabilities of the sets by earlier views; empty without any.
     """
     category, config = model.category, preset.part_sets
     if not category.optional_parts:
         return None
     own = set_probabilities(found.field.exists, category, config.uniform)
     fitted = own >= config.likely * own.max()
-    if len(known) == len(own):
-        earlier = (1 - config.forgotten) * torch.tensor(known) + config.forgotten / len(known)
-        own = own * earlier.to(own)
     fitted[own.argmax()] = True
-    return PartEvidence(own / own.sum(), fronts, tuple(torch.nonzero(fitted)[:, 0].tolist()))
+    return PartEvidence(own, fronts, tuple(torch.nonzero(fitted)[:, 0].tolist()))

@@ -75,19 +75,17 @@ class Pipeline:
     def infer(self, points: np.ndarray | ObjectCloud | None = None, *,
               depth: np.ndarray | None = None, intrinsics: Intrinsics | None = None,
               mask: np.ndarray | None = None, mesh: bool = True,
-              seed: int = 0, part_sets: tuple[float, ...] = ()) -> ArticulatedEstimate:
+              seed: int = 0) -> ArticulatedEstimate:
         """Estimate the object in one view.
 
         Args:
             points: (N, 3) cloud of the object in the camera frame, m, or an :class:`ObjectCloud`
                 with the points beside it. The alternative is ``depth``.
             depth: (H, W) z-depth, m, with ``intrinsics``; pixels without depth are 0 or NaN.
-            mask: (H, W), true on the object; None removes the support plane and keeps the
-                largest cluster.
+            mask: (H, W), true on the object; None takes the best instance of segmentation
+                (:mod:`~kinediff3d_core.inference.candidates` chooses among all of them).
             mesh: extract part meshes (the slowest stage on a CPU).
             seed: of the samplers; the same input and seed give the same estimate.
-            part_sets: probabilities of the sets of parts by earlier views of the object
-                (:attr:`ArticulatedEstimate.part_sets`); empty without any.
 
         Raises:
             ValueError: input of a wrong shape or kind; the message says what would be right.
@@ -104,8 +102,7 @@ class Pipeline:
             samples = sample_states(model, preset, view.network_clouds, generator).to('cpu')
         with _timed(seconds, 'shape'):
             fronts = self._fronts(view, samples)
-            start, evidence = initial_hypotheses(model, preset, view, samples, generator, fronts,
-                                                 part_sets)
+            start, evidence = initial_hypotheses(model, preset, view, samples, generator, fronts)
         with _timed(seconds, 'refine'):
             refined = refine_hypotheses(model, preset, view, start, samples, generator,
                                         evidence)
@@ -115,9 +112,6 @@ class Pipeline:
             best = refined.best
             meshes = self.meshes(refined.field[best:best + 1]) if mesh else None
         estimate = result.build_estimate(model, preset, refined, view, samples)
-        if evidence is not None:
-            estimate = replace(estimate, part_sets=evidence.posterior(model, preset, refined,
-                                                                      refined.score))
         return _completed(estimate, meshes, seconds)
 
     @torch.no_grad()
@@ -159,6 +153,18 @@ class Pipeline:
                                     residual, information, verified)
         return _completed(result.build_estimate(self.model, preset, refined, view), meshes,
                           seconds)
+
+    def with_meshes(self, estimate: ArticulatedEstimate) -> ArticulatedEstimate:
+        """An estimate of :meth:`infer` without meshes, with them.
+
+        Raises:
+            ValueError: an estimate of another category.
+            NoEstimate: a part has no surface that could be meshed; the message names the part.
+        """
+        seconds = dict(estimate.seconds)
+        with _timed(seconds, 'mesh'):
+            meshes = self.meshes(self.decode_estimate(estimate)[0])
+        return _completed(estimate, meshes, seconds)
 
     @torch.no_grad()
     def decode_estimate(self, estimate: ArticulatedEstimate) -> tuple[Field, State]:

@@ -123,8 +123,6 @@ class ArticulatedEstimate:
         categories: with category ``auto``, the probability of each category; empty otherwise.
         support: 0..1, what verification leaves of the confidence: low where the image shows
             something else than the predicted surface, or where the shape is unusual.
-        part_sets: probability of each of ``Category.possible_sets``, where objects of the category
-            differ in their parts; empty otherwise.
     """
 
     category: str
@@ -139,7 +137,6 @@ class ArticulatedEstimate:
     seconds: dict[str, float] = field(default_factory=dict)
     categories: dict[str, float] = field(default_factory=dict)
     support: float = 1.0
-    part_sets: tuple[float, ...] = ()
 
     @property
     def T_camera_base(self) -> np.ndarray:

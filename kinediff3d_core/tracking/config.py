@@ -205,9 +205,6 @@ class ReinitializationConfig:
     better_score_ratio: float = 0.95
     """A full estimate replaces the track if its score is at most this share of the track's.
     Chosen."""
-    part_set_score: float = 0.005
-    """Score that a set of parts e times likelier than the track's is worth; 0 turns it off.
-    Chosen: as :attr:`HypothesisConfig.weight_temperature` of full estimates."""
     view_angle: float = math.radians(30.0)
     """Change of the direction from the object to the camera that makes another view, rad.
     Chosen."""

@@ -26,7 +26,6 @@ from kinediff3d_core.geometry.kinematics import Joint
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_core.observation.cloud import DepthView, ObjectCloud
 from kinediff3d_core.tracking.config import DEFAULT, QualityConfig, ReinitializationConfig
-from kinediff3d_core.tracking.part_sets import log_ratio
 
 
 class TrackingLost(RuntimeError):
@@ -144,14 +143,6 @@ class Track(Protocol):
     reinitialization_interval: float
 
     @property
-    def estimate(self) -> ArticulatedEstimate:
-        """The newest one."""
-
-    @property
-    def part_set(self) -> int:
-        """Index of the object's set of parts."""
-
-    @property
     def uncertain(self) -> bool:
         """Whether the newest score has grown."""
 
@@ -191,8 +182,7 @@ def select_tracker(tracker: T, candidate: T | None,
     """Track a frame; a tracker of a newer full estimate replaces the old one if it explains more.
 
     If the old one stays, the interval between full estimates doubles. Both trackers contribute to
-    the limits of sliding joints, if they have the same parts. If not, how likely their parts are
-    by the newer estimate counts, too.
+    the limits of sliding joints.
 
     Args:
         candidate: tracker of the newer full estimate; None if there is none.
@@ -216,16 +206,7 @@ def select_tracker(tracker: T, candidate: T | None,
         tracker.track(cloud, seconds, T_fixed_camera)
     except TrackingLost:
         return candidate, estimate
-    likelier = log_ratio(candidate.estimate.part_sets, candidate.part_set, tracker.part_set)
-    if candidate.score > (config.better_score_ratio * tracker.score
-                          + config.part_set_score * likelier):
-        return tracker, _merged(tracker, candidate)
+    if candidate.score > config.better_score_ratio * tracker.score:
+        return tracker, tracker.merge_limits(candidate)
     candidate.reinitialization_interval = interval
-    return candidate, _merged(candidate, tracker)
-
-
-def _merged(tracker: T, other: T) -> ArticulatedEstimate:
-    """The estimate of a tracker, with joint limits from both if they have the same parts."""
-    if tracker.part_set != other.part_set:
-        return tracker.estimate
-    return tracker.merge_limits(other)
+    return candidate, candidate.merge_limits(tracker)

@@ -70,7 +70,6 @@ class SequenceTracker:
         self._tracker: Tracker | None = None
         self._candidate: Tracker | None = None
         self._last_full = 0.0
-        self._part_sets: tuple[float, ...] = ()
 
     def update(self, view: np.ndarray | ObjectCloud | DepthView, seconds: float) -> TrackedFrame:
         """The estimate of the next frame; arguments as for :meth:`Tracker.track`.
@@ -96,11 +95,8 @@ class SequenceTracker:
 
     def _infer(self, cloud: ObjectCloud, seconds: float) -> ArticulatedEstimate:
         self._last_full = seconds
-        estimate = require_confidence(
-            self._pipeline.infer(cloud, mesh=self._mesh, seed=self._seed,
-                                 part_sets=self._part_sets), self._min_confidence)
-        self._part_sets = estimate.part_sets
-        return estimate
+        estimate = self._pipeline.infer(cloud, mesh=self._mesh, seed=self._seed)
+        return require_confidence(estimate, self._min_confidence)
 
     def _tracker_of(self, estimate: ArticulatedEstimate, seconds: float) -> Tracker | None:
         if not self._tracking:

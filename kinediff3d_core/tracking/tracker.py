@@ -33,7 +33,6 @@ from kinediff3d_core.tracking.frame_view import (
 )
 from kinediff3d_core.tracking.joint_limits import JointLimits
 from kinediff3d_core.tracking.motion import MotionModel
-from kinediff3d_core.tracking.part_sets import index_of_set
 from kinediff3d_core.tracking.reinitialization import TrackingLost, TrackQuality, ViewMonitor
 
 
@@ -52,7 +51,6 @@ class Tracker:
         score: of its fit (:func:`residuals.fit_score`); lower is better.
         cloud: on the object in that frame.
         reinitialization_interval: least time between two full estimates, s.
-        part_set: index of the object's set of parts in ``Category.possible_sets``.
     """
 
     @torch.no_grad()
@@ -77,7 +75,6 @@ class Tracker:
         self._frames, self._T_fixed_camera = 0, T_fixed_camera
         self.estimate, self.seconds, self.score = estimate, seconds, math.inf
         self.cloud = ObjectCloud(estimate.points)
-        self.part_set = index_of_set(pipeline.category, estimate)
         self.mark_view()
 
     @property

@@ -160,7 +160,7 @@ class FullEstimator:
         category = obj.requested_category if obj.tracker is None else obj.category
         with cancellable(self._cancel):
             estimate = require_confidence(
-                self._models.infer(category, view.cloud, mesh, parameters.seed, obj.part_sets),
+                self._models.infer(category, view.cloud, mesh, parameters.seed),
                 parameters.min_confidence)
         with obj.tracking_lock, self._objects.lock:
             if not self._objects.is_current(obj, view):
@@ -172,7 +172,6 @@ class FullEstimator:
                 obj.lost = None
                 obj.publisher.set_category(estimate.category)
         obj.last_full_estimate = time.monotonic()
-        obj.part_sets = estimate.part_sets
         estimate = self._with_meshes(obj, estimate, mesh)
         obj.publisher.prepare(estimate)
         return estimate

@@ -78,16 +78,14 @@ class Models:
         if self.device != 'cpu':
             self._on_device(_warm_up)
 
-    def infer(self, category: str, cloud: ObjectCloud, mesh: bool, seed: int,
-              part_sets: tuple[float, ...] = ()) -> ArticulatedEstimate:
+    def infer(self, category: str, cloud: ObjectCloud, mesh: bool,
+              seed: int) -> ArticulatedEstimate:
         """Return a full estimate of the object that a cloud shows; see ``Pipeline.infer``.
 
-        With category ``auto`` the estimate has the category that explains the cloud best, and
-        ``part_sets``, which belong to one category, have no meaning.
+        With category ``auto`` the estimate has the category that explains the cloud best.
         """
-        known = {'part_sets': part_sets} if part_sets and category != AUTO else {}
         return self._on_device(
-            lambda loaded: loaded.of(category).infer(cloud, mesh=mesh, seed=seed, **known))
+            lambda loaded: loaded.of(category).infer(cloud, mesh=mesh, seed=seed))
 
     def tracker(self, category: str, estimate: ArticulatedEstimate, seconds: float,
                 T_fixed_camera: np.ndarray | None) -> Tracker:

@@ -20,7 +20,6 @@ class SceneObject:
         tracker: tracks it. candidate: a tracker from a newer full estimate, which replaces it if
             it explains the next frame better. lost: the tracker that has lost the object; it tries
             to track the next frames, and competes with that of the full estimate that follows.
-        part_sets: probabilities of its sets of parts after all full estimates of it.
         tracking_lock: held while its trackers work.
         last_full_estimate: time of the last full estimate. last_seen: time of the last frame that
             shows it. Both monotonic, s.
@@ -43,7 +42,6 @@ class SceneObject:
         self._requests_lock = threading.Lock()
         self.tracking_lock = threading.RLock()
         self.last_full_estimate = self.published = self.estimated = -float('inf')
-        self.part_sets: tuple[float, ...] = ()
         self.found = False
         self.published_bare = False
         self.last_seen = time.monotonic()
@@ -94,7 +92,6 @@ class SceneObject:
     def restart(self) -> None:
         """End tracking and forget all stamps: those that follow may be earlier."""
         self.drop_trackers()
-        self.part_sets = ()
         self.published = -float('inf')
 
     def clear(self) -> None:

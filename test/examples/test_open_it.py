@@ -16,7 +16,8 @@ def test_all_categories():
 
 
 @pytest.mark.parametrize('arguments, words', [
-    (['--category', 'labtop'], 'labtop'), (['--count', '0'], '--count is 0')])
+    (['--category', 'labtop'], 'labtop'), (['--count', '0'], '--count is 0'),
+    (['--category', 'all', '--running-node'], 'needs one category')])
 def test_bad_arguments_end_with_one_line(capsys, arguments, words):
     assert open_it.main(arguments) == 2
     error = capsys.readouterr().err

@@ -37,7 +37,7 @@ def as_stapler(laptop: ArticulatedEstimate) -> ArticulatedEstimate:
 class InstantTracker:
     """Tracks up to half a radian per frame; :class:`InstantModels` has its settings."""
 
-    score, part_set = 0.0, 0
+    score = 0.0
 
     def __init__(self, models: InstantModels, estimate: ArticulatedEstimate,
                  seconds: float) -> None:
@@ -117,7 +117,7 @@ class InstantModels:
         self.reinitialization_interval = 3.0
         self.fallbacks: list[Exception] = []
 
-    def infer(self, category, cloud, mesh, seed, part_sets=()):
+    def infer(self, category, cloud, mesh, seed):
         self.begun += 1
         assert self.may_estimate.wait(LIMIT)
         self.calls.append((category, mesh))

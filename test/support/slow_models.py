@@ -30,7 +30,7 @@ class SlowModels(InstantModels):
         self.at_work: list[str] = []
         self.most = 0
 
-    def infer(self, category, cloud, mesh, seed, part_sets=()):
+    def infer(self, category, cloud, mesh, seed):
         self.at_work.append(threading.current_thread().name)
         self.most = max(self.most, len(self.at_work))
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -145,7 +144,6 @@ class FakeTracker:
     def __init__(self, score: float | None, interval: float = 2.0) -> None:
         self.score, self.reinitialization_interval = score, interval
         self.uncertain = self.view_changed = False
-        self.part_set, self.estimate = 0, SimpleNamespace(part_sets=())
         self.frames: list[float] = []
 
     def track(self, cloud, seconds, T_fixed_camera=None):
@@ -184,23 +182,6 @@ def test_scores_are_compared_by_their_ratio(score, wins):
     tracker, candidate = FakeTracker(0.02), FakeTracker(score)
     winner, _ = select_tracker(tracker, candidate, np.zeros((0, 3)), 3.0)
     assert winner is (candidate if wins else tracker)
-
-
-@pytest.mark.parametrize(('posterior', 'score', 'wins'), [
-    ((0.1, 0.9), 0.020, True), ((0.1, 0.9), 0.0208, False), ((0.9, 0.1), 0.001, False),
-    ((), 0.009, True), ((), 0.0096, False)])
-def test_a_likelier_set_of_parts_replaces_one_that_fits_a_little_better(posterior, score, wins):
-    """Nine times likelier is worth 0.005 log 9 = 0.011. Limits of other parts are not merged."""
-    tracker, candidate = FakeTracker(0.01), FakeTracker(score)
-    candidate.part_set, candidate.estimate = 1, SimpleNamespace(part_sets=posterior)
-    winner, estimate = select_tracker(tracker, candidate, np.zeros((0, 3)), 3.0)
-    assert winner is (candidate if wins else tracker) and estimate is winner.estimate
-
-
-def test_a_set_of_equal_parts_is_no_likelier():
-    tracker, candidate = FakeTracker(0.01), FakeTracker(0.0096)
-    candidate.estimate = SimpleNamespace(part_sets=(0.9, 0.1))
-    assert select_tracker(tracker, candidate, np.zeros((0, 3)), 3.0)[0] is tracker
 
 
 def test_without_a_candidate_the_tracker_continues():

@@ -48,7 +48,6 @@ class Full(str):
 
     confidence = 1.0
     categories: dict[str, float] = {}
-    part_sets: tuple[float, ...] = ()
 
 
 class FakePipeline:
@@ -58,16 +57,13 @@ class FakePipeline:
         self.calls: list[tuple[bool, int]] = []
         self.refusal: Exception | None = None
         self.confidence = 1.0
-        self.known: list[tuple[float, ...]] = []
 
-    def infer(self, cloud, mesh, seed, part_sets):
+    def infer(self, cloud, mesh, seed):
         self.calls.append((mesh, seed))
-        self.known.append(part_sets)
         if self.refusal is not None:
             raise self.refusal
         estimate = Full(f'full {len(self.calls)}')
         estimate.confidence = self.confidence
-        estimate.part_sets = (len(self.calls), 0.0)
         return estimate
 
 
@@ -76,7 +72,7 @@ class FakeTracker:
 
     lost = uncertain = view_changed = False
     fault: Exception | None = None
-    reinitialization_interval, part_set = 2.0, 0
+    reinitialization_interval = 2.0
     made: list[FakeTracker] = []
 
     def __init__(self, pipeline, estimate, seconds, config) -> None:
@@ -128,15 +124,6 @@ def test_a_lost_object_gets_a_full_estimate_of_the_same_frame(fake):
     assert fake.sequence.update(CLOUD, 0.1) == TrackedFrame(
         'full', 'full 2', 'tracking lost: gone')
     assert fake.sequence.update(CLOUD, 0.2).estimate == 'tracked from full 2'
-
-
-def test_each_full_estimate_knows_the_posterior_of_those_before(fake):
-    fake.sequence.update(CLOUD, 0.0)
-    fake.trackers[0].view_changed = True
-    fake.sequence.update(CLOUD, 3.0)
-    fake.trackers[0].lost = fake.trackers[1].lost = True
-    fake.sequence.update(CLOUD, 3.1)
-    assert fake.pipeline.known == [(), (1, 0.0), (2, 0.0)]
 
 
 @pytest.mark.parametrize('score, goes_on', [(0.1, True), (3.0, False)])

@@ -109,18 +109,3 @@ def test_auto_loads_all_categories_with_weights() -> None:
     assert value.categories == tuple(trained_categories()) and len(value.categories) > 1
     with pytest.raises(NoEstimate, match='20 points on the object, at least 100'):
         value.infer('auto', np.full((20, 3), 0.5, dtype=np.float32), False, 0)
-
-
-def test_full_estimates_of_a_category_know_the_sets_of_parts_by_earlier_views(
-        monkeypatch: pytest.MonkeyPatch) -> None:
-    known: list[dict[str, object]] = []
-
-    def infer(self, cloud, mesh, seed, **earlier):
-        known.append(earlier)
-
-    on_devices(monkeypatch)
-    monkeypatch.setattr(OnePipeline, 'infer', infer)
-    value = models.Models(['drawer'], 'fast', 'cpu', '', print)
-    for part_sets in ((), (0.1, 0.2, 0.3, 0.4)):
-        value.infer('drawer', np.zeros((2, 3)), False, 0, part_sets)
-    assert known == [{}, {'part_sets': (0.1, 0.2, 0.3, 0.4)}]
