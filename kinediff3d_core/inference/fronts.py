@@ -34,11 +34,13 @@ class Fronts:
         faces: in a frame with the camera's origin, m.
         levels: x at which drawers may be closed, the likeliest first, m.
         R: (3, 3) rotation of that frame in the camera's.
+        points: (P, 3) of the object in that frame, m.
     """
 
     faces: tuple[Face, ...]
     levels: tuple[float, ...]
     R: np.ndarray
+    points: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def observe_fronts(points: np.ndarray, reference: State, config: FrontsConfig) -
     """
     R = reference.T_camera_base[0, :3, :3].double().numpy()
     faces, levels, R = find_faces(points, R, config.faces)
-    return Fronts(tuple(faces), tuple(levels), R) if faces else None
+    return Fronts(tuple(faces), tuple(levels), R, points @ R) if faces else None
 
 
 def propose(category: Category, fronts: Fronts, references: State, field: Field,
@@ -179,7 +181,8 @@ def mismatch(shape: Shape, field: Field, state: State, fronts: Fronts, config: F
     """How many faces and fronts of open drawers of each hypothesis have no counterpart: (H).
 
     Faces that stand out from the body's front and open drawers are assigned one to one. A pair
-    that overlaps little (:attr:`FrontsConfig.same_area`) counts in part.
+    that overlaps little (:attr:`FrontsConfig.same_area`) counts in part. A front on which points
+    are measured needs no face: small ones, and those that are seen steeply, are not found.
     """
     low, high = (x * shape.category.scale for x in _boxes(shape, field, state, fronts.R))
     present = (field.exists[:, 1:] > 0).cpu().numpy()
@@ -201,6 +204,8 @@ def _unpaired(fronts: Fronts, level: float, low: np.ndarray, high: np.ndarray,
     rows, columns = linear_sum_assignment(-agree)
     of_face, of_drawer = np.zeros(len(fronts.faces)), np.zeros(len(low))
     of_face[rows] = of_drawer[columns] = agree[rows, columns]
+    of_drawer = np.maximum(of_drawer, [_measured(fronts.points, box, config)
+                                       for box in zip(low, high, strict=True)])
     missing = sum(1 - a for f, a in zip(fronts.faces, of_face, strict=True) if id(f) in standing)
     return float(missing + (1 - of_drawer)[high[:, 0] > level + config.open].sum())
 
@@ -212,6 +217,17 @@ def _agreement(face: Face, box: tuple[np.ndarray, np.ndarray], config: FrontsCon
     if not -config.same_front < handle < config.same_front + config.handle:
         return 0.0
     return min(1.0, face.overlap(low[1:], high[1:]) / config.same_area)
+
+
+def _measured(points: np.ndarray, box: tuple[np.ndarray, np.ndarray], config: FrontsConfig,
+              ) -> float:
+    """As :func:`_agreement` of a front with points (P, 3) instead of a face: 0 to 1."""
+    low, high = box
+    handle = high[0] - points[:, 0]
+    on = points[(handle > -config.same_front) & (handle < config.same_front + config.handle)]
+    cell = np.floor((on[:, 1:] - low[1:]) / (high[1:] - low[1:]) * config.cells)
+    cell = np.unique(cell[((cell >= 0) & (cell < config.cells)).all(1)], axis=0)
+    return min(1.0, len(cell) / config.cells ** 2 / config.same_area)
 
 
 def _boxes(shape: Shape, field: Field, state: State, R: np.ndarray,

@@ -266,6 +266,8 @@ class FrontsConfig:
     same_area: float = 0.6
     """Intersection over union from which on a face is the whole front. Chosen: others hide parts
     of a front, and shapes of unusual furniture are rough."""
+    cells: int = 6
+    """Cells of a front along either side in which points are counted. Chosen."""
     handle: float = 0.04
     """How far handles project. Chosen: as in the procedural family."""
     weight: float = 0.01

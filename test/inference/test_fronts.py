@@ -21,8 +21,8 @@ def face(x, y, z):
     return Face(x, np.array([y[0], z[0]]), np.array([y[1], z[1]]))
 
 
-def fronts(*faces, levels=()):
-    return Fronts(faces, levels, np.eye(3))
+def fronts(*faces, levels=(), points=()):
+    return Fronts(faces, levels, np.eye(3), np.reshape(points, (-1, 3)))
 
 
 def reference(exists=4):
@@ -108,10 +108,10 @@ class Shape:
     category = DRAWER
 
 
-def unpaired(*faces, exists, q=(0.1, 0.1, 0.1, 0.1)):
+def unpaired(*faces, exists, q=(0.1, 0.1, 0.1, 0.1), points=()):
     state, field = reference(exists)
     state = replace(state, q=torch.tensor([q]) / SCALE)
-    return float(mismatch(Shape, field, state, fronts(*faces), CONFIG))
+    return float(mismatch(Shape, field, state, fronts(*faces, points=points), CONFIG))
 
 
 def test_each_front_without_a_face_and_each_face_without_a_front_counts():
@@ -121,6 +121,19 @@ def test_each_front_without_a_face_and_each_face_without_a_front_counts():
     assert unpaired(*three, exists=2) == pytest.approx(1.0, abs=1e-6)
     # A closed drawer needs no face of its own.
     assert unpaired(*three, exists=4, q=(0.1, 0.1, 0.1, 0.0)) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_front_with_points_on_it_needs_no_face():
+    """Small fronts, and those that are seen steeply, are not found as faces."""
+    rng = np.random.default_rng(0)
+    sheet = np.column_stack([np.full(900, 0.1), rng.uniform((-0.3, -0.4), (0.3, -0.2), (900, 2))])
+    three = [face(0.1, WIDE, z) for z in (TOP, (0.0, 0.2), (-0.2, 0.0))]
+    assert unpaired(*three, exists=4, points=sheet) == pytest.approx(0.0, abs=1e-6)
+    quarter = sheet[sheet[:, 1] < -0.15]
+    assert unpaired(*three, exists=4, points=quarter) == pytest.approx(
+        1 - 0.25 / CONFIG.same_area, abs=0.15)
+    behind = sheet - (0.1, 0, 0)
+    assert unpaired(*three, exists=4, points=behind) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_a_face_belongs_to_one_drawer_at_its_distance():
