@@ -181,8 +181,9 @@ def mismatch(shape: Shape, field: Field, state: State, fronts: Fronts, config: F
     """How many faces and fronts of open drawers of each hypothesis have no counterpart: (H).
 
     Faces that stand out from the body's front and open drawers are assigned one to one. A pair
-    that overlaps little (:attr:`FrontsConfig.same_area`) counts in part. A front on which points
-    are measured needs no face: small ones, and those that are seen steeply, are not found.
+    that overlaps little (:attr:`FrontsConfig.same_area`) counts in part. Points that are
+    measured on a front count as a part of a face (:attr:`FrontsConfig.measured`): small fronts, and
+    those that are seen steeply, are not found.
     """
     low, high = (x * shape.category.scale for x in _boxes(shape, field, state, fronts.R))
     present = (field.exists[:, 1:] > 0).cpu().numpy()
@@ -221,13 +222,13 @@ def _agreement(face: Face, box: tuple[np.ndarray, np.ndarray], config: FrontsCon
 
 def _measured(points: np.ndarray, box: tuple[np.ndarray, np.ndarray], config: FrontsConfig,
               ) -> float:
-    """As :func:`_agreement` of a front with points (P, 3) instead of a face: 0 to 1."""
+    """As :func:`_agreement` of a front with points (P, 3) instead of a face."""
     low, high = box
     handle = high[0] - points[:, 0]
     on = points[(handle > -config.same_front) & (handle < config.same_front + config.handle)]
     cell = np.floor((on[:, 1:] - low[1:]) / (high[1:] - low[1:]) * config.cells)
     cell = np.unique(cell[((cell >= 0) & (cell < config.cells)).all(1)], axis=0)
-    return min(1.0, len(cell) / config.cells ** 2 / config.same_area)
+    return config.measured * min(1.0, len(cell) / config.cells ** 2 / config.same_area)
 
 
 def _boxes(shape: Shape, field: Field, state: State, R: np.ndarray,

@@ -266,6 +266,9 @@ class FrontsConfig:
     same_area: float = 0.6
     """Intersection over union from which on a face is the whole front. Chosen: others hide parts
     of a front, and shapes of unusual furniture are rough."""
+    measured: float = 0.6
+    """What points on a front count, as a share of a face. Measured: docs/method.md, "Fronts of
+    drawers"."""
     cells: int = 6
     """Cells of a front along either side in which points are counted. Chosen."""
     handle: float = 0.04

@@ -123,15 +123,16 @@ def test_each_front_without_a_face_and_each_face_without_a_front_counts():
     assert unpaired(*three, exists=4, q=(0.1, 0.1, 0.1, 0.0)) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_front_with_points_on_it_needs_no_face():
+def test_points_on_a_front_count_as_a_part_of_a_face():
     """Small fronts, and those that are seen steeply, are not found as faces."""
     rng = np.random.default_rng(0)
     sheet = np.column_stack([np.full(900, 0.1), rng.uniform((-0.3, -0.4), (0.3, -0.2), (900, 2))])
     three = [face(0.1, WIDE, z) for z in (TOP, (0.0, 0.2), (-0.2, 0.0))]
-    assert unpaired(*three, exists=4, points=sheet) == pytest.approx(0.0, abs=1e-6)
+    assert unpaired(*three, exists=4, points=sheet) == pytest.approx(
+        1 - CONFIG.measured, abs=1e-6)
     quarter = sheet[sheet[:, 1] < -0.15]
     assert unpaired(*three, exists=4, points=quarter) == pytest.approx(
-        1 - 0.25 / CONFIG.same_area, abs=0.15)
+        1 - 0.25 * CONFIG.measured / CONFIG.same_area, abs=0.1)
     behind = sheet - (0.1, 0, 0)
     assert unpaired(*three, exists=4, points=behind) == pytest.approx(1.0, abs=1e-6)
 
