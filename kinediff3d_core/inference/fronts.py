@@ -182,8 +182,8 @@ def mismatch(shape: Shape, field: Field, state: State, fronts: Fronts, config: F
 
     Faces that stand out from the body's front and open drawers are assigned one to one. A pair
     that overlaps little (:attr:`FrontsConfig.same_area`) counts in part. Points that are
-    measured on a front count as a part of a face (:attr:`FrontsConfig.measured`): small fronts, and
-    those that are seen steeply, are not found.
+    measured on a front count as a part of a face (:attr:`FrontsConfig.measured`): small fronts,
+    and those that are seen steeply, are not found.
     """
     low, high = (x * shape.category.scale for x in _boxes(shape, field, state, fronts.R))
     present = (field.exists[:, 1:] > 0).cpu().numpy()
