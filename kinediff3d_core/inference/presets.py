@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from kinediff3d_core.observation.fronts import FaceConfig
+from kinediff3d_core.observation.face_config import FaceConfig
 
 
 @dataclass(frozen=True)

@@ -14,37 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-
-@dataclass(frozen=True)
-class FaceConfig:
-    """Which points make a face. Lengths in m."""
-
-    points: int = 6000
-    """Points that are used, about. Chosen: two or three of them on the height of a bar."""
-    neighbours: int = 16
-    """Neighbours that give the normal of a point, and that its face grows to. Chosen."""
-    facing: float = 0.9
-    """Least cosine of normal and axis. Chosen: 26 degrees, for noisy normals and poses."""
-    step: float = 0.004
-    """Largest step between neighbours of one face, after smoothing. Chosen: fronts that are
-    a centimetre apart are two."""
-    reach: float = 3.0
-    """Farthest neighbours, in median distances of the last neighbour: surface at a grazing angle
-    has distant ones. Chosen."""
-    smoothing: float = 0.02
-    """Neighbours farther away along the axis do not smooth a point. Chosen."""
-    least_points: int = 30
-    """Fewest points of a face. Chosen."""
-    least_width: float = 0.08
-    """Least width of a face. Chosen: handles are narrower or lower."""
-    least_height: float = 0.045
-    """Least height of a face. Chosen: edges of table tops are lower."""
-    cell: float = 0.02
-    """Cells by which the share of its box that a face fills is counted. Chosen."""
-    fill: float = 0.55
-    """Least share. Chosen: frames around openings fill less."""
-    trim: float = 1.5
-    """Percentage of the points beyond each side of the box. Chosen: flying pixels."""
+from kinediff3d_core.observation.face_config import DEFAULT, FaceConfig
 
 
 @dataclass(frozen=True)
@@ -77,7 +47,7 @@ class Face:
         return both / max(self.area + float(np.prod(high - low)) - both, 1e-12)
 
 
-def find_faces(points: np.ndarray, R: np.ndarray, config: FaceConfig = FaceConfig(),
+def find_faces(points: np.ndarray, R: np.ndarray, config: FaceConfig = DEFAULT,
                ) -> tuple[list[Face], list[float], np.ndarray]:
     """The faces of an object that are perpendicular to an axis, and the frame they are given in.
 
