@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import roma
 import torch
@@ -32,14 +31,6 @@ class Hypotheses:
 
     def __getitem__(self, index: Tensor) -> Hypotheses:
         return Hypotheses(self.z[index], self.field[index], self.state[index])
-
-    @classmethod
-    def concatenate(cls, several: Sequence[Hypotheses]) -> Hypotheses:
-        """All hypotheses, in order."""
-        field = Field(*(torch.cat([getattr(h.field, f.name) for h in several])
-                        for f in fields(Field)))
-        return Hypotheses(torch.cat([h.z for h in several]), field,
-                          State.concatenate([h.state for h in several]))
 
 
 @dataclass(frozen=True)
