@@ -21,7 +21,7 @@ def area(*holes: tuple[slice, slice]) -> float:
     distance[OBJECT], others[OBJECT] = 0.0, torch.inf
     for hole in holes:
         others[hole] = torch.inf
-    return hole_area(SimpleNamespace(maps=distance.flatten(), others=others))  # type: ignore
+    return hole_area(SimpleNamespace(maps=distance.flatten(), others=others))
 
 
 def test_only_holes_that_the_image_surrounds_beside_the_object_count() -> None:

@@ -48,6 +48,8 @@ the drawers of a cabinet."""
 CABINETS = {'Refrigerator': 0.83, 'Microwave': 0.27, 'WashingMachine': 0.68, 'Safe': 0.46}
 """Half of the diagonal of these cabinets, m. Measured: the medians of procedural ones of that kind
 with closed doors, which is how they are stored (test/data/datasets/test_partnet.py)."""
+NAMED = {'drawer': 'drawer', 'cabinet': 'door'}
+"""What the moving parts of a category are called, where others slide or turn, too."""
 VERTICAL_DEG = 10.0
 """Largest angle of a hinge of a cabinet's door from upright, degrees. Chosen."""
 SMALLEST = 0.2
@@ -78,7 +80,8 @@ class PartNet(MeshDataset):
         other: Counter[str] = Counter()
         for folder in folders:
             found, reason = _categories(folder)
-            other.update([reason] if not found else [])
+            if not found:
+                other[reason] += 1
             for category in found:
                 if (int(folder.name) in TEST_IDS.get(category, ())) == (split == 'test'):
                     names.setdefault(category, []).append(folder.name)
@@ -132,11 +135,10 @@ def _categories(folder: Path) -> tuple[list[str], str]:
     categories = MODEL_CATEGORIES[model]
     if categories == ('cutter',) and (kinds['slider'] != 1 or kinds['hinge']):
         return [], f'{model} whose only joint is not a slider'
-    counted = {'drawer': 'drawer', 'cabinet': 'door'}
-    found = [c for c in categories if c not in counted
-             or 1 <= kinds[counted[c]] <= len(get_category(c).joints)]
+    found = [c for c in categories if c not in NAMED
+             or 1 <= kinds[NAMED[c]] <= len(get_category(c).joints)]
     return found, '' if found else model + ' with neither ' + ' nor '.join(
-        f'1 to {len(get_category(c).joints)} {counted[c]}s' for c in categories)
+        f'1 to {len(get_category(c).joints)} {NAMED[c]}s' for c in categories)
 
 
 def _metres(folder: Path, category: str) -> float:
@@ -167,10 +169,9 @@ def _own_joints(obj: MeshObject, category: str, semantics: dict[str, tuple[str, 
     size = np.linalg.norm(np.ptp(obj.bounds, axis=1), axis=-1)
     found = [i for i, j in enumerate(obj.joints)
              if j.joint_type == kind and size[i + 1] > SMALLEST * size.max()]
-    if category in ('drawer', 'cabinet'):
-        called = 'drawer' if category == 'drawer' else 'door'
-        found = [i for i in found
-                 if _joint_kind(*semantics.get(obj.parts[i + 1], ('', ''))) == called]
+    if category in NAMED:
+        found = [i for i in found if
+                 _joint_kind(*semantics.get(obj.parts[i + 1], ('', ''))) == NAMED[category]]
     if category == 'cabinet':
         upright = cos(radians(VERTICAL_DEG))
         found = [i for i in found if abs(UP @ np.array(obj.joints[i].axis)) > upright]
