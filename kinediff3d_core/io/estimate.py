@@ -69,6 +69,7 @@ def read_estimate(path: Path | str) -> ArticulatedEstimate:
             float(content['residual']), float(content['confidence']), modes,
             _array(content['latent'], (len(content['latent']),)), np.zeros((0, 3)),
             {str(k): float(v) for k, v in content.get('seconds', {}).items()},
+            {str(k): float(v) for k, v in content.get('categories', {}).items()},
             support=float(content.get('support', 1.0)))
     except KeyError as error:
         raise ValueError(f'{file}: not an estimate ({error} is missing)') from error

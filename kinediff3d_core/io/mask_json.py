@@ -112,8 +112,8 @@ def _segment(annotation: Mapping[str, Any], size: _Size | None) -> Array:
     value = annotation['segmentation']
     if isinstance(value, Mapping):
         return run_length_mask(value['size'], value['counts'])
-    rows = [set(row) if isinstance(row, list) else {row} for row in value]
-    if len(rows) > MOST_FLAT and all(row <= {0, 1} for row in rows):
+    rows = [row for row in value if isinstance(row, list)]
+    if MOST_FLAT < len(rows) == len(value) and all(set(row) <= {0, 1} for row in rows):
         return np.array(value, dtype=bool)
     return _polygons(value if isinstance(value[0], list) else [value], size)
 

@@ -75,7 +75,7 @@ def _placed(source: Path, link: str, shape: Any) -> Mesh | None:
         mesh = Mesh(np.asarray(found.vertices, dtype=np.float64),
                     np.asarray(found.faces, dtype=np.int64))
         if shape.geometry.mesh is not None and shape.geometry.mesh.scale is not None:
-            mesh = Mesh(mesh.vertices * np.asarray(shape.geometry.mesh.scale), mesh.faces)
+            mesh = _scaled(mesh, np.asarray(shape.geometry.mesh.scale, dtype=np.float64))
         if shape.origin is not None:
             mesh = transform_mesh(shape.origin, mesh)
     except (TypeError, AttributeError, IndexError) as error:  # attributes that are missing
@@ -85,6 +85,12 @@ def _placed(source: Path, link: str, shape: Any) -> Mesh | None:
         name = '' if shape.geometry.mesh is None else f' {shape.geometry.mesh.filename[-60:]!r}'
         raise UnusableMesh(f'mesh{name} of link {link[:40]!r} has {reason}')
     return mesh
+
+
+def _scaled(mesh: Mesh, scale: np.ndarray[Any, Any]) -> Mesh:
+    """The mesh with its vertices scaled along each axis; a mirrored one still faces outward."""
+    mirrored = np.prod(np.sign(scale)) < 0
+    return Mesh(mesh.vertices * scale, mesh.faces[:, ::-1] if mirrored else mesh.faces)
 
 
 def _geometry(source: Path, geometry: Any) -> Any:

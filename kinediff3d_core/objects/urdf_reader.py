@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,10 +117,11 @@ def three_numbers(text: str) -> Array:
 
 def _require_tree(source: Path, root: ElementTree.Element) -> None:
     """Refuse links and joints that are no tree with one root, as ROS does."""
-    links = [link.get('name', '') for link in root.findall('link')]
-    twice = [link for link in links if links.count(link) > 1]
+    links = Counter(link.get('name', '') for link in root.findall('link'))
+    twice = [link for link, count in links.items() if count > 1]
     if twice:
         raise ValueError(f'{source}: two links are called {twice[0]!r}')
+    joints = {joint.get('name', '') for joint in root.findall('joint')}
     parents: dict[str, str] = {}
     for joint in root.findall('joint'):
         ends = [end.get('link', '') for tag in ('parent', 'child') for end in joint.findall(tag)]
@@ -132,20 +135,30 @@ def _require_tree(source: Path, root: ElementTree.Element) -> None:
             raise ValueError(f'{source}: link {ends[1]!r} has two parents, {parents[ends[1]]!r} '
                              f'and {ends[0]!r}')
         parents[ends[1]] = ends[0]
-        _require_leader(source, joint, root)
+        _require_leader(source, joint, joints)
     roots = [link for link in links if link not in parents]
-    reached = set(roots[:1])
-    for _ in links:
-        reached |= {child for child, parent in parents.items() if parent in reached}
+    reached = _reached(roots[:1], parents)
     if len(reached) != len(links):
         lost = ', '.join(repr(link[:40]) for link in links if link not in reached)
         raise ValueError(f'{source}: its links are no tree with one root: no joint connects '
                          f'{roots[0] if roots else "a root"!r} with {lost[:120]}')
 
 
-def _require_leader(source: Path, joint: ElementTree.Element, root: ElementTree.Element) -> None:
+def _reached(start: Iterable[str], parents: Mapping[str, str]) -> set[str]:
+    """Some links and all below them, in a tree of joints."""
+    children: dict[str, list[str]] = {}
+    for child, parent in parents.items():
+        children.setdefault(parent, []).append(child)
+    reached, left = set[str](), list(start)
+    while left:
+        link = left.pop()
+        reached.add(link)
+        left += children.get(link, [])
+    return reached
+
+
+def _require_leader(source: Path, joint: ElementTree.Element, joints: Collection[str]) -> None:
     """Refuse a joint that mimics one that is not there."""
-    joints = [other.get('name', '') for other in root.findall('joint')]
     for mimic in joint.findall('mimic'):
         leader = mimic.get('joint', '')
         if leader not in joints:

@@ -84,12 +84,12 @@ class SceneObjects:
             obj.published, obj.estimated = view.seconds, time.monotonic()
             seconds = time.perf_counter() - view.begin
             begin = time.perf_counter()
-            bare = not self._host.parameters.publish_meshes
-            if bare:
+            if not self._host.parameters.publish_meshes:
                 estimate = replace(estimate, parts=tuple(
                     replace(part, mesh=None) for part in estimate.parts))
-            obj.shape_changed |= bare != obj.published_bare
-            obj.published_bare = bare
+            parts = {part.name: part.mesh is not None for part in estimate.parts}
+            obj.shape_changed |= parts != obj.published_parts
+            obj.published_parts = parts
             obj.publisher.publish(estimate, view.header, view.cloud.points, view.T_fixed_camera,
                                   obj.shape_changed)
             obj.shape_changed = False

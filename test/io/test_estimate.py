@@ -1,5 +1,7 @@
 """Estimates that are written and read again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from estimates import laptop_estimate
@@ -8,7 +10,7 @@ from kinediff3d_core.io.estimate import read_estimate, write_estimate
 
 
 def test_estimates_come_back(tmp_path):
-    e = laptop_estimate()
+    e = replace(laptop_estimate(), categories={'laptop': 0.9, 'box': 0.1}, support=0.8)
     path = write_estimate(e, tmp_path / 'out')
     for source in (path, path.parent):
         got = read_estimate(source)

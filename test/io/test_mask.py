@@ -181,6 +181,15 @@ def test_coco(tmp_path):
         read_mask(path, size=SIZE, frame='other.png')
 
 
+@pytest.mark.parametrize('rows', [[0, 1, 1], [0, 0, 0, 1], [[[0]], [[1]], [[1]]], []])
+@pytest.mark.parametrize('size', [SIZE, None])
+def test_rows_that_are_no_mask_are_refused(tmp_path, rows, size):
+    path = tmp_path / 'm.json'
+    path.write_text(json.dumps({'segmentation': rows}))
+    with pytest.raises(ValueError, match='m.json: '):
+        read_mask(path, size=size)
+
+
 def test_compressed_run_lengths():
     """Numbers of one and two groups of bits, and negative differences."""
     def text(runs):

@@ -64,6 +64,14 @@ def test_geometry_is_in_the_links_frame(tmp_path, geometry, low, high):
     np.testing.assert_allclose(turned.vertices, want, atol=1e-9)
 
 
+@pytest.mark.parametrize('scale', ['2 2 2', '1 -1 1', '-1 -1 1', '-1 -1 -1'])
+def test_a_mesh_that_is_mirrored_faces_outward(tmp_path, scale):
+    trimesh.creation.box().export(tmp_path / 'm.obj')
+    write(tmp_path, visual(f'<mesh filename="m.obj" scale="{scale}"/>'))
+    (mesh,) = meshes(tmp_path)
+    assert trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).volume > 0
+
+
 def test_collisions_count_where_there_is_no_visual(tmp_path):
     box, ball = '<box size="1 1 1"/>', '<sphere radius="2"/>'
     write(tmp_path, visual(box) + visual(ball, kind='collision'))

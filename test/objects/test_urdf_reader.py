@@ -1,5 +1,7 @@
 """Third-party URDFs: what is refused, joints."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,18 @@ def test_unsafe_and_damaged_urdfs_are_refused(tmp_path, text, match):
     with pytest.raises(ValueError, match=match) as error:
         read_urdf(tmp_path / 'x.urdf')
     assert '\n' not in str(error.value) and 'x.urdf' in str(error.value)
+
+
+def test_a_urdf_of_many_links_takes_no_time_that_grows_with_their_square(tmp_path):
+    count = 10_000
+    (tmp_path / 'x.urdf').write_text('<robot name="r">' + ''.join(
+        f'<link name="{i}"/>' for i in range(count)) + ''.join(
+        f'<joint name="j{i}"><parent link="{i}"/><child link="{i + 1}"/></joint>'
+        for i in range(count - 2)) + '</robot>')
+    begin = time.process_time()
+    with pytest.raises(ValueError, match="no joint connects '0' with '9999'"):
+        read_urdf(tmp_path / 'x.urdf')
+    assert time.process_time() - begin < 5
 
 
 @pytest.mark.parametrize('encoding', ['utf-8', 'utf-16', 'utf-16-le', 'utf-16-be'])

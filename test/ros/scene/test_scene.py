@@ -155,6 +155,22 @@ def test_estimates_without_meshes_when_they_are_not_wanted() -> None:
         assert again.has_meshes and again.shape_changed and len(bench.models.calls) == 2
 
 
+def test_another_set_of_parts_is_another_shape_also_without_new_meshes() -> None:
+    """Markers, contacts and the description of the last parts do not stand for the new ones."""
+    with SceneBench(tracking=False, mesh_period=3600.0) as bench:
+        infer = bench.models.infer
+
+        def infer_parts(category, cloud, mesh, seed):
+            whole = infer(category, cloud, mesh, seed)
+            return whole if whole.joints[0].position < 2.0 else replace(
+                whole, parts=whole.parts[:1], joints=())
+
+        bench.models.infer = infer_parts
+        changed = [bench.see(angle).shape_changed for angle in (1.0, 1.1, 2.5, 2.6, 1.2)]
+        assert changed == [True, False, True, False, True]
+        assert [mesh for _, mesh in bench.models.calls] == [True, False, False, False, False]
+
+
 def test_an_object_absent_from_the_mask_is_withdrawn() -> None:
     with SceneBench(instances='each', max_objects=2, lost_after=5.0) as bench:
         stamp = bench.show({1: 1.0, 4: 1.5})
