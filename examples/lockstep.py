@@ -67,13 +67,7 @@ class Lockstep:
         self.object_name = default_object_name(category)
         self._processes: tuple[NodeProcess, ...] = ()
         os.environ.setdefault(*TRANSPORTS)
-        domain = int(os.environ.get('ROS_DOMAIN_ID', 0))
-        if log is not None:
-            domain = private_graph()
-            log.parent.mkdir(parents=True, exist_ok=True)
-            self._processes = (NodeProcess('perception', log, parameters={
-                'category': category, 'description_dir': str(log.parent / category),
-                **yaml.safe_load(PARAMETERS.read_text())['/**']['ros__parameters']}),)
+        domain = int(os.environ.get('ROS_DOMAIN_ID', 0)) if log is None else private_graph()
         self._recorder = Recorder(domain, 'robot')
         create = self._recorder.node.create_publisher
         self._info = create(CameraInfo, 'depth/camera_info', 10)
@@ -84,6 +78,11 @@ class Lockstep:
         self._start = time.time()
         self._last = 0
         self._refused = 0
+        if log is not None:  # The last: what fails before leaves no process behind.
+            log.parent.mkdir(parents=True, exist_ok=True)
+            self._processes = (NodeProcess('perception', log, parameters={
+                'category': category, 'description_dir': str(log.parent / category),
+                **yaml.safe_load(PARAMETERS.read_text())['/**']['ros__parameters']}),)
 
     def __enter__(self) -> Lockstep:
         return self

@@ -27,8 +27,10 @@ from opening_summary import Record, summarize, table
 from simulated_object import SimulatedObject
 from tqdm import tqdm
 
+from kinediff3d_core.distributed.identity import package_version
 from kinediff3d_core.distributed.journal import Journal
 from kinediff3d_core.io.files import write_text
+from kinediff3d_core.networks.checkpoints import weights_digest
 from kinediff3d_core.objects.category import get_category
 
 CATEGORIES = ('laptop', 'dishwasher', 'drawer', 'box', 'stapler', 'eyeglasses', 'scissors',
@@ -100,11 +102,17 @@ def parse(arguments: list[str] | None) -> Options:
 
 
 def open_objects(category: str, options: Options) -> list[Record]:
-    """Records of a category's objects; those of an earlier, interrupted run are not made again."""
+    """Records of a category's objects; those of an earlier, interrupted run are not made again.
+
+    Raises:
+        ValueError: that run had another seed, version or weights.
+    """
     name = 'true' if options.true else 'perceived'
+    run = {'seed': options.seed, 'version': package_version(),
+           'weights': '' if options.true else weights_digest(category)}
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(
-            options.out / 'records', f'{category}_{name}', {'seed': options.seed}))
+            options.out / 'records', f'{category}_{name}', run))
         missing = [n for n in range(options.count) if n not in journal.entries]
         if missing:
             guide_of = TrueGuide if options.true else perceived(category, options, stack)

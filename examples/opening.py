@@ -107,6 +107,10 @@ class Opener:
                 story.events.append(f'attempt {attempt + 1}: {reason}')
                 break
             self._length = max(self._length, self._left)
+            if not self._length:
+                story.reason = 'the part seems to be open'
+                story.events.append(f'attempt {attempt + 1}: {story.reason}')
+                break
             holds = grips(guidance.holds, GRIPPER.thickest)
             hold = holds[attempt % len(holds)]
             story.reason = self._attempt(hold, min(

@@ -77,3 +77,14 @@ def test_a_new_trial_begins_with_an_earlier_stamp(guide):
     guide.look(seen(9.0, 1.0))
     guide.restart()
     assert len(guide.look(seen(0.0, 0.8)).path) == 20
+
+
+def test_what_fails_at_the_start_leaves_no_process_behind(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise RuntimeError('every ROS domain is in use')
+
+    monkeypatch.setattr(lockstep, 'Recorder', fail)
+    monkeypatch.setattr(lockstep, 'private_graph', lambda: 1)
+    monkeypatch.setattr(lockstep, 'NodeProcess', lambda *_, **__: pytest.fail('it was started'))
+    with pytest.raises(RuntimeError, match='in use'):
+        lockstep.Lockstep('laptop', tmp_path / 'node.log')

@@ -107,3 +107,14 @@ def test_a_guide_that_sees_nothing_leaves_it_closed(world):
 
     story = Opener(world, Blind(), OpeningConfig(blind_looks=2)).open()
     assert story.opened == pytest.approx(0.0, abs=0.01) and story.reason == 'too few points'
+
+
+def test_a_part_that_seems_open_already_is_left_alone(world):
+    """The perceived position may be at the limit: the path then has no length."""
+    class Open(TrueGuide):
+        def look(self, world):
+            found = super().look(world)
+            return replace(found, path=np.repeat(found.path[-1:], len(found.path), axis=0))
+
+    story = Opener(world, Open(world.thing)).open()
+    assert story.reason == 'the part seems to be open' and story.opened == pytest.approx(0.0)
