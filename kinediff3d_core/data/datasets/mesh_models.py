@@ -18,10 +18,11 @@ from kinediff3d_core.data.datasets.canonical import StatedJoint, StatedModel, ca
 from kinediff3d_core.data.datasets.dataset import DatasetView
 from kinediff3d_core.data.mesh_objects import MeshObject
 from kinediff3d_core.data.object_views import render_object, sample_object_view
-from kinediff3d_core.data.surfaces import Surface, sample_mesh
+from kinediff3d_core.data.surfaces import Surface
 from kinediff3d_core.data.truth import Truth
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import Mesh, transform_mesh
+from kinediff3d_core.objects.mesh_sampling import sample_mesh
 from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
 from kinediff3d_core.simulation.views import TEST_CAMERA
 
