@@ -208,9 +208,9 @@ class Scene:
         expected = set()
         for number, cloud in self._search.search(image, frame_view.T_fixed_camera, known,
                                                  request is not None).items():
-            obj = self._objects.find(number)
             filtered = filter_cloud(cloud)
-            if obj is None or len(filtered) < now.min_points:
+            obj = self._objects.find(number) if len(filtered) >= now.min_points else None
+            if obj is None:
                 continue
             obj.found = True
             self._search.postpone(number)
