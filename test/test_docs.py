@@ -23,6 +23,7 @@ WITHOUT_PURPOSE = ('README.md', 'CHANGELOG.md')
 PATHS = re.compile(r'`((?:kinediff3d_core|kinediff3d_ros|test|config|launch|examples|pip_ros)'
                    r'/[\w./-]*)`')
 NAMES = re.compile(r'`(kinediff3d_(?:core|ros)(?:\.\w+)+)')
+IMPORTS = re.compile(r'^from (kinediff3d_(?:core|ros)(?:\.\w+)*) import (.+)$', re.MULTILINE)
 RUN_MODULE = re.compile(r'python -m (kinediff3d_(?:core|ros)[\w.]*)([^`\n]*)')
 COMMAND = re.compile(r'(?:kinediff3d|kinediff3d_core\.cli) ([a-z]+)((?: [^`\n|;&#]*)?)')
 LAUNCH = re.compile(r'ros2 launch (?:kinediff3d_ros )?(\S+\.launch\.py)([^`\n#]*)')
@@ -98,6 +99,11 @@ def test_files_and_names_of_the_code_exist(page: str) -> None:
         file = file_of(name) or file_of(module)
         assert file is not None, name
         assert file_of(name) or re.search(rf'\b{last}\b', file.read_text()), name
+    for module, imported in IMPORTS.findall(text_of(page)):
+        file = file_of(module)
+        assert file is not None, module
+        for name in imported.split(', '):
+            assert re.search(rf'\b{name}\b', file.read_text()), f'{module}.{name}'
 
 
 @pytest.mark.parametrize('page', PAGES)
