@@ -24,11 +24,13 @@ def test_estimates_come_back(tmp_path):
     ('"latent"', '"later"', 'latent'), ('meshes/lid.obj', '../../x.obj', 'outside'),
     ('meshes/lid.obj', 'meshes/none.obj', 'does not exist'), ('"child": "lid"', '"child": "x"',
                                                              'not an estimate'),
-    ('{', '[', 'not an estimate'),
+    ('{', '[', 'not an estimate'), ('{', 100_000 * '[', 'not an estimate'),
+    ('"residual": 0.001', '"residual": 1' + 400 * '0', 'not an estimate'),
+    ('"revolute"', '"floating"', 'joint_type'), ('"child": "lid"', '"child": "base"', 'lid'),
 ])
 def test_estimates_that_are_none(tmp_path, old, new, match):
     path = write_estimate(laptop_estimate(), tmp_path)
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(ValueError, match=match) as error:
         read_estimate(path)
-    assert '\n' not in str(error.value)
+    assert '\n' not in str(error.value) and len(str(error.value)) <= 300
