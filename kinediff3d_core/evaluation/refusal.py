@@ -207,11 +207,11 @@ def threshold_table(found: Sequence[Answer], images: int, thresholds: Sequence[f
         images: number of scenes and rooms, also of those without a proposal.
     """
     ours = [a for a in found if a.truth]
+    right = sum(a.right for a in ours)
+    wrong = sum(not a.right for a in ours if a.category)
     rows = []
     for t in thresholds:
         taken = [a for a in ours if a.category and a.confidence >= t]
-        right = sum(a.right for a in ours)
-        wrong = sum(not a.right for a in ours if a.category)
         false = sum(bool(a.category) and a.confidence >= t for a in found if not a.truth)
         rows.append([f'{t:g}', _share(right - sum(a.right for a in taken), right),
                      _share(sum(not a.right for a in taken), wrong),
@@ -263,11 +263,23 @@ def report(found: Sequence[Answer], images: int) -> str:
     return '\n'.join(lines)
 
 
+def read_answers(path: Path) -> tuple[list[Answer], int]:
+    """The answers and the number of images in a file of ``--json``.
+
+    Raises:
+        ValueError: it holds something else; one line that names it.
+    """
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+        return [Answer(**a) for a in content['answers']], int(content['images'])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{path} is not what --json writes ({error!r})') from error
+
+
 def measure(options: argparse.Namespace) -> None:
     """Measure, print the tables and write the answers."""
     if options.read is not None:
-        content = json.loads(options.read.read_text(encoding='utf-8'))
-        print(report([Answer(**a) for a in content['answers']], content['images']))
+        print(report(*read_answers(options.read)))
         return
     names = options.categories or list(trained_categories())
     pipeline = _without(AutoPipeline.load(), options.without)

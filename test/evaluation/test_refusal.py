@@ -105,6 +105,12 @@ def test_tables_of_stored_answers(tmp_path, capsys):
     assert refusal.main(['--from', str(file)]) == 0
     assert '| 0.5 | 1 of 2 | 1 of 2 | 0.00 |' in capsys.readouterr().out
     assert refusal.main(['--from', str(tmp_path / 'none.json')]) == 2
+    for text in ('{', '[]', '{"images": 1}', '{"images": 1, "answers": [{"confidence": 1}]}'):
+        file.write_text(text)
+        capsys.readouterr()
+        assert refusal.main(['--from', str(file)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert str(file) in line
 
 
 def test_measuring_writes_the_answers_of_every_source(tmp_path, monkeypatch):
