@@ -17,6 +17,8 @@ PREFERRED = 'mobility.urdf'
 """Name in PartNet-Mobility, which has further URDFs in some folders."""
 NAMED = 4
 """Most URDFs that a message names."""
+LONGEST_NAME = 4096
+"""Longest name of a mesh, characters: of a path in Linux."""
 MOST_FILES = 10_000
 """Most files that are looked at for a hint. Chosen: bounds time."""
 
@@ -111,7 +113,7 @@ def other_spelling(source: Path, name: str) -> str:
 def _candidates(folder: Path, root: Path, name: str) -> Iterator[Path]:
     """Where the mesh may be, the likeliest first."""
     scheme, _, rest = name.replace('\\', '/').rpartition('://')
-    if '\0' in unquote(rest) or len(rest) > 4096:
+    if '\0' in unquote(rest) or len(rest) > LONGEST_NAME:
         return
     for plain in dict.fromkeys((rest, unquote(rest))):
         yield folder / plain
