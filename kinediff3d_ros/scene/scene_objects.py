@@ -77,7 +77,10 @@ class SceneObjects:
                     and self._host.objects.get(obj.number) is obj)
 
     def publish(self, obj: SceneObject, estimate: ArticulatedEstimate, view: ObjectView) -> None:
-        """Publish an estimate, unless one of a newer frame is published already."""
+        """Publish an estimate, unless one of a newer frame is published already.
+
+        An object that cannot be published is withdrawn.
+        """
         with self.lock:
             if not self.is_current(obj, view) or view.seconds <= obj.published:
                 return
@@ -90,8 +93,14 @@ class SceneObjects:
             parts = {part.name: part.mesh is not None for part in estimate.parts}
             obj.shape_changed |= parts != obj.published_parts
             obj.published_parts = parts
-            obj.publisher.publish(estimate, view.header, view.cloud.points, view.T_fixed_camera,
-                                  obj.shape_changed)
+            try:
+                obj.publisher.publish(estimate, view.header, view.cloud.points,
+                                      view.T_fixed_camera, obj.shape_changed)
+            except Exception as error:  # The other objects are not affected.
+                self._host.health.count('errors')
+                self.withdraw(obj, 'error',
+                              f'{obj.name} cannot be published: {first_line(error)}')
+                return
             obj.shape_changed = False
             obj.health.count('estimates')
             obj.health.enter('estimate', f'{obj.name} is estimated', obj.publisher.warning)

@@ -171,6 +171,25 @@ def test_another_set_of_parts_is_another_shape_also_without_new_meshes() -> None
         assert [mesh for _, mesh in bench.models.calls] == [True, False, False, False, False]
 
 
+def test_an_object_that_cannot_be_published_leaves_the_others_alone() -> None:
+    with SceneBench(instances='each') as bench:
+        bench.publication(bench.show({1: 1.0, 4: 1.5}), 4)
+        one, four = bench.host.objects[1], bench.host.objects[4]
+        publish = one.publisher.publish
+
+        def fail(*_: object) -> None:
+            raise RuntimeError('no area')
+
+        one.publisher.publish = fail
+        bench.publication(bench.show({1: 1.1, 4: 1.6}), 4)
+        assert bench.logged('error') == 'laptop_1 cannot be published: RuntimeError: no area'
+        assert (one.health.state, four.health.state) == ('error', 'estimate')
+        assert not one.publisher.shown and four.publisher.shown and bench.counts['errors'] == 1
+        one.publisher.publish = publish
+        again = bench.publication(bench.show({1: 1.2, 4: 1.7}), 1)
+        assert again.shape_changed and again.position == pytest.approx(1.2)
+
+
 def test_an_object_absent_from_the_mask_is_withdrawn() -> None:
     with SceneBench(instances='each', max_objects=2, lost_after=5.0) as bench:
         stamp = bench.show({1: 1.0, 4: 1.5})
