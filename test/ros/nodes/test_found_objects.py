@@ -166,4 +166,5 @@ def test_one_object_is_found_beside_larger_clutter_and_tracked(table: Table) -> 
         values = {v.key: v.value for v in table.diagnostics.messages[-1].status[0].values}
         return int(values['tracked']) >= 2 and values
 
-    assert table.recorder.wait_for(counts, LIMIT, 'count of tracked frames')['full_estimates'] == '1'
+    values = table.recorder.wait_for(counts, LIMIT, 'count of tracked frames')
+    assert values['full_estimates'] == '1'
