@@ -44,8 +44,8 @@ class LowPartConfig:
     least: int = 60
     """Pixels of the grid that are needed around an instance."""
     most_growth: float = 1.0
-    """Low parts have at most this many times the pixels of the instance; else the support is not
-    flat there."""
+    """Low parts have at most this many times the pixels of what they are connected to; else they
+    are another thing, or the support is not flat there."""
 
 
 def add_low_parts(label: Array, grid: DepthGrid, supports: Sequence[Surface],
@@ -77,9 +77,10 @@ def _add_to(label: Array, k: int, box: tuple[slice, slice], grid: DepthGrid,
             continue
         low = _rising(s.height[box], beside, config)
         joined, _ = ndimage.label(ndimage.binary_opening(low | own) & low | own)
-        added = np.isin(joined, np.unique(joined[own])) & ~own
-        if added.sum() <= config.most_growth * own.sum():
-            view[added] = k
+        of_own = np.bincount(joined[own], minlength=int(joined.max()) + 1)
+        added = np.bincount(joined[~own], minlength=len(of_own))
+        keep = (of_own > 0) & (added <= config.most_growth * of_own)
+        view[keep[joined] & ~own] = k
 
 
 def _grown(box: tuple[slice, slice], margin: int) -> tuple[slice, slice]:
