@@ -161,8 +161,8 @@ def test_another_set_of_parts_is_another_shape_also_without_new_meshes() -> None
     with SceneBench(tracking=False, mesh_period=3600.0) as bench:
         infer = bench.models.infer
 
-        def infer_parts(category, cloud, mesh, seed):
-            whole = infer(category, cloud, mesh, seed)
+        def infer_parts(*arguments):
+            whole = infer(*arguments)
             return whole if whole.joints[0].position < 2.0 else replace(
                 whole, parts=whole.parts[:1], joints=())
 
