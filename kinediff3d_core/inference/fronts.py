@@ -70,6 +70,13 @@ def observe_fronts(points: np.ndarray, reference: State, config: FrontsConfig) -
     return Fronts(tuple(faces), tuple(levels), R, points @ R) if faces else None
 
 
+def stands_out(category: Category, fronts: Fronts, reference: State, field: Field,
+               config: FrontsConfig) -> bool:
+    """Whether a face is that of an open drawer, by the body's front in a reference (1)."""
+    level = _predicted_level(category, fronts, reference, field) + config.open
+    return any(f.x > level for f in fronts.faces)
+
+
 def propose(category: Category, fronts: Fronts, references: State, field: Field,
             config: FrontsConfig) -> Proposals | None:
     """States with a drawer at each face that stands out, and some closed ones.

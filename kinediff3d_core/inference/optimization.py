@@ -60,8 +60,8 @@ def initial_hypotheses(model: CategoryModel, preset: Preset, view: PreparedView,
     found = predict_codes(model, codes, cloud, state, generator)
     evidence = part_evidence(model, preset, found, fronts)
     found = _with_likely_parts(model, found, evidence)
-    if fronts is not None:
-        found = _with_proposals(model, preset, cloud, found, fronts, generator)
+    if evidence is not None:
+        found = _with_proposals(model, preset, cloud, found, evidence.fronts, generator)
     surface, _ = surface_samples(model.shape, found.field, preset.refinement.initial_surface,
                                  generator, model.graphs)
     problem = Problem(model.shape, found.field, view.observation, surface)

@@ -1,7 +1,8 @@
 """What a view says about which parts an object has, beside the fit: which drawers, which doors.
 
-More parts always explain a cloud a little better, so the fit alone does not decide. A prior over
-the sets of parts that the category allows and the fronts of drawers count, too.
+More parts always explain a cloud a little better, so the fit alone does not decide. Where fronts
+of open drawers are seen, these and a prior over the sets of parts that the category allows count,
+too. Closed fronts say little: without an open one, the networks decide which parts there are.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kinediff3d_core.inference.fronts import Fronts, mismatch
+from kinediff3d_core.inference.fronts import Fronts, mismatch, stands_out
 from kinediff3d_core.inference.hypotheses import Hypotheses
 from kinediff3d_core.inference.model import CategoryModel
 from kinediff3d_core.inference.part_sets import (
@@ -28,20 +29,18 @@ class PartEvidence:
 
     Attributes:
         prior: (S) probabilities of the sets before the view is fitted.
-        fronts: of drawers, where some are seen.
+        fronts: of drawers.
         fitted: indices of the sets with which the samples are fitted.
     """
 
     prior: Tensor
-    fronts: Fronts | None
+    fronts: Fronts
     fitted: tuple[int, ...]
 
     def score(self, model: CategoryModel, preset: Preset, found: Hypotheses) -> Tensor:
         """What it adds to the fit scores (H) of hypotheses."""
         index = set_index(found.field.exists, model.category)
         score = -preset.hypothesis.weight_temperature * self.prior.to(index.device).log()[index]
-        if self.fronts is None:
-            return score
         unpaired = mismatch(model.shape, found.field, found.state, self.fronts, preset.fronts)
         return score + preset.fronts.weight * unpaired.to(score)
 
@@ -57,24 +56,23 @@ class PartEvidence:
                      ) -> Tensor:
         """Prior probabilities (H) of the states by the score model's shares of samples (H).
 
-        Where fronts are seen, they are the other half of the prior: states with a drawer at each
-        face are likely, even if no sample lies there.
+        The fronts are the other half of the prior: states with a drawer at each face are likely,
+        even if no sample lies there.
         """
-        if self.fronts is None:
-            return share
         unpaired = mismatch(model.shape, found.field, found.state, self.fronts, preset.fronts)
         return (share + torch.exp(-unpaired)) / 2
 
 
 def part_evidence(model: CategoryModel, preset: Preset, found: Hypotheses,
                   fronts: Fronts | None) -> PartEvidence | None:
-    """The evidence before a view is fitted; None where all objects have the same parts.
+    """The evidence before a view is fitted; None where no front of an open drawer is seen.
 
     Args:
-        found: hypotheses with the parts that their codes have.
+        found: hypotheses with the parts that their codes have, the likeliest first.
     """
     category, config = model.category, preset.part_sets
-    if not category.optional_parts:
+    if fronts is None or not category.optional_parts or not stands_out(
+            category, fronts, found.state[:1].to('cpu'), found.field[:1], preset.fronts):
         return None
     own = set_probabilities(found.field.exists, category, config.uniform)
     fitted = own >= config.likely * own.max()

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from kinediff3d_core.inference.fronts import Fronts, has_fronts, mismatch, observe_fronts, propose
+from kinediff3d_core.inference.fronts import (
+    Fronts,
+    has_fronts,
+    mismatch,
+    observe_fronts,
+    propose,
+    stands_out,
+)
 from kinediff3d_core.inference.presets import FrontsConfig
 from kinediff3d_core.networks.kavae import Field
 from kinediff3d_core.networks.score import State
@@ -66,6 +73,12 @@ def proposed(*faces, levels=()):
 def test_only_drawers_have_fronts():
     assert [name for name in ('drawer', 'cutter', 'laptop', 'cabinet')
             if has_fronts(get_category(name))] == ['drawer']
+
+
+def test_open_drawers_stand_out_from_the_body():
+    """Its front is at 0; a front that is 2 cm thick is that of a closed drawer."""
+    assert [stands_out(DRAWER, fronts(face(-0.2, WIDE, LOW), face(x, WIDE, TOP)), *reference(),
+                       CONFIG) for x in (0.0, 0.02, 0.05)] == [False, False, True]
 
 
 def test_drawers_are_in_order_from_top_to_bottom_and_then_from_left():
