@@ -259,8 +259,8 @@ class FrontsConfig:
     """Least common share of two faces' widths, or heights, for a closed drawer beside an open
     one. Chosen."""
     open: float = 0.04
-    """Distance from the body's front from which on fronts and faces are compared. Chosen: table
-    tops project over closed drawers."""
+    """Distance from the body's front from which on a drawer is open, and fronts and faces are
+    compared. Chosen: table tops project over closed drawers."""
     same_front: float = 0.03
     """Largest distance of a face from the front that it shows. Chosen."""
     same_area: float = 0.6
