@@ -22,6 +22,11 @@ NOT_FINITE = re.compile(rb'nan\([a-z]+\)|1\.#(?:QNAN|SNAN|IND|INF)\w*')
 """Numbers that are not finite, as programs for Windows print them."""
 
 
+def with_line_feeds(content: bytes) -> bytes:
+    """The content of a text file whose lines may all end with carriage returns alone."""
+    return content if b'\n' in content else content.replace(b'\r', b'\n')
+
+
 @dataclass(frozen=True)
 class PointTable:
     """How points stand in a file.

@@ -102,6 +102,8 @@ CATEGORIES: dict[str, Category] = {c.name: c for c in (
              0.6, _deg(0, 135), _deg(0, 180), FRONT, part_sets=((1,), (1, 2), (2,)),
              density=400.0, wall=0.04),
 )}
+PACKAGED = frozenset(CATEGORIES)
+"""The categories that come with this package; users add their own to ``CATEGORIES``."""
 
 
 def get_category(name: str) -> Category:

@@ -96,12 +96,21 @@ def _geometry(source: Path, geometry: Any) -> Any:
             raise UnusableMesh('a mesh without a filename')
         return load_mesh(source, geometry.mesh.filename)
     if geometry.box is not None:
-        return trimesh.creation.box(extents=geometry.box.size)
+        return trimesh.creation.box(extents=_lengths('box', geometry.box.size))
     if geometry.cylinder is not None:
-        return trimesh.creation.cylinder(geometry.cylinder.radius, geometry.cylinder.length)
+        return trimesh.creation.cylinder(*_lengths('cylinder', (geometry.cylinder.radius,
+                                                                geometry.cylinder.length)))
     if geometry.sphere is not None:
-        return trimesh.creation.icosphere(3, geometry.sphere.radius)
+        return trimesh.creation.icosphere(3, *_lengths('sphere', (geometry.sphere.radius,)))
     return None
+
+
+def _lengths(kind: str, lengths: Any) -> Any:
+    """The lengths of a primitive shape, all above zero."""
+    if not (np.isfinite(lengths) & (np.asarray(lengths) > 0)).all():
+        shown = ', '.join(f'{x:g}' for x in lengths)
+        raise UnusableMesh(f'a {kind} of {shown} m; lengths have to be above zero')
+    return lengths
 
 
 def load_mesh(source: Path, name: str) -> Any:

@@ -132,6 +132,7 @@ def _require_tree(source: Path, root: ElementTree.Element) -> None:
             raise ValueError(f'{source}: link {ends[1]!r} has two parents, {parents[ends[1]]!r} '
                              f'and {ends[0]!r}')
         parents[ends[1]] = ends[0]
+        _require_leader(source, joint, root)
     roots = [link for link in links if link not in parents]
     reached = set(roots[:1])
     for _ in links:
@@ -140,6 +141,16 @@ def _require_tree(source: Path, root: ElementTree.Element) -> None:
         lost = ', '.join(repr(link[:40]) for link in links if link not in reached)
         raise ValueError(f'{source}: its links are no tree with one root: no joint connects '
                          f'{roots[0] if roots else "a root"!r} with {lost[:120]}')
+
+
+def _require_leader(source: Path, joint: ElementTree.Element, root: ElementTree.Element) -> None:
+    """Refuse a joint that mimics one that is not there."""
+    joints = [other.get('name', '') for other in root.findall('joint')]
+    for mimic in joint.findall('mimic'):
+        leader = mimic.get('joint', '')
+        if leader not in joints:
+            raise ValueError(f'{source}: joint {joint.get("name")!r} mimics {leader[:40]!r}, '
+                             f'which is not there{did_you_mean(leader, joints)}')
 
 
 def _urdf_root(source: Path) -> ElementTree.Element:

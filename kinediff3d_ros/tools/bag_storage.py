@@ -35,8 +35,9 @@ REMEDIES = {
 MAX_MESSAGE = 2**28
 """Bytes of a message that are unpacked. Chosen: bounds memory; an image has a few megabytes."""
 MAX_RATIO, MIN_UNPACKED = 1000, 2**26
-"""Bytes that a compressed file may have, unpacked: so many times its own, and in any case so many.
-Chosen: bounds the disk; images of one value are a few hundred times smaller when compressed."""
+"""Largest ratio of the unpacked to the compressed bytes of a file, and unpacked bytes that every
+file may have. Chosen: bounds the disk; images of one value are a few hundred times smaller when
+compressed."""
 METADATA = 'metadata.yaml'
 MAX_METADATA = 2**20
 """Characters of a metadata.yaml that are read. Chosen: bounds memory."""

@@ -66,6 +66,7 @@ class PageCameras:
 
     @property
     def aimed(self) -> bool:
+        """Whether there was something to look at."""
         return self._sphere is not None
 
     def aim(self, sphere: Sphere | None) -> None:

@@ -92,6 +92,15 @@ def test_meshes_that_are_left_out(tmp_path, name, reason):
     assert len(left_out[0]) < 200 and '\n' not in left_out[0]
 
 
+@pytest.mark.parametrize('geometry', [
+    '<box size="0.2 0.4 -0.6"/>', '<box size="0.2 0 0.6"/>', '<sphere radius="-1"/>',
+    '<cylinder radius="0.1" length="nan"/>'])
+def test_shapes_without_a_positive_size_are_left_out(tmp_path, geometry):
+    folder = write(tmp_path, visual(geometry) + visual('<box size="1 1 1"/>'))
+    found, (reason,) = read(folder)
+    assert len(found) == 1 and 'lengths have to be above zero' in reason
+
+
 def test_a_name_with_other_capitals_is_named(tmp_path):
     folder = write(tmp_path, visual('<mesh filename="meshes/Base.obj"/>'))
     (folder / 'meshes').mkdir()

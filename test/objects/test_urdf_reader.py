@@ -11,6 +11,9 @@ from kinediff3d_core.objects.urdf_reader import read_urdf
     ('<!DOCTYPE x [<!ENTITY a "b">]><robot name="r"/>', 'entities'),
     ('<!DOCTYPE x SYSTEM "file:///etc/passwd"><robot name="r"/>', 'document type'),
     ('<!ENTITY a "b"><robot name="r"/>', 'not a readable URDF'),
+    ('<robot name="r"><link name="a"/><link name="b"/><joint name="lid" type="revolute">'
+     '<parent link="a"/><child link="b"/><mimic joint="ldi"/></joint></robot>',
+     "joint 'lid' mimics 'ldi', which is not there .did you mean lid"),
     ('<robot name="r">', 'not a readable URDF'), ('<robot', 'not a readable URDF')])
 def test_unsafe_and_damaged_urdfs_are_refused(tmp_path, text, match):
     (tmp_path / 'x.urdf').write_text(text)

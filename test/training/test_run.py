@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from kinediff3d_core.networks.checkpoints import (
 )
 from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import ScoreModel
-from kinediff3d_core.objects.category import get_category
+from kinediff3d_core.objects.category import CATEGORIES, get_category
 from kinediff3d_core.training.config import LOOP, STAGES, StageConfig, TrainingConfig
 from kinediff3d_core.training.loop import Job, LossLog, Trainer, run_loop
 from kinediff3d_core.training.pool import Pool, PoolConfig, PoolFeed
@@ -184,6 +185,13 @@ def test_a_latent_stage_says_whose_shapes_it_uses(tmp_path, capsys):
                  tmp_path / 'shape.safetensors')
     _new_module(job)
     assert f'uses the shape network of {tmp_path}' in capsys.readouterr().err
+
+
+def test_a_latent_stage_without_shapes_names_the_folder_and_the_data(tmp_path, monkeypatch):
+    monkeypatch.setitem(CATEGORIES, 'toolbox', replace(LAPTOP, name='toolbox'))
+    job = Job('latent', 'toolbox', tmp_path, STAGES['latent'], TrainingConfig(), ALONE)
+    with pytest.raises(ValueError, match=f'no weights at {tmp_path}.*train shape --data DIR'):
+        _new_module(job)
 
 
 def test_a_checkpoint_restores_step_time_and_average(trainer):
