@@ -30,7 +30,7 @@ from kinediff3d_core.data.truth import Truth
 from kinediff3d_core.evaluation.markdown import markdown_table
 from kinediff3d_core.evaluation.program import Parser, run
 from kinediff3d_core.evaluation.refusal import is_right
-from kinediff3d_core.evaluation.segmentation import FOUND, overlaps, segmented
+from kinediff3d_core.evaluation.segmentation import FOUND, overlaps
 from kinediff3d_core.inference.candidates import Choice, choose_candidate
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.inference.refusal import MIN_CONFIDENCE
@@ -39,7 +39,8 @@ from kinediff3d_core.io.files import write_text
 from kinediff3d_core.networks.checkpoints import trained_categories
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.observation.cloud import DepthView
-from kinediff3d_core.observation.segmentation import CONFIG, image_candidates
+from kinediff3d_core.observation.instances import Instances
+from kinediff3d_core.observation.segmentation import instance_candidates, segment_instances
 
 CONFIDENT = 0.5
 """A wrong answer of a higher confidence misleads. Chosen: more likely right than wrong."""
@@ -78,21 +79,22 @@ class FrameAnswer:
 
 def unmasked_answer(pipeline: Pipeline, view: DatasetView) -> FrameAnswer:
     """The answer about a frame whose mask, if it has one, only judges it."""
-    iou = _candidate_ious(view)
     choice: Choice | None = None
-    count = 0
+    found = Instances(np.zeros(view.depth.shape, dtype=np.int64), np.zeros(0))
     try:
-        found = image_candidates(DepthView(view.depth, view.intrinsics))
-        count = len(found)
-        choice = choose_candidate(partial(pipeline.infer, mesh=False), found)
+        found = segment_instances(view.depth, view.intrinsics)
+        choice = choose_candidate(
+            partial(pipeline.infer, mesh=False),
+            instance_candidates(DepthView(view.depth, view.intrinsics), found))
     except NoEstimate:
         pass
+    iou = _candidate_ious(view, found)
     chosen = float(iou[choice.index]) if choice is not None else 0.0
     estimate = None if choice is None else choice.estimate
     right = _is_right(estimate, view.truth) and not chosen <= FOUND
     return FrameAnswer(
         view.name, pipeline.category.name, False, float(iou[0]) if len(iou) else 0.0, chosen,
-        float(iou.max(initial=0.0)), count, 0 if choice is None else choice.tried,
+        float(iou.max(initial=0.0)), len(found), 0 if choice is None else choice.tried,
         joint_errors(estimate, view.truth), estimate.confidence if estimate else 0.0, right)
 
 
@@ -110,12 +112,11 @@ def masked_answer(pipeline: Pipeline, view: DatasetView) -> FrameAnswer:
                        _is_right(estimate, view.truth))
 
 
-def _candidate_ious(view: DatasetView) -> np.ndarray:
+def _candidate_ious(view: DatasetView, found: Instances) -> np.ndarray:
     """IoU (n,) of each candidate with the frame's mask; NaN if the frame has none."""
-    ids, _ = segmented(view.depth, view.intrinsics, CONFIG)
     if view.mask is None:
-        return np.full(int(ids.max(initial=0)), math.nan)
-    iou = overlaps(((view.mask > 0) & (view.depth > 0)).astype(np.int64), ids)
+        return np.full(len(found), math.nan)
+    iou = overlaps(((view.mask > 0) & (view.depth > 0)).astype(np.int64), found.ids)
     return iou[0] if len(iou) else np.zeros(iou.shape[1])
 
 

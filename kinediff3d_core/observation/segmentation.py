@@ -84,7 +84,11 @@ def object_in_image(view: DepthView) -> ObjectCloud:
 
 def image_candidates(view: DepthView) -> list[Candidate]:
     """All instances of an image, best first; errors of :func:`segment_instances`."""
-    found = segment_instances(view.depth, view.intrinsics)
+    return instance_candidates(view, segment_instances(view.depth, view.intrinsics))
+
+
+def instance_candidates(view: DepthView, found: Instances) -> list[Candidate]:
+    """The instances of an image as candidates, in the same order."""
     return [Candidate(filter_cloud(object_cloud(view.depth, view.intrinsics, found.ids == k)),
                       float(score)) for k, score in enumerate(found.scores, start=1)]
 
@@ -121,14 +125,18 @@ def cloud_candidates(points: Array) -> list[Candidate]:
     Errors are those of :func:`segment_cloud`.
     """
     found = segment_cloud(points)
-    return [Candidate(ObjectCloud(points[found.ids == k],
-                                  points[found.ids != k][::BESIDE_STRIDE]), float(score))
+    return [Candidate(_divided(points, found.ids == k), float(score))
             for k, score in enumerate(found.scores, start=1)]
 
 
 def object_in_cloud(points: Array) -> ObjectCloud:
     """The best of :func:`cloud_candidates`."""
-    return cloud_candidates(points)[0].cloud
+    return _divided(points, segment_cloud(points).ids == 1)
+
+
+def _divided(points: Array, on: Array) -> ObjectCloud:
+    """Points (N, 3) on an object, by ``on`` (N,) bool, and every ninth of the others."""
+    return ObjectCloud(points[on], points[~on][::BESIDE_STRIDE])
 
 
 def _projected(points: Array) -> tuple[Array, Intrinsics, Array]:

@@ -87,9 +87,10 @@ class PerceptionParameters(NodeParameters):
         '', 'Name of the object in topics, TF frames, URDF and markers; empty takes the category '
         '("object" with category auto). With several objects, _<id> follows.')
     instances: str = parameter(
-        'one', 'one: the mask shows one object; each: every id in the mask is an object of its '
-        'own, and without a mask everything that segmentation finds; listed: those ids that '
-        'objects names.', choices=('one', 'each', 'listed'))
+        'one', 'one: the mask shows one object, and without a mask the likeliest thing is it; '
+        'each: every id in the mask is an object of its own, and without a mask everything that '
+        'segmentation finds; listed: those ids that objects names.',
+        choices=('one', 'each', 'listed'))
     objects: str = parameter(
         '', 'Categories of mask ids with several objects, as "1:laptop, 4:box"; other ids are of '
         'the category.')

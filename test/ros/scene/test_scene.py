@@ -129,7 +129,8 @@ def test_every_frame_gets_a_full_estimate_without_tracking() -> None:
 
 def test_meshes_are_due_after_mesh_period(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr(full_estimates, 'time', SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(full_estimates, 'time', SimpleNamespace(
+        monotonic=lambda: now[0], perf_counter=time.perf_counter))
     with SceneBench(tracking=False, mesh_period=5.0) as bench:
         for seconds in (1000.0, 1004.9, 1005.0, 1009.9):
             now[0] = seconds
