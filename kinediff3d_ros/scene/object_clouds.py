@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -40,6 +40,10 @@ class UnmaskedView(DepthView):
         Raises:
             NoEstimate: there is none.
         """
+        return self._segmented
+
+    @cached_property
+    def _segmented(self) -> list[Candidate]:
         found = image_candidates(self)
         large = [one for one in found if len(one.cloud) >= self.min_points]
         if not large:
@@ -126,7 +130,7 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
         mask = arrays.instances != 0 if wanted == 0 else arrays.instances == wanted
         clouds = {0: _or_reason(partial(_masked_points, arrays, mask, parameters, 0 in tracked))}
     else:
-        clouds = {0: _or_reason(partial(_unmasked_view, arrays, parameters))}
+        clouds = {0: _or_reason(partial(_unmasked_view, arrays, parameters, 0 in tracked))}
     return FrameClouds(clouds, {
         'convert': converted - begin, 'segment': time.perf_counter() - converted}, unsegmented,
         arrays.categories if isinstance(arrays, DepthArrays) else {})
@@ -184,10 +188,19 @@ def _masked_points(arrays: DepthArrays, mask: np.ndarray, parameters: Perception
     return view if tracked else view.candidates()[0].cloud
 
 
-def _unmasked_view(arrays: DepthArrays, parameters: PerceptionParameters) -> UnmaskedView:
-    """The image in which segmentation finds the object."""
+def _unmasked_view(arrays: DepthArrays, parameters: PerceptionParameters, tracked: bool,
+                   ) -> UnmaskedView:
+    """The image in which segmentation, or tracking, finds the object.
+
+    Raises:
+        NoEstimate: nothing is measured; or the object is tracked, and nothing stands out any more:
+            tracking could take a wall behind the object for the object.
+    """
     image = _whole_image(arrays, parameters)
-    return UnmaskedView(image.depth, image.intrinsics, parameters.min_points)
+    view = UnmaskedView(image.depth, image.intrinsics, parameters.min_points)
+    if tracked:
+        view.candidates()
+    return view
 
 
 def _whole_image(arrays: DepthArrays, parameters: PerceptionParameters) -> DepthView:

@@ -11,6 +11,7 @@ from scene_bench import CAMERA, SECOND, SceneBench
 from scipy import ndimage
 
 from kinediff3d_core.inference.candidates import CONFIG
+from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation.cloud import DepthView, object_cloud
 from kinediff3d_core.observation.segmentation import Candidate
 from kinediff3d_ros.scene import object_clouds
@@ -61,7 +62,7 @@ LARGE = (2, 30, 1.0)
 """Segmentation's best candidate."""
 
 
-def test_the_likeliest_thing_is_the_object_and_is_tracked_without_segmentation(
+def test_the_likeliest_thing_is_the_object_and_is_tracked(
         monkeypatch: pytest.MonkeyPatch) -> None:
     with UnmaskedBench(monkeypatch, sure_of=1.5) as bench:
         first = bench.publication(bench.put(LARGE, (40, 16, 1.5)))
@@ -72,7 +73,20 @@ def test_the_likeliest_thing_is_the_object_and_is_tracked_without_segmentation(
         for depth in (1.6, 1.7):
             tracked = bench.publication(bench.put(LARGE, (40, 16, depth)))
             assert tracked.position == pytest.approx(depth) and tracked.velocity == 0.25
-        assert bench.segmented == 1 and len(bench.models.calls) == 2
+        assert bench.segmented == 3 and len(bench.models.calls) == 2
+
+
+def test_where_nothing_stands_out_any_more_there_is_no_estimate(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tracking could take what is behind the object for the object."""
+    def nothing(view: DepthView) -> list[Candidate]:
+        raise NoEstimate('nothing stands out')
+
+    with UnmaskedBench(monkeypatch, sure_of=1.5) as bench:
+        bench.publication(bench.put((40, 16, 1.5)))
+        monkeypatch.setattr(object_clouds, 'image_candidates', nothing)
+        bench.put((40, 16, 1.5))
+        assert 'nothing stands out' in bench.logged('no_estimate')
 
 
 def test_an_object_that_is_lost_is_chosen_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +106,7 @@ def test_a_full_estimate_of_a_tracked_object_is_of_no_other_thing(
         answer = bench.scene.request_estimates()
         bench.put(LARGE, (40, 16, 1.6))
         answer.wait()
-        assert 'confidence of 0.100' in answer.message and bench.segmented == 1
+        assert 'confidence of 0.100' in answer.message and bench.segmented == 2
 
 
 def test_where_all_things_are_refused_there_is_no_estimate(
