@@ -2,6 +2,8 @@
 
 The fingers hold a part by contact alone. They close along the direction in which the part moves,
 one on each side of it, so that they push it open and shut; friction keeps them from sliding off.
+As in a parallel gripper, the fingers are coupled: both are equally far from the middle. What
+carries the hand compensates its weight, as arms do.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pybullet
-from gripper_urdf import gripper_urdf
+from gripper_urdf import MASSES, gripper_urdf
 from scipy.spatial.transform import Rotation
+from world import GRAVITY
 
 from kinediff3d_core.objects.gripper import GRIPPER, GripperConfig
 
@@ -22,13 +25,17 @@ COLOUR = (0.25, 0.4, 0.7, 1.0)
 """Red, green, blue, alpha in pictures."""
 FINGER_SPEED = 0.1
 """Of a finger that opens or closes, m/s. Chosen."""
+COUPLING, COUPLING_FORCE = 0.5, 1000.0
+"""Share of an error between the fingers that is corrected in a step, and the force that does it
+at most, N. Chosen: a stiff gear."""
+
 
 class FloatingGripper:
     """The gripper in a simulation.
 
     Args:
         client: of PyBullet. T_world_hand: (4, 4) where it starts, m.
-        force: greatest force of the hand and of each finger, N.
+        force: greatest force of the hand and of its grip, N.
     """
 
     def __init__(self, client: int, T_world_hand: np.ndarray, force: float,
@@ -47,9 +54,14 @@ class FloatingGripper:
         self._constraint = pybullet.createConstraint(
             self.body, -1, -1, -1, pybullet.JOINT_FIXED, [0, 0, 0], [0, 0, 0], position,
             childFrameOrientation=quaternion, physicsClientId=client)
+        coupling = pybullet.createConstraint(
+            self.body, 0, self.body, 1, pybullet.JOINT_GEAR, [1, 0, 0], [0, 0, 0], [0, 0, 0],
+            physicsClientId=client)
+        pybullet.changeConstraint(coupling, gearRatio=-1, erp=COUPLING, maxForce=COUPLING_FORCE,
+                                  physicsClientId=client)
         self.target = T_world_hand
         self.move_to(T_world_hand)
-        self.hold(config.stroke / 2)
+        self.hold(config.stroke)
 
     @property
     def pose(self) -> np.ndarray:
@@ -72,29 +84,43 @@ class FloatingGripper:
         pybullet.changeConstraint(self._constraint, position, quaternion, maxForce=self._force,
                                   physicsClientId=self._client)
 
+    @property
+    def width(self) -> float:
+        """Distance between the fingers, m."""
+        return float(sum(pybullet.getJointState(self.body, finger, self._client)[0]
+                         for finger in (0, 1)))
+
     def open(self, distance: float) -> None:
         """Set the fingers this far, m, apart at once: nothing is between them."""
-        half = float(np.clip(distance / 2, 0.0, self._config.stroke / 2))
+        half = self._half(distance)
         for finger in (0, 1):
             pybullet.resetJointState(self.body, finger, half, physicsClientId=self._client)
-        self.hold(half)
+        self.hold(distance)
 
     def close(self) -> None:
         """Close the fingers from now on, with the limited force."""
-        for finger in (0, 1):
-            pybullet.setJointMotorControl2(
-                self.body, finger, pybullet.VELOCITY_CONTROL, targetVelocity=-FINGER_SPEED,
-                force=self._force, physicsClientId=self._client)
+        self._drive(pybullet.VELOCITY_CONTROL, targetVelocity=-FINGER_SPEED)
 
-    def hold(self, half: float | None = None) -> None:
-        """Keep the fingers where they are, or each at ``half``, m, from the middle."""
+    def hold(self, distance: float) -> None:
+        """Move the fingers this far, m, apart from now on, with the limited force."""
+        self._drive(pybullet.POSITION_CONTROL, targetPosition=self._half(distance),
+                    maxVelocity=FINGER_SPEED)
+
+    def carry(self) -> None:
+        """Bear the gripper's weight in the next step of the simulation."""
+        up = self.pose[2, :3] * GRAVITY
+        for index, mass in zip(range(-1, 2), MASSES, strict=True):
+            pybullet.applyExternalForce(self.body, index, (mass * up).tolist(), [0, 0, 0],
+                                        pybullet.LINK_FRAME, physicsClientId=self._client)
+
+    def _half(self, distance: float) -> float:
+        return float(np.clip(distance / 2, 0.0, self._config.stroke / 2))
+
+    def _drive(self, mode: int, **target: float) -> None:
+        """Drive both fingers, each with half of the limited force."""
         for finger in (0, 1):
-            at = half
-            if at is None:
-                at = pybullet.getJointState(self.body, finger, self._client)[0]
-            pybullet.setJointMotorControl2(
-                self.body, finger, pybullet.POSITION_CONTROL, targetPosition=at,
-                force=self._force, physicsClientId=self._client)
+            pybullet.setJointMotorControl2(self.body, finger, mode, force=self._force / 2,
+                                           physicsClientId=self._client, **target)
 
     def touches(self, body: int, link: int) -> bool:
         """Whether a finger touches a link of another body."""

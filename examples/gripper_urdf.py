@@ -6,8 +6,8 @@ import numpy as np
 
 from kinediff3d_core.objects.gripper import GRIPPER, GripperConfig
 
-MASS = 0.5
-"""Of the hand; each finger has a tenth of it, kg. Chosen."""
+MASSES = (0.5, 0.05, 0.05)
+"""Of the hand and of each finger, kg. Chosen."""
 
 URDF = """<?xml version="1.0"?>
 <robot name="gripper">
@@ -47,6 +47,7 @@ def gripper_urdf(config: GripperConfig = GRIPPER) -> str:
     middle = np.array([0.0, 0.0, tip])
     hand = np.array(config.hand)
     return URDF.format(
-        hand=box(MASS, np.array([0.0, 0.0, back - hand[2] / 2]), hand),
-        left=box(MASS / 10, middle - side, finger), right=box(MASS / 10, middle + side, finger),
+        hand=box(MASSES[0], np.array([0.0, 0.0, back - hand[2] / 2]), hand),
+        left=box(MASSES[1], middle - side, finger),
+        right=box(MASSES[2], middle + side, finger),
         travel=config.stroke / 2)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 from simulated_object import SimulatedObject
-from view import View
 
 from kinediff3d_core.objects.contact import contact_candidates
 from kinediff3d_core.objects.opening import opening_path
+
+if TYPE_CHECKING:
+    from world import World
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,8 @@ class Unseen(RuntimeError):
 class Guide(Protocol):
     """Something that looks at the object and knows how to open it."""
 
-    def look(self, view: View, positions: np.ndarray) -> Guidance:
-        """Guidance from a view of the present state.
-
-        Args:
-            positions: the true joint positions (K-1,), for a guide that knows the truth.
+    def look(self, world: World) -> Guidance:
+        """Guidance from the present state of the world that the object is in.
 
         Raises:
             Unseen: the view gives none.
@@ -69,9 +68,9 @@ class TrueGuide:
         self._thing = thing
         self._contacts = contact_candidates(thing.estimate(thing.start))[thing.part]
 
-    def look(self, view: View, positions: np.ndarray) -> Guidance:
-        """Guidance without error."""
-        estimate = self._thing.estimate(positions)
+    def look(self, world: World) -> Guidance:
+        """Guidance without error, from the true joint positions."""
+        estimate = self._thing.estimate(world.positions)
         T = next(p.T_camera_part for p in estimate.parts if p.name == self._thing.part)
         holds = [Hold(T @ c.T_part_contact, c.extents, c.reachable) for c in self._contacts]
         return Guidance(reachable_first(holds), opening_path(estimate, self._contacts[0]))
@@ -80,6 +79,38 @@ class TrueGuide:
 def reachable_first(holds: Iterable[Hold]) -> tuple[Hold, ...]:
     """Places where the gripper is free of the object before the others, else in their order."""
     return tuple(sorted(holds, key=lambda hold: not hold.reachable))
+
+
+def grips(holds: Sequence[Hold], widest: float) -> tuple[Hold, ...]:
+    """How the places can be held, in the order of trials: the reachable ones as they are.
+
+    Where no finger goes behind the part, because it is nearly closed, each place is first held
+    across the motion, if it is narrow, and moved by friction, and then as it is meant.
+
+    Args:
+        widest: greatest width that the fingers can hold, m.
+    """
+    reachable = tuple(h for h in holds if h.reachable)
+    if reachable:
+        return reachable
+    across = [min(_turned(h), _from_ahead(h), key=lambda g: g.extents[0]) for h in holds]
+    return tuple(grip for pair in zip(across, holds, strict=True) for grip in pair
+                 if grip is pair[1] or grip.extents[0] < widest)
+
+
+def _turned(hold: Hold) -> Hold:
+    """The same place and approach with fingers that close along y instead of x."""
+    T = hold.T_camera_contact.copy()
+    T[:3, :2] = np.stack([T[:3, 1], -T[:3, 0]], axis=1)
+    return Hold(T, hold.extents[[1, 0, 2]], False)
+
+
+def _from_ahead(hold: Hold) -> Hold:
+    """The same place with an approach against the motion and fingers that close along z."""
+    T = hold.T_camera_contact.copy()
+    T[:3, 3] += T[:3, 0] * hold.extents[0] / 2 + T[:3, 2] * hold.extents[2] / 2
+    T[:3, :3] = np.stack([T[:3, 2], T[:3, 1], -T[:3, 0]], axis=1)
+    return Hold(T, hold.extents[[2, 1, 0]], False)
 
 
 def path_length(path: np.ndarray) -> float:

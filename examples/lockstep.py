@@ -39,7 +39,7 @@ RESEND_PERIOD = 20.0
 """An image without an answer is sent again after this time, s: what is sent before the node has
 discovered all topics is lost. Chosen: longer than a full estimate takes."""
 REPETITION = 1_000_000
-"""By this much its stamp is then later, ns."""
+"""By this much its stamp is then later, ns, as is that of another view at the same time."""
 KEPT = 20
 """Messages that are kept of a topic. Chosen."""
 PARAMETERS = Path(__file__).with_name('perception.yaml')
@@ -67,13 +67,7 @@ class Lockstep:
         self.object_name = default_object_name(category)
         self._processes: tuple[NodeProcess, ...] = ()
         os.environ.setdefault(*TRANSPORTS)
-        domain = int(os.environ.get('ROS_DOMAIN_ID', 0))
-        if log is not None:
-            domain = private_graph()
-            log.parent.mkdir(parents=True, exist_ok=True)
-            self._processes = (NodeProcess('perception', log, parameters={
-                'category': category, 'description_dir': str(log.parent / category),
-                **yaml.safe_load(PARAMETERS.read_text())['/**']['ros__parameters']}),)
+        domain = int(os.environ.get('ROS_DOMAIN_ID', 0)) if log is None else private_graph()
         self._recorder = Recorder(domain, 'robot')
         create = self._recorder.node.create_publisher
         self._info = create(CameraInfo, 'depth/camera_info', 10)
@@ -82,7 +76,13 @@ class Lockstep:
         self._joints = self.subscribe(JointState, 'joint_states')
         self._diagnostics = self._recorder.subscribe(DiagnosticArray, '/diagnostics', keep=KEPT)
         self._start = time.time()
+        self._last = 0
         self._refused = 0
+        if log is not None:  # The last: what fails before leaves no process behind.
+            log.parent.mkdir(parents=True, exist_ok=True)
+            self._processes = (NodeProcess('perception', log, parameters={
+                'category': category, 'description_dir': str(log.parent / category),
+                **yaml.safe_load(PARAMETERS.read_text())['/**']['ros__parameters']}),)
 
     def __enter__(self) -> Lockstep:
         return self
@@ -100,6 +100,7 @@ class Lockstep:
     def restart(self) -> None:
         """Begin a trial: the node knows no object."""
         self._start -= TRIAL_GAP
+        self._last = 0
 
     def send(self, view: View, camera: Intrinsics) -> JointState:
         """The joint states of a view.
@@ -116,7 +117,7 @@ class Lockstep:
         def answered() -> object:
             nonlocal due
             if time.monotonic() >= due:
-                stamps.append(self._publish(view, camera, len(stamps)))
+                stamps.append(self._publish(view, camera))
                 due = time.monotonic() + RESEND_PERIOD
             return (any(at_stamp(self._joints, stamp) for stamp in stamps)
                     or self._refusals() > self._refused)
@@ -137,10 +138,11 @@ class Lockstep:
         return (all(p.get_subscription_count() for p in (self._info, self._mask, self._depth))
                 and bool(self._diagnostics.entries))
 
-    def _publish(self, view: View, camera: Intrinsics, repetition: int) -> Stamp:
-        """Publish a view; returns its stamp, which differs between repetitions."""
-        header = header_from_stamp(
-            int((self._start + view.seconds) * NANOSECONDS) + repetition * REPETITION, FRAME)
+    def _publish(self, view: View, camera: Intrinsics) -> Stamp:
+        """Publish a view; returns its stamp, which is later than all others of the trial."""
+        self._last = max(int((self._start + view.seconds) * NANOSECONDS),
+                         self._last + REPETITION)
+        header = header_from_stamp(self._last, FRAME)
         self._info.publish(info_from_intrinsics(camera, header))
         self._mask.publish(image_from_pixels(view.mask.astype(np.uint8) * 255, 'mono8', header))
         depth = np.round(view.depth * 1e3).astype(np.uint16)

@@ -25,9 +25,10 @@ def generate_launch_description() -> LaunchDescription:
                               description='Folder for records and pictures.'),
         Node(package='kinediff3d_ros', executable='perception_node', name='perception',
              parameters=[str(HERE / 'perception.yaml'),
-                         {'category': ParameterValue(category, value_type=str)}]),
+                         {'category': ParameterValue(category, value_type=str)}],
+             on_exit=Shutdown(reason='the perception node has ended')),
         ExecuteProcess(
             cmd=[sys.executable, str(HERE / 'open_it.py'), '--running-node', '--category',
                  category, '--count', count, '--seed', seed, '--out', out],
-            output='screen', on_exit=Shutdown()),
+            output='screen', on_exit=Shutdown(reason='open_it.py has ended')),
     ])

@@ -2,7 +2,7 @@
 
 A depth camera, rendered by PyBullet, sees a held-out procedural object. The perception node
 (a process of its own) answers each depth image. A floating gripper goes where ``handles/<part>``
-says, closes, and follows ``opening/<part>``, which it takes anew from the tracker ten times in a
+says, closes, and follows ``opening/<part>``, which it takes anew from the tracker five times in a
 second while the part moves. Nothing but topics goes from the node to the gripper.
 
     pip install '.[examples]'
@@ -27,8 +27,10 @@ from opening_summary import Record, summarize, table
 from simulated_object import SimulatedObject
 from tqdm import tqdm
 
+from kinediff3d_core.distributed.identity import package_version
 from kinediff3d_core.distributed.journal import Journal
 from kinediff3d_core.io.files import write_text
+from kinediff3d_core.networks.checkpoints import weights_digest
 from kinediff3d_core.objects.category import get_category
 
 CATEGORIES = ('laptop', 'dishwasher', 'drawer', 'box', 'stapler', 'eyeglasses', 'scissors',
@@ -75,7 +77,7 @@ def parse(arguments: list[str] | None) -> Options:
     """The options of a command line.
 
     Raises:
-        ValueError: an unknown category, or a count below one.
+        ValueError: an unknown category, all of them for one node, or a count below one.
     """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--category', default='laptop', help='a category, or all')
@@ -92,17 +94,25 @@ def parse(arguments: list[str] | None) -> Options:
     given = parser.parse_args(arguments)
     if given.count < 1:
         raise ValueError(f'--count is {given.count}; at least one object is needed')
+    if given.running_node and given.category == 'all':
+        raise ValueError('--running-node needs one category, that of the node, not all')
     names = CATEGORIES if given.category == 'all' else (get_category(given.category).name,)
     return Options(names, given.count, given.seed, given.true, given.running_node, given.out,
                    given.json, given.gif)
 
 
 def open_objects(category: str, options: Options) -> list[Record]:
-    """Records of a category's objects; those of an earlier, interrupted run are not made again."""
+    """Records of a category's objects; those of an earlier, interrupted run are not made again.
+
+    Raises:
+        ValueError: that run had another seed, version or weights.
+    """
     name = 'true' if options.true else 'perceived'
+    run = {'seed': options.seed, 'version': package_version(),
+           'weights': '' if options.true else weights_digest(category)}
     with ExitStack() as stack:
         journal = stack.enter_context(Journal(
-            options.out / 'records', f'{category}_{name}', {'seed': options.seed}))
+            options.out / 'records', f'{category}_{name}', run))
         missing = [n for n in range(options.count) if n not in journal.entries]
         if missing:
             guide_of = TrueGuide if options.true else perceived(category, options, stack)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from floating_gripper import FloatingGripper
-from guidance import Guidance, Guide, Hold, Unseen, between, motion_along, path_length
+from guidance import Guidance, Guide, Hold, Unseen, between, grips, motion_along, path_length
 from world import STEPS_PER_SECOND, World
 
 from kinediff3d_core.objects.gripper import GRIPPER
@@ -32,8 +32,17 @@ class OpeningConfig:
     """In which the whole path is followed, s."""
     strength: float = 4.0
     """Force of the hand, in terms of what overcomes the joint's friction at the contact."""
-    least_force: float = 10.0
-    """Least force of the hand, N: it carries its own weight of 6 N."""
+    least_force: float = 2.0
+    """Least force of the hand, N: it moves its own mass of 0.6 kg."""
+    stopped: float = 0.006
+    """A hand that is behind its target by more than this has met something, m."""
+    widening: float = 0.02
+    """By which the fingers are then opened wider for another approach, m."""
+    deepening: float = 0.015
+    """By which each approach goes deeper than the one before it, or until the hand is stopped, m:
+    the part may be smaller than it seems."""
+    deepest: float = 0.03
+    """Most of that, m: the fingers' length less the usual depth."""
     arrived: float = 0.02
     """The end is reached where less than this share of the path is left."""
     patience: int = 8
@@ -46,7 +55,7 @@ class OpeningConfig:
     """Looks in a row at which no finger may touch the part: it may have some play."""
     blind_looks: int = 10
     """Looks in a row without guidance after which following ends."""
-    attempts: int = 3
+    attempts: int = 4
     """Approaches, each to the next best contact of a new look."""
     enough: float = 0.8
     """Another approach is made if less than this share of the longest path has been made: a part
@@ -98,8 +107,14 @@ class Opener:
                 story.events.append(f'attempt {attempt + 1}: {reason}')
                 break
             self._length = max(self._length, self._left)
-            hold = guidance.holds[attempt % len(guidance.holds)]
-            story.reason = self._attempt(guidance, hold)
+            if not self._length:
+                story.reason = 'the part seems to be open'
+                story.events.append(f'attempt {attempt + 1}: {story.reason}')
+                break
+            holds = grips(guidance.holds, GRIPPER.thickest)
+            hold = holds[attempt % len(holds)]
+            story.reason = self._attempt(hold, min(
+                attempt * self._config.deepening, self._config.deepest))
             story.opened = self._world.opened
             before, made = made, 1 - self._left / self._length
             story.events.append(f'attempt {attempt + 1}: {story.reason}, '
@@ -119,7 +134,7 @@ class Opener:
         return made > config.far and made - before < config.progress
 
     def _look(self) -> Guidance:
-        guidance = self._guide.look(self._world.view(), self._world.positions)
+        guidance = self._guide.look(self._world)
         self._left = path_length(guidance.path)
         return guidance
 
@@ -131,29 +146,59 @@ class Opener:
             except Unseen:
                 if not left:
                     raise
+                self._wait(self._config.look_period)
         raise AssertionError('blind_looks is not positive')
 
-    def _attempt(self, guidance: Guidance, hold: Hold) -> str:
-        """Approach, hold and follow; returns why it ended."""
-        config, world = self._config, self._world
+    def _attempt(self, hold: Hold, deeper: float) -> str:
+        """Approach, hold and follow; returns why it ended.
+
+        Args:
+            deeper: how far the fingers go beyond their usual depth, m.
+        """
         depth = min(GRIPPER.insertion, float(hold.extents[2]))
-        T_contact = world.T_world_camera @ hold.T_camera_contact @ _along_z(
+        T_hand = self._world.T_world_camera @ hold.T_camera_contact @ _along_z(
             depth - GRIPPER.insertion)
-        start = T_contact @ _along_z(-config.standoff)
+        gripper = self._placed(T_hand @ _along_z(-self._config.standoff), hold)
+        width = float(hold.extents[0]) + 2 * self._config.margin + deeper
+        self._approach(T_hand, width, hold.reachable)
+        if deeper:
+            self._move(gripper.pose, gripper.pose @ _along_z(deeper), self._config.closing_time,
+                       self._config.stopped)
+        gripper.move_to(gripper.pose)
+        gripper.close()
+        self._wait(self._config.closing_time)
+        if not gripper.touches(self._world.body, self._world.link):
+            return 'the fingers do not touch the part'
+        return self._follow()
+
+    def _placed(self, start: np.ndarray, hold: Hold) -> FloatingGripper:
+        """The gripper, at a pose (4, 4)."""
+        config, world = self._config, self._world
         if self._gripper is None:
             force = max(config.least_force, config.strength * world.holding_force(
                 hold.T_camera_contact[:3, 3]))
             self._gripper = FloatingGripper(world.client, start, force)
         else:
             self._gripper.place(start)
-        self._gripper.open(float(hold.extents[0]) + 2 * config.margin)
-        self._move(start, T_contact, config.approach_time)
-        self._gripper.close()
-        self._wait(config.closing_time)
-        self._gripper.hold()
-        if not self._gripper.touches(world.body, world.link):
-            return 'the fingers do not touch the part'
-        return self._follow()
+        return self._gripper
+
+    def _approach(self, T_hand: np.ndarray, width: float, reachable: bool) -> None:
+        """Bring the fingers, this far (m) apart, to both sides of what is held.
+
+        Where the hand is stopped at a reachable place, what is held is thicker than it seems: it
+        goes back and opens the fingers wider, until they are as wide as they can be. At another
+        place the rest of the object may have stopped it: it stays there, without pressing.
+        """
+        config, gripper = self._config, self._gripper
+        assert gripper is not None
+        start = T_hand @ _along_z(-config.standoff)
+        gripper.open(width)
+        while not self._move(start, T_hand, config.approach_time, config.stopped):
+            if width >= GRIPPER.stroke or not reachable:
+                break
+            self._move(gripper.pose, start, config.approach_time)
+            width = min(width + config.widening, GRIPPER.stroke)
+            gripper.open(width)
 
     def _follow(self) -> str:
         """Follow the opening path; returns why it ended."""
@@ -187,27 +232,37 @@ class Opener:
         return 'out of time'
 
     def _retreat(self) -> None:
-        """Open the fingers and go back against the approach."""
+        """Open the fingers a little, so that they push nothing, and go back."""
+        gripper, config = self._gripper, self._config
+        assert gripper is not None
+        gripper.hold(gripper.width + 2 * config.margin)
+        self._wait(config.look_period)
+        self._move(gripper.pose, gripper.pose @ _along_z(-config.standoff), config.approach_time)
+
+    def _move(self, start: np.ndarray, end: np.ndarray, seconds: float,
+              stopped: float = np.inf) -> bool:
+        """Pull the hand straight from one pose (4, 4) to another; returns whether it got there.
+
+        Args:
+            stopped: a hand that is behind by more than this, m, ends the motion.
+        """
         gripper = self._gripper
         assert gripper is not None
-        gripper.hold(GRIPPER.stroke / 2)
-        self._wait(self._config.look_period)
-        self._move(gripper.pose, gripper.pose @ _along_z(-self._config.standoff),
-                   self._config.approach_time)
-
-    def _move(self, start: np.ndarray, end: np.ndarray, seconds: float) -> None:
-        """Pull the hand straight from one pose (4, 4) to another."""
-        assert self._gripper is not None
         steps = round(seconds * STEPS_PER_SECOND)
         for i in range(steps):
-            self._gripper.move_to(between(start, end, (i + 1) / steps))
+            gripper.move_to(between(start, end, (i + 1) / steps))
             self._step()
+            if np.linalg.norm(gripper.pose[:3, 3] - gripper.target[:3, 3]) > stopped:
+                return False
+        return True
 
     def _wait(self, seconds: float) -> None:
         for _ in range(round(seconds * STEPS_PER_SECOND)):
             self._step()
 
     def _step(self) -> None:
+        if self._gripper is not None:
+            self._gripper.carry()
         self._world.step()
         self._steps += 1
         if self._steps % round(self._config.look_period * STEPS_PER_SECOND) == 0:

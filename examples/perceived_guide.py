@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from guidance import Guidance, Hold, Unseen, reachable_first
 from lockstep import Lockstep
 from nav_msgs.msg import Path
-from view import View
 from vision_msgs.msg import Detection3D, Detection3DArray
 
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.objects.urdf import joint_name
 from kinediff3d_ros.messages.poses import matrix_from_pose
 from kinediff3d_ros.tools.recorder import stamp_key
+
+if TYPE_CHECKING:
+    from world import World
 
 
 class PerceivedGuide:
@@ -28,9 +32,9 @@ class PerceivedGuide:
         self._handles = lockstep.subscribe(Detection3DArray, f'handles/{part}')
         self._path = lockstep.subscribe(Path, f'opening/{part}')
 
-    def look(self, view: View, positions: np.ndarray) -> Guidance:
-        """Guidance of the node's answer to a view; the true positions are not used."""
-        joints = self._lockstep.send(view, self._camera)
+    def look(self, world: World) -> Guidance:
+        """Guidance of the node's answer to the camera's view of the world, and nothing else."""
+        joints = self._lockstep.send(world.view(), self._camera)
         if self._joint not in joints.name:
             raise Unseen(f'the object is seen, but no {self._part}')
         stamp = stamp_key(joints)

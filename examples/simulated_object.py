@@ -7,18 +7,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from kinediff3d_core.evaluation.exact_estimate import exact_estimate
 from kinediff3d_core.evaluation.true_meshes import true_mesh
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.io.files import write_text
 from kinediff3d_core.io.urdf_folder import write_obj
-from kinediff3d_core.objects.estimate import (
-    ArticulatedEstimate,
-    JointEstimate,
-    Mesh,
-    PartEstimate,
-)
+from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh
 from kinediff3d_core.objects.urdf import urdf_string
 from kinediff3d_core.simulation.camera import SimulatedScene
 from kinediff3d_core.simulation.views import TEST_CAMERA
@@ -100,18 +95,7 @@ class SimulatedObject:
 
     def estimate(self, positions: np.ndarray) -> ArticulatedEstimate:
         """The truth as an estimate without error, at joint positions (K-1,), rad or m."""
-        one, category = self.scene.instances, self.scene.instances.category
-        poses = one.part_poses(torch.from_numpy(positions)[None],
-                               self.scene.T_camera_base.double())[0].numpy()
-        parts = [PartEstimate(name, poses[k], self.meshes[name])
-                 for k, name in enumerate(category.parts) if one.exists[0, k]]
-        joints = [JointEstimate(
-            j.name, j.joint_type, category.parts[j.parent], category.parts[j.child],
-            one.origin[0, i].double().numpy(), one.axis[0, i].double().numpy(),
-            float(positions[i]), float(one.lower[0, i]), float(one.upper[0, i]), 0.0)
-            for i, j in enumerate(category.joints) if one.exists[0, j.child]]
-        return ArticulatedEstimate(category.name, tuple(parts), tuple(joints), np.zeros((6, 6)),
-                                   0.0, 1.0, (), np.zeros(0), np.zeros((0, 3)))
+        return exact_estimate(self.scene.instances, self.meshes, positions, self.T_camera_base)
 
     def write(self, folder: Path) -> Path:
         """Path of the URDF with masses and true meshes; written unless it exists.

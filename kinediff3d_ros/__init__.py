@@ -1,1 +1,1 @@
-"""ROS 2 nodes around ``kinediff3d_core``: messages in, messages out, nothing else."""
+"""ROS 2 nodes around ``kinediff3d_core``, and the commands ``demo``, ``replay`` and ``view``."""

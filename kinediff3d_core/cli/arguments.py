@@ -19,6 +19,10 @@ METRICS = ('omad', 'ancsh')
 STAGES = ('shape', 'pose', 'latent')
 BASELINE_STAGES = ('parts',)
 
+MOST_THREADS = 256
+"""Most threads of ``--threads``, as of the perception node. Chosen: OpenMP ends a process that
+cannot start its threads."""
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser with errors of one line and the options that several commands have."""
@@ -77,7 +81,8 @@ class Parser(argparse.ArgumentParser):
 
     def add_threads(self) -> None:
         """Add ``--threads``."""
-        self.add_argument('--threads', type=number(int, at_least=1), metavar='N',
+        self.add_argument('--threads', type=number(int, at_least=1, at_most=MOST_THREADS),
+                          metavar='N',
                           help='CPU threads (default: OMP_NUM_THREADS, else half of the cores)')
 
     def add_model_arguments(self, preset: bool = True) -> None:

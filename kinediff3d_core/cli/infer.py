@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kinediff3d_core.cli.arguments import DONE, NO_ANSWER, add_command
-from kinediff3d_core.cli.infer_input import add_input_arguments, read_instances, unmasked_hint
+from kinediff3d_core.cli.infer_input import add_input_arguments, read_candidates, unmasked_hint
 
 if TYPE_CHECKING:
     from kinediff3d_core.objects.estimate import ArticulatedEstimate
@@ -45,11 +46,10 @@ def add_parser(commands: Any) -> None:
 
 def _infer(options: argparse.Namespace) -> int:
     from kinediff3d_core.io.outputs import replaced_results
-    from kinediff3d_core.objects.category import CATEGORIES
-    from kinediff3d_core.objects.suggestion import unknown
+    from kinediff3d_core.objects.category import CATEGORIES, unknown_category
 
     if options.category not in (*CATEGORIES, 'auto'):
-        raise ValueError(unknown('category', options.category, (*sorted(CATEGORIES), 'auto')))
+        raise ValueError(unknown_category(options.category, (*sorted(CATEGORIES), 'auto')))
     names = ('1',) if options.instances == 'each' else FILES
     with replaced_results(options.out, names) as folder:
         return _estimate_each(options, folder)
@@ -60,18 +60,21 @@ def _estimate_each(options: argparse.Namespace, folder: Path) -> int:
     from kinediff3d_core.io.estimate import write_estimate
     from kinediff3d_core.objects.estimate import NoEstimate
 
-    instances = read_instances(options)
+    objects = read_candidates(options)
     from kinediff3d_core.inference.auto import load_pipeline
+    from kinediff3d_core.inference.candidates import choose_candidate
     from kinediff3d_core.inference.refusal import require_confidence
     from kinediff3d_core.visualization.preview import draw_preview
 
     pipeline = load_pipeline(options.category, options.preset, options.device, options.weights)
+    infer = partial(pipeline.infer, mesh=False, seed=options.seed)
     written = 0
-    for name, instance in instances:
+    for name, candidates in objects:
         out = options.out / name
         try:
-            estimate = require_confidence(
-                pipeline.infer(**instance, mesh=True, seed=options.seed), options.min_confidence)
+            choice = choose_candidate(infer, candidates, options.min_confidence)
+            estimate = pipeline.with_meshes(
+                require_confidence(choice.estimate, options.min_confidence))
         except NoEstimate as reason:
             if options.instances == 'best':
                 raise NoEstimate(f'{reason}{unmasked_hint(options)}') from reason
@@ -80,6 +83,8 @@ def _estimate_each(options: argparse.Namespace, folder: Path) -> int:
         write_estimate(estimate, folder / name, options.weights)
         draw_preview(estimate, folder / name / 'preview.png')
         _print(estimate)
+        if len(candidates) > 1:
+            print(f'  segmentation: thing {choice.index + 1} of {len(candidates)} of this size')
         print(f'wrote {out}/estimate.json, object.urdf, meshes/ and preview.png')
         written += 1
     return DONE if written else NO_ANSWER

@@ -6,14 +6,14 @@ import argparse
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kinediff3d_core.cli.arguments import Parser, number
 
 if TYPE_CHECKING:
     from kinediff3d_core.io.files import Array
     from kinediff3d_core.io.view_files import ViewImages
-    from kinediff3d_core.observation.cloud import ObjectCloud
+    from kinediff3d_core.observation.segmentation import Candidate
 
 LENS = ('fx', 'fy', 'cx', 'cy')
 DEPTH_ONLY = ('mask', 'camera_info', *LENS, 'mask_id', 'mask_index', 'mask_threshold', 'box',
@@ -43,9 +43,9 @@ def add_input_arguments(command: Parser) -> None:
     command.add_argument('--segment', action='store_true', default=None,
                          help='with --points: find the object in a cloud of the whole scene')
     command.add_argument('--instances', choices=('best', 'each'), default='best',
-                         help='without a mask: estimate the best of the things on a support '
-                              '(default), or each of them, into DIR/1, DIR/2 and so on, best '
-                              'first')
+                         help='without a mask: estimate the thing on a support that is likeliest '
+                              'of the category (default), or each of them, into DIR/1, DIR/2 and '
+                              'so on, best first')
 
 
 def _add_camera_arguments(command: Parser) -> None:
@@ -65,7 +65,7 @@ def _add_camera_arguments(command: Parser) -> None:
 def _add_mask_arguments(command: Parser) -> None:
     command.add_argument('--mask', type=Path, metavar='F',
                          help='the object\'s pixels: image, array or COCO JSON; without one, '
-                              'the best of the things that stand on a support plane is taken')
+                              'one of the things that stand on a support is taken (--instances)')
     command.add_argument('--mask-id', type=number(int, at_least=1), metavar='N',
                          help='the object\'s id in an image of ids, or of its annotation')
     command.add_argument('--mask-index', type=number(int, at_least=0), metavar='N',
@@ -77,8 +77,8 @@ def _add_mask_arguments(command: Parser) -> None:
                               'in it is removed')
 
 
-def read_instances(options: argparse.Namespace) -> list[tuple[str, dict[str, Any]]]:
-    """The folder of each object's estimate in --out, and its arguments of ``Pipeline.infer``.
+def read_candidates(options: argparse.Namespace) -> list[tuple[str, list[Candidate]]]:
+    """The folder of each estimate in --out, and the candidates for its object, best first.
 
     Raises:
         ValueError: options that do not go together, files that cannot be read, or a cloud that is
@@ -89,9 +89,9 @@ def read_instances(options: argparse.Namespace) -> list[tuple[str, dict[str, Any
         raise ValueError('give either --depth or --points')
     _refuse(options, DEPTH_ONLY if options.depth is None else POINTS_ONLY)
     if options.instances == 'each':
-        return [(str(k), one) for k, one in enumerate(_each(options), start=1)]
-    cloud = _points_cloud(options) if options.depth is None else _depth_cloud(options)
-    return [('', {'points': cloud})]
+        return [(str(k), [one]) for k, one in enumerate(_each(options), start=1)]
+    return [('', _points_candidates(options) if options.depth is None
+             else _depth_candidates(options))]
 
 
 def unmasked_hint(options: argparse.Namespace) -> str:
@@ -102,20 +102,19 @@ def unmasked_hint(options: argparse.Namespace) -> str:
             'is built in, give --mask or --box')
 
 
-def _each(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The arguments of ``Pipeline.infer`` for each thing on a support, best first."""
-    from kinediff3d_core.observation.segmentation import cloud_instances, segment_instances
+def _each(options: argparse.Namespace) -> list[Candidate]:
+    """All things on a support, best first."""
+    from kinediff3d_core.observation.cloud import DepthView
+    from kinediff3d_core.observation.segmentation import cloud_candidates, image_candidates
 
     if options.mask is not None or options.box is not None or (
             options.depth is None and not options.segment):
         raise ValueError('--instances each goes with --depth without --mask and --box, or with '
                          '--points --segment')
     if options.depth is None:
-        return [{'points': cloud} for cloud in cloud_instances(_points(options))]
+        return cloud_candidates(_points(options))
     view = _view(options)
-    found = segment_instances(view.depth, view.intrinsics)
-    return [{'depth': view.depth, 'intrinsics': view.intrinsics, 'mask': found.ids == k}
-            for k in range(1, len(found) + 1)]
+    return image_candidates(DepthView(view.depth, view.intrinsics))
 
 
 def _refuse(options: argparse.Namespace, names: tuple[str, ...]) -> None:
@@ -141,31 +140,34 @@ def _points(options: argparse.Namespace) -> Array:
     return points
 
 
-def _points_cloud(options: argparse.Namespace) -> ObjectCloud:
+def _points_candidates(options: argparse.Namespace) -> list[Candidate]:
     from kinediff3d_core.inference.view import cloud_of
     from kinediff3d_core.io.cloud import UNITS
-    from kinediff3d_core.observation.segmentation import object_in_cloud
+    from kinediff3d_core.observation.segmentation import Candidate, cloud_candidates
 
     points, unit = _points(options), options.points_unit or 'm'
-    cloud = cloud_of(object_in_cloud(points) if options.segment else points, None, None, None)
+    found = cloud_candidates(points) if options.segment else [
+        Candidate(cloud_of(points, None, None, None))]
     factors = {f'--points-unit {name}': factor / UNITS[unit] for name, factor in UNITS.items()
                if name != unit}
-    _require_size(cloud.points, options, factors, options.points,
-                  '' if options.segment else 'it shows more than the object (--segment)')
-    return cloud
+    return _of_size(found, options, factors, options.points,
+                    '' if options.segment else 'it shows more than the object (--segment)')
 
 
-def _depth_cloud(options: argparse.Namespace) -> ObjectCloud:
+def _depth_candidates(options: argparse.Namespace) -> list[Candidate]:
     import numpy as np
 
     from kinediff3d_core.inference.view import cloud_of
     from kinediff3d_core.io.depth import MILLIMETRE, SCALES
     from kinediff3d_core.objects.estimate import NoEstimate
+    from kinediff3d_core.observation.cloud import DepthView
+    from kinediff3d_core.observation.segmentation import Candidate, image_candidates
 
     view = _view(options)
     try:
         mask = view.mask if options.box is None else _box_mask(view, options.box)
-        cloud = cloud_of(None, view.depth, view.intrinsics, mask)
+        found = image_candidates(DepthView(view.depth, view.intrinsics)) if mask is None else [
+            Candidate(cloud_of(None, view.depth, view.intrinsics, mask))]
     except NoEstimate as refusal:
         seen = view.depth[view.depth > 0]
         if options.depth_scale is None and len(seen) and np.median(seen) > FAR:
@@ -174,9 +176,8 @@ def _depth_cloud(options: argparse.Namespace) -> ObjectCloud:
         raise
     now = options.depth_scale or MILLIMETRE
     factors = {f'--depth-scale {scale:g}': scale / now for scale in SCALES if scale != now}
-    _require_size(cloud.points, options, factors, options.mask or options.depth,
-                  '' if options.mask is None else 'the mask shows more than the object')
-    return cloud
+    return _of_size(found, options, factors, options.mask or options.depth,
+                    '' if options.mask is None else 'the mask shows more than the object')
 
 
 def _view(options: argparse.Namespace) -> ViewImages:
@@ -220,9 +221,10 @@ def _box_mask(view: ViewImages, box: list[float]) -> Array:
     return box_mask((int(x), int(y), int(x + width), int(y + height)), (rows, columns))
 
 
-def _require_size(points: Array, options: argparse.Namespace, factors: Mapping[str, float],
-                  file: Path, cause: str) -> None:
-    """Refuse a cloud that no object of the category can have; name the likely cause."""
+def _of_size(candidates: list[Candidate], options: argparse.Namespace,
+             factors: Mapping[str, float], file: Path, cause: str) -> list[Candidate]:
+    """The candidates that an object of the category can be; refuse the best one, and name the
+    likely cause, if there is none."""
     from kinediff3d_core.networks.checkpoints import trained_categories
     from kinediff3d_core.objects.category import get_category
     from kinediff3d_core.objects.estimate import NoEstimate
@@ -231,8 +233,10 @@ def _require_size(points: Array, options: argparse.Namespace, factors: Mapping[s
     names = trained_categories(options.weights) if options.category == 'auto' else \
         [options.category]
     found = [get_category(name) for name in names]
-    if fits(points, found):
-        return
+    fitting = [one for one in candidates if fits(one.cloud.points, found)]
+    if fitting:
+        return fitting
+    points = candidates[0].cloud.points
     unit = likely_unit(points, found, factors)
     causes = [f'the unit is another (likely {unit})' if unit else 'the unit is another', cause]
     largest = max(c.scale for c in found)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,12 @@ def _train(options: argparse.Namespace) -> int:
     names = _categories(options)
     require_writable(options.out, folder=True)
     stages = STAGES if options.stage == 'all' else (options.stage,)
+    checkpoints = {name: [options.out / name / f'{stage}.checkpoint' for stage in stages]
+                   for name in names}
     if not options.resume:
-        _refuse_checkpoints([options.out / name / f'{stage}.checkpoint'
-                             for name in names for stage in stages])
+        _refuse_checkpoints([path for paths in checkpoints.values() for path in paths])
+    elif first_rank():
+        _note_new(options.out, checkpoints)
     from kinediff3d_core.training.config import TrainingConfig
     from kinediff3d_core.training.run import train
     from kinediff3d_core.training.warm_start import start_folder
@@ -110,6 +114,17 @@ def _categories(options: argparse.Namespace) -> list[str]:
 
         require_family(get_category(category).name)
     return [get_category(category).name]
+
+
+def _note_new(out: Path, checkpoints: Mapping[str, Sequence[Path]]) -> None:
+    """Say which categories have no checkpoint to resume: a folder may be mistyped.
+
+    They start anew: a job that may be killed at any time is started with ``--resume`` at once.
+    """
+    for name, paths in checkpoints.items():
+        if not any(path.exists() for path in paths):
+            print(f'kinediff3d: note: there is no checkpoint in {out / name}; it starts anew',
+                  file=sys.stderr)
 
 
 def _refuse_checkpoints(paths: Sequence[Path]) -> None:

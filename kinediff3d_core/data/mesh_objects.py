@@ -135,7 +135,8 @@ def load_object(folder: Path | str, category: Category | None = None,
         raise ValueError(f'{source} has no revolute or prismatic joint')
     for joint in movable:
         if not np.linalg.norm(np.asarray(joint.axis, dtype=np.float64)) > MIN_AXIS:
-            raise ValueError(f'{source}: joint {joint.name!r} has the axis {list(joint.axis)}')
+            raise ValueError(f'{source}: joint {joint.name!r} has an axis without a direction, '
+                             f'{[float(x) for x in joint.axis]}')
     spec = category or CATEGORIES.get(category_of(path))
     return _assemble(source, robot, movable, spec, placement)
 

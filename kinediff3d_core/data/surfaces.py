@@ -8,11 +8,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.spatial import ConvexHull, QhullError, cKDTree
+from scipy.spatial import cKDTree
 
 from kinediff3d_core.data.raycasting import raycasting_scene
 from kinediff3d_core.geometry.rigid import transform_points
+from kinediff3d_core.objects.convex import vertices_of_hull
 from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.objects.mesh_sampling import sample_mesh, triangle_areas, triangles_at
 
 Array = np.ndarray[Any, Any]
 
@@ -44,7 +46,7 @@ class Surface:
     @cached_property
     def hull(self) -> Array:
         """(H, 3) vertices that the smallest sphere around the part touches."""
-        return hull_vertices(np.asarray(self.mesh.vertices, dtype=np.float64))
+        return vertices_of_hull(np.asarray(self.mesh.vertices, dtype=np.float64))
 
     @cached_property
     def box(self) -> tuple[Array, Array]:
@@ -68,55 +70,15 @@ class Surface:
         return self.pool[rng.choice(len(self.pool), n, replace=n > len(self.pool))]
 
 
-def triangle_areas(mesh: Mesh) -> Array:
-    """Area (F,) of each triangle."""
-    # Coordinate by coordinate: (F, 3, 3) corners and numpy's cross take five times as long.
-    x, y, z = (column[mesh.faces.T] for column in
-               np.ascontiguousarray(np.asarray(mesh.vertices, dtype=np.float64).T))
-    (ux, uy, uz), (vx, vy, vz) = ([c[i] - c[0] for c in (x, y, z)] for i in (1, 2))
-    return np.asarray(np.sqrt((uy * vz - uz * vy) ** 2 + (uz * vx - ux * vz) ** 2
-                              + (ux * vy - uy * vx) ** 2) / 2)
-
-
-def sample_mesh(mesh: Mesh, n: int, rng: np.random.Generator, areas: Array | None = None,
-                ) -> Array:
-    """n points (n, 3) on a mesh, uniform by area; ``areas`` (F,) of its triangles, if known.
-
-    Raises:
-        ValueError: the mesh has no area.
-    """
-    area = triangle_areas(mesh) if areas is None else areas
-    total = area.sum()
-    if not total > 0:
-        raise ValueError(f'mesh with {len(mesh.faces)} faces has no area to sample')
-    at, u, v = rng.random((3, n))
-    order = np.argsort(at)  # In the order of the triangles memory is read in sequence.
-    at, u, v = at[order], u[order, None], v[order, None]
-    index = np.searchsorted(np.cumsum(area), at * total).clip(0, len(area) - 1)
-    a, b, c = (np.asarray(mesh.vertices[corner], dtype=np.float64)
-               for corner in mesh.faces[index].T)
-    flip = u + v > 1
-    u, v = np.where(flip, 1 - u, u), np.where(flip, 1 - v, v)
-    return np.asarray(a + u * (b - a) + v * (c - a))
-
-
 def bounding_radius(points: Array) -> float:
     """Radius of the smallest sphere around points (N, 3), by Badoiu and Clarkson (2003)."""
-    hull = hull_vertices(points)
+    hull = vertices_of_hull(points)
     centre = hull.mean(0)
     square = (hull ** 2).sum(-1)
     for i in range(1, 1000):
         far = (square - hull @ (2 * centre)).argmax()  # Of |h - c|^2 less |c|^2.
         centre = centre + (hull[far] - centre) / (i + 1)
     return float(np.sqrt(((hull - centre) ** 2).sum(-1).max()))
-
-
-def hull_vertices(points: Array) -> Array:
-    """Vertices (H, 3) of the convex hull of points; all points where they have no volume."""
-    try:
-        return np.asarray(points[ConvexHull(points).vertices])
-    except QhullError:
-        return points
 
 
 class MeshDistance:
@@ -135,12 +97,9 @@ class MeshDistance:
             self.scene = raycasting_scene([mesh])
         except ValueError:
             rng = np.random.default_rng(0)
-            area = triangle_areas(mesh)
-            count = DISTANCE_SAMPLES
-            index = np.searchsorted(np.cumsum(area), rng.random(count) * area.sum())
-            index = index.clip(0, len(area) - 1)
+            index = triangles_at(triangle_areas(mesh), rng.random(DISTANCE_SAMPLES))
             corner = np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces]
-            w = rng.dirichlet((1, 1, 1), count)
+            w = rng.dirichlet((1, 1, 1), DISTANCE_SAMPLES)
             points = np.einsum('nk,nkc->nc', w, corner[index])
             self.index = np.concatenate([index, np.arange(len(corner))])
             self.tree = cKDTree(np.concatenate([points, corner.mean(1)]))

@@ -13,6 +13,7 @@ import numpy as np
 from kinediff3d_core.data.raycasting import raycasting_scene
 from kinediff3d_core.data.surfaces import Surface
 from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.objects.mesh_sampling import require_area, triangle_areas, triangles_at
 
 Array = np.ndarray[Any, Any]
 
@@ -46,18 +47,14 @@ def visible_surface(mesh: Mesh, count: int, rng: np.random.Generator,
     """
     scene = raycasting_scene([mesh])
     corner = np.asarray(mesh.vertices, dtype=np.float64)[mesh.faces]
-    area = np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]),
-                          axis=-1) / 2
-    total = float(area.sum())
-    if not total > 0:
-        raise ValueError('the mesh has no area')
+    areas = triangle_areas(mesh)
+    total = require_area(areas)
     sphere = sphere_directions(directions)
     visible_points, visible_face = [], _is_visible(scene, corner.mean(1), sphere)
     drawn = found = 0
     while found < count and drawn < MAX_DRAWS * count:
         batch = 2 * count
-        index = np.searchsorted(np.cumsum(area), rng.random(batch) * total)
-        index = index.clip(0, len(area) - 1)
+        index = triangles_at(areas, rng.random(batch))
         p = np.einsum('nk,nkc->nc', rng.dirichlet((1, 1, 1), batch), corner[index])
         visible = _is_visible(scene, p, sphere)
         visible_points.append(p[visible])

@@ -105,6 +105,7 @@ SEGMENTATION: dict[str, InstanceConfig] = {
     'not split at two thicknesses': replace(_FOUND, core=math.inf),
     'not split at 3 cm': replace(_FOUND, core_height=math.inf),
     'arms are not separated': replace(_FOUND, arm=None),
+    'low parts are left on the support': replace(_FOUND, low_part=None),
     'pixels beside the grid are not compared': replace(_FOUND, low=0.0),
 }
 """Configurations of the segmentation in which one heuristic is off."""

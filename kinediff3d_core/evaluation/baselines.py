@@ -24,7 +24,12 @@ from kinediff3d_core.geometry.rigid import make_transform, to_part_frames
 from kinediff3d_core.inference import refinement, residuals
 from kinediff3d_core.inference.hypotheses import Hypotheses
 from kinediff3d_core.inference.pipeline import Pipeline
-from kinediff3d_core.networks.checkpoints import folder_of, load_network, read_notes
+from kinediff3d_core.networks.checkpoints import (
+    folder_of,
+    load_network,
+    read_notes,
+    train_command,
+)
 from kinediff3d_core.networks.kavae import KAVAE, PRIOR_STD
 from kinediff3d_core.networks.part_coordinates import ENCODER, PartCoordinates, encoder_digest
 from kinediff3d_core.networks.score import ScoreModel, State, unpack_state
@@ -133,7 +138,7 @@ def baseline(name: str, pipeline: Pipeline, weights: Path | None) -> Method:
     path = folder_of(category, weights) / 'parts.safetensors'
     if read_notes(path).get(ENCODER) != encoder_digest(pipeline.pose):
         raise ValueError(f'{path} was trained with another pose network than the one beside it; '
-                         f'train it again with `kinediff3d train parts --category {category}`')
+                         f'train it again with {train_command("parts", category)}')
     return partial(part_centric, cast(PartCoordinates, head))
 
 

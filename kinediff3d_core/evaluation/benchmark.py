@@ -20,6 +20,7 @@ from kinediff3d_core.evaluation.samples import Sample, procedural_samples
 from kinediff3d_core.evaluation.summary import Summary
 from kinediff3d_core.evaluation.tracked_sequences import track_object
 from kinediff3d_core.inference.pipeline import Pipeline
+from kinediff3d_core.objects.contact import contact_candidates
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.tracking.config import DEFAULT, TrackingConfig
 
@@ -75,8 +76,9 @@ def benchmark(config: BenchmarkConfig, progress: Callable[[str, int], None] | No
     Returns:
         ``{'machine': ..., 'presets': {name: {'seconds': {stage: {'p50', 'p95', 'mean'}},
         'frames_per_s', 'resident_mib', 'accuracy': summary}}, 'speedup': {name: ...},
-        'tracking': ...}``. The stage ``total`` is the wall time of ``infer``. ``tracking`` is the
-        result of :func:`tracking` with the first preset.
+        'tracking': ...}``. The stage ``total`` is the wall time of ``infer``. ``contacts``, with
+        meshes, is that of the contacts of all moving parts, which are not part of it.
+        ``tracking`` is the result of :func:`tracking` with the first preset.
     """
     if config.count < 1:
         raise ValueError(f'the number of views must be positive, got {config.count}')
@@ -124,6 +126,10 @@ def _time_preset(config: BenchmarkConfig, preset: str, views: Sequence[Sample],
         for stage, seconds in (estimate.seconds if estimate else {}).items():
             times.setdefault(stage, []).append(seconds)
         times.setdefault('total', []).append(total)
+        if config.mesh and estimate is not None:
+            started = time.perf_counter()
+            contact_candidates(estimate)
+            times.setdefault('contacts', []).append(time.perf_counter() - started)
         if progress is not None:
             progress(preset, i + 1)
     figures: dict[str, Any] = {

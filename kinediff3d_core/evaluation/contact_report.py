@@ -26,6 +26,7 @@ from kinediff3d_core.evaluation.markdown import markdown_table
 from kinediff3d_core.evaluation.program import Parser, run
 from kinediff3d_core.objects.category import CATEGORIES
 from kinediff3d_core.objects.contact import Contact, contacts
+from kinediff3d_core.objects.contact_features import HANDLES
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, Mesh, PartEstimate
 from kinediff3d_core.simulation.families import FAMILIES, held_out_generator, sample_instances
 
@@ -40,8 +41,6 @@ STEP = 1e-4
 ALONG = 0.99
 """It moves along x if the cosine is at least this. Chosen."""
 HEAD = ('category', 'objects', 'contacts', 'bar or knob', 'on the surface', 'right way')
-HANDLES = ('bar', 'knob')
-"""Kinds of contacts that are handles, or parts that are held like one."""
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,21 @@ rooms have no thing at all: whatever segmentation proposes there is no object of
 also asks for every category but the object's own. The tables have the shares by threshold; that
 in use is :attr:`~kinediff3d_core.inference.presets.ConfidenceConfig.min_confidence`. ``--without``
 switches off a term of the verification. ``--from F`` prints the tables of records that ``--json``
-wrote.
+wrote. Until the end, ``--json F`` has its records in ``F.unfinished``: a run that was killed
+continues when the same command runs again.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,8 @@ from tqdm import tqdm
 
 from kinediff3d_core.data.datasets.frames import Frames
 from kinediff3d_core.data.truth import Truth
+from kinediff3d_core.distributed.identity import package_version
+from kinediff3d_core.distributed.journal import Journal, remove_journal
 from kinediff3d_core.evaluation.markdown import markdown_table
 from kinediff3d_core.evaluation.pose_metrics import pose_metrics
 from kinediff3d_core.evaluation.program import Parser, run
@@ -40,7 +46,7 @@ from kinediff3d_core.inference.presets import VerificationConfig
 from kinediff3d_core.inference.refusal import MIN_CONFIDENCE
 from kinediff3d_core.inference.view import cloud_of
 from kinediff3d_core.io.files import write_text
-from kinediff3d_core.networks.checkpoints import trained_categories
+from kinediff3d_core.networks.checkpoints import trained_categories, weights_digest
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.observation.cloud import ObjectCloud
 from kinediff3d_core.observation.segmentation import segment_instances
@@ -59,6 +65,8 @@ CLUTTER = 1, 4
 JOINT_DEG, JOINT_M = 15.0, 0.05
 """Errors of joints up to which an answer on a real frame, of which only the joints are known, is
 right. Chosen: a closed carton within 15 deg is read as closed."""
+UNFINISHED = '.unfinished'
+"""Name of the records' folder, after that of the file."""
 VIEWS, OBJECTS, REAL, SCENE, ROOM = 'views', 'objects', 'frames', 'scene', 'room'
 
 
@@ -93,26 +101,38 @@ class Thing:
     truth: Truth | None = None
 
 
-def views(source: str, category: str, samples: Samples, count: int) -> Iterator[Thing]:
-    """The first samples of a category."""
-    for i in range(count):
-        sample = samples(i)
-        try:
-            cloud = cloud_of(None, sample.depth, sample.intrinsics, sample.mask)
-        except NoEstimate:
-            continue
-        yield Thing(source, f'{category} {i} {sample.name}', cloud, sample.truth)
+@dataclass(frozen=True)
+class Work:
+    """What is measured in one go.
+
+    Attributes:
+        part: name of its records: a source, and a category. index: its number there.
+        asked: categories, or ``auto``. things: makes what they are asked about.
+    """
+
+    part: str
+    index: int
+    asked: tuple[str, ...]
+    things: Callable[[], list[Thing]]
 
 
-def frames(root: Path, categories: Sequence[str]) -> Iterator[Thing]:
-    """The real frames of a folder that have masks."""
-    found = Frames(root)
-    for category in categories:
-        for name in found.views(category):
-            view = found.read_view(name)
-            if view.mask is not None:
-                cloud = cloud_of(None, view.depth, view.intrinsics, view.mask)
-                yield Thing(REAL, name, cloud, view.truth)
+def view(source: str, category: str, samples: Samples, index: int) -> list[Thing]:
+    """A sample of a category; none if it has too few points."""
+    sample = samples(index)
+    try:
+        cloud = cloud_of(None, sample.depth, sample.intrinsics, sample.mask)
+    except NoEstimate:
+        return []
+    return [Thing(source, f'{category} {index} {sample.name}', cloud, sample.truth)]
+
+
+def frame(frames: Frames, name: str) -> list[Thing]:
+    """A real frame; none if it has no mask."""
+    found = frames.read_view(name)
+    if found.mask is None:
+        return []
+    cloud = cloud_of(None, found.depth, found.intrinsics, found.mask)
+    return [Thing(REAL, name, cloud, found.truth)]
 
 
 def proposals(source: str, image: str, depth: Array, intrinsics: Intrinsics) -> list[Thing]:
@@ -139,6 +159,11 @@ def clutter_scene(seed: int, index: int) -> list[Thing]:
     return proposals(SCENE, f'{seed}/{index}', view.depth, view.intrinsics)
 
 
+def room(seed: int, index: int) -> list[Thing]:
+    """Proposals in a room without a thing."""
+    return proposals(ROOM, f'{seed}/{index}', bare_room(seed, index), TEST_CAMERA)
+
+
 def answers(pipeline: AutoPipeline, thing: Thing, asked: Sequence[str], seed: int = 0,
             ) -> list[Answer]:
     """What each of the categories, or ``auto``, answers about a thing."""
@@ -151,7 +176,7 @@ def answers(pipeline: AutoPipeline, thing: Thing, asked: Sequence[str], seed: in
             out.append(Answer(thing.source, thing.image, _category(thing), name, '', 0.0, False))
             continue
         out.append(Answer(thing.source, thing.image, _category(thing), name, estimate.category,
-                          estimate.confidence, _is_right(estimate, thing.truth)))
+                          estimate.confidence, is_right(estimate, thing.truth)))
     return out
 
 
@@ -159,7 +184,7 @@ def _category(thing: Thing) -> str:
     return '' if thing.truth is None else thing.truth.category
 
 
-def _is_right(estimate: ArticulatedEstimate, truth: Truth | None) -> bool:
+def is_right(estimate: ArticulatedEstimate, truth: Truth | None) -> bool:
     """Whether an answer is right: by the rotation (``failure_rate``), or else by the joints."""
     if truth is None or estimate.category != truth.category:
         return False
@@ -182,11 +207,11 @@ def threshold_table(found: Sequence[Answer], images: int, thresholds: Sequence[f
         images: number of scenes and rooms, also of those without a proposal.
     """
     ours = [a for a in found if a.truth]
+    right = sum(a.right for a in ours)
+    wrong = sum(not a.right for a in ours if a.category)
     rows = []
     for t in thresholds:
         taken = [a for a in ours if a.category and a.confidence >= t]
-        right = sum(a.right for a in ours)
-        wrong = sum(not a.right for a in ours if a.category)
         false = sum(bool(a.category) and a.confidence >= t for a in found if not a.truth)
         rows.append([f'{t:g}', _share(right - sum(a.right for a in taken), right),
                      _share(sum(not a.right for a in taken), wrong),
@@ -238,38 +263,70 @@ def report(found: Sequence[Answer], images: int) -> str:
     return '\n'.join(lines)
 
 
+def read_answers(path: Path) -> tuple[list[Answer], int]:
+    """The answers and the number of images in a file of ``--json``.
+
+    Raises:
+        ValueError: it holds something else; one line that names it.
+    """
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+        return [Answer(**a) for a in content['answers']], int(content['images'])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{path} is not what --json writes ({error!r})') from error
+
+
 def measure(options: argparse.Namespace) -> None:
     """Measure, print the tables and write the answers."""
     if options.read is not None:
-        content = json.loads(options.read.read_text(encoding='utf-8'))
-        print(report([Answer(**a) for a in content['answers']], content['images']))
+        print(report(*read_answers(options.read)))
         return
     names = options.categories or list(trained_categories())
     pipeline = _without(AutoPipeline.load(), options.without)
-    auto = [] if options.no_auto else [AUTO]
     found: list[Answer] = []
-    for name in names:
-        for thing in tqdm(_ours(options, name), desc=name, unit='view', disable=None):
-            asked = names if options.others else [name]
-            found += answers(pipeline, thing, [*asked, *auto], options.seed)
-        _write(options, 0, found)
-    numbers = [(SCENE, i) for i in range(options.scenes)] + [
-        (ROOM, i) for i in range(options.rooms)]
-    for done, (source, i) in enumerate(tqdm(numbers, desc='without objects', unit='image',
-                                            disable=None), start=1):
-        things = clutter_scene(options.seed, i) if source == SCENE else proposals(
-            ROOM, f'{options.seed}/{i}', bare_room(options.seed, i), TEST_CAMERA)
-        for thing in things:
-            found += answers(pipeline, thing, [*names, *auto], options.seed)
-        _write(options, done, found)
-    print(report(found, len(numbers)))
-
-
-def _write(options: argparse.Namespace, images: int, found: Sequence[Answer]) -> None:
-    """Write the answers so far: a run that is stopped leaves what it has measured."""
-    if options.json is not None:
+    folder = None if options.json is None else options.json.with_name(
+        options.json.name + UNFINISHED)
+    with tempfile.TemporaryDirectory() as nowhere:
+        for part, works in itertools.groupby(_works(options, names), lambda work: work.part):
+            with Journal(folder or Path(nowhere), part, _described(options, names)) as journal:
+                for work in tqdm(list(works), desc=part, disable=None):
+                    found += _answered(pipeline, work, journal, options.seed)
+    images = options.scenes + options.rooms
+    print(report(found, images))
+    if folder is not None:
         content = {'images': images, 'answers': [asdict(a) for a in found]}
         write_text(options.json, json.dumps(content, indent=1) + '\n')
+        remove_journal(folder)
+
+
+def _described(options: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """What the answers depend on; the numbers of views and images may differ."""
+    return {**{key: getattr(options, key) for key in (
+        'seed', 'objects', 'frames', 'others', 'no_auto', 'without')}, 'categories': names,
+        'version': package_version(), 'weights': {n: weights_digest(n, None) for n in names}}
+
+
+def _answered(pipeline: AutoPipeline, work: Work, journal: Journal, seed: int) -> list[Answer]:
+    """The answers of a piece of work, from the records if they have it."""
+    if work.index not in journal.entries:
+        journal.append(work.index, {'answers': [
+            asdict(a) for thing in work.things()
+            for a in answers(pipeline, thing, work.asked, seed)]})
+    return [Answer(**a) for a in journal.entries[work.index]['answers']]
+
+
+def _works(options: argparse.Namespace, names: Sequence[str]) -> Iterator[Work]:
+    """All that is measured: our objects by category, then images without one."""
+    auto = () if options.no_auto else (AUTO,)
+    for name in names:
+        asked = (*(names if options.others else [name]), *auto)
+        yield from (Work(f'{source}.{name}', i, asked, things)
+                    for source, i, things in _ours(options, name))
+    asked = (*names, *auto)
+    for i in range(options.scenes):
+        yield Work(SCENE, i, asked, partial(clutter_scene, options.seed, i))
+    for i in range(options.rooms):
+        yield Work(ROOM, i, asked, partial(room, options.seed, i))
 
 
 def _without(pipeline: AutoPipeline, terms: Sequence[str]) -> AutoPipeline:
@@ -279,15 +336,20 @@ def _without(pipeline: AutoPipeline, terms: Sequence[str]) -> AutoPipeline:
                          for name, p in pipeline.pipelines.items()}, pipeline.config)
 
 
-def _ours(options: argparse.Namespace, name: str) -> Iterator[Thing]:
-    """All things of a category."""
-    yield from views(VIEWS, name, procedural_samples(name, options.seed, shapes=False),
-                     options.views)
+def _ours(options: argparse.Namespace, name: str,
+          ) -> Iterator[tuple[str, int, Callable[[], list[Thing]]]]:
+    """All things of a category: source, number, and what makes it."""
+    samples = procedural_samples(name, options.seed, shapes=False)
+    for i in range(options.views):
+        yield VIEWS, i, partial(view, VIEWS, name, samples, i)
     if options.objects is not None:
-        yield from views(OBJECTS, name, object_samples(options.objects, name, options.seed,
-                                                       shapes=False), options.views)
+        samples = object_samples(options.objects, name, options.seed, shapes=False)
+        for i in range(options.views):
+            yield OBJECTS, i, partial(view, OBJECTS, name, samples, i)
     if options.frames is not None:
-        yield from frames(options.frames, [name])
+        found = Frames(options.frames)
+        for i, one in enumerate(found.views(name)):
+            yield REAL, i, partial(frame, found, one)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -124,12 +124,24 @@ class AutoPipeline:
         """A misfit to which an estimate's support is added."""
         return value - self.config.temperature * math.log(max(estimate.support, LEAST_SUPPORT))
 
+    def with_meshes(self, estimate: ArticulatedEstimate) -> ArticulatedEstimate:
+        """As :meth:`Pipeline.with_meshes`, by the estimate's category."""
+        return self._pipeline_of(estimate).with_meshes(estimate)
+
     def generate(self, estimate: ArticulatedEstimate, positions: Sequence[float]) -> Generated:
         """As :meth:`Pipeline.generate`, by the estimate's category."""
+        return self._pipeline_of(estimate).generate(estimate, positions)
+
+    def _pipeline_of(self, estimate: ArticulatedEstimate) -> Pipeline:
+        """The pipeline of an estimate's category.
+
+        Raises:
+            ValueError: the category has no weights here.
+        """
         if estimate.category not in self.pipelines:
             raise ValueError(f'no weights of category {estimate.category!r}; loaded: '
                              f'{", ".join(self.pipelines)}')
-        return self.pipelines[estimate.category].generate(estimate, positions)
+        return self.pipelines[estimate.category]
 
 
 def load_pipeline(category: str, preset: str = 'fast', device: str = 'cpu',

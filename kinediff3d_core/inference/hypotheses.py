@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import roma
 import torch
@@ -31,6 +32,14 @@ class Hypotheses:
 
     def __getitem__(self, index: Tensor) -> Hypotheses:
         return Hypotheses(self.z[index], self.field[index], self.state[index])
+
+    @classmethod
+    def concatenate(cls, several: Sequence[Hypotheses]) -> Hypotheses:
+        """All hypotheses, in order."""
+        field = Field(*(torch.cat([getattr(h.field, f.name) for h in several])
+                        for f in fields(Field)))
+        return Hypotheses(torch.cat([h.z for h in several]), field,
+                          State.concatenate([h.state for h in several]))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from kinediff3d_core.inference.fronts import Fronts, propose
 from kinediff3d_core.inference.hypotheses import (
     Hypotheses,
     RefinedHypotheses,
@@ -17,6 +18,8 @@ from kinediff3d_core.inference.hypotheses import (
     select_distinct,
 )
 from kinediff3d_core.inference.model import CategoryModel
+from kinediff3d_core.inference.part_evidence import PartEvidence, part_evidence
+from kinediff3d_core.inference.part_sets import set_index, set_log_odds
 from kinediff3d_core.inference.presets import Preset, SolverConfig
 from kinediff3d_core.inference.refinement import (
     Codes,
@@ -25,7 +28,12 @@ from kinediff3d_core.inference.refinement import (
     refine_pose_and_code,
 )
 from kinediff3d_core.inference.residuals import Problem, fit_score, surface_samples
-from kinediff3d_core.inference.sampling import sample_codes
+from kinediff3d_core.inference.sampling import (
+    common_parts,
+    predict_codes,
+    sample_codes,
+    with_parts,
+)
 from kinediff3d_core.inference.verification import log_support
 from kinediff3d_core.inference.view import PreparedView
 from kinediff3d_core.networks.score import State
@@ -34,26 +42,83 @@ Value = TypeVar('Value')
 
 
 def initial_hypotheses(model: CategoryModel, preset: Preset, view: PreparedView, samples: State,
-                       generator: torch.Generator) -> Hypotheses:
-    """The samples that the first round refines: the best of each mode by the fit score.
+                       generator: torch.Generator, fronts: Fronts | None = None,
+                       ) -> tuple[Hypotheses, PartEvidence | None]:
+    """The hypotheses that the first round refines: the best of each mode by the fit score.
+
+    They are samples of the score model, all with the likeliest set of parts, and states that
+    fronts of drawers propose.
 
     Args:
         samples: of the score model, on the CPU.
+
+    Returns:
+        hypotheses, and the evidence about their parts.
     """
-    config = preset.hypothesis
+    config, cloud, codes = preset.hypothesis, view.network_clouds[:1], preset.for_initial_codes()
     state = samples[cover_modes(samples, preset.hypotheses + 1, config)].to(model.device)
-    found = sample_codes(model, preset.for_initial_codes(), view.network_clouds[:1], state,
-                         generator)
+    found = predict_codes(model, codes, cloud, state, generator)
+    evidence = part_evidence(model, preset, found, fronts)
+    found = _with_likely_parts(model, found, evidence)
+    if evidence is not None:
+        found = _with_proposals(model, preset, cloud, found, evidence.fronts, generator)
     surface, _ = surface_samples(model.shape, found.field, preset.refinement.initial_surface,
                                  generator, model.graphs)
     problem = Problem(model.shape, found.field, view.observation, surface)
     score, _ = model.graphs(fit_score, problem, found.state, preset.score)
-    return found[select_distinct(found.state, score, preset.keep[0], config.initial_separation,
-                                 config)]
+    if evidence is not None:
+        score = score + evidence.score(model, preset, found)
+    return found[_selected(model, preset, found, evidence, score, preset.keep[0],
+                           config.initial_separation)], evidence
+
+
+def _with_likely_parts(model: CategoryModel, found: Hypotheses, evidence: PartEvidence | None,
+                       ) -> Hypotheses:
+    """The hypotheses (H) with the likeliest set of parts, and again with others that are nearly as
+    likely."""
+    exists = common_parts(model, found)
+    if evidence is None:
+        return with_parts(model, found, exists)
+    return Hypotheses.concatenate([
+        with_parts(model, found, set_log_odds(torch.tensor([index]), model.category, exists))
+        for index in evidence.fitted])
+
+
+def _selected(model: CategoryModel, preset: Preset, found: Hypotheses,
+              evidence: PartEvidence | None, score: Tensor, keep: int, separation: float,
+              ) -> Tensor:
+    """Indices of the hypotheses of the next round (:func:`select_distinct`), and of the best one
+    of each fitted set of parts that none of these has, if its score is not much worse."""
+    config = preset.hypothesis
+    chosen = select_distinct(found.state, score, keep, separation, config)
+    if evidence is None:
+        return chosen
+    index = set_index(found.field.exists, model.category)
+    for other in set(evidence.fitted) & set(index.tolist()) - set(index[chosen].tolist()):
+        best = torch.where(index == other, score, torch.inf).argmin()
+        if score[best] < score.min() + config.max_score_gap:
+            chosen = torch.cat([chosen, best[None]])
+    return chosen
+
+
+def _with_proposals(model: CategoryModel, preset: Preset, cloud: Tensor, found: Hypotheses,
+                    fronts: Fronts, generator: torch.Generator) -> Hypotheses:
+    """The hypotheses, and after them those that fronts propose, each with its own drawers."""
+    some = slice(0, preset.fronts.references)
+    proposed = propose(model.category, fronts, found.state[some].to('cpu'), found.field[some],
+                       preset.fronts)
+    if proposed is None:
+        return found
+    codes = predict_codes(model, preset.for_initial_codes(), cloud,
+                          proposed.state.to(model.device), generator)
+    exists = set_log_odds(proposed.drawers.to(model.device) - 1, model.category,
+                          codes.field.exists)
+    return Hypotheses.concatenate([found, with_parts(model, codes, exists)])
 
 
 def refine_hypotheses(model: CategoryModel, preset: Preset, view: PreparedView, start: Hypotheses,
-                      samples: State, generator: torch.Generator) -> RefinedHypotheses:
+                      samples: State, generator: torch.Generator,
+                      evidence: PartEvidence | None = None) -> RefinedHypotheses:
     """Hypotheses after all rounds; scores are those of the fit alone.
 
     A round regenerates the codes, refines, and drops the worse hypotheses and those near a better
@@ -63,7 +128,7 @@ def refine_hypotheses(model: CategoryModel, preset: Preset, view: PreparedView, 
     for i in range(preset.rounds):
         if i:
             hypotheses = sample_codes(model, preset, view.network_clouds, hypotheses.state,
-                                      generator, hypotheses.field.exists[:1])
+                                      generator, hypotheses.field.exists)
         surface, normals = surface_samples(model.shape, hypotheses.field,
                                            _of_round(preset.surface, i), generator, model.graphs)
         problem = Problem(model.shape, hypotheses.field, view.observation, surface)
@@ -74,9 +139,11 @@ def refine_hypotheses(model: CategoryModel, preset: Preset, view: PreparedView, 
         problem = replace(problem, field=hypotheses.field)
         score, residual = model.graphs(fit_score, problem, hypotheses.state, preset.score)
         if i + 1 < preset.rounds:
-            hypotheses = hypotheses[select_distinct(
-                hypotheses.state, score, _of_round(preset.keep, i + 1),
-                preset.hypothesis.separation, preset.hypothesis)]
+            if evidence is not None:
+                score = score + evidence.score(model, preset, hypotheses)
+            hypotheses = hypotheses[_selected(model, preset, hypotheses, evidence, score,
+                                              _of_round(preset.keep, i + 1),
+                                              preset.hypothesis.separation)]
     verified = log_support(model.latent, problem, normals, hypotheses, preset.verification)
     return RefinedHypotheses(hypotheses.z, hypotheses.field, hypotheses.state, score, residual,
                              information, verified)

@@ -21,9 +21,11 @@ from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.inference import decoding, result
 from kinediff3d_core.inference.cancellation import check_cancelled
 from kinediff3d_core.inference.decoding import Generated
+from kinediff3d_core.inference.fronts import Fronts, has_fronts, observe_fronts
 from kinediff3d_core.inference.hypotheses import Hypotheses, RefinedHypotheses, sample_share
 from kinediff3d_core.inference.model import CategoryModel
 from kinediff3d_core.inference.optimization import initial_hypotheses, refine_hypotheses
+from kinediff3d_core.inference.part_evidence import PartEvidence
 from kinediff3d_core.inference.presets import PRESETS, Preset
 from kinediff3d_core.inference.refinement import refine_pose
 from kinediff3d_core.inference.residuals import Problem, fit_score, surface_samples
@@ -80,8 +82,8 @@ class Pipeline:
             points: (N, 3) cloud of the object in the camera frame, m, or an :class:`ObjectCloud`
                 with the points beside it. The alternative is ``depth``.
             depth: (H, W) z-depth, m, with ``intrinsics``; pixels without depth are 0 or NaN.
-            mask: (H, W), true on the object; None removes the support plane and keeps the
-                largest cluster.
+            mask: (H, W), true on the object; None takes the best instance of segmentation
+                (:mod:`~kinediff3d_core.inference.candidates` chooses among all of them).
             mesh: extract part meshes (the slowest stage on a CPU).
             seed: of the samplers; the same input and seed give the same estimate.
 
@@ -99,10 +101,12 @@ class Pipeline:
             # Hypotheses are counted and compared faster on the CPU.
             samples = sample_states(model, preset, view.network_clouds, generator).to('cpu')
         with _timed(seconds, 'shape'):
-            start = initial_hypotheses(model, preset, view, samples, generator)
+            fronts = self._fronts(view, samples)
+            start, evidence = initial_hypotheses(model, preset, view, samples, generator, fronts)
         with _timed(seconds, 'refine'):
-            refined = refine_hypotheses(model, preset, view, start, samples, generator)
-            refined = self._rank(refined, samples)
+            refined = refine_hypotheses(model, preset, view, start, samples, generator,
+                                        evidence)
+            refined = self._rank(refined, samples, evidence)
         self._require_fit(float(refined.residual[refined.best]))
         with _timed(seconds, 'mesh'):
             best = refined.best
@@ -150,6 +154,18 @@ class Pipeline:
         return _completed(result.build_estimate(self.model, preset, refined, view), meshes,
                           seconds)
 
+    def with_meshes(self, estimate: ArticulatedEstimate) -> ArticulatedEstimate:
+        """An estimate of :meth:`infer` without meshes, with them.
+
+        Raises:
+            ValueError: an estimate of another category.
+            NoEstimate: a part has no surface that could be meshed; the message names the part.
+        """
+        seconds = dict(estimate.seconds)
+        with _timed(seconds, 'mesh'):
+            meshes = self.meshes(self.decode_estimate(estimate)[0])
+        return _completed(estimate, meshes, seconds)
+
     @torch.no_grad()
     def decode_estimate(self, estimate: ArticulatedEstimate) -> tuple[Field, State]:
         """Decoded shape, pose and joints (one of each) of an estimate, canonical units."""
@@ -165,12 +181,24 @@ class Pipeline:
         :func:`result.pose_covariance`."""
         return result.pose_covariance(self.model, motions, T_camera_base, centre)
 
-    def _rank(self, refined: RefinedHypotheses, samples: State) -> RefinedHypotheses:
+    def _fronts(self, view: PreparedView, samples: State) -> Fronts | None:
+        """The fronts of drawers that the view shows."""
+        config, scale = self.preset.fronts, self.category.scale
+        if not config.references or not has_fronts(self.category):
+            return None
+        return observe_fronts(view.points.cpu().numpy() * scale, samples[:1], config)
+
+    def _rank(self, refined: RefinedHypotheses, samples: State,
+              evidence: PartEvidence | None = None) -> RefinedHypotheses:
         """Scores that also count how many of the score model's samples lie around a hypothesis,
-        and its verification."""
+        its verification, and the evidence about its parts."""
         config = self.preset.hypothesis
         share = sample_share(refined.state.to('cpu'), samples, config)
-        score = (refined.score.cpu() - config.score_temperature * share.log()
+        score = refined.score.cpu()
+        if evidence is not None:
+            score = score + evidence.final_score(self.model, self.preset, refined).cpu()
+            share = evidence.sample_share(self.model, self.preset, refined, share)
+        score = (score - config.score_temperature * share.log()
                  - config.weight_temperature * refined.log_support.cpu())
         return replace(refined, score=score)
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from kinediff3d_core.observation.face_config import FaceConfig
+
 
 @dataclass(frozen=True)
 class SamplingConfig:
@@ -204,9 +206,76 @@ class VerificationConfig:
     """Share of the observed points on the base, and on the moving parts, from which both sides of
     a joint are seen. Chosen: right answers in 60 test views of all categories have 0.034 or more,
     nearly all 0.05; a board read as a chest of drawers 0.02, a carton's face read as a lid 0."""
-    unseen: float = 0.5
-    """Missing part of that share at which 1 / e is left. Chosen: nothing on one side leaves 2 %
-    of a hypothesis's probability."""
+    doubtful: float = 0.7
+    """How much more than ``seen`` is needed, as a share of what is doubtful: points that may be of
+    either side, and holes beside the object that may be one. Chosen: a carton's front read as
+    lid and wall has 0.09 where 0.22 is doubtful, a laptop whose lid gives no depth 0.09 where 0.29
+    is; none of 62 right answers in test views whose confidence was above 0.3 loses more than 0.02
+    of it; at 1.0 one loses 0.2 (docs/evaluation.md, Real frames without masks)."""
+    enough: float = 0.2
+    """A side with this share of the points is seen, whatever is doubtful. Chosen: right answers
+    with a doubtful half have 0.22 or more, beside holes around open boxes
+    (``evaluation.box_sequence``), wrong ones up to 0.13."""
+    across: float = 0.08
+    """Motion across a flat face, for a motion of the joint by one unit, from which on the face
+    would not stay flat. Chosen: a quarter of a unit, which makes another mode, moves points by
+    ``tolerance`` then."""
+    unseen: float = 0.4
+    """Missing part of that share at which 1 / e is left. Chosen: nothing on one side leaves 0.2 %
+    of a hypothesis's probability; 0.5 left a board that is read as a chest of drawers 0.31."""
+
+
+@dataclass(frozen=True)
+class PartSetConfig:
+    """Probabilities of the sets of parts that objects of a category may have."""
+
+    uniform: float = 0.5
+    """Share of the prior that all sets have alike; the rest is the networks'. Chosen: they are as
+    certain of wrong numbers of drawers as of right ones on third-party furniture."""
+    likely: float = 0.5
+    """Least probability, by the networks, of further sets with which the samples are fitted, as a
+    share of the likeliest one's; above 1 there are none. Chosen."""
+
+
+@dataclass(frozen=True)
+class FrontsConfig:
+    """States that the fronts of drawers propose, and the agreement with fronts. Lengths in m."""
+
+    faces: FaceConfig = FaceConfig()
+    """How faces are found in the cloud."""
+    references: int = 1
+    """Samples that give what faces do not show; 0 turns proposals off. Chosen."""
+    levels: int = 5
+    """Observed levels at which drawers may be closed, beside that of the sample. Chosen."""
+    level_reach: float = 0.25
+    """Farthest distance of these from the sample's. Chosen: poses of samples that take open
+    fronts for closed ones are off by up to that."""
+    same_level: float = 0.01
+    """Levels nearer to each other than this are one. Chosen."""
+    stands_out: float = 0.015
+    """Distance from that level from which on a face is an open drawer's. Chosen: overlay fronts
+    are up to this thick."""
+    one_column: float = 0.7
+    """Least common share of two faces' widths, or heights, for a closed drawer beside an open
+    one. Chosen."""
+    open: float = 0.04
+    """Distance from the body's front from which on a drawer is open, and fronts and faces are
+    compared. Chosen: table tops project over closed drawers."""
+    same_front: float = 0.03
+    """Largest distance of a face from the front that it shows. Chosen."""
+    same_area: float = 0.6
+    """Intersection over union from which on a face is the whole front. Chosen: others hide parts
+    of a front, and shapes of unusual furniture are rough."""
+    measured: float = 0.6
+    """What points on a front count, as a share of a face. Measured: docs/method.md, "Fronts of
+    drawers"."""
+    cells: int = 6
+    """Cells of a front along either side in which points are counted. Chosen."""
+    handle: float = 0.04
+    """How far handles project. Chosen: as in the procedural family."""
+    weight: float = 0.01
+    """Score of a front without a face, or a face without a front. Chosen: a factor of e^2 of a
+    mode's weight."""
 
 
 @dataclass(frozen=True)
@@ -273,6 +342,10 @@ class Preset:
     """Confidence."""
     verification: VerificationConfig = VerificationConfig()
     """Verification of the refined hypotheses."""
+    part_sets: PartSetConfig = PartSetConfig()
+    """Sets of parts."""
+    fronts: FrontsConfig = FrontsConfig()
+    """Fronts of drawers."""
     mesh: MeshConfig = MeshConfig()
     """Grids of the meshes."""
 

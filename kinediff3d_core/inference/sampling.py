@@ -67,16 +67,43 @@ def sample_codes(model: CategoryModel, preset: Preset, clouds: Tensor, state: St
                  generator: torch.Generator, exists: Tensor | None = None) -> Hypotheses:
     """Shape codes of states (H) by latent diffusion (section 3.3), decoded.
 
-    A code is the mean over the clouds, each canonicalised with the state. Pivots and axes of the
-    states become those of the decoded shapes: a pivot and the moving part belong together.
+    A code is the mean over the clouds, each canonicalised with the state.
 
     Args:
         clouds: (C, N, 3) choices of the view's points, canonical units.
-        exists: (1, K) log-odds of the parts, where that is decided. None uses the mean of the
-            hypotheses, and of the sets that the category allows the likeliest. More parts always
-            explain a cloud a little better: a single hypothesis, or the best one, would have too
-            many.
+        exists: (H, K) or (1, K) log-odds of the parts, where that is decided. None uses those of
+            :func:`common_parts`.
     """
+    found = predict_codes(model, preset, clouds, state, generator)
+    return with_parts(model, found, common_parts(model, found) if exists is None else exists)
+
+
+def common_parts(model: CategoryModel, found: Hypotheses) -> Tensor:
+    """Log-odds (1, K) of the parts by the mean of all hypotheses.
+
+    Of the sets that the category allows, the likeliest is taken. More parts always explain a cloud
+    a little better: a single hypothesis, or the best one, would have too many.
+    """
+    mean = torch.sigmoid(found.field.exists).mean(0, keepdim=True).logit()
+    return possible_log_odds(mean, model.category)
+
+
+def with_parts(model: CategoryModel, found: Hypotheses, exists: Tensor) -> Hypotheses:
+    """Hypotheses whose objects have parts of these log-odds, (H, K) or (1, K).
+
+    Pivots and axes of the states become those of the decoded shapes: a pivot and the moving part
+    belong together.
+    """
+    field, state = replace(found.field, exists=exists.expand_as(found.field.exists)), found.state
+    present = field.exists[:, 1:, None] > 0
+    origin = torch.where(present, field.origin, state.origin)
+    axis = model.shape.axis.expand_as(state.axis)
+    return Hypotheses(found.z, field, replace(state, origin=origin, axis=axis))
+
+
+def predict_codes(model: CategoryModel, preset: Preset, clouds: Tensor, state: State,
+                  generator: torch.Generator) -> Hypotheses:
+    """As :func:`sample_codes`, with the parts that each code has by itself; states stay."""
     if preset.latent_sampler == 'ancestral':
         z, field = _decode_samples(model.shape, model.latent, clouds, state, generator,
                                    preset.latent_steps)
@@ -85,14 +112,7 @@ def sample_codes(model: CategoryModel, preset: Preset, clouds: Tensor, state: St
             1, model.latent.config.latent, generator=generator, device=model.device)
         z, field = model.graphs(_decode_samples, model.shape, model.latent, clouds, state, start,
                                 preset.latent_steps)
-    if exists is None:
-        mean = torch.sigmoid(field.exists).mean(0, keepdim=True).logit()
-        exists = possible_log_odds(mean, model.category)
-    field = replace(field, exists=exists.expand_as(field.exists))
-    present = field.exists[:, 1:, None] > 0
-    origin = torch.where(present, field.origin, state.origin)
-    axis = model.shape.axis.expand_as(state.axis)
-    return Hypotheses(z, field, replace(state, origin=origin, axis=axis))
+    return Hypotheses(z, field, state)
 
 
 def _decode_samples(shape: KAVAE, latent: LatentDenoiser, clouds: Tensor, state: State,

@@ -3,7 +3,9 @@ the shape is, and whether both sides of a joint are seen.
 
 The refinement minimises robust distances, which saturate: a lid that covers the table around
 scissors, or a chest of drawers of the size of a cup, costs it little. Here both count in full. One
-flat face fits every category; what it says about a joint is the prior's.
+flat face fits every category; what it says about a joint is the prior's. Two parts in one plane
+look like one: a lid that is open by just as much as makes it go on from the wall below it is a
+coincidence (the generic viewpoint assumption, Freeman 1994), and a face of one part more likely.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from kinediff3d_core.geometry.kinematics import kinematic_tree
 from kinediff3d_core.geometry.rigid import to_part_frames, transform_points
 from kinediff3d_core.inference.hypotheses import Hypotheses
 from kinediff3d_core.inference.presets import VerificationConfig
@@ -18,6 +21,8 @@ from kinediff3d_core.inference.residuals import Problem, part_poses
 from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.observation.contradiction import contradiction, silhouette_area
+from kinediff3d_core.observation.flat_face import FlatFace, largest_face
+from kinediff3d_core.observation.holes import hole_area
 
 
 def log_support(latent: LatentDenoiser, problem: Problem, normals: Tensor,
@@ -33,7 +38,8 @@ def log_support(latent: LatentDenoiser, problem: Problem, normals: Tensor,
     distance = part_distances(problem, state)
     unexplained = unexplained_share(problem, distance, config) / config.unexplained
     unusual = (code_distance(latent, hypotheses.z) - config.usual_code) / config.unusual_code
-    unseen = (1 - seen_side(distance) / config.seen) / config.unseen
+    seen, moved = seen_side(problem, state, distance, config)
+    unseen = (1 - seen / _needed_side(problem, moved, config)) / config.unseen
     return -(contradicted.square() + unexplained.square() + unusual.clamp_min(0).square()
              + unseen.clamp_min(0).square())
 
@@ -79,14 +85,52 @@ def unexplained_share(problem: Problem, distance: Tensor, config: VerificationCo
     return (distance.amin(dim=1) > config.tolerance + noise).float().mean(-1)
 
 
-def seen_side(distance: Tensor) -> Tensor:
-    """Share (H) of the observed points on the base or on the moving parts, whichever is less.
+def _needed_side(problem: Problem, moved: Tensor, config: VerificationConfig) -> Tensor:
+    """Share (H) of the observed points that either side of a joint needs to be seen.
+
+    Args:
+        moved: (H) of :func:`seen_side`.
+    """
+    doubt = moved + hole_area(problem.observation)
+    return (config.seen + config.doubtful * doubt).clamp_max(config.enough)
+
+
+def seen_side(problem: Problem, state: State, distance: Tensor, config: VerificationConfig,
+              ) -> tuple[Tensor, Tensor]:
+    """Shares (H) of the observed points: those on the side of the joints, base or moving parts,
+    that has fewer, and those that may be of either side.
+
+    The largest flat face is of one side, that which has more of it; its points on the other may be
+    of either. Not if the joint keeps it flat: blades of scissors are in one plane in every state.
 
     Args:
         distance: (H, K, N) of :func:`part_distances`; a point is on the nearest part.
     """
-    base = (distance.argmin(dim=1) == 0).float().mean(-1)
-    return torch.minimum(base, 1 - base)
+    face = largest_face(problem.observation.points.cpu().numpy() * problem.shape.category.scale)
+    part = distance.argmin(dim=1)
+    moving, on = part > 0, torch.from_numpy(face.on).to(part.device)
+    across = motion_across(problem, state, part, face) > config.across
+    count = (moving & on).sum(-1)
+    breaks = 2 * (across & moving & on).sum(-1) > count
+    own = torch.where(on & breaks[:, None], 2 * count[:, None] > on.sum(), moving)
+    share = own.float().mean(-1)
+    return torch.minimum(share, 1 - share), (own != moving).float().mean(-1)
+
+
+def motion_across(problem: Problem, state: State, part: Tensor, face: FlatFace) -> Tensor:
+    """Motion (H, N) of each observed point across a face, for a motion of one unit of the joint
+    that moves it most across; 0 on the base.
+
+    Args:
+        part: (H, N) that each of the points is on.
+    """
+    shape, points = problem.shape, problem.observation.points
+    tree = kinematic_tree(shape.category.joints, points.device)
+    jacobian = tree.motion_jacobian(
+        part_poses(shape, state), state.axis, problem.observation.centroid,
+        points.expand(*part.shape, 3), torch.from_numpy(face.normal).to(points).expand(
+            *part.shape, 3), part)
+    return jacobian[..., 6:].abs().amax(-1)
 
 
 def code_distance(latent: LatentDenoiser, codes: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kinediff3d_core.geometry.camera import Intrinsics
+from kinediff3d_core.geometry.distortion import FISHEYE, POLYNOMIAL, UNDISTORTED
 from kinediff3d_core.io.calibration import (
     Calibration,
     CameraMatrices,
@@ -21,25 +22,34 @@ from kinediff3d_core.io.documents import read_documents
 from kinediff3d_core.io.files import checked_file, listed, shortened
 from kinediff3d_core.io.plain_camera import plain_cameras
 
-MATRICES = ('k', 'camera_matrix', 'cameramatrix', 'cam_k', 'intrinsic_matrix', 'intrinsics',
-            'intrinsic', 'camera_intrinsics', 'm1', 'mtx')
-"""Names of the camera matrix, in lower case: ROS messages, ROS and OpenCV calibration files, BOP,
-Open3D, Kalibr, OpenCV's stereo files."""
-PROJECTIONS = ('p', 'projection_matrix', 'p1')
-DISTORTIONS = ('d', 'distortion_coefficients', 'dist_coeffs', 'distcoeffs', 'distortion_coeffs',
-               'coeffs', 'd1', 'dist')
-MODELS = ('distortion_model', 'model')
-WIDTHS, HEIGHTS = ('width', 'image_width'), ('height', 'image_height')
-SIZES = ('resolution', 'image_size', 'imagesize')
-SCALES = ('depth_scale', 'depth_units', 'depthmapfactor')
+MATRICES = ('k', 'cameramatrix', 'camk', 'intrinsicmatrix', 'intrinsics', 'intrinsic',
+            'cameraintrinsics', 'm1', 'mtx')
+"""Names of the camera matrix, as :func:`_key` writes them: ROS messages, files of ROS and OpenCV,
+BOP, Open3D, Kalibr, OpenCV's stereo files."""
+PROJECTIONS = ('p', 'projectionmatrix', 'p1')
+DISTORTION = re.compile(r'd1?|coeffs|dist(ortion)?(coef\w*|param\w*)?')
+"""Names of distortion coefficients."""
+MODELS, CAMERA_MODELS = ('distortionmodel', 'model', 'distortion'), ('cameramodel', 'modeltype')
+"""Names of the lens's model, and of the camera's, which may say the lens's."""
+OMNIDIRECTIONAL = ('xi', 'mirrorparameters')
+"""Parameters that no pinhole camera has."""
+WIDTHS, HEIGHTS = ('width', 'imagewidth', 'w'), ('height', 'imageheight', 'h')
+SIZES = ('resolution', 'imagesize')
+SCALES = ('depthscale', 'depthunits', 'depthmapfactor', 'pngdepthscale')
 COEFFICIENTS = ('k1', 'k2', 'p1', 'p2', 'k3', 'k4', 'k5', 'k6')
 """Distortion coefficients with a name each, in OpenCV's order."""
-PREFIX = re.compile(r'^(camera1?|rgbd)\.')
-"""Before the names in the settings of ORB-SLAM."""
-LENGTHS = ('fx', 'fy')
-CENTRES = (('cx', 'cy'), ('ppx', 'ppy'))
+FISHEYE_COEFFICIENTS = ('k1', 'k2', 'k3', 'k4')
+PREFIX, SEPARATORS = re.compile(r'^(camera1?|rgbd)\.'), re.compile(r'[_\s-]')
+"""Before the names in the settings of ORB-SLAM; between the words of a name."""
+ALIASES = {'camera.type': 'model', 'flx': 'fx', 'fly': 'fy', 'ppx': 'cx', 'ppy': 'cy'}
+"""Names of one thing each: ORB-SLAM, nerfstudio, librealsense."""
+LENS = ('fx', 'fy', 'cx', 'cy')
+INHERITED = {*MODELS, *CAMERA_MODELS, *OMNIDIRECTIONAL, *WIDTHS, *HEIGHTS, *SIZES, *SCALES}
+"""What holds for a camera, too, where it stands beside it and not in it; so do coefficients."""
 DEPTH = 4
 """Levels of nested mappings that are searched for cameras. Chosen."""
+PINHOLES = (*POLYNOMIAL, *FISHEYE, *UNDISTORTED, 'simple_pinhole', 'perspective')
+"""Models of cameras that are read."""
 EXPECTED = 'k (or fx, fy, cx, cy), width and height'
 
 _Found = dict[str, Mapping[str, Any]]
@@ -87,7 +97,7 @@ def _cameras(documents: list[Any]) -> _Found:
     """All cameras of the documents by their names."""
     found: _Found = {}
     for i, value in enumerate(documents):
-        found.update(_search({'k': value} if _is_matrix(value) else value, f'{i + 1}', DEPTH))
+        found.update(_search({'k': value} if _is_matrix(value) else value, f'{i + 1}', DEPTH, {}))
     if not found:
         if not any(isinstance(d, Mapping) for d in documents):
             raise ValueError(f'camera info must be a mapping with {EXPECTED}')
@@ -96,14 +106,20 @@ def _cameras(documents: list[Any]) -> _Found:
     return found
 
 
-def _search(value: Any, label: str, depth: int) -> _Found:
-    """The cameras in a value and in what it holds."""
+def _search(value: Any, label: str, depth: int, around: Mapping[str, Any]) -> _Found:
+    """The cameras in a value and in what it holds.
+
+    Args:
+        around: what stands beside the value and holds for its cameras.
+    """
     if isinstance(value, Mapping):
-        lower = {_key(str(key).lower()): item for key, item in value.items()}
-        nested = [lower[key] for key in MATRICES if isinstance(lower.get(key), Mapping)
-                  and 'data' not in lower[key]]
-        if not nested and (any(key in lower for key in MATRICES) or _has_lengths(lower)):
-            return {label: lower}
+        own = {_key(str(key).lower()): item for key, item in value.items()}
+        camera = {**around, **own}
+        nested = any(_has_mappings(own.get(key)) for key in MATRICES)
+        if not nested and (any(key in own for key in MATRICES) or _has_lens(own)):
+            return {label: camera}
+        around = {key: item for key, item in camera.items()
+                  if key in INHERITED or DISTORTION.fullmatch(key)}
         children: Any = value.items()
     elif isinstance(value, list) and not all(isinstance(x, int | float | str) for x in value):
         children = enumerate(value)
@@ -111,13 +127,21 @@ def _search(value: Any, label: str, depth: int) -> _Found:
         return {}
     found: _Found = {}
     for key, item in children if depth else ():
-        found.update(_search(item, str(key), depth - 1))
+        found.update(_search(item, str(key), depth - 1, around))
     return found
 
 
 def _key(key: str) -> str:
-    """A key as others write it: settings of ORB-SLAM have prefixes."""
-    return 'model' if key == 'camera.type' else PREFIX.sub('', key)
+    """A key in lower case as others write it: without prefix and separators."""
+    plain = SEPARATORS.sub('', PREFIX.sub('', ALIASES.get(key, key)))
+    return ALIASES.get(plain, plain)
+
+
+def _has_mappings(value: Any) -> bool:
+    """Whether a value holds cameras, and not the numbers of one."""
+    if isinstance(value, Mapping):
+        return 'data' not in value
+    return isinstance(value, list) and any(isinstance(item, Mapping) for item in value)
 
 
 def _choose(cameras: _Found, name: str | None, frame: str | None,
@@ -139,8 +163,8 @@ def _choose(cameras: _Found, name: str | None, frame: str | None,
 
 
 def _same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
-    keys = (*MATRICES, *PROJECTIONS, *DISTORTIONS, *WIDTHS, *HEIGHTS, *SIZES, *SCALES, *LENGTHS,
-            *CENTRES[0], *CENTRES[1], *COEFFICIENTS, 'roi', 'binning_x', 'binning_y', *MODELS)
+    keys = {*MATRICES, *PROJECTIONS, *LENS, *COEFFICIENTS, *INHERITED, 'roi', 'binningx',
+            'binningy', *(key for key in (*a, *b) if DISTORTION.fullmatch(key))}
     return all(a.get(key) == b.get(key) for key in keys)
 
 
@@ -159,9 +183,8 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float)
 
 
-def _has_lengths(values: Mapping[str, Any]) -> bool:
-    return all(key in values for key in LENGTHS) and any(
-        all(key in values for key in pair) for pair in CENTRES)
+def _has_lens(values: Mapping[str, Any]) -> bool:
+    return all(key in values for key in LENS)
 
 
 def _calibration(values: Mapping[str, Any], size: tuple[int, int] | None, raw: bool,
@@ -172,12 +195,10 @@ def _calibration(values: Mapping[str, Any], size: tuple[int, int] | None, raw: b
     region = values.get('roi') or {}
     x, y, roi_width, roi_height = (int(region.get(key) or 0) for key in (
         'x_offset', 'y_offset', 'width', 'height'))
-    d = next((values[key] for key in DISTORTIONS if values.get(key) is not None),
-             [values[key] if _is_number(values.get(key)) else 0 for key in COEFFICIENTS])
     found = calibration_from_matrices(CameraMatrices(
         _matrix(values), p, _size(values, size),
-        (int(values.get('binning_x') or 1), int(values.get('binning_y') or 1)),
-        (x, y, roi_width, roi_height), _model(values), _coefficients(d)), raw)
+        (int(values.get('binningx') or 1), int(values.get('binningy') or 1)),
+        (x, y, roi_width, roi_height), _model(values), _coefficients(values)), raw)
     declared = [float(values[key]) for key in SCALES if values.get(key) is not None]
     return replace(found, depth_scale=metres_a_step(declared[0])) if declared else found
 
@@ -185,7 +206,7 @@ def _calibration(values: Mapping[str, Any], size: tuple[int, int] | None, raw: b
 def _size(values: Mapping[str, Any], size: tuple[int, int] | None) -> tuple[int, int]:
     for key in SIZES:
         if values.get(key) is not None:
-            pair = _data(values[key])
+            pair = np.asarray(_data(values[key]), dtype=np.float64).ravel()
             return int(pair[0]), int(pair[1])
     width = next((values[k] for k in WIDTHS if values.get(k) is not None), size and size[0])
     height = next((values[k] for k in HEIGHTS if values.get(k) is not None), size and size[1])
@@ -200,18 +221,13 @@ def _size(values: Mapping[str, Any], size: tuple[int, int] | None) -> tuple[int,
 
 def _matrix(values: Mapping[str, Any]) -> list[float]:
     """The camera matrix (9,), row by row or as it is written."""
-    if _has_lengths(values):
-        fx, fy = (float(values[key]) for key in LENGTHS)
-        cx, cy = next((float(values[a]), float(values[b])) for a, b in CENTRES
-                      if a in values and b in values)
+    if _has_lens(values):
+        fx, fy, cx, cy = (float(values[key]) for key in LENS)
         if not np.isfinite([fx, fy, cx, cy]).all() or fx <= 0 or fy <= 0:
             raise ValueError(f'fx and fy must be positive and finite, they are {fx:g} and {fy:g}')
         return [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0]
     key = next(name for name in MATRICES if name in values)
-    model = str(values.get('camera_model') or 'pinhole')
     data = _data(values[key])
-    if model != 'pinhole':
-        raise ValueError(f'camera model {shortened(model, 30)!r} is not a pinhole camera')
     count = np.asarray(data, dtype=np.float64).size
     if count == 4:  # Kalibr's fx, fy, cx, cy
         fx, fy, cx, cy = _numbers(data, 4, 'camera')
@@ -223,14 +239,35 @@ def _matrix(values: Mapping[str, Any]) -> list[float]:
 
 
 def _model(values: Mapping[str, Any]) -> str:
-    model = next((str(values[key]) for key in MODELS if values.get(key) is not None), '')
-    plain = model.lower().removeprefix('distortion.').replace(' ', '_').replace('-', '_')
+    """The lens's model, or the camera's, in lower case with ``_`` between its words.
+
+    Raises:
+        ValueError: no pinhole camera.
+    """
+    camera, lens = (next((_model_name(values[key]) for key in keys
+                          if isinstance(values.get(key), str)), '')
+                    for keys in (CAMERA_MODELS, MODELS))
+    if camera not in PINHOLES or any(key in values for key in OMNIDIRECTIONAL):
+        raise ValueError(f'camera model {camera or "omnidirectional"!r} is not a pinhole camera; '
+                         'rectify the images (image_proc)')
+    return lens or camera
+
+
+def _model_name(name: str) -> str:
+    plain = name.lower().removeprefix('distortion.').replace(' ', '_').replace('-', '_')
     return shortened(plain, 40)
 
 
-def _coefficients(value: Any) -> list[float]:
-    numbers = np.asarray(_data(value), dtype=np.float64).reshape(-1)
-    return [float(x) for x in numbers]
+def _coefficients(values: Mapping[str, Any]) -> list[float]:
+    """The distortion coefficients in OpenCV's order."""
+    given = [item for key, item in values.items() if DISTORTION.fullmatch(key)
+             and item is not None and not isinstance(item, str)]
+    named = [item for item in given if isinstance(item, Mapping) and 'data' not in item]
+    if given and not named:
+        return [float(x) for x in np.asarray(_data(given[0]), dtype=np.float64).reshape(-1)]
+    each = {_key(str(key).lower()): x for key, x in (named[0] if named else values).items()}
+    names = FISHEYE_COEFFICIENTS if _model(values) in FISHEYE else COEFFICIENTS
+    return [float(each[key]) if _is_number(each.get(key)) else 0.0 for key in names]
 
 
 def _data(value: Any) -> Any:

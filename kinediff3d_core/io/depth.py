@@ -80,7 +80,7 @@ def depth_in_metres(image: Array, scale: float | None = None) -> Array:
     numbers metres. Negative and non-finite values are no measurement.
 
     Args:
-        image: (H, W), (H, W, 1) or (1, H, W).
+        image: (H, W), with axes of length one before or after these.
         scale: metres a step, where it is another.
 
     Raises:
@@ -103,8 +103,8 @@ def depth_in_metres(image: Array, scale: float | None = None) -> Array:
 def _one_channel(image: Array) -> Array:
     """The image (H, W) of a type that holds depth."""
     shape, kind, size = image.shape, image.dtype.kind, image.dtype.itemsize
-    if image.ndim == 3 and 1 in (shape[0], shape[2]):
-        image = image[..., 0] if shape[2] == 1 else image[0]
+    while image.ndim > 2 and 1 in (image.shape[0], image.shape[-1]):
+        image = image[..., 0] if image.shape[-1] == 1 else image[0]
     if image.ndim != 2 or not image.size:
         raise ValueError(f'a depth image has one channel, this has shape {shape}')
     if kind != 'f' and not (kind in 'ui' and size >= 2):

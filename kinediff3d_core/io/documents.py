@@ -24,6 +24,9 @@ the depth, and its recursion ends the process at some ten thousand."""
 _BRACKET = re.compile(r'[\[\]{}]')
 _DASHES = re.compile(rf'(?:[-?:][ \t]+){{{MAX_DEPTH}}}')
 _STAMPS = re.compile(r'^\s+(sec|nanosec|secs|nsecs|seq|stamp):.*$', re.MULTILINE)
+_NOTICES = re.compile(r'^(WARNING: .*|Is /clock being published\?|A message was lost!!!'
+                      r'|\s+total count( change)?:\s*\d+)', re.MULTILINE)
+"""What `rostopic echo` and `ros2 topic echo` print between messages."""
 _SEPARATOR = re.compile(r'^---.*$', re.MULTILINE)
 _ANCHOR, _ALIAS = (re.compile(rf'(^|[\s\[{{,:?-]){mark}\w', re.MULTILINE) for mark in ('&', r'\*'))
 """Aliases can stand for more values than memory holds."""
@@ -79,7 +82,7 @@ def _yaml_documents(text: str) -> list[Any]:
 
     Loader.add_multi_constructor('', _untagged)
     texts = dict.fromkeys(_STAMPS.sub('', part) for part in
-                          _SEPARATOR.split(_DIRECTIVE.sub('', text)))
+                          _SEPARATOR.split(_NOTICES.sub('', _DIRECTIVE.sub('', text))))
     if len(texts) > MAX_DOCUMENTS or sum(map(len, texts)) > MAX_YAML:
         raise ValueError(f'{len(texts)} documents that differ, {len(text)} characters of YAML; '
                          f'at most {MAX_DOCUMENTS} and {MAX_YAML}')

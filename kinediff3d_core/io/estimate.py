@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kinediff3d_core.io.files import Array, checked_file, write_text
+from kinediff3d_core.geometry.kinematics import JOINT_TYPES
+from kinediff3d_core.io.files import Array, checked_file, listed, shortened, write_text
 from kinediff3d_core.io.urdf_folder import write_urdf
 from kinediff3d_core.objects.estimate import (
     ArticulatedEstimate,
@@ -61,6 +63,7 @@ def read_estimate(path: Path | str) -> ArticulatedEstimate:
             names[names.index(j['child'])], _array(j['origin'], (3,)), _array(j['axis'], (3,)),
             float(j['position']), float(j['limit']['lower']), float(j['limit']['upper']),
             float(j['std']), float(j['probability'])) for j in content['joints'])
+        _require_joints(names, joints)
         modes = tuple(Mode(float(m['weight']), _array(m['T_camera_base'], (4, 4)),
                            _array(m['positions'], (len(joints),)), float(m['residual']))
                       for m in content['modes'])
@@ -69,11 +72,12 @@ def read_estimate(path: Path | str) -> ArticulatedEstimate:
             float(content['residual']), float(content['confidence']), modes,
             _array(content['latent'], (len(content['latent']),)), np.zeros((0, 3)),
             {str(k): float(v) for k, v in content.get('seconds', {}).items()},
+            {str(k): float(v) for k, v in content.get('categories', {}).items()},
             support=float(content.get('support', 1.0)))
     except KeyError as error:
         raise ValueError(f'{file}: not an estimate ({error} is missing)') from error
-    except (AttributeError, TypeError, ValueError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
+    except (AttributeError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        reason = shortened(error)
         raise ValueError(reason if str(file.parent) in reason else
                          f'{file}: not an estimate ({reason})') from error
 
@@ -91,14 +95,25 @@ def weights_of(path: Path | str) -> Path | None:
     file = checked_file(file / 'estimate.json' if file.is_dir() else file, 'estimate')
     try:
         folder = json.loads(file.read_text(encoding='utf-8')).get('weights')
-    except (AttributeError, ValueError) as error:
-        raise ValueError(f'{file}: not an estimate') from error
+    except (AttributeError, ValueError, RecursionError) as error:
+        raise ValueError(f'{file}: not an estimate; expected the estimate.json of infer'
+                         ) from error
     if folder is None:
         return None
     if not Path(str(folder)).is_dir():
         raise ValueError(f'{file} was made with the weights in {folder}, which is no folder here: '
                          'give --weights')
     return Path(str(folder))
+
+
+def _require_joints(parts: Sequence[str], joints: Sequence[JointEstimate]) -> None:
+    """Refuse joints of an unknown type, and others than one for each part after the base."""
+    for joint in joints:
+        if joint.joint_type not in JOINT_TYPES:
+            raise ValueError(f'the joint_type {joint.joint_type!r}')
+    if not parts or sorted(j.child for j in joints) != sorted(parts[1:]):
+        raise ValueError(f'the parts {listed(parts)}, of which joints move '
+                         f'{listed(j.child for j in joints) or "none"}')
 
 
 def _array(values: Any, shape: tuple[int, ...]) -> Array:

@@ -111,6 +111,16 @@ def read_npz(file: Path, what: str, names: Sequence[str]) -> list[Array]:
     return _with_archive(file, what, pick)
 
 
+def read_npz_all(file: Path, what: str) -> dict[str, Array]:
+    """All arrays of a ``.npz`` archive by their names; nothing pickled is loaded.
+
+    Raises:
+        ValueError: damaged, pickled, or too large when it is unpacked.
+    """
+    return _with_archive(file, what, lambda content: {name: np.asarray(content[name])
+                                                      for name in content})
+
+
 def read_npz_one(file: Path, what: str, names: Sequence[str]) -> Array:
     """The array of a ``.npz`` archive that has one of the names, or that is alone in it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -17,6 +17,10 @@ MAX_NUMBERS = 4 * MAX_PIXELS
 """Most numbers of an array. Chosen, as above."""
 LOSSY = ('JPEG', 'MPO', 'WEBP', 'JPEG2000', 'AVIF')
 """Pillow's names of formats that do not keep the values of pixels."""
+
+
+SCALED_BY = ('ppm', 'ppm_plain')
+"""Pillow's decoders that scale, which end their arguments with the largest value."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +117,23 @@ def decode_picture(source: Path | BinaryIO, what: str, expected: str,
                          f'expected a {expected}') from error
 
 
+def _as_written(image: Any) -> Array:
+    """The values of a PGM or PPM. Pillow scales those below the type's largest value to it."""
+    codec, *_, arguments = image.tile[0]
+    pixels = np.asarray(image)
+    if codec not in SCALED_BY or image.mode == '1':
+        return pixels
+    largest = 255 if pixels.dtype == np.uint8 else 65535
+    return np.asarray(np.rint(pixels * (arguments[1] / largest)).astype(pixels.dtype))
+
+
 def _picture(image: object) -> Picture:
     from PIL import Image
 
     assert isinstance(image, Image.Image)
     lossy = image.format in LOSSY
+    if image.format == 'PPM':
+        return Picture(_as_written(image), channels=True)
     if image.mode == 'PA':
         image = image.convert('RGBA')
     if image.mode != 'P':

@@ -1,4 +1,4 @@
-"""Masks in JSON: COCO's polygons and run lengths, SAM's lists of them, labelme's polygons."""
+"""Masks in JSON: COCO's polygons and run lengths, SAM's lists of them, labelme, Ultralytics."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ from kinediff3d_core.io.run_lengths import run_length_mask
 MAX_CORNERS = 100_000
 """Most corners of the polygons of an object. Chosen: bounds time."""
 EXPECTED = 'COCO annotations, RLE (size, counts), or labelme shapes'
+MOST_FLAT = 2
+"""Most polygons of an object with no coordinate but 0 and 1; more such rows are the mask itself.
+Chosen."""
+DRAWN = (None, 'polygon', 'rectangle')
+"""Kinds of labelme's shapes that are read."""
 
 _Size = tuple[int, int]
 
@@ -96,7 +101,10 @@ def _segment(annotation: Mapping[str, Any], size: _Size | None) -> Array:
     if 'counts' in annotation:
         return run_length_mask(annotation['size'], annotation['counts'])
     if 'points' in annotation:
-        return _polygons([np.ravel(annotation['points'])], size)
+        return _polygons([_shape(annotation)], size)
+    if isinstance(annotation.get('segments'), Mapping):  # Ultralytics
+        corners = [annotation['segments'][axis] for axis in 'xy']
+        return _polygons([np.ravel(np.transpose(corners))], size)
     if 'segmentation' not in annotation or not annotation['segmentation']:
         box = annotation.get('bbox')
         hint = f'; give its box as --box {" ".join(f"{float(x):g}" for x in box)}' if box else ''
@@ -104,9 +112,21 @@ def _segment(annotation: Mapping[str, Any], size: _Size | None) -> Array:
     value = annotation['segmentation']
     if isinstance(value, Mapping):
         return run_length_mask(value['size'], value['counts'])
-    if isinstance(value[0], list) and value[0] and isinstance(value[0][0], bool | list):
-        raise ValueError('a mask as nested lists; write it as RLE or polygons')
+    rows = [row for row in value if isinstance(row, list)]
+    if MOST_FLAT < len(rows) == len(value) and all(set(row) <= {0, 1} for row in rows):
+        return np.array(value, dtype=bool)
     return _polygons(value if isinstance(value[0], list) else [value], size)
+
+
+def _shape(annotation: Mapping[str, Any]) -> Array:
+    """The corners x, y, x, y, ... of a shape of labelme."""
+    kind, points = annotation.get('shape_type'), np.asarray(annotation['points'], dtype=np.float64)
+    if kind not in DRAWN:
+        raise ValueError(f'a shape of the type {shortened(kind, 30)!r}; draw a polygon')
+    if kind == 'rectangle' and points.shape == (2, 2):
+        (x, y), (u, v) = points
+        return np.array([x, y, u, y, u, v, x, v])
+    return points.ravel()
 
 
 def _polygons(polygons: Sequence[Any], size: _Size | None) -> Array:

@@ -6,7 +6,7 @@ import struct
 
 from kinediff3d_core.io.files import Array, shortened
 from kinediff3d_core.io.lzf import decompress
-from kinediff3d_core.io.point_table import MAX_HEADER, PointTable
+from kinediff3d_core.io.point_table import MAX_HEADER, PointTable, with_line_feeds
 
 PCD_TYPES = {('F', 4): '<f4', ('F', 8): '<f8', ('U', 1): '<u1', ('U', 2): '<u2', ('U', 4): '<u4',
              ('U', 8): '<u8', ('I', 1): '<i1', ('I', 2): '<i2', ('I', 4): '<i4', ('I', 8): '<i8'}
@@ -22,6 +22,8 @@ def pcd_points(content: bytes) -> Array:
     Raises:
         ValueError: damaged, or without x, y, z.
     """
+    if b'\nDATA' not in content[:MAX_HEADER]:
+        content = with_line_feeds(content)
     table, encoding = _header(content)
     if encoding == 'ascii':
         return table.text(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from itertools import islice
 
@@ -17,6 +18,13 @@ MAX_HEADER = 65536
 MAX_COUNT = 4096
 """Most numbers of one field of a point. Chosen: the longest descriptors of PCL have 1980."""
 AXES = ('x', 'y', 'z')
+NOT_FINITE = re.compile(rb'nan\([a-z]+\)|1\.#(?:QNAN|SNAN|IND|INF)\w*')
+"""Numbers that are not finite, as programs for Windows print them."""
+
+
+def with_line_feeds(content: bytes) -> bytes:
+    """The content of a text file whose lines may all end with carriage returns alone."""
+    return content if b'\n' in content else content.replace(b'\r', b'\n')
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,8 @@ class PointTable:
         first = np.cumsum((0, *self.counts))
         columns = [int(first[self.place(axis)]) for axis in AXES]
         full = (line for line in lines if line.strip())
+        if NOT_FINITE.search(content, self.start):
+            full = (NOT_FINITE.sub(b'nan', line) for line in full)
         try:
             points = np.loadtxt(islice(full, self.points), dtype=np.float32, usecols=columns,
                                 ndmin=2, comments=None, encoding='latin-1')

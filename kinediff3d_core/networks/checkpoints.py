@@ -19,7 +19,7 @@ from kinediff3d_core.networks.kavae import KAVAE, KAVAEConfig
 from kinediff3d_core.networks.latent import LatentConfig, LatentDenoiser
 from kinediff3d_core.networks.part_coordinates import PartConfig, PartCoordinates
 from kinediff3d_core.networks.score import ScoreConfig, ScoreModel
-from kinediff3d_core.objects.category import CATEGORIES, get_category
+from kinediff3d_core.objects.category import CATEGORIES, PACKAGED, get_category
 
 NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
     'shape': (KAVAE, KAVAEConfig),
@@ -84,6 +84,12 @@ def save_network(network: nn.Module, stage: str, category: str, path: Path,
     header = {'stage': stage, 'category': category, 'notes': json.dumps(notes or {}),
               'config': json.dumps(asdict(network.config))}  # type: ignore[call-overload]
     write_bytes(path, save(tensors, header))
+
+
+def train_command(stage: str, category: str) -> str:
+    """The command, in backquotes, that trains a network of a category."""
+    of = f'--category {category}' if category in PACKAGED else '--data DIR'
+    return f'`kinediff3d train {stage} {of}`'
 
 
 def folder_of(category: str, folder: Path | None = None) -> Path:
@@ -176,8 +182,7 @@ def load_network(stage: str, category: str, folder: Path | None = None,
     spec = get_category(category)
     path = folder_of(category, folder) / f'{stage}.safetensors'
     if not path.is_file():
-        raise ValueError(f'no weights at {path}; train them with '
-                         f'`kinediff3d train {stage} --category {category}`')
+        raise ValueError(f'no weights at {path}; train them with {train_command(stage, category)}')
     header, tensors = read_tensors(path)
     if (header.get('stage'), header.get('category')) != (stage, category):
         raise ValueError(f'{path} holds {header.get("stage")!r} weights of category '

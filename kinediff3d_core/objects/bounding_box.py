@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from scipy.spatial import ConvexHull, QhullError
 
 from kinediff3d_core.geometry.rigid import transform_points
+from kinediff3d_core.objects.convex import vertices_of_hull
 from kinediff3d_core.objects.estimate import Mesh, PartEstimate
 
 
@@ -58,10 +58,5 @@ def hull_vertices(mesh: Mesh) -> np.ndarray:
     """
     found = _HULLS.get(mesh)
     if found is None:
-        vertices = np.asarray(mesh.vertices, np.float64)
-        try:
-            found = vertices[ConvexHull(vertices).vertices]
-        except (QhullError, ValueError):
-            found = vertices
-        _HULLS[mesh] = found
+        found = _HULLS[mesh] = vertices_of_hull(np.asarray(mesh.vertices, np.float64))
     return found

@@ -5,6 +5,7 @@ A user's own category comes from a YAML file (:mod:`kinediff3d_core.objects.cate
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import pi, radians
 
@@ -101,6 +102,8 @@ CATEGORIES: dict[str, Category] = {c.name: c for c in (
              0.6, _deg(0, 135), _deg(0, 180), FRONT, part_sets=((1,), (1, 2), (2,)),
              density=400.0, wall=0.04),
 )}
+PACKAGED = frozenset(CATEGORIES)
+"""The categories that come with this package; users add their own to ``CATEGORIES``."""
 
 
 def get_category(name: str) -> Category:
@@ -110,5 +113,11 @@ def get_category(name: str) -> Category:
         ValueError: unknown name; the message lists the known ones.
     """
     if name not in CATEGORIES:
-        raise ValueError(unknown('category', name, sorted(CATEGORIES)))
+        raise ValueError(unknown_category(name, sorted(CATEGORIES)))
     return CATEGORIES[name]
+
+
+def unknown_category(name: str, known: Iterable[str]) -> str:
+    """The message about a name that is no category."""
+    return (unknown('category', name, known) + '; one of your own is known with its weights or '
+            'its data (docs/own_objects.md)')

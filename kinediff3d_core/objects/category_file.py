@@ -42,6 +42,15 @@ RESERVED = ('all', 'auto')
 REQUIRED = ('name', 'parts', 'joints', 'scale')
 FIELDS = (*REQUIRED, 'test_range', 'train_range', 'azimuth', 'optional_parts', 'density',
           'wall')
+RANGES = {'scale': (1e-3, 100.0), 'azimuth': (0.05, 3.2), 'density': (1.0, 3e4),
+          'wall': (1e-5, 10.0)}
+"""Least and greatest value of a field, in its unit. Chosen: beyond them are other units."""
+MOST_AXIS, LEAST_AXIS = 1e3, 1e-6
+"""Greatest number in an axis, and the length below which it has no direction. Chosen."""
+UNIT_TOLERANCE = 1e-9
+"""An axis whose length is so near to one keeps its digits. Chosen: rounding."""
+MOST_POSITION = 100.0
+"""Greatest joint position, rad or m. Chosen."""
 JOINT_FIELDS = ('part', 'parent', 'type', 'axis', 'limits')
 
 
@@ -92,7 +101,13 @@ def add_category(category: Category) -> Category:
 
 
 def add_own_categories(folder: Path) -> None:
-    """Add the categories whose files are in a folder of weights or in its subfolders."""
+    """Add the categories whose files are in a folder of weights or in its subfolders.
+
+    Raises:
+        ValueError: there is no such folder, or a file that describes no category.
+    """
+    if not folder.is_dir():
+        raise ValueError(f'weights {folder} is not a folder')
     for path in (folder / FILE_NAME, *sorted(folder.glob(f'*/{FILE_NAME}'))):
         if path.is_file():
             add_category(read_category(path))
@@ -110,10 +125,12 @@ def _category(fields: Any) -> Category:
     test, train = (_pair(fields[key], key) if key in fields else all_limits
                    for key in ('test_range', 'train_range'))
     part_sets = _part_sets(fields.get('optional_parts', []), parts, joints)
-    scale = _number(fields['scale'], 'scale', 1e-3, 100.0)
-    azimuth = _number(fields.get('azimuth', pi), 'azimuth', 0.05, 3.2)
-    density = _number(fields.get('density', DEFAULT_DENSITY), 'density', 1.0, 3e4)
-    wall = _number(fields['wall'], 'wall', 1e-5, 10.0) if fields.get('wall') is not None else None
+    scale = _number(fields['scale'], 'scale', *RANGES['scale'])
+    azimuth = _number(fields.get('azimuth', pi), 'azimuth', *RANGES['azimuth'])
+    density = _number(fields.get('density', DEFAULT_DENSITY), 'density', *RANGES['density'])
+    wall = fields.get('wall')
+    if wall is not None:
+        wall = _number(wall, 'wall', *RANGES['wall'])
     return Category(name, tuple(parts), joints, scale, test, train, azimuth, part_sets,
                     density, wall)
 
@@ -206,11 +223,11 @@ def _joint(fields: Any, child: int, parts: list[str]) -> Joint:
     axis = fields['axis']
     if not isinstance(axis, list) or len(axis) != 3:
         raise ValueError(f'{where}: axis must be three numbers, got {axis!r}')
-    x, y, z = (_number(a, f'{where}: axis', -1e3, 1e3) for a in axis)
+    x, y, z = (_number(a, f'{where}: axis', -MOST_AXIS, MOST_AXIS) for a in axis)
     length = (x * x + y * y + z * z) ** 0.5
-    if length < 1e-6:
+    if length < LEAST_AXIS:
         raise ValueError(f'{where}: axis {axis!r} has no direction')
-    if abs(length - 1) < 1e-9:  # A unit vector keeps its digits.
+    if abs(length - 1) < UNIT_TOLERANCE:
         length = 1.0
     lower, upper = _pair(fields['limits'], f'{where}: limits')
     return Joint(f'{part}_joint', fields['type'], parts.index(fields['parent']), child,
@@ -241,7 +258,7 @@ def _number(value: Any, what: str, low: float, high: float) -> float:
 def _pair(value: Any, what: str) -> tuple[float, float]:
     if not isinstance(value, list) or len(value) != 2:
         raise ValueError(f'{what} must be two numbers, got {value!r}')
-    low, high = (_number(v, what, -100.0, 100.0) for v in value)
+    low, high = (_number(v, what, -MOST_POSITION, MOST_POSITION) for v in value)
     if low >= high:
         raise ValueError(f'{what} must increase, got {value!r}')
     return low, high

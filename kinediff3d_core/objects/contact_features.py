@@ -54,6 +54,8 @@ class FeatureConfig:
 
 FEATURES = FeatureConfig()
 
+HANDLES = ('bar', 'knob')
+"""Kinds of features that are handles, or parts that are held like one."""
 MIN_EXTENT = 1e-3
 """Least extent, m. Chosen: it keeps boxes of what is held above zero."""
 

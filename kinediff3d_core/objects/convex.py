@@ -65,6 +65,14 @@ def hull_of(points: Array) -> Polyhedron | None:
     return Polyhedron(vertices, normals, offsets, faces, float(hull.volume))
 
 
+def vertices_of_hull(points: Array) -> Array:
+    """Those of the points (N, 3) on their convex hull; all, where they have no volume."""
+    try:
+        return np.asarray(points[ConvexHull(points).vertices])
+    except (QhullError, ValueError):
+        return points
+
+
 def cut(body: Polyhedron, normal: Array, offset: float) -> Polyhedron | None:
     """The part of a polyhedron where ``normal @ x <= offset``; None if it is thin or empty."""
     height = body.vertices @ normal - offset

@@ -10,6 +10,12 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from kinediff3d_core.objects.estimate import JointEstimate, Mesh
+from kinediff3d_core.objects.mesh_sampling import (
+    points_in,
+    require_area,
+    triangle_areas,
+    triangles_at,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -58,22 +64,17 @@ def part_surface(mesh: Mesh) -> PartSurface:
 
 
 def _sample(mesh: Mesh) -> PartSurface:
-    corner = np.asarray(mesh.vertices, dtype=np.float64)[np.asarray(mesh.faces)]
-    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    area = np.linalg.norm(normal, axis=-1)
-    total = float(area.sum())
-    if not (np.isfinite(total) and total > 0):
-        raise ValueError('the mesh has no area')
-    count = int(np.clip(total / 2 / SPACING ** 2, *COUNTS))
-    rng = np.random.default_rng(0)
-    step = (np.arange(count) + 0.5) / count * total
-    index = np.searchsorted(np.cumsum(area), step).clip(0, len(area) - 1)
-    u, v = rng.random((2, count))
-    u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
-    a, b, c = (corner[index, i] for i in range(3))
-    points = a + u[:, None] * (b - a) + v[:, None] * (c - a)
-    return PartSurface(points, normal[index] / area[index, None], cKDTree(points),
-                       total / 2 / count, float(np.linalg.norm(np.ptp(points, axis=0))))
+    areas = triangle_areas(mesh)
+    total = require_area(areas)
+    count = int(np.clip(total / SPACING ** 2, *COUNTS))
+    index = triangles_at(areas, (np.arange(count) + 0.5) / count)
+    points = points_in(mesh, index, *np.random.default_rng(0).random((2, count)))
+    a, b, c = (np.asarray(mesh.vertices[corner], dtype=np.float64)
+               for corner in mesh.faces[index].T)
+    normals = np.cross(b - a, c - a)
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    return PartSurface(points, normals, cKDTree(points), total / count,
+                       float(np.linalg.norm(np.ptp(points, axis=0))))
 
 
 def across(v: Array, axis: Array) -> Array:

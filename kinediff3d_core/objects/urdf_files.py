@@ -17,6 +17,8 @@ PREFERRED = 'mobility.urdf'
 """Name in PartNet-Mobility, which has further URDFs in some folders."""
 NAMED = 4
 """Most URDFs that a message names."""
+LONGEST_NAME = 4096
+"""Longest name of a mesh, characters: of a path in Linux."""
 MOST_FILES = 10_000
 """Most files that are looked at for a hint. Chosen: bounds time."""
 
@@ -40,13 +42,13 @@ def find_urdf(path: Path) -> Path:
     """
     if path.is_file():
         if path.suffix.lower() != '.urdf':
-            hint = deeper_hint(path.parent) if path.suffix == '.xacro' else ''
+            hint = deeper_hint(path.parent) if path.suffix.lower() == '.xacro' else ''
             raise ValueError(f'{path} is not a .urdf file{hint}')
         return path
     urdfs = find_urdfs(path)
     own = f'{object_folder(path).resolve().name}.urdf'
     for name in (PREFERRED, own):
-        urdfs = [p for p in urdfs if p.name == name] or urdfs
+        urdfs = [p for p in urdfs if p.name.lower() == name.lower()] or urdfs
     if len(urdfs) == 1:
         return urdfs[0]
     if urdfs:
@@ -61,7 +63,7 @@ def deeper_hint(folder: Path) -> str:
     files = list(islice(folder.rglob('*'), MOST_FILES))
     for file in sorted(p for p in files if p.suffix.lower() == '.urdf'):
         return f'; name the file itself: {file}'
-    for file in sorted(p for p in files if p.suffix == '.xacro'):
+    for file in sorted(p for p in files if p.suffix.lower() == '.xacro'):
         urdf = f'{file.name.split(".")[0]}.urdf'
         return f'; {file} is xacro: expand it with "xacro {file.name} > {urdf}"'
     return ''
@@ -96,10 +98,22 @@ def mesh_file(source: Path, name: str) -> Path | None:
     return None
 
 
+def other_spelling(source: Path, name: str) -> str:
+    """The mesh whose name differs from a missing one's in capitals alone; '' without one."""
+    root = object_folder(source).resolve()
+    for candidate in _candidates(source.resolve().parent, root, name):
+        folder = candidate.parent.resolve()
+        if folder.is_relative_to(root) and folder.is_dir():
+            for file in islice(folder.iterdir(), MOST_FILES):
+                if file.name.lower() == candidate.name.lower():
+                    return file.name
+    return ''
+
+
 def _candidates(folder: Path, root: Path, name: str) -> Iterator[Path]:
     """Where the mesh may be, the likeliest first."""
     scheme, _, rest = name.replace('\\', '/').rpartition('://')
-    if '\0' in unquote(rest) or len(rest) > 4096:
+    if '\0' in unquote(rest) or len(rest) > LONGEST_NAME:
         return
     for plain in dict.fromkeys((rest, unquote(rest))):
         yield folder / plain

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kinediff3d_core.objects.estimate import Mesh, transform_mesh
-from kinediff3d_core.objects.urdf_files import mesh_file
+from kinediff3d_core.objects.urdf_files import mesh_file, other_spelling
 
 MAX_MESH_BYTES = 256 * 2**20
 """Largest mesh file. Chosen: bounds memory and time."""
@@ -75,7 +75,7 @@ def _placed(source: Path, link: str, shape: Any) -> Mesh | None:
         mesh = Mesh(np.asarray(found.vertices, dtype=np.float64),
                     np.asarray(found.faces, dtype=np.int64))
         if shape.geometry.mesh is not None and shape.geometry.mesh.scale is not None:
-            mesh = Mesh(mesh.vertices * np.asarray(shape.geometry.mesh.scale), mesh.faces)
+            mesh = _scaled(mesh, np.asarray(shape.geometry.mesh.scale, dtype=np.float64))
         if shape.origin is not None:
             mesh = transform_mesh(shape.origin, mesh)
     except (TypeError, AttributeError, IndexError) as error:  # attributes that are missing
@@ -87,6 +87,12 @@ def _placed(source: Path, link: str, shape: Any) -> Mesh | None:
     return mesh
 
 
+def _scaled(mesh: Mesh, scale: np.ndarray[Any, Any]) -> Mesh:
+    """The mesh with its vertices scaled along each axis; a mirrored one still faces outward."""
+    mirrored = np.prod(np.sign(scale)) < 0
+    return Mesh(mesh.vertices * scale, mesh.faces[:, ::-1] if mirrored else mesh.faces)
+
+
 def _geometry(source: Path, geometry: Any) -> Any:
     """A mesh file or primitive shape as a trimesh; None for any other geometry."""
     import trimesh
@@ -96,12 +102,21 @@ def _geometry(source: Path, geometry: Any) -> Any:
             raise UnusableMesh('a mesh without a filename')
         return load_mesh(source, geometry.mesh.filename)
     if geometry.box is not None:
-        return trimesh.creation.box(extents=geometry.box.size)
+        return trimesh.creation.box(extents=_lengths('box', geometry.box.size))
     if geometry.cylinder is not None:
-        return trimesh.creation.cylinder(geometry.cylinder.radius, geometry.cylinder.length)
+        return trimesh.creation.cylinder(*_lengths('cylinder', (geometry.cylinder.radius,
+                                                                geometry.cylinder.length)))
     if geometry.sphere is not None:
-        return trimesh.creation.icosphere(3, geometry.sphere.radius)
+        return trimesh.creation.icosphere(3, *_lengths('sphere', (geometry.sphere.radius,)))
     return None
+
+
+def _lengths(kind: str, lengths: Any) -> Any:
+    """The lengths of a primitive shape, all above zero."""
+    if not (np.isfinite(lengths) & (np.asarray(lengths) > 0)).all():
+        shown = ', '.join(f'{x:g}' for x in lengths)
+        raise UnusableMesh(f'a {kind} of {shown} m; lengths have to be above zero')
+    return lengths
 
 
 def load_mesh(source: Path, name: str) -> Any:
@@ -120,7 +135,9 @@ def load_mesh(source: Path, name: str) -> Any:
 
     file, short = mesh_file(source, name), name[-80:]
     if file is None:
-        raise UnusableMesh(f'mesh {short!r} does not exist')
+        other = other_spelling(source, name)
+        raise UnusableMesh(f'mesh {short!r} does not exist'
+                           + (f' (did you mean {other}?)' if other else ''))
     if file.suffix.lower() not in MESH_KINDS:
         raise UnusableMesh(f'mesh {short!r} is none of {", ".join(MESH_KINDS)}')
     if file.stat().st_size > MAX_MESH_BYTES:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,9 @@ def read_urdf(source: Path) -> Any:
     try:
         return yourdfpy.URDF.load(str(source), load_meshes=False, build_scene_graph=True,
                                   load_collision_meshes=False, build_collision_scene_graph=False)
+    except KeyError as error:
+        raise ValueError(f'{source} is not a readable URDF: the robot, a link, a joint or '
+                         f'something in them has no {error}') from error
     except Exception as error:  # the XML and URDF parsers raise types of their own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f'{source} is not a readable URDF: {reason}') from error
@@ -112,10 +117,11 @@ def three_numbers(text: str) -> Array:
 
 def _require_tree(source: Path, root: ElementTree.Element) -> None:
     """Refuse links and joints that are no tree with one root, as ROS does."""
-    links = [link.get('name', '') for link in root.findall('link')]
-    twice = [link for link in links if links.count(link) > 1]
+    links = Counter(link.get('name', '') for link in root.findall('link'))
+    twice = [link for link, count in links.items() if count > 1]
     if twice:
         raise ValueError(f'{source}: two links are called {twice[0]!r}')
+    joints = {joint.get('name', '') for joint in root.findall('joint')}
     parents: dict[str, str] = {}
     for joint in root.findall('joint'):
         ends = [end.get('link', '') for tag in ('parent', 'child') for end in joint.findall(tag)]
@@ -129,14 +135,35 @@ def _require_tree(source: Path, root: ElementTree.Element) -> None:
             raise ValueError(f'{source}: link {ends[1]!r} has two parents, {parents[ends[1]]!r} '
                              f'and {ends[0]!r}')
         parents[ends[1]] = ends[0]
+        _require_leader(source, joint, joints)
     roots = [link for link in links if link not in parents]
-    reached = set(roots[:1])
-    for _ in links:
-        reached |= {child for child, parent in parents.items() if parent in reached}
+    reached = _reached(roots[:1], parents)
     if len(reached) != len(links):
         lost = ', '.join(repr(link[:40]) for link in links if link not in reached)
         raise ValueError(f'{source}: its links are no tree with one root: no joint connects '
                          f'{roots[0] if roots else "a root"!r} with {lost[:120]}')
+
+
+def _reached(start: Iterable[str], parents: Mapping[str, str]) -> set[str]:
+    """Some links and all below them, in a tree of joints."""
+    children: dict[str, list[str]] = {}
+    for child, parent in parents.items():
+        children.setdefault(parent, []).append(child)
+    reached, left = set[str](), list(start)
+    while left:
+        link = left.pop()
+        reached.add(link)
+        left += children.get(link, [])
+    return reached
+
+
+def _require_leader(source: Path, joint: ElementTree.Element, joints: Collection[str]) -> None:
+    """Refuse a joint that mimics one that is not there."""
+    for mimic in joint.findall('mimic'):
+        leader = mimic.get('joint', '')
+        if leader not in joints:
+            raise ValueError(f'{source}: joint {joint.get("name")!r} mimics {leader[:40]!r}, '
+                             f'which is not there{did_you_mean(leader, joints)}')
 
 
 def _urdf_root(source: Path) -> ElementTree.Element:
@@ -156,9 +183,12 @@ def _urdf_root(source: Path) -> ElementTree.Element:
                          'object.urdf"')
     try:
         root: ElementTree.Element = defusedxml.ElementTree.fromstring(content, forbid_dtd=True)
-        return root
     except DefusedXmlException as error:
         raise ValueError(f'{source} declares a document type or XML entities, which no URDF '
                          'needs') from error
     except ElementTree.ParseError as error:
         raise ValueError(f'{source} is not a readable URDF: {error}') from error
+    if root.tag != 'robot':
+        raise ValueError(f'{source} is not a URDF: it begins with <{root.tag[:40]}>, not with '
+                         '<robot>')
+    return root

@@ -62,10 +62,14 @@ class DetectedBox:
 
 
 def overlap(a: ImageBox, b: ImageBox) -> float:
-    """Intersection over union of the upright rectangles around two boxes."""
+    """Intersection over union of the upright rectangles around two boxes.
+
+    Sides that are lost to rounding, or areas beyond all numbers, overlap nothing.
+    """
     (l1, t1, r1, b1), (l2, t2, r2, b2) = a.around, b.around
     shared = max(0.0, min(r1, r2) - max(l1, l2)) * max(0.0, min(b1, b2) - max(t1, t2))
-    return shared / ((r1 - l1) * (b1 - t1) + (r2 - l2) * (b2 - t2) - shared)
+    union = (r1 - l1) * (b1 - t1) + (r2 - l2) * (b2 - t2) - shared
+    return shared / union if 0 < union < math.inf else 0.0
 
 
 def without_duplicates(detections: Iterable[DetectedBox], most: float) -> list[DetectedBox]:

@@ -22,6 +22,7 @@ from kinediff3d_core.observation.depth_grid import (
     depth_grid,
     depth_noise,
 )
+from kinediff3d_core.observation.low_parts import LowPartConfig, add_low_parts
 from kinediff3d_core.observation.order_statistics import inner_range
 from kinediff3d_core.observation.planes import PlaneConfig
 from kinediff3d_core.observation.supports import (
@@ -43,6 +44,8 @@ class InstanceConfig:
     support: SupportConfig = field(default_factory=SupportConfig)
     arm: ArmConfig | None = field(default_factory=ArmConfig)
     """What is an arm; None leaves arms with what they touch."""
+    low_part: LowPartConfig | None = field(default_factory=LowPartConfig)
+    """What is a low part of an instance; None leaves them on the support."""
     min_points: int = 200
     """Smallest instance, pixels of the image."""
     bridge: float = 0.01
@@ -121,6 +124,8 @@ def _things(grid: DepthGrid, supports: list[Surface], config: InstanceConfig) ->
     if level:
         label = split_at_height(label, pairs, np.logical_and.reduce(
             [~s.above | (s.height > config.core_height) for s in level]), least)
+        if config.low_part is not None:
+            label = add_low_parts(label, grid, level, config.low_part)
     return label
 
 

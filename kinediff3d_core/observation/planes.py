@@ -184,7 +184,7 @@ def plane_distances(points: Array, voters: Array, rng: np.random.Generator,
     on = _most_voted(votes, normal, -(normal * a[good]).sum(1), config.noise_bound(votes[:, 2]))
     if on.sum() < config.share * len(votes):
         return None
-    normal, offset = _least_squares_plane(votes[on])
+    normal, offset = least_squares_plane(votes[on])
     return np.asarray(np.abs(points @ normal.astype(np.float32) + np.float32(offset)))
 
 
@@ -204,7 +204,7 @@ def _most_voted(points: Array, normals: Array, offsets: Array, allowed: Array,
     return np.asarray(on[int(on.sum(1).argmax())])
 
 
-def _least_squares_plane(points: Array) -> tuple[Array, float]:
+def least_squares_plane(points: Array) -> tuple[Array, float]:
     """Unit normal (3,) and offset, m, of the plane with least squared distances of points (N, 3).
 
     The offset is not negative: the normal is towards the camera.
@@ -251,7 +251,7 @@ def _refitted(points: Array, normals: Array, sigma: Array, on: Array, config: Pl
 def _fitted(points: Array, sigma: Array, on: Array, config: PlaneConfig) -> Plane:
     """Least-squares plane of the points (N, 3) in ``on`` (N,) bool."""
     q = points[on].astype(np.float64)
-    normal, offset = _least_squares_plane(q)
+    normal, offset = least_squares_plane(q)
     residual = np.abs(q @ normal + offset) / sigma[on]
     return Plane(normal.astype(np.float32), offset, _scale(residual, config))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,18 @@ CLOUD_MARGIN = 5
 not touch the border. Chosen."""
 BESIDE_STRIDE = 9
 """Every n-th point of a cloud beside the object is kept. Chosen, as for images."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A thing that may be the object.
+
+    Attributes:
+        cloud: its points, and some beside it. score: as in :class:`Instances`.
+    """
+
+    cloud: ObjectCloud
+    score: float = 1.0
 
 
 def segment_instances(depth: Array, intrinsics: Intrinsics, config: InstanceConfig = CONFIG,
@@ -69,8 +82,19 @@ def object_in_image(view: DepthView) -> ObjectCloud:
     return filter_cloud(object_cloud(view.depth, view.intrinsics, mask))
 
 
-def segment_cloud(points: Array, config: InstanceConfig = CONFIG) -> Array:
-    """Instance of each of the points (N, 3), camera frame, m: ids (N,), 0 for none, 1 the best.
+def image_candidates(view: DepthView) -> list[Candidate]:
+    """All instances of an image, best first; errors of :func:`segment_instances`."""
+    return instance_candidates(view, segment_instances(view.depth, view.intrinsics))
+
+
+def instance_candidates(view: DepthView, found: Instances) -> list[Candidate]:
+    """The instances of an image as candidates, in the same order."""
+    return [Candidate(filter_cloud(object_cloud(view.depth, view.intrinsics, found.ids == k)),
+                      float(score)) for k, score in enumerate(found.scores, start=1)]
+
+
+def segment_cloud(points: Array, config: InstanceConfig = CONFIG) -> Instances:
+    """The instances of points (N, 3), camera frame, m, best first; ``ids`` is (N,).
 
     The points are projected into an image of their own rectangle, so that clouds and images are
     segmented alike.
@@ -92,22 +116,27 @@ def segment_cloud(points: Array, config: InstanceConfig = CONFIG) -> Array:
     same = np.abs(depth.ravel()[at] - p[:, 2]) < jump
     ids = np.zeros(len(points), dtype=np.int64)
     ids[index] = np.where(same, found.ids.ravel()[at], 0)
-    return ids
+    return Instances(ids, found.scores)
 
 
-def cloud_instances(points: Array) -> list[ObjectCloud]:
+def cloud_candidates(points: Array) -> list[Candidate]:
     """All instances of a cloud (N, 3), best first, each with every ninth of the other points.
 
     Errors are those of :func:`segment_cloud`.
     """
-    ids = segment_cloud(points)
-    return [ObjectCloud(points[ids == k], points[ids != k][::BESIDE_STRIDE])
-            for k in range(1, int(ids.max()) + 1)]
+    found = segment_cloud(points)
+    return [Candidate(_divided(points, found.ids == k), float(score))
+            for k, score in enumerate(found.scores, start=1)]
 
 
 def object_in_cloud(points: Array) -> ObjectCloud:
-    """The best of :func:`cloud_instances`."""
-    return cloud_instances(points)[0]
+    """The best of :func:`cloud_candidates`."""
+    return _divided(points, segment_cloud(points).ids == 1)
+
+
+def _divided(points: Array, on: Array) -> ObjectCloud:
+    """Points (N, 3) on an object, by ``on`` (N,) bool, and every ninth of the others."""
+    return ObjectCloud(points[on], points[~on][::BESIDE_STRIDE])
 
 
 def _projected(points: Array) -> tuple[Array, Intrinsics, Array]:

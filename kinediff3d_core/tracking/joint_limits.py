@@ -69,13 +69,16 @@ class JointLimits:
         """Move the limits halfway to those of another full estimate, tracked to the same frame.
 
         A single view is biased towards usual positions: a closed drawer is estimated a little
-        open, and an open one less open than it is.
+        open, and an open one less open than it is. Limits of another set of joints stay out: the
+        second of three drawers is not the second of four.
 
         Returns:
             the state with the new origins; the parts do not move.
         """
         c = self._config
-        both = self._sliding & other._sliding
+        if not torch.equal(self._sliding, other._sliding):
+            return state
+        both = self._sliding
         difference = torch.where(both, other_state.q - state.q, 0.0)
         step = c.merge_share * difference
         # Neither has observed the joint closer to its limit: the limit is no further out.

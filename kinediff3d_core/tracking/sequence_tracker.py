@@ -8,14 +8,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from kinediff3d_core.inference.candidates import choose_candidate
 from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.inference.refusal import require_confidence
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.observation.cloud import DepthView, ObjectCloud, filter_cloud
-from kinediff3d_core.observation.segmentation import object_in_image
+from kinediff3d_core.observation.segmentation import Candidate, image_candidates
 from kinediff3d_core.tracking.config import DEFAULT, TrackingConfig
 from kinediff3d_core.tracking.reinitialization import (
     TrackingLost,
@@ -25,7 +27,7 @@ from kinediff3d_core.tracking.reinitialization import (
 from kinediff3d_core.tracking.tracker import Tracker
 
 TRACKING_LOST = 'tracking lost'
-"""Start of the reason of a frame in which the object was lost and found again."""
+"""Start of the reason of a frame in which the track was lost."""
 REINITIALIZATION = 're-initialization'
 """Reason of a frame that got a full estimate beside the tracked one."""
 
@@ -75,7 +77,11 @@ class SequenceTracker:
         """The estimate of the next frame; arguments as for :meth:`Tracker.track`.
 
         A :class:`DepthView` needs no mask: a tracked object is found around its prediction, and
-        one that is not tracked by segmentation.
+        one that is not tracked is the likeliest thing that segmentation finds
+        (:func:`choose_candidate`).
+
+        The image in which a track is lost gives no estimate: a single bad image would give a
+        wrong one. The next image shows whether the track or its full estimate is right.
 
         An unexpected error while the object is tracked ends its track, and a full estimate
         follows: the error of one frame does not stay in the next ones.
@@ -83,20 +89,25 @@ class SequenceTracker:
         try:
             if not isinstance(view, DepthView):
                 view = filter_cloud(view)
+            was_lost = self._lost is not None
             estimate, reason = self._track(view, seconds)
             if estimate is not None:
                 return TrackedFrame('tracked', estimate, reason)
-            cloud = object_in_image(view) if isinstance(view, DepthView) else view
-            estimate = self._infer(cloud, seconds)
+            candidates = (image_candidates(view) if isinstance(view, DepthView)
+                          else [Candidate(view)])
+            estimate = self._infer(candidates, seconds)
             self._tracker = self._tracker_of(estimate, seconds)
+            if self._lost is not None and not was_lost:
+                return TrackedFrame('none', None, reason)
             return TrackedFrame('full', estimate, reason)
         except (NoEstimate, ValueError) as error:
             return TrackedFrame('none', None, str(error))
 
-    def _infer(self, cloud: ObjectCloud, seconds: float) -> ArticulatedEstimate:
+    def _infer(self, candidates: list[Candidate], seconds: float) -> ArticulatedEstimate:
         self._last_full = seconds
-        estimate = self._pipeline.infer(cloud, mesh=self._mesh, seed=self._seed)
-        return require_confidence(estimate, self._min_confidence)
+        infer = partial(self._pipeline.infer, mesh=self._mesh, seed=self._seed)
+        choice = choose_candidate(infer, candidates, self._min_confidence)
+        return require_confidence(choice.estimate, self._min_confidence)
 
     def _tracker_of(self, estimate: ArticulatedEstimate, seconds: float) -> Tracker | None:
         if not self._tracking:
@@ -126,7 +137,7 @@ class SequenceTracker:
         tracker.mark_view()
         try:
             cloud = view if isinstance(view, ObjectCloud) else tracker.cloud
-            self._candidate = self._tracker_of(self._infer(cloud, seconds), seconds)
+            self._candidate = self._tracker_of(self._infer([Candidate(cloud)], seconds), seconds)
         except Exception as error:  # the track goes on, whatever has failed beside it
             return estimate, f'{REINITIALIZATION}: {error}'
         return estimate, REINITIALIZATION

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from kinediff3d_core.distributed.interruption import Interruption
 from kinediff3d_core.distributed.journal import append_line
 from kinediff3d_core.distributed.ranks import Ranks
-from kinediff3d_core.io.files import write_bytes
+from kinediff3d_core.io.files import shortened, write_bytes
 from kinediff3d_core.networks.checkpoints import save_network
 from kinediff3d_core.simulation.families import TEST_SEED_OFFSET
 from kinediff3d_core.training.config import LOOP, StageConfig, TrainingConfig
@@ -92,10 +92,15 @@ class Trainer:
     def _resume(self) -> None:
         path = self.job.path('checkpoint')
         if path.is_file():
-            saved = torch.load(path, map_location=self.job.ranks.device, weights_only=True)
-            self.module.load_state_dict(saved['module'])
-            self.optimizer.load_state_dict(saved['optimizer'])
-            self.average, self.step, self.spent = (saved[k] for k in ('average', 'step', 'spent'))
+            try:
+                saved = torch.load(path, map_location=self.job.ranks.device, weights_only=True)
+                self.module.load_state_dict(saved['module'])
+                self.optimizer.load_state_dict(saved['optimizer'])
+                self.average, self.step, self.spent = (saved[k] for k in (
+                    'average', 'step', 'spent'))
+            except Exception as error:  # torch passes on whatever its readers raise
+                raise ValueError(f'{path} is no checkpoint of this stage ({shortened(error, 80)});'
+                                 ' delete it, and the stage starts anew') from error
         self.job.ranks.require_equal(self.step, 'steps')
 
     @property

@@ -16,7 +16,7 @@ from torch import nn
 from kinediff3d_core.data.sample_files import ImportedObjects
 from kinediff3d_core.distributed.ranks import Ranks, joined
 from kinediff3d_core.io.files import write_text
-from kinediff3d_core.networks.checkpoints import SHIPPED, load_network
+from kinediff3d_core.networks.checkpoints import SHIPPED, load_network, train_command
 from kinediff3d_core.networks.kavae import KAVAE
 from kinediff3d_core.networks.score import ScoreModel
 from kinediff3d_core.objects.category import Category, get_category
@@ -75,6 +75,7 @@ def train(stages: Sequence[str], categories: Sequence[str], out: Path,
 def train_stage(job: Job, pool: PoolConfig) -> None:
     """Train one stage, from its checkpoint where there is one."""
     torch.manual_seed(job.run.seed)
+    job.folder.mkdir(parents=True, exist_ok=True)
     module = _new_module(job)
     module.to(job.ranks.device)
     before = None
@@ -82,7 +83,6 @@ def train_stage(job: Job, pool: PoolConfig) -> None:
         before = warm_start(module.network, job.stage, job.category, job.run.start,
                             quiet=not job.ranks.first)
     job.ranks.copy_from_first(module)
-    job.folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(job, module, before)
     if trainer.progress < 1.0:
         run_loop(trainer, pool)
@@ -99,7 +99,7 @@ def _new_module(job: Job) -> StageModule:
     if job.stage == 'parts':
         if pose is None:
             raise ValueError(f'the stage parts needs the encoder of a pose stage; train one with '
-                             f'`kinediff3d train pose --category {category.name}`')
+                             f'{train_command("pose", category.name)}')
         return PartStage(category, pose)
     return LatentStage(category, cast(KAVAE, _trained_network('shape', job)), pose)
 
@@ -109,10 +109,11 @@ def _trained_network(stage: str, job: Job) -> nn.Module | None:
 
     A latent stage can be trained without a score model, but not without a shape.
     """
-    own = job.folder if (job.folder / f'{stage}.safetensors').is_file() else None
-    shipped = SHIPPED / job.category / f'{stage}.safetensors'
-    if stage == 'pose' and own is None and not shipped.is_file():
+    trained = (job.folder / f'{stage}.safetensors').is_file()
+    shipped = (SHIPPED / job.category / f'{stage}.safetensors').is_file()
+    if stage == 'pose' and not trained and not shipped:
         return None
+    own = None if shipped and not trained else job.folder
     network = load_network(stage, job.category, own, job.ranks.device)
     if job.ranks.first:
         of = 'the shipped weights' if own is None else own

@@ -17,6 +17,7 @@ from kinediff3d_core.networks.checkpoints import (
     read_tensors,
 )
 from kinediff3d_core.networks.latent import LatentDenoiser
+from kinediff3d_core.objects.suggestion import did_you_mean, unknown
 
 MEASURED = ('mean', 'std', 'layout_mean', 'layout_std', 'error')
 """Tensors that a stage measures on objects of its own category."""
@@ -25,9 +26,21 @@ OF_SHIPPED = 'shipped'
 
 
 def start_folder(text: str) -> Path:
-    """The folder of weights that ``DIR``, ``shipped`` or ``shipped/<category>`` names."""
+    """The folder of weights that ``DIR``, ``shipped`` or ``shipped/<category>`` names.
+
+    Raises:
+        ValueError: there is none; the message says what may have been meant.
+    """
     root, _, category = text.partition('/')
-    return SHIPPED / category if root == OF_SHIPPED else Path(text)
+    if root != OF_SHIPPED:
+        if not Path(text).is_dir():
+            raise ValueError(f'weights {text} is not a folder{did_you_mean(root, [OF_SHIPPED])}')
+        return Path(text)
+    folder = SHIPPED / category
+    if not folder.is_dir():
+        names = sorted(p.name for p in SHIPPED.iterdir() if p.is_dir())
+        raise ValueError(unknown('category of shipped weights', category, names))
+    return folder
 
 
 def warm_start(network: nn.Module, stage: str, category: str, folder: Path, quiet: bool = False,

@@ -14,12 +14,10 @@ from std_msgs.msg import Header
 
 from kinediff3d_core.geometry.basis import basis_with_x_axis
 from kinediff3d_core.objects.contact import contact_candidates
+from kinediff3d_core.objects.contact_features import HANDLES
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, Mesh
 from kinediff3d_core.visualization.simplification import decimate_mesh
 from kinediff3d_ros.messages.poses import pose_from_matrix, present_joints, present_parts
-
-HANDLES = 'bar', 'knob'
-"""Kinds of contacts that are handles."""
 
 
 @dataclass(frozen=True, eq=False)

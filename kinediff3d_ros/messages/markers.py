@@ -12,10 +12,11 @@ from rclpy.duration import Duration
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, JointEstimate, Mesh
 from kinediff3d_core.objects.urdf import link_name
 from kinediff3d_core.visualization.simplification import simplify_mesh
-from kinediff3d_ros.messages.poses import PRESENT, present_parts
+from kinediff3d_ros.messages.poses import present_joints, present_parts
 
 PART_COLOURS = ((0.35, 0.55, 0.80), (0.95, 0.60, 0.20), (0.40, 0.75, 0.45), (0.80, 0.40, 0.55),
                 (0.60, 0.50, 0.80))
@@ -38,8 +39,8 @@ def markers(estimate: ArticulatedEstimate, stamp: Time, object_name: str,
 
     A mesh is one TRIANGLE_LIST in its part's frame, namespace ``<object>``, id = index of the
     part in the category. An axis is an ARROW in the parent part's frame, namespace
-    ``<object>/axis``, id = index of the joint. Parts without a mesh have no marker. Markers move
-    with their frames in viewers (``frame_locked``).
+    ``<object>/axis``, id = index of the joint there. Parts without a mesh have no marker. Markers
+    move with their frames in viewers (``frame_locked``).
 
     Args:
         max_triangles: of a mesh; meshes with more are simplified.
@@ -55,10 +56,11 @@ def markers(estimate: ArticulatedEstimate, stamp: Time, object_name: str,
 def _meshes(estimate: ArticulatedEstimate, stamp: Time, object_name: str,
             max_triangles: int) -> list[Marker]:
     shown = []
-    present = present_parts(estimate)
-    for i, part in enumerate(estimate.parts):
-        if part.mesh is None or part not in present or not len(part.mesh.faces):
+    names = get_category(estimate.category).parts
+    for part in present_parts(estimate):
+        if part.mesh is None or not len(part.mesh.faces):
             continue
+        i = names.index(part.name)
         marker = _marker(object_name, i, link_name(object_name, part.name), stamp)
         marker.type = Marker.TRIANGLE_LIST
         marker.scale.x = marker.scale.y = marker.scale.z = 1.0
@@ -70,10 +72,10 @@ def _meshes(estimate: ArticulatedEstimate, stamp: Time, object_name: str,
 
 def _axes(estimate: ArticulatedEstimate, stamp: Time, object_name: str) -> list[Marker]:
     shown = []
-    for i, joint in enumerate(estimate.joints):
-        if joint.probability < PRESENT:
-            continue
-        marker = _marker(f'{object_name}/axis', i, link_name(object_name, joint.parent), stamp)
+    names = [j.name for j in get_category(estimate.category).joints]
+    for joint in present_joints(estimate):
+        marker = _marker(f'{object_name}/axis', names.index(joint.name),
+                         link_name(object_name, joint.parent), stamp)
         marker.type = Marker.ARROW
         length = AXIS_LENGTH * _extent(estimate, joint)
         marker.scale.x, marker.scale.y, marker.scale.z = (s * length for s in AXIS_SCALE)

@@ -39,9 +39,9 @@ class NodeConfig:
     """Time for which the same text is not logged again, s. Chosen."""
 
     join_timeout: float = 4.0
-    """Time that deactivation waits for the scene's threads, one of which may be inside a full
-    estimate, s. That ends at its next step: with the preset ``fast`` at once, with ``paper``
-    after up to some seconds. Chosen."""
+    """Time that deactivation, and then the next activation, wait for the scene's threads, one of
+    which may be inside a full estimate, s. That ends at its next step: with the preset ``fast`` at
+    once, with ``paper`` after up to some seconds. Chosen."""
 
     shutdown_timeout: float = 30.0
     """Time that the end of the process waits for them, s. Chosen: far more than a step takes."""

@@ -42,11 +42,13 @@ class DetectionsOutput:
             stamp: of the frame, ns.
             late: the objects of the last array are in it, too.
         """
-        names = [name for name, detection in self._newest.items()
-                 if _stamp(detection) == stamp or (late and name in self._shown)]
-        if stamp not in self._unpublished or not names:
+        if stamp not in self._unpublished:
             return
         self._unpublished.discard(stamp)
+        names = [name for name, detection in self._newest.items()
+                 if _stamp(detection) == stamp or (late and name in self._shown)]
+        if not names:
+            return
         self._header = max((self._newest[name].header for name in names),
                            key=lambda header: nanoseconds_from_time(header.stamp))
         self._publish(names)

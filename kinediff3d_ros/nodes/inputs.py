@@ -176,9 +176,12 @@ class Inputs:
         if frame.initializes:
             self._submit(frame)
             return
+        resets = self._gate.resets
         refusal = self._gate.refusal(frame.header.nanoseconds,
                                      self._node.get_clock().now().nanoseconds,
                                      now.max_age, now.max_future)
+        if self._gate.resets > resets:
+            self._host.transforms.forget()
         self._count()
         if refusal is not None:
             self._refusal = refusal

@@ -41,6 +41,15 @@ class ObjectOutputs:
         self._context, self.name, self.category = context, name, category
         self._prefix = topic_prefix(context.node.get_namespace(), name)
         self._publishers: list[Publisher] = []
+        try:
+            self._open(category)
+        except ValueError:
+            self._destroy(0)  # The node may try again with each frame.
+            raise
+
+    def _open(self, category: str) -> None:
+        """Create the publishers, then the subscription."""
+        context, name = self._context, self.name
         self._joint_states = self._publisher(JointState, 'joint_states')
         self._standard_deviations = self._publisher(JointState, 'joint_states_stddev')
         description = self._publisher(String, 'robot_description', QoSProfile(
@@ -49,8 +58,6 @@ class ObjectOutputs:
         self._description = DescriptionOutput(context, description, name, DescriptionFiles(
             directory.expanduser(), f'{context.node.get_namespace()}/{self._prefix}', name))
         self._independent = len(self._publishers)
-        self._command = endpoints.InputSubscription(
-            context.node, JointState, self._prefix + 'joint_command', self._on_command)
         self._markers = MarkerOutput(context, name)
         self._planning: PlanningOutput | None = None
         make = context.planner_output
@@ -58,6 +65,8 @@ class ObjectOutputs:
         self.clear()
         if category != AUTO:
             self.set_category(category)
+        self._command = endpoints.InputSubscription(
+            context.node, JointState, self._prefix + 'joint_command', self._on_command)
 
     def set_category(self, category: str) -> None:
         """Withdraw what is shown; use the topics of a category's parts and joints from now on.

@@ -74,10 +74,10 @@ class NodeSceneHost:
         self.parameters.check_live()
         tf = TransformBroadcaster(self._node)
         self._publishers.append(tf.pub_tf)
-        markers = endpoints.publisher(self._node, MarkerArray, 'markers')
-        points = endpoints.publisher(self._node, PointCloud2, 'points_used')
-        detections = endpoints.publisher(self._node, Detection3DArray, 'detections')
-        self._publishers += [markers, points, detections]
+        for kind, topic in ((MarkerArray, 'markers'), (PointCloud2, 'points_used'),
+                            (Detection3DArray, 'detections')):
+            self._publishers.append(endpoints.publisher(self._node, kind, topic))
+        markers, points, detections = self._publishers[-3:]
         self._diagnostics = DiagnosticsOutput(self._node, self._tasks, lambda: self.models.device)
         self._publishers.append(self._diagnostics.publisher)
         if self.parameters.planning_scene:

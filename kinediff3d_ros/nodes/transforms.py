@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
-from geometry_msgs.msg import TransformStamped
 from rclpy.clock import ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -18,7 +15,7 @@ from kinediff3d_ros.scene.frames import FrameHeader
 
 
 class Transforms:
-    """Looks up transforms at the stamp of an input; fed by a node's TF or by a recording.
+    """Looks up transforms at the stamp of an input, in a node's TF.
 
     Args:
         timeout: how long a look-up waits for the transform, s.
@@ -33,11 +30,10 @@ class Transforms:
         """Subscribe to TF."""
         self._listener = TransformListener(self._buffer, node)
 
-    def add(self, transforms: Iterable[TransformStamped], static: bool) -> None:
-        """Add recorded transforms."""
-        add = self._buffer.set_transform_static if static else self._buffer.set_transform
-        for transform in transforms:
-            add(transform, 'recording')
+    def forget(self) -> None:
+        """Forget what moves, as when time has restarted: the buffer takes none older by 10 s than
+        its newest ones, and interpolates between them and later ones."""
+        self._buffer.clear()
 
     def look_up(self, frame_id: str, header: FrameHeader, what: str) -> np.ndarray:
         """Return T (4, 4) from a header's frame to another frame, at the header's stamp.

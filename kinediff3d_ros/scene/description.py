@@ -54,7 +54,7 @@ class DescriptionFiles:
 
     def write(self, estimate: ArticulatedEstimate, version: str, mesh_uri: str = 'file',
               pieces: int = 0) -> str:
-        """Write a version and delete those that nobody shows any more.
+        """Write a version, and delete those that were replaced long ago.
 
         Args:
             mesh_uri: of the meshes in the result: ``file`` for ``file://``, ``relative``, or what

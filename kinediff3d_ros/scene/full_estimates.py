@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 from kinediff3d_core.inference.auto import AUTO
 from kinediff3d_core.inference.cancellation import Cancelled, cancellable
+from kinediff3d_core.inference.candidates import choose_candidate
 from kinediff3d_core.inference.refusal import require_confidence
 from kinediff3d_core.objects.estimate import ArticulatedEstimate, NoEstimate
 from kinediff3d_core.tracking.tracker import Tracker
 from kinediff3d_ros.scene.memory import trim_heap
 from kinediff3d_ros.scene.models import Models
-from kinediff3d_ros.scene.object_clouds import BoxedView
 from kinediff3d_ros.scene.object_view import ObjectView
 from kinediff3d_ros.scene.scene_host import SceneHost
 from kinediff3d_ros.scene.scene_object import SceneObject
@@ -109,9 +109,7 @@ class FullEstimator:
         """Make a full estimate of a view, answer its requests, and publish it."""
         requests, mesh = obj.take_requests(), self._meshes_wanted(obj)
         try:
-            if isinstance(view.cloud, BoxedView):
-                view = replace(view, cloud=view.cloud.object_cloud())
-            estimate = self._infer(obj, view, mesh)
+            estimate, view = self._infer(obj, view, mesh)
             tracker = self._start_tracker(obj, estimate, view)
         except NoEstimate as reason:
             if obj.tracker is None:
@@ -148,8 +146,9 @@ class FullEstimator:
             parameters.tracking or obj.requested_category == AUTO
             or time.monotonic() >= obj.meshes_due)
 
-    def _infer(self, obj: SceneObject, view: ObjectView, mesh: bool) -> ArticulatedEstimate:
-        """Return the estimate with the meshes that will be published.
+    def _infer(self, obj: SceneObject, view: ObjectView, mesh: bool,
+               ) -> tuple[ArticulatedEstimate, ObjectView]:
+        """Return the estimate with the meshes that will be published, and the view of the object.
 
         Raises:
             NoEstimate: the view does not support one, or its confidence is too low.
@@ -158,10 +157,16 @@ class FullEstimator:
         parameters = self._host.parameters
         # The category of an object that is tracked does not change.
         category = obj.requested_category if obj.tracker is None else obj.category
+        begin = time.perf_counter()
+        candidates = view.candidates()
+        seconds = view.stage_seconds['segment'] + time.perf_counter() - begin
         with cancellable(self._cancel):
-            estimate = require_confidence(
-                self._models.infer(category, view.cloud, mesh, parameters.seed),
+            choice = choose_candidate(
+                lambda cloud: self._models.infer(category, cloud, parameters.seed), candidates,
                 parameters.min_confidence)
+            estimate = require_confidence(choice.estimate, parameters.min_confidence)
+            if mesh:
+                estimate = self._models.with_meshes(category, estimate)
         with obj.tracking_lock, self._objects.lock:
             if not self._objects.is_current(obj, view):
                 raise Cancelled(f'{obj.name} has ended')
@@ -174,7 +179,8 @@ class FullEstimator:
         obj.last_full_estimate = time.monotonic()
         estimate = self._with_meshes(obj, estimate, mesh)
         obj.publisher.prepare(estimate)
-        return estimate
+        return estimate, replace(view, cloud=candidates[choice.index].cloud,
+                                 stage_seconds={**view.stage_seconds, 'segment': seconds})
 
     def _start_tracker(self, obj: SceneObject, estimate: ArticulatedEstimate, view: ObjectView,
                        ) -> Tracker | None:

@@ -78,14 +78,18 @@ class Models:
         if self.device != 'cpu':
             self._on_device(_warm_up)
 
-    def infer(self, category: str, cloud: ObjectCloud, mesh: bool,
-              seed: int) -> ArticulatedEstimate:
-        """Return a full estimate of the object that a cloud shows; see ``Pipeline.infer``.
+    def infer(self, category: str, cloud: ObjectCloud, seed: int) -> ArticulatedEstimate:
+        """Return a full estimate, without meshes, of the object that a cloud shows; see
+        ``Pipeline.infer``.
 
         With category ``auto`` the estimate has the category that explains the cloud best.
         """
         return self._on_device(
-            lambda loaded: loaded.of(category).infer(cloud, mesh=mesh, seed=seed))
+            lambda loaded: loaded.of(category).infer(cloud, mesh=False, seed=seed))
+
+    def with_meshes(self, category: str, estimate: ArticulatedEstimate) -> ArticulatedEstimate:
+        """Return an estimate of :meth:`infer` with meshes; see ``Pipeline.with_meshes``."""
+        return self._on_device(lambda loaded: loaded.of(category).with_meshes(estimate))
 
     def tracker(self, category: str, estimate: ArticulatedEstimate, seconds: float,
                 T_fixed_camera: np.ndarray | None) -> Tracker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -19,32 +19,54 @@ from kinediff3d_core.observation.cloud import (
     object_cloud,
 )
 from kinediff3d_core.observation.mask_outliers import is_box, object_in_mask
-from kinediff3d_core.observation.segmentation import object_in_cloud, object_in_image
+from kinediff3d_core.observation.segmentation import Candidate, image_candidates, object_in_cloud
 from kinediff3d_ros.scene.frames import DepthArrays, Frame
 from kinediff3d_ros.scene.parameters import PerceptionParameters
 
 
 @dataclass(frozen=True)
-class BoxedView(DepthView):
+class UnmaskedView(DepthView):
+    """An image without a mask of the only object: tracking finds its points.
+
+    Attributes:
+        min_points: fewest points on the object.
+    """
+
+    min_points: int
+
+    def candidates(self) -> list[Candidate]:
+        """The things that may be the object, where it cannot be tracked; best first.
+
+        Raises:
+            NoEstimate: there is none.
+        """
+        return self._segmented
+
+    @cached_property
+    def _segmented(self) -> list[Candidate]:
+        found = image_candidates(self)
+        large = [one for one in found if len(one.cloud) >= self.min_points]
+        if not large:
+            _require_count(max(len(one.cloud) for one in found), self.min_points)
+        return large
+
+
+@dataclass(frozen=True)
+class BoxedView(UnmaskedView):
     """An image in which the box around a tracked object is known.
 
     Attributes:
         mask: (H, W) bool, the pixels of the box with a measurement.
-        min_points: fewest points on the object.
         boxed: as in :func:`object_in_mask`.
     """
 
     mask: np.ndarray
-    min_points: int
     boxed: bool
 
-    def object_cloud(self) -> ObjectCloud:
-        """The points on the object, where it cannot be tracked.
-
-        Raises:
-            NoEstimate: there are too few.
-        """
-        return _require_points(object_in_mask(self, self.mask, self.boxed), self.min_points)
+    def candidates(self) -> list[Candidate]:
+        """The thing in the box."""
+        return [Candidate(_require_points(object_in_mask(self, self.mask, self.boxed),
+                                          self.min_points))]
 
 
 @dataclass(frozen=True)
@@ -54,7 +76,7 @@ class FrameClouds:
     Attributes:
         clouds: mask id to the measured points on that object and beside it, or why there are
             none; the only object of a frame without ids has id 0. The whole image in a frame
-            without a mask whose objects are tracked.
+            without a mask whose objects are tracked, or which has one object.
         seconds: wall time of the stages ``convert`` and ``segment``, s.
         unsegmented: the whole image, in which there may be further objects; None where a mask
             says which there are.
@@ -108,7 +130,7 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
         mask = arrays.instances != 0 if wanted == 0 else arrays.instances == wanted
         clouds = {0: _or_reason(partial(_masked_points, arrays, mask, parameters, 0 in tracked))}
     else:
-        clouds = {0: _or_reason(partial(_segmented_points, arrays, parameters))}
+        clouds = {0: _or_reason(partial(_unmasked_view, arrays, parameters, 0 in tracked))}
     return FrameClouds(clouds, {
         'convert': converted - begin, 'segment': time.perf_counter() - converted}, unsegmented,
         arrays.categories if isinstance(arrays, DepthArrays) else {})
@@ -162,14 +184,23 @@ def _masked_points(arrays: DepthArrays, mask: np.ndarray, parameters: Perception
         return _require_points(object_cloud(arrays.depth, arrays.intrinsics, mask),
                                parameters.min_points)
     depth = np.where(measured, arrays.depth, np.float32(0))
-    view = BoxedView(depth, arrays.intrinsics, mask, parameters.min_points, boxed)
-    return view if tracked else view.object_cloud()
+    view = BoxedView(depth, arrays.intrinsics, parameters.min_points, mask, boxed)
+    return view if tracked else view.candidates()[0].cloud
 
 
-def _segmented_points(arrays: DepthArrays, parameters: PerceptionParameters) -> ObjectCloud:
-    """Points of the object that segmentation finds."""
-    return _require_points(object_in_image(_whole_image(arrays, parameters)),
-                           parameters.min_points)
+def _unmasked_view(arrays: DepthArrays, parameters: PerceptionParameters, tracked: bool,
+                   ) -> UnmaskedView:
+    """The image in which segmentation, or tracking, finds the object.
+
+    Raises:
+        NoEstimate: nothing is measured; or the object is tracked, and nothing stands out any more:
+            tracking could take a wall behind the object for the object.
+    """
+    image = _whole_image(arrays, parameters)
+    view = UnmaskedView(image.depth, image.intrinsics, parameters.min_points)
+    if tracked:
+        view.candidates()
+    return view
 
 
 def _whole_image(arrays: DepthArrays, parameters: PerceptionParameters) -> DepthView:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, TypeVar
 
+from kinediff3d_ros.scene.stamps import CLOCK_RESET
+
 KEPT_CALIBRATIONS = 30
 """Calibrations that are kept for images that arrive later. Chosen: one second of a fast camera."""
 
@@ -19,6 +21,9 @@ Second = TypeVar('Second')
 class StampPairing(Generic[First, Second]):
     """Pairs each first message with the second message whose stamp is nearest, within a slop.
 
+    A first message that is older by ``CLOCK_RESET`` than the one before it says that time has
+    restarted: what waits and is so much newer than it is discarded.
+
     Args:
         slop: largest difference of the stamps, ns.
         depth: how many messages of each kind may wait; the oldest is discarded.
@@ -31,11 +36,14 @@ class StampPairing(Generic[First, Second]):
         self._slop = slop
         self._first: deque[tuple[int, First]] = deque()
         self._second: deque[tuple[int, Second]] = deque()
-        self._depth = depth
+        self._depth, self._last = depth, 0
         self.unpaired = 0
 
     def add_first(self, stamp: int, message: First) -> tuple[First, Second] | None:
         """Add a message; return the pair that it completes, if any."""
+        if stamp + CLOCK_RESET <= self._last:
+            self._forget_after(stamp + CLOCK_RESET)
+        self._last = stamp
         self._first.append((stamp, message))
         if len(self._first) > self._depth:
             self._first.popleft()
@@ -54,6 +62,13 @@ class StampPairing(Generic[First, Second]):
         self.unpaired += len(self._first)
         self._first.clear()
         self._second.clear()
+
+    def _forget_after(self, stamp: int) -> None:
+        """Discard what waits with that stamp or a later one."""
+        waiting = len(self._first)
+        self._first = deque(entry for entry in self._first if entry[0] < stamp)
+        self._second = deque(entry for entry in self._second if entry[0] < stamp)
+        self.unpaired += waiting - len(self._first)
 
     def _pair(self) -> tuple[First, Second] | None:
         """Return the newest pair, if any, and discard all older messages."""

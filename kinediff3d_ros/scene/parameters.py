@@ -87,9 +87,10 @@ class PerceptionParameters(NodeParameters):
         '', 'Name of the object in topics, TF frames, URDF and markers; empty takes the category '
         '("object" with category auto). With several objects, _<id> follows.')
     instances: str = parameter(
-        'one', 'one: the mask shows one object; each: every id in the mask is an object of its '
-        'own, and without a mask everything that segmentation finds; listed: those ids that '
-        'objects names.', choices=('one', 'each', 'listed'))
+        'one', 'one: the mask shows one object, and without a mask the likeliest thing is it; '
+        'each: every id in the mask is an object of its own, and without a mask everything that '
+        'segmentation finds; listed: those ids that objects names.',
+        choices=('one', 'each', 'listed'))
     objects: str = parameter(
         '', 'Categories of mask ids with several objects, as "1:laptop, 4:box"; other ids are of '
         'the category.')
@@ -131,8 +132,9 @@ class PerceptionParameters(NodeParameters):
         0, 'Value of the object in the mask image; 0 takes every non-zero pixel.',
         lower=0, upper=MAX_MASK_ID, live=True)
     segment_points: bool = parameter(
-        False, 'With input points: remove the support plane and keep the largest cluster. '
-        'False takes the whole cloud as the object.', live=True)
+        False, 'With input points: find the object in the cloud of a whole scene, as the largest '
+        'thing near its middle that stands on a support. False takes the whole cloud as the '
+        'object.', live=True)
     max_age: float = parameter(
         0.0, 'Frames older than this by the node\'s clock are refused and counted; 0 takes any.',
         **TIME)
@@ -203,8 +205,8 @@ class PerceptionParameters(NodeParameters):
         '', 'Parts that are collision objects, as "base, lid", or <object>_<part> for that of one '
         'object; empty: all. A part that is not listed any more is removed at once.', live=True)
     planning_triangles: int = parameter(
-        500, 'Meshes of collision objects with more triangles are simplified to about so many, to '
-        'at most five times as many where fewer would not keep the shape.',
+        500, 'Meshes of collision objects with more triangles are simplified to about this '
+        'number; up to five times as many stay where fewer would not keep the shape.',
         lower=20, upper=100_000, live=True)
     planning_rate: float = parameter(
         5.0, 'How often a collision object is moved at most.',

@@ -208,9 +208,9 @@ class Scene:
         expected = set()
         for number, cloud in self._search.search(image, frame_view.T_fixed_camera, known,
                                                  request is not None).items():
-            obj = self._objects.find(number)
             filtered = filter_cloud(cloud)
-            if obj is None or len(filtered) < now.min_points:
+            obj = self._objects.find(number) if len(filtered) >= now.min_points else None
+            if obj is None:
                 continue
             obj.found = True
             self._search.postpone(number)
@@ -271,8 +271,7 @@ class Scene:
             obj.health.count('tracking_lost')
             self._objects.log('tracking_lost', f'{obj.name}: {lost}; a full estimate follows')
         # What needs a mask, or segmentation, has been said once, unless it is asked for.
-        if not tried_again or obj.is_requested or isinstance(view.cloud,
-                                                             (ObjectCloud, BoxedView)):
+        if not tried_again or obj.is_requested or view.initializes:
             self._estimate_anew(obj, view, str(lost))
         gap = view.seconds - tracker.seconds
         obj.lost = tracker if gap < self._config.try_again else None
@@ -306,7 +305,7 @@ class Scene:
     def _estimate_anew(self, obj: SceneObject, view: ObjectView, reason: str) -> None:
         """End tracking and request a full estimate of this view, or else wait for a mask."""
         obj.drop_trackers()
-        if isinstance(view.cloud, (ObjectCloud, BoxedView)):
+        if view.initializes:
             self._estimator.submit(obj, view, beside_tracking=False)
         else:
             self._objects.require_initialization(obj, reason)

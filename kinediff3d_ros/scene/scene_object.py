@@ -26,7 +26,7 @@ class SceneObject:
         found: segmentation has found it, no mask.
         estimated: time of its last published estimate, monotonic, s.
         published: stamp of the last published estimate, s.
-        published_bare: whether that one was published without meshes.
+        published_parts: those of that one, and whether they had a mesh.
         shape_changed: whether the next published meshes differ from the last ones.
         meshes: those of the last full estimate that made meshes, by part.
         meshes_due: monotonic time from which on meshes are made again, s.
@@ -43,7 +43,7 @@ class SceneObject:
         self.tracking_lock = threading.RLock()
         self.last_full_estimate = self.published = self.estimated = -float('inf')
         self.found = False
-        self.published_bare = False
+        self.published_parts: dict[str, bool] = {}
         self.last_seen = time.monotonic()
         self.clear()
 

@@ -77,21 +77,30 @@ class SceneObjects:
                     and self._host.objects.get(obj.number) is obj)
 
     def publish(self, obj: SceneObject, estimate: ArticulatedEstimate, view: ObjectView) -> None:
-        """Publish an estimate, unless one of a newer frame is published already."""
+        """Publish an estimate, unless one of a newer frame is published already.
+
+        An object that cannot be published is withdrawn.
+        """
         with self.lock:
             if not self.is_current(obj, view) or view.seconds <= obj.published:
                 return
             obj.published, obj.estimated = view.seconds, time.monotonic()
             seconds = time.perf_counter() - view.begin
             begin = time.perf_counter()
-            bare = not self._host.parameters.publish_meshes
-            if bare:
+            if not self._host.parameters.publish_meshes:
                 estimate = replace(estimate, parts=tuple(
                     replace(part, mesh=None) for part in estimate.parts))
-            obj.shape_changed |= bare != obj.published_bare
-            obj.published_bare = bare
-            obj.publisher.publish(estimate, view.header, view.cloud.points, view.T_fixed_camera,
-                                  obj.shape_changed)
+            parts = {part.name: part.mesh is not None for part in estimate.parts}
+            obj.shape_changed |= parts != obj.published_parts
+            obj.published_parts = parts
+            try:
+                obj.publisher.publish(estimate, view.header, view.cloud.points,
+                                      view.T_fixed_camera, obj.shape_changed)
+            except Exception as error:  # The other objects are not affected.
+                self._host.health.count('errors')
+                self.withdraw(obj, 'error',
+                              f'{obj.name} cannot be published: {first_line(error)}')
+                return
             obj.shape_changed = False
             obj.health.count('estimates')
             obj.health.enter('estimate', f'{obj.name} is estimated', obj.publisher.warning)

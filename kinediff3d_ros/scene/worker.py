@@ -55,7 +55,7 @@ class NewestItemWorker(Generic[Item]):
             return {*self._slots, *self._in_work}
 
     def close(self) -> list[Item]:
-        """Discard and return what waits; the item in work, if any, is the last."""
+        """Discard and return what waits; after the item in work, if any, none is worked on."""
         with self._changed:
             self._stopping = True
             waiting = list(self._slots.values())

@@ -19,7 +19,7 @@ from kinediff3d_ros.nodes.frame_assembly import FrameAssembly
 from kinediff3d_ros.nodes.frames import BoxMask, cloud_frame
 from kinediff3d_ros.scene.detected_objects import DetectedObjects
 from kinediff3d_ros.scene.frames import Frame
-from kinediff3d_ros.scene.object_clouds import find_object_clouds
+from kinediff3d_ros.scene.object_clouds import UnmaskedView, find_object_clouds
 from kinediff3d_ros.scene.parameters import PerceptionParameters
 from kinediff3d_ros.scene.stamps import StampGate
 from kinediff3d_ros.tools.bag_storage import Bag
@@ -126,7 +126,7 @@ class FrameReader:
             zip(message.name, map(float, message.position), strict=False))))
 
     def _find_object(self, frame: Frame) -> ReplayFrame:
-        """The points that the perception node would use."""
+        """The points, or the image without a mask, that the perception node would use."""
         if not frame.header.frame_id:
             frame = replace(frame, header=replace(frame.header, frame_id=UNNAMED_FRAME))
         header, recorded = frame.header, self._recorded[frame.header.nanoseconds]
@@ -137,9 +137,11 @@ class FrameReader:
         found: object
         try:
             found = find_object_clouds(frame, self._parameters).clouds[0]
+            if isinstance(found, UnmaskedView):
+                found.candidates()  # as in the node: without any, there is no estimate
         except (ValueError, NoEstimate) as reason:
             found = reason
         restarts = self._gate.resets > resets
-        if isinstance(found, ObjectCloud):
+        if isinstance(found, (ObjectCloud, UnmaskedView)):
             return ReplayFrame(header, recorded, found, restarts=restarts)
         return ReplayFrame(header, recorded, None, str(found), restarts)

@@ -35,8 +35,9 @@ REMEDIES = {
 MAX_MESSAGE = 2**28
 """Bytes of a message that are unpacked. Chosen: bounds memory; an image has a few megabytes."""
 MAX_RATIO, MIN_UNPACKED = 1000, 2**26
-"""Bytes that a compressed file may have, unpacked: so many times its own, and in any case so many.
-Chosen: bounds the disk; images of one value are a few hundred times smaller when compressed."""
+"""Largest ratio of the unpacked to the compressed bytes of a file, and unpacked bytes that every
+file may have. Chosen: bounds the disk; images of one value are a few hundred times smaller when
+compressed."""
 METADATA = 'metadata.yaml'
 MAX_METADATA = 2**20
 """Characters of a metadata.yaml that are read. Chosen: bounds memory."""
@@ -196,7 +197,7 @@ def _open_part(file: Path, stack: ExitStack, warnings: list[str]) -> Part:
                         'the recording')
     unpacked = _unpacked(file, stack)
     try:
-        return _IndexedPart(unpacked, kind == '.bag', stack)
+        return _IndexedPart(unpacked, kind, stack)
     except Exception as error:  # the parsers of the storages raise many types
         damage = _damage(str(file), error)
         try:
@@ -254,18 +255,21 @@ def _unpacked(file: Path, stack: ExitStack) -> Path:
 
 
 class _IndexedPart:
-    """A file that rosbags reads; see :class:`Part`."""
+    """A file that rosbags reads; see :class:`Part`.
 
-    def __init__(self, file: Path, ros1: bool, stack: ExitStack) -> None:
+    Args:
+        kind: of the file, as in :data:`REMEDIES`: its name may end in capitals.
+    """
+
+    def __init__(self, file: Path, kind: str, stack: ExitStack) -> None:
         from rosbags import rosbag1, rosbag2
 
         from kinediff3d_ros.tools.bag_limits import bound_chunks
 
         bound_chunks()
-        if ros1:
-            self._reader: Any = rosbag1.Reader(file)
-        else:
-            self._reader = rosbag2.Reader(file)
+        ros1 = kind == '.bag'
+        self._reader: Any = rosbag1.Reader(file) if ros1 else \
+            rosbag2.Reader.STORAGE_PLUGINS[kind](file)
         self._reader.open()
         stack.callback(self._reader.close)
         self.topics = {c.topic: str(c.msgtype) for c in self._reader.connections}

@@ -70,4 +70,5 @@ class EstimateBag:
         self._writer.write(self._connections[topic], recorded, serialize_message(message))
 
     def close(self) -> None:
+        """Complete the bag."""
         self._writer.close()

@@ -14,12 +14,9 @@ FOV = 0.8
 OPTICAL_EYE, Z_UP_EYE = (0.45, -0.55, -0.75), (0.8, -0.6, 0.6)
 """Direction from the objects to the page's camera, in optical frames and in frames with z up."""
 
-MARGIN = 1.1
-"""Distance of the camera, in distances at which the objects' sphere just fits. Chosen."""
-
-MOST_GROWTH, LEAST_SHARE = 1.25, 0.5
-"""The camera is aimed anew when the objects' sphere reaches out of a sphere this many times as
-large as the one it was aimed at, or shrinks to this share of it. Chosen."""
+MARGIN, LEAST_SHARE = 1.15, 0.5
+"""The camera is aimed so that a sphere this many times as large as the objects' just fits. It is
+aimed anew when they reach out of that, or shrink to this share of what they were. Chosen."""
 
 REMEMBERED = 4
 """Positions given to a camera that still count as given: a browser reports its camera late.
@@ -45,7 +42,7 @@ class Sphere:
     def frames(self, other: Sphere) -> bool:
         """Whether a camera that is aimed at this sphere shows the other one well."""
         reach = float(np.linalg.norm(other.centre - self.centre)) + other.radius
-        return reach <= MOST_GROWTH * self.radius and other.radius >= LEAST_SHARE * self.radius
+        return reach <= MARGIN * self.radius and other.radius >= LEAST_SHARE * self.radius
 
 
 class PageCameras:
@@ -69,6 +66,7 @@ class PageCameras:
 
     @property
     def aimed(self) -> bool:
+        """Whether there was something to look at."""
         return self._sphere is not None
 
     def aim(self, sphere: Sphere | None) -> None:

@@ -84,6 +84,12 @@ def add_contact(scene: Any, name: str, size: float) -> Any:
                             visible=False)
 
 
+def contact_box(size: float) -> np.ndarray:
+    """Least and greatest coordinates (2, 3) of the arrows of a contact frame, in it."""
+    motion, approach = (size * share for share in CONTACT_LENGTHS)
+    return np.array([[0.0, 0.0, -approach], [motion, 0.0, 0.0]])
+
+
 def add_label(scene: Any, name: str, below: bool) -> Any:
     """An empty label above a point, or below it."""
     return scene.add_label(name, '', font_screen_scale=LABEL_SCALE, visible=False,

@@ -77,6 +77,7 @@ class GhostControls:
                 for name, value in values.items()} if changed else None
 
     def remove(self) -> None:
+        """Remove the controls from the page."""
         self._folder.remove()
 
 

@@ -26,6 +26,9 @@ LAYERS = ('cloud', 'meshes', 'labels', 'axes', 'frames', 'ghost', 'contacts')
 MARKER_LAYERS = {'axis': 'axes', 'ghost': 'ghost'}
 """Layers of markers by the last part of their namespace; others are part meshes."""
 
+AIMED_LAYERS = ('axes', 'ghost', 'contacts')
+"""Layers beside the meshes that reach out of them, and are to be in the picture."""
+
 CLOUD_PERCENTILES = (2, 98)
 """Range of coordinates, per cent, that counts as the cloud's size: flying pixels do not."""
 
@@ -48,7 +51,7 @@ class SceneItem:
         pose: (4, 4) in that frame.
         content: what was sent to the browser; an equal one is not sent again.
         expires: monotonic time at which it is removed, s.
-        box: (2, 3) least and greatest coordinates of meshes and clouds.
+        box: (2, 3) least and greatest coordinates of what is to be in the picture.
     """
 
     handle: Any
@@ -196,14 +199,15 @@ class BrowserScene:
         if name not in self.items or self.items[name].content != size:
             self.remove(name)
             handle = browser_items.add_contact(self._scene, name, size)
-            self.items[name] = SceneItem(handle, frame, owner, content=size)
+            self.items[name] = SceneItem(handle, frame, owner, content=size,
+                                         box=browser_items.contact_box(size))
         self.items[name] = replace(self.items[name], frame=frame, pose=pose)
 
     def place(self, frame_pose: Callable[[str], np.ndarray | None],
               hidden: Collection[str] = ()) -> None:
         """Update the poses of all items; remove those whose lifetime has passed.
 
-        The browsers' cameras are aimed at meshes and clouds.
+        The browsers' cameras are aimed at what is shown of the objects, or else at the clouds.
 
         Args:
             frame_pose: T_fixed_frame (4, 4) of a frame, None if it is not known.
@@ -218,12 +222,17 @@ class BrowserScene:
         self.is_empty = all(T is None for T in known.values())
         for name, item in self.items.items():
             _place(item, known[item.frame], name.split('/')[1] in hidden)
-        self._cameras.aim(self._sphere(known))
+        self._cameras.aim(self._sphere(known, hidden))
 
-    def _sphere(self, known: Mapping[str, np.ndarray | None]) -> Sphere | None:
-        """Sphere around the meshes, or else around the clouds; None with neither."""
-        for layer in ('meshes', 'cloud'):
-            corners = [transform_points(T, _corners(item)) for item in
+    def _sphere(self, known: Mapping[str, np.ndarray | None],
+                hidden: Collection[str]) -> Sphere | None:
+        """Sphere around the meshes and what is shown beside them, or else around the clouds.
+
+        None with neither.
+        """
+        beside = [layer for layer in AIMED_LAYERS if layer not in hidden]
+        for layers in (('meshes', *beside) if self.in_layer('meshes') else (), ('cloud',)):
+            corners = [transform_points(T, _corners(item)) for layer in layers for item in
                        self.in_layer(layer).values() if (T := known[item.frame]) is not None]
             if corners:
                 return Sphere.around(np.concatenate(corners))

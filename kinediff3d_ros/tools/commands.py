@@ -59,6 +59,7 @@ def _import_tool(module: str) -> Any:
 
 
 def add_demo(commands: Any) -> None:
+    """Add the command ``demo`` to those of the command line."""
     command = add_command(commands, 'demo', _demo,
                           'run the ROS 2 nodes on a simulated depth camera that '
                           'watches a moving joint',
@@ -86,6 +87,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def add_replay(commands: Any) -> None:
+    """Add the command ``replay`` to those of the command line."""
     command = add_command(commands, 'replay', _replay,
                           'run the pipeline over recordings (MCAP, sqlite3, ROS 1 bags)',
                           REPLAY_EXAMPLES)
@@ -241,6 +243,7 @@ def _report(replayed: Sequence[Any], out: Path) -> int:
 
 
 def add_view(commands: Any) -> None:
+    """Add the command ``view`` to those of the command line."""
     command = add_command(commands, 'view', _view,
                           'show the live scene of a running perception node in a browser',
                           VIEW_EXAMPLES)

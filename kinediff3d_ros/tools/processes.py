@@ -85,6 +85,7 @@ class NodeProcess:
 
     @property
     def pid(self) -> int:
+        """Id of the process."""
         return self._process.pid
 
     @property

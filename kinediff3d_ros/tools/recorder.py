@@ -111,6 +111,7 @@ class Recorder:
                 self._changed.wait(min(left, WAIT_PERIOD))
 
     def close(self) -> None:
+        """End the thread and destroy the node."""
         self._closing = True
         self._thread.join(JOIN_TIMEOUT)
         self._executor.shutdown()

@@ -8,25 +8,25 @@ from typing import Any
 import numpy as np
 
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
-from kinediff3d_core.observation.cloud import ObjectCloud
+from kinediff3d_core.observation.cloud import DepthView, ObjectCloud
 from kinediff3d_ros.scene.frames import NANOSECONDS, FrameHeader
 
 
 @dataclass(frozen=True)
 class ReplayFrame:
-    """The points on the object in one frame.
+    """The object in one frame.
 
     Attributes:
         header: of the image or the cloud.
         recorded: time of the recording, ns.
-        cloud: None if the frame shows no object.
+        cloud: the points on it; the whole image without a mask; None if the frame shows no object.
         reason: why there is no cloud.
         restarts: its stamp is far before that of the last frame: another sequence begins.
     """
 
     header: FrameHeader
     recorded: int
-    cloud: ObjectCloud | None
+    cloud: ObjectCloud | DepthView | None
     reason: str = ''
     restarts: bool = False
 

@@ -32,6 +32,7 @@ class PictureFormat:
 
     @property
     def size(self) -> tuple[int, int]:
+        """Width and height, px."""
         return self.width, self.height
 
 
@@ -62,10 +63,12 @@ class CaptureOptions:
 
     @property
     def animated(self) -> bool:
+        """Whether the file is an animation."""
         return self.path.suffix.lower() == '.gif'
 
     @property
     def format(self) -> PictureFormat:
+        """Size of each picture."""
         return ANIMATION_FORMAT if self.animated else STRIP_FORMAT
 
 

@@ -10,7 +10,8 @@ from html import escape
 
 from defusedxml import DefusedXmlException, ElementTree
 
-from kinediff3d_core.objects.urdf import link_name
+from kinediff3d_core.objects.category import CATEGORIES
+from kinediff3d_core.objects.urdf import joint_name, link_name
 from kinediff3d_ros.tools.joint_positions import DISPLAY_UNITS, format_position
 
 SILENCE = 3.0
@@ -33,7 +34,7 @@ STATE_COLOURS = {'estimate': '#2b8a3e', 'inactive': '#868e96', 'waiting': '#e859
 
 @dataclass(frozen=True)
 class JointInfo:
-    """A joint as the description states it: type, limits (rad or m) and the link that it moves."""
+    """A joint: type, limits (rad or m) and the link that it moves."""
 
     joint_type: str
     lower: float
@@ -43,7 +44,7 @@ class JointInfo:
     @property
     def unit(self) -> tuple[str, float]:
         """The unit that is displayed and its number in a rad or m."""
-        return DISPLAY_UNITS.get(self.joint_type, ('', 1.0))
+        return DISPLAY_UNITS[self.joint_type]
 
 
 @dataclass
@@ -52,7 +53,9 @@ class ShownObject:
 
     Attributes:
         name: as in its topics and frames.
-        joints: by name; empty until the description is known.
+        joints: by name, as the description states them; empty until it is known.
+        category_joints: as the category has them. A joint that is found later is in the
+            description seconds after its first position.
         positions, deviations: stamp (ns) and values (rad or m) by joint, oldest first.
         state, message, confidence: of the last report; '' and NaN without.
         reported: monotonic time of the last report, or of the first message, s.
@@ -60,6 +63,7 @@ class ShownObject:
 
     name: str
     joints: dict[str, JointInfo] = field(default_factory=dict)
+    category_joints: dict[str, JointInfo] = field(default_factory=dict)
     positions: deque[tuple[int, dict[str, float]]] = field(
         default_factory=lambda: deque(maxlen=KEPT_STATES))
     deviations: deque[tuple[int, dict[str, float]]] = field(
@@ -78,10 +82,12 @@ class ShownObject:
         except (ElementTree.ParseError, DefusedXmlException, ValueError):
             return
 
-    def report(self, state: str, message: str, confidence: float, now: float) -> None:
+    def report(self, state: str, message: str, confidence: float, now: float,
+               category: str = '') -> None:
         """Take a report of the diagnostics."""
         self.state, self.message, self.confidence = state, message, confidence
         self.reported = now
+        self.category_joints = _category_joints(self.name, category)
 
     def state_at(self, now: float) -> tuple[str, str]:
         """State and what is said about it; ``stale`` if the reports have stopped."""
@@ -105,15 +111,18 @@ class ShownObject:
         if joint not in values:
             return ''
         position, deviation = values[joint]
-        kind = self.joints[joint].joint_type if joint in self.joints else ''
+        known = self.joints.get(joint) or self.category_joints.get(joint)
+        kind = known.joint_type if known else ''
         text = format_position(kind, position)
         return text if math.isnan(deviation) else f'{text} ± {format_position(kind, deviation)}'
 
     def label(self, frame: str, stamp: int | None) -> str:
         """Label of a part's frame: the part, and the position of the joint that moves it."""
-        joint = next((name for name, info in self.joints.items() if info.child == frame), '')
+        joints = {**self.category_joints, **self.joints}
+        joint = next((name for name, info in joints.items() if info.child == frame), '')
         part = frame.removeprefix(link_name(self.name, ''))
-        return f'{part} {self.joint_text(joint, stamp)}' if joint else f'{self.name} {part}'
+        return f'{part} {self.joint_text(joint, stamp)}'.rstrip() if joint else \
+            f'{self.name} {part}'
 
 
 def _at(history: deque[tuple[int, dict[str, float]]], stamp: int | None) -> dict[str, float]:
@@ -128,6 +137,15 @@ def _joint_info(joint: ElementTree.Element) -> JointInfo:
         float(limit.get(name, 0.0)) for name in ('lower', 'upper'))
     return JointInfo(joint.get('type', ''), lower, upper,
                      '' if child is None else child.get('link', ''))
+
+
+def _category_joints(name: str, category: str) -> dict[str, JointInfo]:
+    """The joints of an object as its category has them; {} of a category that is not known."""
+    found = CATEGORIES.get(category)
+    return {} if found is None else {
+        joint_name(name, j.name): JointInfo(j.joint_type, j.lower, j.upper,
+                                            link_name(name, found.parts[j.child]))
+        for j in found.joints}
 
 
 def objects_html(objects: Mapping[str, ShownObject], stamp: int | None, now: float) -> str:

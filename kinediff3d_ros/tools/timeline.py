@@ -76,8 +76,9 @@ def _draw_residual(ax: Any, results: list[ReplayResult], start: float) -> None:
 
 
 def _draw_milliseconds(ax: Any, results: list[ReplayResult], start: float) -> None:
-    ax.plot([r.frame.header.seconds - start for r in results],
-            [r.milliseconds for r in results], '.', color='0.4', ms=4)
-    ax.set_yscale('log')
+    times = [(r.frame.header.seconds - start, r.milliseconds) for r in results if r.milliseconds]
+    if times:  # frames without the object take none
+        ax.plot(*zip(*times, strict=True), '.', color='0.4', ms=4)
+        ax.set_yscale('log')
     ax.set_ylabel('time per frame, ms', fontsize=8)
     ax.set_xlabel('s', fontsize=8)

@@ -109,8 +109,9 @@ class ViewNode(Node):
             self._buffer.clear()
             self._scene.forget_removed()
         self._image.discover(self.resolve_topic_name('markers'))
-        self._panel.show_missing(connections_html(self, self._listened, self._unknown_poses())
-                                 if self._scene.is_empty else '')
+        if self._scene.is_empty:
+            self._panel.show_missing(
+                connections_html(self, self._listened, self._unknown_poses()))
 
     def _unknown_poses(self) -> str:
         """Which frames TF does not connect with the fixed frame; '' if there are none."""
@@ -143,6 +144,8 @@ class ViewNode(Node):
                 self._scene.show_cloud(CLOUD, clouds.points_from_cloud(cloud),
                                        cloud.header.frame_id)
             self._scene.place(lambda frame: self._frame_pose(frame, stamp), self._panel.hidden)
+            if not self._scene.is_empty:
+                self._panel.show_missing('')
 
     def _update_panel(self) -> None:
         """Update labels, states, controls and the image."""

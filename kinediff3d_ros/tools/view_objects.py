@@ -68,7 +68,7 @@ class ViewObjects:
                     and {'state', 'category'} <= values.keys():
                 self._object(name).report(values['state'], status.message,
                                           float(values.get('confidence', math.nan)),
-                                          time.monotonic())
+                                          time.monotonic(), values['category'])
 
     def labels(self, frames: Iterable[tuple[str, str]], stamp: int | None) -> dict[str, str]:
         """Label of each of the frames that are given with the names of their objects."""

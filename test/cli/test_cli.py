@@ -92,38 +92,66 @@ def test_arguments_of_infer(depth, tmp_path, capsys):
 
 
 class OfLargeOnes:
-    """A pipeline that gives an estimate of masks and clouds with more than 1000 points."""
+    """A pipeline that gives an estimate of clouds with more than 1000 points."""
 
-    def infer(self, mesh, seed, depth=None, intrinsics=None, mask=None, points=None):
-        count = len(points) if mask is None else mask.sum()
-        if count <= 1000:
+    def infer(self, points, mesh, seed):
+        if len(points) <= 1000:
             raise NoEstimate('too small')
         return laptop_estimate()
+
+    def with_meshes(self, estimate):
+        return estimate
+
+
+TWO_BLOCKS = (plate(5.0, 5.0), block(0.0, 0.0, [0.08, 0.08, 0.05]),
+              block(0.3, 0.1, [0.04, 0.04, 0.03]))
+"""A table, and two boxes on it."""
+
+
+def draw_two_blocks(folder, things=TWO_BLOCKS):
+    """The options of ``infer`` that read them, by kind of input."""
+    depth, _ = draw(things, camera_above())
+    np.save(folder / 'depth.npy', depth)
+    np.save(folder / 'points.npy', backproject(depth, CAMERA))
+    return {'depth': ('--depth', folder / 'depth.npy', '--fx', 300, '--fy', 300, '--cx', 159.5,
+                      '--cy', 119.5),
+            'points': ('--points', folder / 'points.npy', '--segment')}
 
 
 @pytest.mark.parametrize('source', ['depth', 'points'])
 def test_each_instance_has_its_own_folder(source, tmp_path, monkeypatch, capsys):
     """Two boxes on a table, the smaller one without an estimate; then a bare table."""
     monkeypatch.setattr(auto, 'load_pipeline', lambda *arguments: OfLargeOnes())
-    things = [plate(5.0, 5.0), block(0.0, 0.0, [0.08, 0.08, 0.05]),
-              block(0.3, 0.1, [0.04, 0.04, 0.03])]
-    depth, _ = draw(things, camera_above())
-    np.save(tmp_path / 'depth.npy', depth)
-    np.save(tmp_path / 'points.npy', backproject(depth, CAMERA))
-    given = {'depth': ('--depth', tmp_path / 'depth.npy', '--fx', 300, '--fy', 300, '--cx', 159.5,
-                       '--cy', 119.5),
-             'points': ('--points', tmp_path / 'points.npy', '--segment')}[source]
+    given = draw_two_blocks(tmp_path)[source]
     arguments = [str(a) for a in ('infer', *given, '--category', 'laptop', '--instances', 'each',
                                   '--out', tmp_path / 'out')]
     assert main.main(arguments) == 0
     assert (tmp_path / 'out' / '1' / 'estimate.json').exists()
     assert not (tmp_path / 'out' / '2').exists()
     assert f'no estimate for {tmp_path}/out/2: too small' in capsys.readouterr().err
-    bare, _ = draw(things[:1], camera_above())
-    np.save(tmp_path / 'depth.npy', bare)
-    np.save(tmp_path / 'points.npy', backproject(bare, CAMERA))
+    draw_two_blocks(tmp_path, TWO_BLOCKS[:1])
     assert main.main(arguments) == arguments_of_cli.NO_ANSWER
     assert 'nothing of at least' in capsys.readouterr().err
+
+
+class OfSmallOnes(OfLargeOnes):
+    """Is sure about the smaller one of two things alone."""
+
+    def infer(self, points, mesh, seed):
+        return replace(laptop_estimate(), confidence=0.2 if len(points) > 1000 else 0.9)
+
+
+@pytest.mark.parametrize('source', ['depth', 'points'])
+def test_without_a_mask_the_likeliest_thing_is_taken(source, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(auto, 'load_pipeline', lambda *arguments: OfSmallOnes())
+    given = draw_two_blocks(tmp_path)[source]
+    arguments = ['infer', *map(str, given), '--category', 'laptop', '--out',
+                 str(tmp_path / 'out')]
+    assert main.main(arguments) == 0
+    out = capsys.readouterr().out
+    assert 'confidence 0.90' in out and 'segmentation: thing 2 of 2' in out
+    assert main.main([*arguments, '--min-confidence', '0.95']) == arguments_of_cli.NO_ANSWER
+    assert 'is below the threshold of 0.95' in capsys.readouterr().err
 
 
 class Unsure:
@@ -132,6 +160,9 @@ class Unsure:
     def infer(self, points, mesh, seed):
         return replace(laptop_estimate(), confidence=0.1,
                        categories={'laptop': 0.6, 'box': 0.4})
+
+    def with_meshes(self, estimate):
+        return estimate
 
 
 def test_an_answer_of_low_confidence_is_no_estimate(tmp_path, monkeypatch, capsys):
@@ -217,6 +248,18 @@ def test_train_passes_its_options_on(tmp_path, monkeypatch):
                      str(tmp_path)]) == 0
     assert calls == [(('shape', 'pose', 'latent'), ['laptop'], tmp_path,
                       TrainingConfig(steps=7))]
+
+
+def test_a_resumed_training_without_a_checkpoint_is_noted(tmp_path, monkeypatch, capsys):
+    from kinediff3d_core.training import run
+
+    monkeypatch.setattr(run, 'train', lambda *_: None)
+    arguments = ['train', 'all', '--category', 'laptop', '--resume', '--out', str(tmp_path)]
+    assert main.main(arguments) == 0
+    assert f'no checkpoint in {tmp_path / "laptop"}; it starts anew' in capsys.readouterr().err
+    (tmp_path / 'laptop').mkdir()
+    (tmp_path / 'laptop' / 'shape.checkpoint').write_text('')
+    assert main.main(arguments) == 0 and 'note' not in capsys.readouterr().err
 
 
 def test_demo_without_ros_names_what_is_missing(monkeypatch, capsys):

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from kinediff3d_core.cli import main
-from kinediff3d_core.cli.infer_input import read_instances
+from kinediff3d_core.cli.infer_input import read_candidates
 from kinediff3d_core.evaluation.samples import procedural_samples
 from kinediff3d_core.geometry.camera import backproject
 from kinediff3d_core.objects.estimate import NoEstimate
@@ -17,8 +17,8 @@ def parsed(*arguments):
 
 
 def cloud(*arguments):
-    ((_, inputs),) = read_instances(parsed(*arguments))
-    return inputs['points'].points
+    ((_, (candidate, *_)),) = read_candidates(parsed(*arguments))
+    return candidate.cloud.points
 
 
 @pytest.fixture(scope='module')

@@ -53,6 +53,9 @@ def test_every_command_with_torch_has_threads(command, capsys):
     with pytest.raises(SystemExit):
         main.main([command, '--help'])
     assert '--threads N' in capsys.readouterr().out
+    with pytest.raises(SystemExit, match='2'):
+        main.main([command, '--threads', '100000'])
+    assert 'argument --threads: 100000 is more than 256' in capsys.readouterr().err
 
 
 def test_threads_are_set_before_a_command_runs(tmp_path, monkeypatch):
@@ -112,10 +115,13 @@ class Answers:
     def __init__(self, error=None):
         self.error = error
 
-    def infer(self, **_):
+    def infer(self, *_, **__):
         if self.error is not None:
             raise self.error
         return laptop_estimate()
+
+    def with_meshes(self, estimate):
+        return estimate
 
 
 @pytest.fixture

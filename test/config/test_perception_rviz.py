@@ -29,6 +29,10 @@ PROPERTIES = {
         'Plane Cell Count', 'Reference Frame'},
     'rviz_default_plugins/Image': {'Topic', 'Median window', 'Normalize Range'},
     'rviz_default_plugins/MarkerArray': {'Topic', 'Namespaces'},
+    'rviz_default_plugins/Path': {
+        'Topic', 'Line Style', 'Line Width', 'Color', 'Alpha', 'Buffer Length', 'Offset',
+        'Pose Style', 'Length', 'Radius', 'Pose Color', 'Shaft Length', 'Shaft Diameter',
+        'Head Length', 'Head Diameter'},
     'rviz_default_plugins/PointCloud2': CLOUD,
     'rviz_default_plugins/Pose': {
         'Topic', 'Shape', 'Axes Length', 'Axes Radius', 'Color', 'Alpha'},
@@ -41,11 +45,15 @@ PROPERTIES = {
 }
 """Of each class of display, beside those that all displays have."""
 
-FILTERED = {'rviz_default_plugins/PointCloud2', 'rviz_default_plugins/Pose'}
+FILTERED = {'rviz_default_plugins/Path', 'rviz_default_plugins/PointCloud2',
+            'rviz_default_plugins/Pose'}
 """Displays that wait for TF."""
 
 RELIABLE = {'markers', 'robot_description'}
 """Outputs are published reliably; images and clouds may be requested with best effort."""
+
+OF_PARTS = ('contact/', 'opening/')
+"""Reliable outputs of each moving part."""
 
 
 @pytest.fixture(scope='module')
@@ -82,18 +90,19 @@ def test_every_display_has_a_known_class_and_properties(config: dict) -> None:
 def test_topics_are_relative_so_that_rviz_can_run_in_any_namespace(config: dict) -> None:
     names = topics(config)
     assert not [t for t in names if t.startswith(('/', '~'))]
-    assert set(names) - {t for t in names if t.startswith('contact/')} == {
+    assert set(names) - {t for t in names if t.startswith(OF_PARTS)} == {
         'points_used', 'points', 'markers', 'robot_description', 'depth/image_rect'}
     for name in names:
-        reliable = name in RELIABLE or name.startswith('contact/')
+        reliable = name in RELIABLE or name.startswith(OF_PARTS)
         assert names[name]['Reliability Policy'] == ('Reliable' if reliable else 'Best Effort')
     assert names['robot_description']['Durability Policy'] == 'Transient Local'
 
 
-def test_every_part_with_a_contact_frame_has_a_display(config: dict) -> None:
+@pytest.mark.parametrize('prefix', OF_PARTS)
+def test_every_moving_part_has_a_display(config: dict, prefix: str) -> None:
     parts = {category.parts[joint.child]
              for category in CATEGORIES.values() for joint in category.joints}
-    shown = {t.removeprefix('contact/') for t in topics(config) if t.startswith('contact/')}
+    shown = {t.removeprefix(prefix) for t in topics(config) if t.startswith(prefix)}
     assert shown == parts
 
 

@@ -14,8 +14,9 @@ from kinediff3d_core.data.point_surfaces import (
 )
 from kinediff3d_core.data.raycasting import raycasting_scene
 from kinediff3d_core.data.samples import query_points
-from kinediff3d_core.data.surfaces import draw_points, sample_mesh
+from kinediff3d_core.data.surfaces import draw_points
 from kinediff3d_core.data.winding import winding_number
+from kinediff3d_core.objects.mesh_sampling import sample_mesh
 from kinediff3d_core.simulation.families import held_out_generator, sample_instances
 
 

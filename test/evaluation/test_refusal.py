@@ -105,6 +105,12 @@ def test_tables_of_stored_answers(tmp_path, capsys):
     assert refusal.main(['--from', str(file)]) == 0
     assert '| 0.5 | 1 of 2 | 1 of 2 | 0.00 |' in capsys.readouterr().out
     assert refusal.main(['--from', str(tmp_path / 'none.json')]) == 2
+    for text in ('{', '[]', '{"images": 1}', '{"images": 1, "answers": [{"confidence": 1}]}'):
+        file.write_text(text)
+        capsys.readouterr()
+        assert refusal.main(['--from', str(file)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert str(file) in line
 
 
 def test_measuring_writes_the_answers_of_every_source(tmp_path, monkeypatch):
@@ -126,3 +132,31 @@ def test_measuring_writes_the_answers_of_every_source(tmp_path, monkeypatch):
     assert content['images'] == 3
     # Each thing is asked for its category and for auto; each image has two proposals.
     assert [sources.count(s) for s in ('views', 'scene', 'room')] == [4, 4, 8]
+
+
+def test_a_killed_run_continues(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def made(pipeline, thing, names, seed):
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        asked.append(thing)
+        return [answer(0.9)]
+
+    monkeypatch.setattr(refusal, 'answers', made)
+    monkeypatch.setattr(refusal, 'view', lambda source, name, samples, i: [(name, i)])
+    monkeypatch.setattr(refusal.AutoPipeline, 'load', lambda: None)
+    monkeypatch.setattr(refusal, '_without', lambda *_: None)
+    file = tmp_path / 'answers.json'
+    command = ['--scenes', '0', '--rooms', '0', '--categories', 'laptop', '--json', str(file)]
+    with pytest.raises(KeyboardInterrupt):
+        refusal.main([*command, '--views', '5'])
+    assert not file.exists()
+    monkeypatch.setattr(refusal, 'answers', lambda *given: made(*given) if given[1] in asked
+                        else asked.append(given[1]) or [answer(0.9)])
+    assert refusal.main([*command, '--views', '5', '--seed', '1']) == 2
+    assert 'seed: 0 there, 1 now' in capsys.readouterr().err
+    assert refusal.main([*command, '--views', '5']) == 0
+    assert asked == [('laptop', i) for i in range(5)]
+    assert len(json.loads(file.read_text())['answers']) == 5
+    assert [p.name for p in tmp_path.iterdir()] == [file.name]

@@ -9,7 +9,7 @@ import torch
 from estimates import box_mesh
 from truths import laptop_truth, perfect
 
-from kinediff3d_core.data.surfaces import MeshDistance, Surface, bounding_radius, sample_mesh
+from kinediff3d_core.data.surfaces import MeshDistance, Surface, bounding_radius
 from kinediff3d_core.data.truth import part_poses
 from kinediff3d_core.evaluation.shape_metrics import (
     ShapeComparison,
@@ -22,6 +22,7 @@ from kinediff3d_core.evaluation.shape_metrics import (
     shape_metrics,
 )
 from kinediff3d_core.objects.estimate import Mesh, transform_mesh
+from kinediff3d_core.objects.mesh_sampling import sample_mesh
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
 """Motions along opening paths."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from guidance import TrueGuide, between, motion_along, path_length
+from guidance import Hold, TrueGuide, between, grips, motion_along, path_length
 from true_objects import coarse_object
 
 from kinediff3d_core.objects.contact import contacts
@@ -72,6 +75,22 @@ def test_true_guide_follows_the_object():
     guide, first = TrueGuide(thing), thing.start
     near_end = first.copy()
     near_end[thing.joint] = thing.limits[1] - 0.01
-    assert path_length(guide.look(None, near_end).path) < 0.05 * path_length(
-        guide.look(None, first).path)
-    assert len(guide.look(None, first).holds) >= 1
+    closed, opened = (guide.look(SimpleNamespace(positions=q)) for q in (first, near_end))
+    assert path_length(opened.path) < 0.05 * path_length(closed.path)
+    assert len(closed.holds) >= 1
+
+
+def test_what_no_finger_goes_behind_is_held_across_its_motion():
+    lid = Hold(np.eye(4), np.array([0.01, 0.3, 0.2]), True)
+    shut = replace(lid, reachable=False)
+    assert grips([shut, lid], 0.07) == (lid,) and grips([shut], 0.07) == (shut,)
+    edge, bar = (Hold(np.eye(4), np.array(extents), False) for extents in (
+        (0.015, 0.01, 0.06), (0.015, 0.06, 0.01)))
+    aside, first, ahead, second = grips([edge, bar], 0.07)
+    assert first is edge and second is bar
+    for grip, closing, approach in ((aside, 1, (0, 0, 1)), (ahead, 2, (-1, 0, 0))):
+        T = grip.T_camera_contact
+        assert np.linalg.det(T[:3, :3]) == pytest.approx(1.0) and grip.extents[0] == 0.01
+        assert abs(T[closing, 0]) == 1.0
+        np.testing.assert_array_equal(T[:3, 2], approach)
+    np.testing.assert_allclose(ahead.T_camera_contact[:3, 3], [0.0075, 0.0, 0.005])

@@ -16,7 +16,8 @@ def test_all_categories():
 
 
 @pytest.mark.parametrize('arguments, words', [
-    (['--category', 'labtop'], 'labtop'), (['--count', '0'], '--count is 0')])
+    (['--category', 'labtop'], 'labtop'), (['--count', '0'], '--count is 0'),
+    (['--category', 'all', '--running-node'], 'needs one category')])
 def test_bad_arguments_end_with_one_line(capsys, arguments, words):
     assert open_it.main(arguments) == 2
     error = capsys.readouterr().err
@@ -47,6 +48,20 @@ def test_a_run_continues_where_it_was_interrupted(tmp_path, monkeypatch, capsys)
     assert open_it.main(arguments) == 0 and made == [2, 3]
     assert json.loads((tmp_path / 'results.json').read_text())['laptop']['n'] == 4
     assert 'laptop | 4 of 4' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('changed', ['weights_digest', 'package_version'])
+def test_records_of_other_networks_are_not_taken_for_these(tmp_path, monkeypatch, capsys, changed):
+    monkeypatch.setattr(open_it, 'perceived', lambda *arguments: None)
+    monkeypatch.setattr(open_it, 'open_one', lambda category, number, guide_of, options:
+                        open_it.Record(number, 1.0, 'arrived', ()))
+    monkeypatch.setattr(open_it.importlib.util, 'find_spec', lambda name: True)
+    arguments = ['--count', '1', '--out', str(tmp_path)]
+    assert open_it.main(arguments) == 0
+    monkeypatch.setattr(open_it, changed, lambda *arguments: 'another')
+    capsys.readouterr()
+    assert open_it.main(arguments) == 2
+    assert 'with other options' in capsys.readouterr().err
 
 
 def test_pictures_are_cropped_to_what_moves_in_them():

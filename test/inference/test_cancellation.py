@@ -52,7 +52,7 @@ def test_no_stage_begins_after_the_request(monkeypatch, view):
 
         with monkeypatch.context() as patch, cancellable(request):
             patch.setattr(module, stage, work)
-            patch.setattr(pipeline, '_rank', lambda refined, samples: refined)
+            patch.setattr(pipeline, '_rank', lambda refined, *_: refined)
             if following is not None:
                 patch.setattr(module, following, lambda *_: pytest.fail('a stage has begun'))
             with pytest.raises(Cancelled):

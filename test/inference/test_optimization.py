@@ -11,6 +11,7 @@ from kinediff3d_core.inference import optimization
 from kinediff3d_core.inference.hypotheses import Hypotheses
 from kinediff3d_core.inference.optimization import initial_hypotheses, refine_hypotheses
 from kinediff3d_core.inference.presets import Preset, RefinementConfig
+from kinediff3d_core.objects.category import get_category
 
 
 @dataclass
@@ -61,6 +62,11 @@ def records(monkeypatch):
     def log_support(latent, problem, normals, hypotheses, config):
         return -torch.arange(1.0, 1 + len(hypotheses.z))
 
+    def with_parts(model, found, exists):
+        return found
+
+    monkeypatch.setattr(optimization, 'predict_codes', sample_codes)
+    monkeypatch.setattr(optimization, 'with_parts', with_parts)
     for function in (surface_samples, refine_pose, refine_pose_and_code, refine_chamfer,
                      sample_codes, fit_score, select_distinct, log_support):
         monkeypatch.setattr(optimization, function.__name__, function)
@@ -76,8 +82,9 @@ class Shape(SphereShape):
 
 VIEW = SimpleNamespace(network_clouds=torch.zeros(2, 5, 3),
                        observation=SimpleNamespace(centroid=torch.zeros(3)))
-MODEL = SimpleNamespace(shape=Shape(), device=torch.device('cpu'), code_sqrt=torch.eye(3),
-                        latent=None, graphs=lambda function, *args: function(*args))
+MODEL = SimpleNamespace(shape=Shape(), category=get_category('laptop'),
+                        device=torch.device('cpu'), code_sqrt=torch.eye(3), latent=None,
+                        graphs=lambda function, *args: function(*args))
 
 
 def refined(preset, h=6):
@@ -127,7 +134,8 @@ def test_the_first_round_refines_the_best_of_the_samples(records, monkeypatch):
                      refinement=RefinementConfig(initial_surface=11))
     samples = sphere_state(8)
     samples = replace(samples, q=torch.arange(8.0)[:, None])
-    found = initial_hypotheses(MODEL, preset, VIEW, samples, None)
+    found, evidence = initial_hypotheses(MODEL, preset, VIEW, samples, None)
+    assert evidence is None
     assert asked == [5] and records.surfaces == [11]
     # The fake score falls with the index.
     assert found.state.q[:, 0].tolist() == [4, 3, 2]

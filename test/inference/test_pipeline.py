@@ -1,6 +1,7 @@
 """The pipeline with its shipped weights on held-out views."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -125,6 +126,17 @@ def test_meshes_are_watertight_and_lie_on_the_cloud(estimates):
             vertices.append(part.mesh.vertices @ T[:3, :3].T + T[:3, 3])
         nearest, _ = cKDTree(np.concatenate(vertices)).query(e.points)
         assert np.median(nearest) < 0.004
+
+
+def test_meshes_that_are_added_later_are_the_same(pipeline, estimates):
+    e = estimates[0]
+    bare = replace(e, parts=tuple(replace(p, mesh=None) for p in e.parts))
+    added = pipeline.with_meshes(bare)
+    assert [p.name for p in added.parts] == [p.name for p in e.parts]
+    for ours, theirs in zip(added.parts, e.parts, strict=True):
+        apart, _ = cKDTree(theirs.mesh.vertices).query(ours.mesh.vertices)
+        assert apart.max() < 1e-3
+    assert {**added.seconds, 'mesh': 0} == {**e.seconds, 'mesh': 0}
 
 
 def test_the_same_seed_gives_the_same_estimate(pipeline, views, estimates):

@@ -55,7 +55,7 @@ def infer(monkeypatch):
     monkeypatch.setattr(module, 'cloud_of', lambda *_: None)
     monkeypatch.setattr(module, 'prepare_view', lambda *_: SimpleNamespace(network_clouds=None))
     monkeypatch.setattr(module, 'sample_states', lambda *_: SAMPLES)
-    monkeypatch.setattr(module, 'initial_hypotheses', lambda *_: None)
+    monkeypatch.setattr(module, 'initial_hypotheses', lambda *_: (None, None))
     monkeypatch.setattr(module.decoding, 'part_meshes', part_meshes)
     monkeypatch.setattr(module.result, 'build_estimate', build_estimate)
     return answer

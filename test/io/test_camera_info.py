@@ -142,6 +142,15 @@ SPELLINGS = {
     'orb_slam.yaml': '%YAML:1.0\nCamera.type: "PinHole"\nCamera1.fx: 610\nCamera1.fy: 611\n'
                      'Camera1.cx: 320.5\nCamera1.cy: 240.5\nCamera1.k1: 0.0\nCamera1.p1: 0.0\n',
     'printed.txt': '[ 640x480  p[320.5 240.5]  f[610 611]  Brown Conrady [0 0 0 0 0] ]\n',
+    'lost.yaml': 'A message was lost!!!\n\ttotal count change:1\n\ttotal count: 1---\n'
+                 f'width: 640\nheight: 480\nk: {list(K)}\n---\n',
+    'waiting.yaml': 'WARNING: no messages received and simulated time is active.\n'
+                    f'Is /clock being published?\nwidth: 640\nheight: 480\nK: {list(K)}\n---\n',
+    'field.txt': f"array('d', {list(K)})\n---\n",
+    'numpy.txt': 'K = np.array([[610., 0., 320.5],\n [0., 611., 240.5], [0., 0., 1.]])\n',
+    'matlab.txt': 'K = [610 0 320.5; 0 611 240.5; 0 0 1];\n',
+    'basalt.json': json.dumps({'value0': {'intrinsics': [{'camera_type': 'pinhole', 'intrinsics': {
+        'fx': 610.0, 'fy': 611.0, 'cx': 320.5, 'cy': 240.5}}], 'resolution': [[640, 480]]}}),
     'listed.txt': ''.join(
         f' Intrinsic of "Depth" / {w}x{h} / {{Z16}}\n  Width:      \t{w}\n  Height:     \t{h}\n'
         f'  PPX:        \t{cx}\n  PPY:        \t240.5\n  Fx:         \t610\n'
@@ -161,8 +170,51 @@ def test_utf_16_and_numpy_files(tmp_path):
     """Windows PowerShell redirects output in UTF-16."""
     (tmp_path / 'echo.yaml').write_bytes(SPELLINGS['echo.yaml'].encode('utf-16'))
     np.save(tmp_path / 'K.npy', np.reshape(K, (3, 3)))
-    for name in ('echo.yaml', 'K.npy'):
+    np.savez(tmp_path / 'B.npz', mtx=np.reshape(K, (3, 3)), dist=np.zeros((1, 5)),
+             rvecs=np.zeros((300, 3, 1)))
+    for name in ('echo.yaml', 'K.npy', 'B.npz'):
         assert astuple(read_camera_info(tmp_path / name, (640, 480))) == CAMERA
+
+
+LENS = dict(zip(('fx', 'fy', 'cx', 'cy', 'width', 'height'), CAMERA, strict=True))
+BENT = [0.1, -0.2, 0.001, 0.002]
+
+
+@pytest.mark.parametrize('values', [
+    *({'camera_matrix': K, name: [BENT]} for name in (
+        'dist_coeff', 'dist_coefs', 'distortion', 'distortionCoeff', 'distortion_parameters')),
+    {'cameraData': [[0, {'intrinsicMatrix': K, 'distortionCoeff': [*BENT, *[0] * 10]}]]},
+    {'model_type': 'PINHOLE', 'distortion_parameters': dict(zip(
+        ('k1', 'k2', 'p1', 'p2'), BENT, strict=True)), 'projection_parameters': LENS},
+    {'camera_model': 'OPENCV', 'fl_x': 610.0, 'fl_y': 611.0, 'cx': 320.5, 'cy': 240.5, 'w': 640,
+     'h': 480, 'k1': 0.1, 'k2': -0.2, 'p1': 0.001, 'p2': 0.002, 'frames': []},
+], ids=lambda values: '-'.join(values)[:40])
+def test_a_distortion_counts_however_it_is_called(tmp_path, values):
+    """Also beside the camera, as camodocal writes it; depthai and nerfstudio."""
+    path = tmp_path / 'a.json'
+    path.write_text(json.dumps(values))
+    found = read_calibration(path, (640, 480))
+    assert astuple(found.intrinsics) == CAMERA
+    assert found.distortion is not None and list(found.distortion.coefficients[:4]) == BENT
+
+
+def test_fisheye_coefficients_with_a_name_each(tmp_path):
+    path = tmp_path / 'a.json'
+    path.write_text(json.dumps(LENS | {'camera_model': 'OPENCV_FISHEYE', 'k1': 0.1, 'k3': 0.2}))
+    found = read_calibration(path).distortion
+    assert found is not None and found.coefficients == (0.1, 0.0, 0.2, 0.0)
+
+
+@pytest.mark.parametrize('values', [
+    LENS | {'camera_model': 'omni'}, LENS | {'xi': -0.2, 'alpha': 0.5},
+    {'value0': {'intrinsics': [{'camera_type': 'ds', 'intrinsics': LENS | {'xi': 0.1}}],
+                'resolution': [[640, 480]]}},
+    {'model_type': 'MEI', 'mirror_parameters': {'xi': 1.9}, 'projection_parameters': LENS}])
+def test_cameras_that_are_no_pinholes_are_refused(tmp_path, values):
+    path = tmp_path / 'a.json'
+    path.write_text(json.dumps(values))
+    with pytest.raises(ValueError, match='a.json: camera model .* is not a pinhole camera'):
+        read_calibration(path, (640, 480))
 
 
 def test_coefficients_with_a_name_each_are_a_distortion(tmp_path):

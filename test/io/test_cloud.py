@@ -1,5 +1,7 @@
 """Point clouds of all kinds, and damaged ones."""
 
+import struct
+
 import numpy as np
 import pytest
 import trimesh
@@ -36,6 +38,16 @@ def test_points_that_are_not_finite_are_left_out(tmp_path):
     holes[3, 2] = np.nan
     np.save(tmp_path / 'organised.npy', holes)
     assert read_cloud(tmp_path / 'organised.npy').shape == (49, 3)
+
+
+@pytest.mark.parametrize('word', ['nan', '-nan', '-nan(ind)', 'nan(snan)', '1.#QNAN', '-1.#IND',
+                                  '1.#INF00', '-inf'])
+def test_points_without_a_measurement_in_text_files(tmp_path, word):
+    """The C libraries of Linux and Windows print them differently."""
+    path = tmp_path / 'c.ply'
+    path.write_text('ply\nformat ascii 1.0\nelement vertex 2\nproperty float x\nproperty float y\n'
+                    f'property float z\nend_header\n1 2 3\n{word} {word} {word}\n')
+    np.testing.assert_array_equal(read_cloud(path), [[1, 2, 3]])
 
 
 @pytest.mark.parametrize(('name', 'content', 'match'), [
@@ -142,6 +154,36 @@ def test_ply_with_other_elements_and_comments(tmp_path, order, capfd):
     (tmp_path / 'a.ply').write_bytes(head + body)
     np.testing.assert_array_equal(read_cloud(tmp_path / 'a.ply'), POINTS)
     assert capfd.readouterr().err == ''
+
+
+@pytest.mark.parametrize('mark', '<>')
+def test_ply_with_lists_before_binary_vertices(tmp_path, mark):
+    order = 'little' if mark == '<' else 'big'
+    head = (f'ply\nformat binary_{order}_endian 1.0\nelement face 3\n'
+            'property list ushort int vertex_indices\nproperty uchar flags\n'
+            'element vertex 50\n' + ''.join(f'property float {c}\n' for c in 'xyz')
+            + 'end_header\n').encode()
+    faces = b''.join(struct.pack(f'{mark}H{count}iB', count, *range(count), 9)
+                     for count in (3, 0, 5))
+    (tmp_path / 'a.ply').write_bytes(head + faces + POINTS.astype(f'{mark}f4').tobytes())
+    np.testing.assert_array_equal(read_cloud(tmp_path / 'a.ply'), POINTS)
+    (tmp_path / 'b.ply').write_bytes(head + faces[:7])
+    with pytest.raises(ValueError, match='b.ply: cut off before its vertices'):
+        read_cloud(tmp_path / 'b.ply')
+    (tmp_path / 'c.ply').write_bytes(head.replace(b'list ushort', b'list float'))
+    with pytest.raises(ValueError, match="c.ply: damaged .ply header at 'property list float"):
+        read_cloud(tmp_path / 'c.ply')
+
+
+def test_text_whose_lines_end_with_a_carriage_return(tmp_path):
+    lines = ['ply', 'format ascii 1.0', 'element vertex 50',
+             *(f'property float {c}' for c in 'xyz'), 'end_header',
+             *(' '.join(map(repr, point)) for point in POINTS.tolist())]
+    for name, end in (('a.ply', '\r'), ('b.ply', '\r\n')):
+        (tmp_path / name).write_bytes(end.join(lines).encode())
+        np.testing.assert_array_equal(read_cloud(tmp_path / name), POINTS)
+    (tmp_path / 'c.pcd').write_bytes(pcd(POINTS, 'ascii').replace(b'\n', b'\r'))
+    np.testing.assert_allclose(read_cloud(tmp_path / 'c.pcd'), POINTS, atol=1e-6)
 
 
 def test_arrays_of_records_and_transposed_ones(tmp_path):

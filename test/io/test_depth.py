@@ -62,6 +62,15 @@ def test_integers_are_millimetres_to_the_last_bit(kind):
     np.testing.assert_array_equal(depth, (image.astype(np.float64) / 1000).astype(np.float32))
 
 
+@pytest.mark.parametrize(('largest', 'head'), [(4000, 'P5'), (4000, 'P2'), (65535, 'P5')])
+def test_a_pgm_has_the_values_that_are_written(tmp_path, largest, head):
+    """Pillow scales them to 65535."""
+    mm = np.linspace(0, 4000, 30 * 40).reshape(30, 40).astype('>u2')
+    rows = mm.tobytes() if head == 'P5' else ' '.join(map(str, mm.ravel())).encode()
+    (tmp_path / 'd.pgm').write_bytes(f'{head}\n40 30\n{largest}\n'.encode() + rows)
+    np.testing.assert_allclose(read_depth(tmp_path / 'd.pgm'), mm / 1000, atol=1e-6)
+
+
 @pytest.mark.parametrize('kind', ['<f4', '>f4', '<f8'])
 def test_floating_numbers_are_metres(kind):
     image = np.array([[0.5, np.nan, -1.0], [np.inf, -np.inf, 2.25]], kind)
@@ -75,8 +84,9 @@ def test_negative_millimetres_are_no_measurement():
 
 
 def test_one_channel_may_be_an_axis_of_its_own():
-    np.testing.assert_array_equal(depth_in_metres(MM[..., None]), depth_in_metres(MM))
-    for shape in ((2, 2, 3), (4,), (1, 2, 2, 1)):
+    for batched in (MM[..., None], MM[None], MM[None, None], MM[None, ..., None]):
+        np.testing.assert_array_equal(depth_in_metres(batched), depth_in_metres(MM))
+    for shape in ((2, 2, 3), (4,), (2, 2, 2, 1)):
         with pytest.raises(ValueError, match='one channel'):
             depth_in_metres(np.zeros(shape, np.float32))
 

@@ -120,6 +120,13 @@ def test_several_ids_and_masks_are_named(tmp_path):
         read_mask(saved(tmp_path / 'a.jpg', grey(disc())), MaskChoice(id=2))
 
 
+def test_a_pgm_has_the_ids_that_are_written(tmp_path):
+    """Pillow scales them to 255."""
+    ids = disc().astype(np.uint8) + (np.arange(30) < 3)
+    (tmp_path / 'm.pgm').write_bytes(b'P5\n30 20\n3\n' + (2 * ids).astype(np.uint8).tobytes())
+    np.testing.assert_array_equal(read_mask(tmp_path / 'm.pgm', MaskChoice(id=2)), ids == 1)
+
+
 def test_logits_need_a_threshold(tmp_path):
     path = saved(tmp_path / 'logits.npy', np.where(disc(), 8.5, -12.25))
     with pytest.raises(ValueError, match='from -12.2 to 8.5.*--mask-threshold 0'):
@@ -153,18 +160,34 @@ def test_coco(tmp_path):
         {'id': 6, 'image_id': 1, 'segmentation': [[0, 0, 1, 0, 1, 1]]},
         {'id': 7, 'image_id': 2, 'bbox': [1, 2, 3, 4]}]}
     labelme = {'shapes': [{'label': 'laptop', 'points': np.reshape(polygon, (-1, 2)).tolist()}]}
+    rectangle = {'shapes': [{'points': [[19, 11], [8, 5]], 'shape_type': 'rectangle'}]}
+    ultralytics = [{'name': 'laptop', 'segments': {'x': polygon[0][::2], 'y': polygon[0][1::2]}}]
     for value, choice in (({'size': [20, 30], 'counts': runs}, MaskChoice()),
                           ([{'segmentation': {'size': [20, 30], 'counts': runs}}], MaskChoice()),
                           (coco, MaskChoice(id=5)), (coco, MaskChoice(index=0)),
-                          (labelme, MaskChoice())):
+                          (labelme, MaskChoice()), (rectangle, MaskChoice()),
+                          (ultralytics, MaskChoice()),
+                          ({'segmentation': disc().astype(int).tolist()}, MaskChoice())):
         path.write_text(json.dumps(value))
         found = read_mask(path, choice, SIZE, 'depth.png')
         np.testing.assert_array_equal(found, disc())
+    path.write_text(json.dumps({'shapes': [{'points': [[8, 5], [9, 5]], 'shape_type': 'circle'}]}))
+    with pytest.raises(ValueError, match="m.json: a shape of the type 'circle'; draw a polygon"):
+        read_mask(path, size=SIZE)
     path.write_text(json.dumps(coco))
     with pytest.raises(ValueError, match='2 annotations .ids 5, 6: --mask-id'):
         read_mask(path, size=SIZE, frame='depth.png')
     with pytest.raises(ValueError, match='--box 1 2 3 4'):
         read_mask(path, size=SIZE, frame='other.png')
+
+
+@pytest.mark.parametrize('rows', [[0, 1, 1], [0, 0, 0, 1], [[[0]], [[1]], [[1]]], []])
+@pytest.mark.parametrize('size', [SIZE, None])
+def test_rows_that_are_no_mask_are_refused(tmp_path, rows, size):
+    path = tmp_path / 'm.json'
+    path.write_text(json.dumps({'segmentation': rows}))
+    with pytest.raises(ValueError, match='m.json: '):
+        read_mask(path, size=size)
 
 
 def test_compressed_run_lengths():

@@ -12,6 +12,7 @@ from kinediff3d_core.networks.checkpoints import (
     SHIPPED,
     load_network,
     save_network,
+    train_command,
     weights_digest,
 )
 from kinediff3d_core.networks.kavae import KAVAE, PRIOR_STD, kl_to_prior, segmentation_logits
@@ -130,6 +131,11 @@ def test_weights_that_were_stored_stay_as_they_are_when_stored_again(tmp_path):
     again = load_network('pose', 'laptop', second.parent)
     for name, value in loaded.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value, atol=1e-6, rtol=1e-3)
+
+
+def test_the_command_that_trains_names_a_category_or_data(tmp_path):
+    assert train_command('pose', 'laptop') == '`kinediff3d train pose --category laptop`'
+    assert train_command('shape', 'toolbox') == '`kinediff3d train shape --data DIR`'
 
 
 def test_bad_weights_are_named(tmp_path):

@@ -186,6 +186,8 @@ def test_categories_of_a_folder_of_weights(tmp_path, own):
     written(tmp_path / 'crate', with_field('name', 'crate'))
     (tmp_path / 'laptop').mkdir()
     add_own_categories(tmp_path)
+    with pytest.raises(ValueError, match='none is not a folder'):
+        add_own_categories(tmp_path / 'none')
     assert {*own} - {*CATEGORIES} == {'tool-box2', 'crate'}
 
 

@@ -32,9 +32,10 @@ def test_the_urdf_with_the_folders_name_counts(tmp_path):
     assert find_urdf(tmp_path / 'laptop_1').name == 'laptop_1.urdf'
 
 
-def test_xacro_is_named(tmp_path):
-    write(tmp_path, 'urdf/box.urdf.xacro')
-    with pytest.raises(ValueError, match='it has 0; .*box.urdf.xacro is xacro: expand it'):
+@pytest.mark.parametrize('name', ['box.urdf.xacro', 'BOX.URDF.XACRO'])
+def test_xacro_is_named(tmp_path, name):
+    write(tmp_path, f'urdf/{name}')
+    with pytest.raises(ValueError, match=f'it has 0; .*{name} is xacro: expand it'):
         find_urdf(tmp_path)
 
 

@@ -64,6 +64,14 @@ def test_geometry_is_in_the_links_frame(tmp_path, geometry, low, high):
     np.testing.assert_allclose(turned.vertices, want, atol=1e-9)
 
 
+@pytest.mark.parametrize('scale', ['2 2 2', '1 -1 1', '-1 -1 1', '-1 -1 -1'])
+def test_a_mesh_that_is_mirrored_faces_outward(tmp_path, scale):
+    trimesh.creation.box().export(tmp_path / 'm.obj')
+    write(tmp_path, visual(f'<mesh filename="m.obj" scale="{scale}"/>'))
+    (mesh,) = meshes(tmp_path)
+    assert trimesh.Trimesh(mesh.vertices, mesh.faces, process=False).volume > 0
+
+
 def test_collisions_count_where_there_is_no_visual(tmp_path):
     box, ball = '<box size="1 1 1"/>', '<sphere radius="2"/>'
     write(tmp_path, visual(box) + visual(ball, kind='collision'))
@@ -90,6 +98,23 @@ def test_meshes_that_are_left_out(tmp_path, name, reason):
     assert len(found) == 1 and len(left_out) == 1
     assert reason in left_out[0] or 'no faces' in left_out[0]
     assert len(left_out[0]) < 200 and '\n' not in left_out[0]
+
+
+@pytest.mark.parametrize('geometry', [
+    '<box size="0.2 0.4 -0.6"/>', '<box size="0.2 0 0.6"/>', '<sphere radius="-1"/>',
+    '<cylinder radius="0.1" length="nan"/>'])
+def test_shapes_without_a_positive_size_are_left_out(tmp_path, geometry):
+    folder = write(tmp_path, visual(geometry) + visual('<box size="1 1 1"/>'))
+    found, (reason,) = read(folder)
+    assert len(found) == 1 and 'lengths have to be above zero' in reason
+
+
+def test_a_name_with_other_capitals_is_named(tmp_path):
+    folder = write(tmp_path, visual('<mesh filename="meshes/Base.obj"/>'))
+    (folder / 'meshes').mkdir()
+    trimesh.creation.box().export(folder / 'meshes' / 'base.OBJ', file_type='obj')
+    _, (left_out,) = read(folder)
+    assert "mesh 'meshes/Base.obj' does not exist (did you mean base.OBJ?)" in left_out
 
 
 def test_a_mesh_outside_the_folder_is_refused(tmp_path):

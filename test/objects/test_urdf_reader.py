@@ -1,5 +1,7 @@
 """Third-party URDFs: what is refused, joints."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -11,12 +13,27 @@ from kinediff3d_core.objects.urdf_reader import read_urdf
     ('<!DOCTYPE x [<!ENTITY a "b">]><robot name="r"/>', 'entities'),
     ('<!DOCTYPE x SYSTEM "file:///etc/passwd"><robot name="r"/>', 'document type'),
     ('<!ENTITY a "b"><robot name="r"/>', 'not a readable URDF'),
+    ('<robot name="r"><link name="a"/><link name="b"/><joint name="lid" type="revolute">'
+     '<parent link="a"/><child link="b"/><mimic joint="ldi"/></joint></robot>',
+     "joint 'lid' mimics 'ldi', which is not there .did you mean lid"),
     ('<robot name="r">', 'not a readable URDF'), ('<robot', 'not a readable URDF')])
 def test_unsafe_and_damaged_urdfs_are_refused(tmp_path, text, match):
     (tmp_path / 'x.urdf').write_text(text)
     with pytest.raises(ValueError, match=match) as error:
         read_urdf(tmp_path / 'x.urdf')
     assert '\n' not in str(error.value) and 'x.urdf' in str(error.value)
+
+
+def test_a_urdf_of_many_links_takes_no_time_that_grows_with_their_square(tmp_path):
+    count = 10_000
+    (tmp_path / 'x.urdf').write_text('<robot name="r">' + ''.join(
+        f'<link name="{i}"/>' for i in range(count)) + ''.join(
+        f'<joint name="j{i}"><parent link="{i}"/><child link="{i + 1}"/></joint>'
+        for i in range(count - 2)) + '</robot>')
+    begin = time.process_time()
+    with pytest.raises(ValueError, match="no joint connects '0' with '9999'"):
+        read_urdf(tmp_path / 'x.urdf')
+    assert time.process_time() - begin < 5
 
 
 @pytest.mark.parametrize('encoding', ['utf-8', 'utf-16', 'utf-16-le', 'utf-16-be'])
@@ -54,6 +71,7 @@ def test_joints_without_links_and_meshes(tmp_path):
     ('<robot><joint name="a" type="fixed"><origin xyz="1 2"/></joint></robot>', 'three numbers'),
     ('<robot><joint name="a" type="fixed"><limit lower="x"/></joint></robot>', 'cannot be read'),
     ('<robot><joint type="fixed"/></robot>', 'cannot be read'),
+    ('<sdf version="1.6"><model name="m"/></sdf>', 'begins with <sdf>, not with <robot>'),
 ])
 def test_broken_joints_are_one_line(tmp_path, text, message):
     (tmp_path / 'a.urdf').write_text(text)
@@ -62,6 +80,12 @@ def test_broken_joints_are_one_line(tmp_path, text, message):
     assert 'a.urdf' in str(caught.value) and '\n' not in str(caught.value)
     with pytest.raises(ValueError, match='none.urdf'):
         R.read_joints(tmp_path / 'none.urdf')
+
+
+def test_a_robot_without_a_name_is_said(tmp_path):
+    (tmp_path / 'a.urdf').write_text('<robot><link name="base"/></robot>')
+    with pytest.raises(ValueError, match="a.urdf is not a readable URDF: the robot.*no 'name'"):
+        read_urdf(tmp_path / 'a.urdf')
 
 
 def test_large_and_unexpanded_urdfs_are_refused(tmp_path, monkeypatch):

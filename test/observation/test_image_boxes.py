@@ -63,6 +63,8 @@ def test_overlap() -> None:
     assert overlap(a, a) == 1.0
     assert overlap(a, ImageBox(15, 10, 10, 10)) == pytest.approx(1 / 3)
     assert overlap(a, ImageBox(20, 10, 10, 10)) == 0.0
+    for box in (ImageBox(10, 10, 1e-30, 1e-30), ImageBox(10, 10, 1e300, 1e300)):
+        assert box.is_valid and overlap(box, box) == overlap(a, box) == 0.0
 
 
 def test_duplicates_of_a_better_detection_are_left_out() -> None:

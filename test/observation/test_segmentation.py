@@ -99,7 +99,7 @@ def test_cloud_and_image_agree(views):
     for d, p in zip(noisy[:4], views[4], strict=False):
         truth = p.numpy()[d > 0] >= 0
         points = backproject(d, CAMERA)
-        keep = segment_cloud(points) == 1
+        keep = segment_cloud(points).ids == 1
         assert iou(keep, truth) > 0.85
         cloud = object_in_cloud(points)
         np.testing.assert_array_equal(cloud.points, points[keep])
@@ -165,8 +165,8 @@ def test_invalid_points_belong_to_no_object():
     depth, _ = draw([plate(5.0, 5.0), block(*TWO[0])], camera_above())
     points = backproject(depth, CAMERA)
     raw = np.concatenate([points, [[np.nan, 0, 1], [0, 0, 0], [0, 0, -1], [0, np.inf, 1]]])
-    found = segment_cloud(raw)
-    np.testing.assert_array_equal(found[:-4], segment_cloud(points))
+    found = segment_cloud(raw).ids
+    np.testing.assert_array_equal(found[:-4], segment_cloud(points).ids)
     assert found.max() == 1 and not found[-4:].any()
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import trimesh
 
-from kinediff3d_core.data.surfaces import sample_mesh
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.estimate import (
     ArticulatedEstimate,
@@ -15,6 +14,7 @@ from kinediff3d_core.objects.estimate import (
     Mode,
     PartEstimate,
 )
+from kinediff3d_core.objects.mesh_sampling import sample_mesh
 
 
 def box_mesh(extents, centre=(0.0, 0.0, 0.0)):

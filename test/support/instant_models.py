@@ -95,7 +95,8 @@ class InstantModels:
         may_estimate: full estimates wait for it.
         before_inference, before_tracking: called first; may wait or raise.
         begun: full estimates that have begun.
-        calls: (category, mesh) of each full estimate that did not have to wait any more.
+        calls: (category, mesh) of each full estimate that did not have to wait any more; mesh is
+            whether it got meshes.
         trackers: those that were made.
         limits_changed: the next tracked frame changes the description.
         fallbacks: errors after which the device was changed.
@@ -117,22 +118,26 @@ class InstantModels:
         self.reinitialization_interval = 3.0
         self.fallbacks: list[Exception] = []
 
-    def infer(self, category, cloud, mesh, seed):
+    def infer(self, category, cloud, seed):
         self.begun += 1
         assert self.may_estimate.wait(LIMIT)
-        self.calls.append((category, mesh))
+        self.calls.append((category, False))
         self.before_inference()
         position = float(cloud.points[:, 2].mean())
         if position > TOO_FAR:
             raise NoEstimate('too far')
         estimate = replace(laptop_estimate(position), points=cloud.points)
-        if not mesh:
-            estimate = replace(estimate, parts=tuple(replace(p, mesh=None)
-                                                     for p in estimate.parts))
+        estimate = replace(estimate, parts=tuple(replace(p, mesh=None) for p in estimate.parts))
         if category != 'auto':
             return estimate
         estimate = replace(estimate, categories={'laptop': 0.9, 'stapler': 0.1})
         return estimate if position < 2.0 else as_stapler(estimate)
+
+    def with_meshes(self, category, estimate):
+        self.calls[-1] = category, True
+        return replace(estimate, parts=tuple(
+            replace(part, mesh=meshed.mesh)
+            for part, meshed in zip(estimate.parts, laptop_estimate().parts, strict=True)))
 
     def tracker(self, category, estimate, seconds, T_fixed_camera):
         self.trackers.append(InstantTracker(self, estimate, seconds))

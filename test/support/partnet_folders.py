@@ -48,6 +48,22 @@ def eyeglasses():
                  [(-.004, .066, .008), (-.004, -.066, .008)], [1.5, 1.5])
 
 
+def cabinet(sides, size=(.6, .7, 1.4)):
+    """A body with doors on the front, ``left`` or ``right``."""
+    spec = get_category('cabinet')
+    x, y, z = (s / 2 for s in size)
+    wide = 2 * y / len(sides) - .01
+    of = {'left': (spec.joints[0], -y, ((0, 0, -z), (.02, wide, z))),
+          'right': (spec.joints[1], y, ((0, -wide, -z), (.02, 0, z)))}
+    joints = [of[s][0] for s in sides]
+    return MeshObject(
+        'made', 'cabinet', ('base', *(spec.parts[j.child] for j in joints)),
+        tuple(type(j)(j.name, j.joint_type, 0, i + 1, j.axis, 0.0, 2.0)
+              for i, j in enumerate(joints)),
+        tuple(box(*b) for b in (((-x, -y, -z), (x, y, z)), *(of[s][2] for s in sides))),
+        np.array([[x, of[s][1], 0] for s in sides]))
+
+
 def drawers():
     """A cabinet with two drawers."""
     front = ((-.26, -.28, -.12), (.26, .28, .12))
@@ -72,13 +88,13 @@ def scissors():
 
 
 def write_partnet(folder, obj, model_cat, unit, rest=None, reverse=False, knob=True,
-                  names=('slider', 'drawer')):
+                  names=('slider', 'drawer'), more=''):
     """Write an object with its joints at ``rest`` as zero, of ``unit`` metres a unit.
 
     Args:
         reverse: state the joints about the opposite axes.
         knob: add a small continuous joint on the base.
-        names: kind and name of the moving links in ``semantics.txt``.
+        names: kind and name of the moving links in ``semantics.txt``. more: further lines there.
     """
     (folder / 'textured_objs').mkdir(parents=True)
     rest = np.zeros(len(obj.joints)) if rest is None else np.asarray(rest)
@@ -119,7 +135,7 @@ def write_partnet(folder, obj, model_cat, unit, rest=None, reverse=False, knob=T
     (folder / 'meta.json').write_text(json.dumps({'model_cat': model_cat}))
     (folder / 'bounding_box.json').write_text(json.dumps(
         {'min': ends.min(0).tolist(), 'max': ends.max(0).tolist()}))
-    (folder / 'semantics.txt').write_text('\n'.join(semantics) + '\n')
+    (folder / 'semantics.txt').write_text('\n'.join(semantics) + '\n' + more)
 
 
 def _numbers(values):

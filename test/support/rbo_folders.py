@@ -46,6 +46,14 @@ def chest():
                       np.array([[0.04, 0.02, 0.15]]))
 
 
+def microwave():
+    """A body and a door with its hinge on the left, of two boxes."""
+    spec = get_category('cabinet')
+    return MeshObject('', 'cabinet', spec.parts[:2], spec.joints[:1],
+                      (box_mesh((0.35, 0.5, 0.3)), box_mesh((0.02, 0.36, 0.29), (0.01, 0.18, 0))),
+                      np.array([[0.175, -0.25, 0.0]]))
+
+
 def cabinet(drawers):
     """A procedural cabinet with so many drawers."""
     spec = get_category('drawer')
@@ -57,11 +65,11 @@ def cabinet(drawers):
 
 
 def positions(obj):
-    """(FRAMES, J) joint positions: from almost closed to open; drawers begin closed."""
+    """(FRAMES, J) joint positions: from almost closed to open; drawers and doors begin closed."""
     share = np.linspace(0, 1, FRAMES)[:, None]
     if obj.category == 'drawer':
         return share * np.linspace(0.15, 0.25, len(obj.joints))
-    return 0.4 + 1.1 * share
+    return (0.0 if obj.category == 'cabinet' else 0.4) + 1.1 * share
 
 
 def write_sequence(root, name, number, obj, urdf=True, moves=True):

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import trimesh
 
-from kinediff3d_core.data.surfaces import MeshDistance, sample_mesh
+from kinediff3d_core.data.surfaces import MeshDistance
 from kinediff3d_core.geometry.kinematics import poses_in_base
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.objects.mesh_sampling import sample_mesh
 
 AXES = np.array([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]])
 """From our canonical axes into a y-up frame whose z is the front."""

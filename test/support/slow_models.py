@@ -30,7 +30,7 @@ class SlowModels(InstantModels):
         self.at_work: list[str] = []
         self.most = 0
 
-    def infer(self, category, cloud, mesh, seed):
+    def infer(self, category, cloud, seed):
         self.at_work.append(threading.current_thread().name)
         self.most = max(self.most, len(self.at_work))
         try:
@@ -38,7 +38,7 @@ class SlowModels(InstantModels):
                 check_cancelled()
                 time.sleep(0.001)
             self._fail(NoEstimate('hidden'))
-            return super().infer(category, cloud, mesh, seed)
+            return super().infer(category, cloud, seed)
         finally:
             self.at_work.pop()
 

@@ -80,11 +80,12 @@ def test_limits_move_halfway_to_those_of_each_full_estimate():
 
 
 @pytest.mark.parametrize(('own', 'others'), [([0, 2], [2]), ([2], [0, 2])])
-def test_limits_of_joints_that_only_one_estimate_has_are_not_averaged(own, others):
+def test_limits_of_another_set_of_joints_are_not_averaged(own, others):
+    """The second of three drawers is not the second of four."""
     state, other = state_of([0.4, 0.0, 0.4, 0.5]), state_of([0.5, 0.0, 0.5, 0.5])
     first, second = (JointLimits(JOINTS, UNITS, present, s, JointLimitConfig())
                      for present, s in ((own, state), (others, other)))
-    assert first.merge(state, second, other).q[0].tolist() == pytest.approx([0.4, 0, 0.45, 0.5])
+    assert first.merge(state, second, other).q[0].tolist() == pytest.approx([0.4, 0, 0.4, 0.5])
 
 
 @pytest.mark.parametrize(('bounded', 'expected'), [(True, 0.38), (False, 0.35)])

@@ -10,7 +10,8 @@ import pytest
 from tracking_scenes import CAMERA
 
 from kinediff3d_core.objects.estimate import NoEstimate
-from kinediff3d_core.observation.cloud import object_cloud
+from kinediff3d_core.observation.cloud import DepthView, ObjectCloud, object_cloud
+from kinediff3d_core.observation.segmentation import Candidate
 from kinediff3d_core.simulation.camera import SimulatedCamera, SimulatedScene
 from kinediff3d_core.tracking import sequence_tracker
 from kinediff3d_core.tracking.config import DEFAULT, ReinitializationConfig
@@ -118,12 +119,32 @@ def test_without_tracking_every_estimate_is_a_full_one(fake):
     assert fake.pipeline.calls == [(False, 0)] * 3 and not fake.trackers
 
 
-def test_a_lost_object_gets_a_full_estimate_of_the_same_frame(fake):
+def test_the_image_in_which_a_track_is_lost_gives_no_estimate(fake, monkeypatch):
+    """Its full estimate is tracked in the next one, or else that one's is given."""
     fake.sequence.update(CLOUD, 0.0)
     fake.trackers[0].lost = True
-    assert fake.sequence.update(CLOUD, 0.1) == TrackedFrame(
-        'full', 'full 2', 'tracking lost: gone')
+    assert fake.sequence.update(CLOUD, 0.1) == TrackedFrame('none', None, 'tracking lost: gone')
     assert fake.sequence.update(CLOUD, 0.2).estimate == 'tracked from full 2'
+    monkeypatch.setattr(FakeTracker, 'lost', True)
+    assert fake.sequence.update(CLOUD, 0.3).kind == 'none'
+    for i in (4, 5):
+        assert fake.sequence.update(CLOUD, 0.1 * i) == TrackedFrame(
+            'full', f'full {i}', 'tracking lost: gone')
+
+
+def test_the_object_in_an_image_without_a_mask_is_the_likeliest_thing(fake, monkeypatch):
+    monkeypatch.setattr(sequence_tracker, 'image_candidates', lambda view: [
+        Candidate(ObjectCloud(np.zeros((n, 3))), n / 1000) for n in (100, 40)])
+    infer = FakePipeline.infer
+
+    def infer_small(self, cloud, **options):
+        self.confidence = 0.9 if len(cloud) == 40 else 0.1
+        return infer(self, cloud, **options)
+
+    monkeypatch.setattr(FakePipeline, 'infer', infer_small)
+    image = DepthView(np.zeros((CAMERA.height, CAMERA.width)), CAMERA)
+    assert fake.sequence.update(image, 0.0) == TrackedFrame('full', 'full 2')
+    assert fake.sequence.update(image, 0.1) == TrackedFrame('tracked', 'tracked from full 2')
 
 
 @pytest.mark.parametrize('score, goes_on', [(0.1, True), (3.0, False)])
@@ -131,7 +152,7 @@ def test_the_full_estimate_of_a_bad_image_replaces_the_track_only_if_it_explains
         fake, score, goes_on):
     fake.sequence.update(CLOUD, 0.0)
     fake.trackers[0].lost, fake.trackers[0].score = True, score
-    assert fake.sequence.update(CLOUD, 0.1).estimate == 'full 2'
+    assert fake.sequence.update(CLOUD, 0.1).estimate is None
     fake.trackers[0].lost = False
     for i in (2, 3):
         assert fake.sequence.update(CLOUD, 0.1 * i).estimate == (

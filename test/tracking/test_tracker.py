@@ -201,10 +201,10 @@ def test_drawers_that_do_not_exist_do_not_pull_the_cabinet():
 
 def test_a_still_cabinet_keeps_its_place_while_drawers_move():
     """Drawers hide the cabinet behind them: without the still model it moves with them."""
-    _, still = close_and_open(2)
+    _, still = close_and_open(3)
     always_moving = replace(DEFAULT, motion=MotionConfig(
         moving_score_ratio=math.inf, still_speed=0.0, still_turn_rate=0.0))
-    _, moving = close_and_open(2, config=always_moving)
+    _, moving = close_and_open(3, config=always_moving)
     assert np.ptp(still) < 0.01 and np.ptp(still) < 0.5 * np.ptp(moving)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from kinediff3d_core.networks.checkpoints import (
 )
 from kinediff3d_core.networks.latent import LatentDenoiser
 from kinediff3d_core.networks.score import ScoreModel
-from kinediff3d_core.objects.category import get_category
+from kinediff3d_core.objects.category import CATEGORIES, get_category
 from kinediff3d_core.simulation.real_world import without
 from kinediff3d_core.training.config import LOOP, STAGES, StageConfig, TrainingConfig
 from kinediff3d_core.training.loop import Job, LossLog, Trainer, run_loop
@@ -100,8 +101,10 @@ def test_another_category_of_the_same_size_is_measured_again():
     assert [k for k in own if not torch.equal(own[k], given[k])] == ['mean', 'std']
     with pytest.raises(ValueError, match='no weights at .*train pose --category cabinet'):
         warm_start(network, 'pose', 'cabinet', SHIPPED)
-    with pytest.raises(ValueError, match='not a folder'):
-        warm_start(network, 'pose', 'cabinet', start_folder('shipped/cupboard'))
+    with pytest.raises(ValueError, match="'dishwashr' .did you mean dishwasher"):
+        start_folder('shipped/dishwashr')
+    with pytest.raises(ValueError, match='weights shiped is not a folder .did you mean shipped'):
+        start_folder('shiped')
 
 
 def test_a_run_overrides_only_what_it_names():
@@ -183,6 +186,13 @@ def test_a_latent_stage_says_whose_shapes_it_uses(tmp_path, capsys):
                  tmp_path / 'shape.safetensors')
     _new_module(job)
     assert f'uses the shape network of {tmp_path}' in capsys.readouterr().err
+
+
+def test_a_latent_stage_without_shapes_names_the_folder_and_the_data(tmp_path, monkeypatch):
+    monkeypatch.setitem(CATEGORIES, 'toolbox', replace(LAPTOP, name='toolbox'))
+    job = Job('latent', 'toolbox', tmp_path, STAGES['latent'], TrainingConfig(), ALONE)
+    with pytest.raises(ValueError, match=f'no weights at {tmp_path}.*train shape --data DIR'):
+        _new_module(job)
 
 
 def test_a_checkpoint_restores_step_time_and_average(trainer):
@@ -282,3 +292,16 @@ def test_a_full_pool_replaces_its_oldest_instances():
     assert pool.rows == 3 and pool.cursor == 2
     changed = (pool.store['origin'] != before).flatten(1).any(1)
     assert changed.tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize('content', [b'', b'PK\x03\x04 cut', 'other'])
+def test_a_checkpoint_that_cannot_be_used_is_named(tmp_path, content):
+    """Damaged, or of another network."""
+    config = StageConfig(batch=2, lr=0.01, steps=4, views=1, fill=4, refresh=1, capacity=8)
+    job = Job('pose', 'laptop', tmp_path, config, TrainingConfig(), ALONE)
+    if isinstance(content, str):
+        torch.save({'module': {'weight': torch.zeros(1)}}, tmp_path / 'pose.checkpoint')
+    else:
+        (tmp_path / 'pose.checkpoint').write_bytes(content)
+    with pytest.raises(ValueError, match='pose.checkpoint is no checkpoint of this stage'):
+        Trainer(job, PoseStage(LAPTOP), None)

@@ -16,10 +16,10 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from kinediff3d_core.data.datasets.canonical import StatedJoint, joint_motion
-from kinediff3d_core.data.surfaces import sample_mesh, triangle_areas
 from kinediff3d_core.geometry.rigid import transform_points
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.objects.mesh_sampling import sample_mesh, triangle_areas
 
 Array = np.ndarray[Any, Any]
 

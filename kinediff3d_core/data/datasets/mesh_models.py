@@ -18,20 +18,23 @@ from kinediff3d_core.data.datasets.canonical import StatedJoint, StatedModel, ca
 from kinediff3d_core.data.datasets.dataset import DatasetView
 from kinediff3d_core.data.mesh_objects import MeshObject
 from kinediff3d_core.data.object_views import render_object, sample_object_view
-from kinediff3d_core.data.surfaces import Surface, sample_mesh
+from kinediff3d_core.data.surfaces import Surface
 from kinediff3d_core.data.truth import Truth
 from kinediff3d_core.objects.category import get_category
 from kinediff3d_core.objects.estimate import Mesh, transform_mesh
+from kinediff3d_core.objects.mesh_sampling import sample_mesh
 from kinediff3d_core.simulation.sensor import SensorModel, apply_sensor
 from kinediff3d_core.simulation.views import TEST_CAMERA
 
 Array = np.ndarray[Any, Any]
 
 HALF_DIAGONAL = {'laptop': 0.22, 'eyeglasses': 0.09, 'dishwasher': 0.70, 'scissors': 0.10,
-                 'drawer': 0.66, 'box': 0.21, 'stapler': 0.07, 'cutter': 0.09}
+                 'drawer': 0.66, 'box': 0.21, 'stapler': 0.07, 'cutter': 0.09,
+                 'cabinet': 0.69}
 """Half of the diagonal of an object's box, m, by category. Measured: the median of 200 procedural
 objects at joint positions of test views (test/data/datasets/test_mesh_models.py)."""
-UPRIGHT = ('laptop', 'eyeglasses', 'dishwasher', 'drawer', 'box', 'stapler')
+UPRIGHT = ('laptop', 'eyeglasses', 'dishwasher', 'drawer', 'box', 'stapler',
+           'cabinet')
 """Categories whose canonical z is up when the object stands or is worn."""
 TILT_DEG = 25.0
 """Largest angle between canonical z and the upward direction of the data set, degrees. Chosen: as

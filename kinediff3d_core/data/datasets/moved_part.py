@@ -12,8 +12,8 @@ from scipy.spatial.transform import Rotation
 
 from kinediff3d_core.data.datasets.canonical import AXIS_DEG, PIVOT
 from kinediff3d_core.data.raycasting import raycasting_scene
-from kinediff3d_core.data.surfaces import sample_mesh
 from kinediff3d_core.objects.estimate import Mesh
+from kinediff3d_core.objects.mesh_sampling import sample_mesh
 
 Array = np.ndarray[Any, Any]
 

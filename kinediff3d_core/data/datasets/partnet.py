@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import radians
+from math import cos, radians
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,22 @@ TEST_IDS = {
     'scissors': (10449, 10502, 10569, 10907),
 }
 """ArtImage's test objects, which are PartNet-Mobility's, in its order."""
-MODEL_CATEGORIES = {'Laptop': 'laptop', 'Eyeglasses': 'eyeglasses', 'Dishwasher': 'dishwasher',
-                    'Scissors': 'scissors', 'StorageFurniture': 'drawer', 'Table': 'drawer',
-                    'Box': 'box', 'Stapler': 'stapler', 'Knife': 'cutter'}
-"""Our categories by ``model_cat``. Drawers and cutters must also have the right joints."""
+MODEL_CATEGORIES = {
+    'Laptop': ('laptop',), 'Eyeglasses': ('eyeglasses',), 'Dishwasher': ('dishwasher',),
+    'Scissors': ('scissors',), 'StorageFurniture': ('drawer', 'cabinet'),
+    'Table': ('drawer', 'cabinet'), 'Box': ('box',), 'Stapler': ('stapler',), 'Knife': ('cutter',),
+    'Refrigerator': ('cabinet',), 'Microwave': ('cabinet',), 'WashingMachine': ('cabinet',),
+    'Safe': ('cabinet',)}
+"""Our categories by ``model_cat``. Drawers, cabinets and cutters must also have the right joints.
+Furniture with drawers and doors is of both: the doors of a drawer object stay closed, and so do
+the drawers of a cabinet."""
+CABINETS = {'Refrigerator': 0.83, 'Microwave': 0.27, 'WashingMachine': 0.68, 'Safe': 0.46}
+"""Half of the diagonal of these cabinets, m. Measured: the medians of procedural ones of that kind
+with closed doors, which is how they are stored (test/data/datasets/test_partnet.py)."""
+NAMED = {'drawer': 'drawer', 'cabinet': 'door'}
+"""What the moving parts of a category are called, where others slide or turn, too."""
+VERTICAL_DEG = 10.0
+"""Largest angle of a hinge of a cabinet's door from upright, degrees. Chosen."""
 SMALLEST = 0.2
 """A moving part that is smaller, as a share of the largest part, is a knob, a button or a key.
 Chosen."""
@@ -67,11 +79,12 @@ class PartNet(MeshDataset):
         names: dict[str, list[str]] = {}
         other: Counter[str] = Counter()
         for folder in folders:
-            category, reason = _category(folder)
-            if category is None:
+            found, reason = _categories(folder)
+            if not found:
                 other[reason] += 1
-            elif (int(folder.name) in TEST_IDS.get(category, ())) == (split == 'test'):
-                names.setdefault(category, []).append(folder.name)
+            for category in found:
+                if (int(folder.name) in TEST_IDS.get(category, ())) == (split == 'test'):
+                    names.setdefault(category, []).append(folder.name)
         super().__init__(root, names, tuple(
             f'{n} objects: {reason}' for reason, n in sorted(other.items())))
 
@@ -84,7 +97,8 @@ class PartNet(MeshDataset):
         folder = self.root / name
         obj = load_object(folder)
         try:
-            model, notes = _stated(obj, category, read_semantics(folder))
+            model, notes = _stated(obj, category, read_semantics(folder),
+                                   _metres(folder, category))
             note = _box_note(folder, obj)
             return canonical_object(model).obj, (*notes, *([note] if note else []))
         except ValueError as error:
@@ -108,28 +122,34 @@ def read_semantics(folder: Path) -> dict[str, tuple[str, str]]:
     return out
 
 
-def _category(folder: Path) -> tuple[str | None, str]:
-    """Our category of an object, or None and why it has none."""
+def _categories(folder: Path) -> tuple[list[str], str]:
+    """Our categories of an object, or none and why."""
     try:
         meta = read_json(folder / 'meta.json', dict)
         model = str(meta.get('model_cat'))
-        category = MODEL_CATEGORIES.get(model)
-        if category is None:
-            return None, f'{model} is no category of ours'
+        if model not in MODEL_CATEGORIES:
+            return [], f'{model} is no category of ours'
         kinds = Counter(_joint_kind(*words) for words in read_semantics(folder).values())
     except ValueError as error:
-        return None, str(error)
-    most = len(get_category('drawer').joints)
-    if category == 'drawer' and (kinds['door'] or not 1 <= kinds['drawer'] <= most):
-        return None, f'{model} with doors, without drawers, or with more than {most}'
-    if category == 'cutter' and (kinds['slider'] != 1 or kinds['hinge']):
-        return None, f'{model} whose only joint is not a slider'
-    return category, ''
+        return [], str(error)
+    categories = MODEL_CATEGORIES[model]
+    if categories == ('cutter',) and (kinds['slider'] != 1 or kinds['hinge']):
+        return [], f'{model} whose only joint is not a slider'
+    found = [c for c in categories if c not in NAMED
+             or 1 <= kinds[NAMED[c]] <= len(get_category(c).joints)]
+    return found, '' if found else model + ' with neither ' + ' nor '.join(
+        f'1 to {len(get_category(c).joints)} {NAMED[c]}s' for c in categories)
+
+
+def _metres(folder: Path, category: str) -> float:
+    """Length of an object's unit, m."""
+    model = str(read_json(folder / 'meta.json', dict).get('model_cat'))
+    return CABINETS.get(model, HALF_DIAGONAL[category])
 
 
 def _joint_kind(kind: str, name: str) -> str:
-    """``door``, ``drawer``, or the kind of joint."""
-    if kind.startswith(('hinge', 'slider')) and name.endswith('door'):
+    """``door`` (on a hinge), ``drawer``, or the kind of joint."""
+    if kind.startswith('hinge') and name.endswith('door'):
         return 'door'
     return 'drawer' if kind.startswith('slider') and name == 'drawer' else kind
 
@@ -138,19 +158,27 @@ def _own_joints(obj: MeshObject, category: str, semantics: dict[str, tuple[str, 
                 ) -> list[int]:
     """Indices of the joints that are the category's; others, as of knobs, stay at their zero.
 
-    Drawers are those that are called so. Otherwise the largest parts of the right type are meant.
+    Drawers are those that are called so, doors of cabinets also must have upright hinges.
+    Otherwise the largest parts of the right type are meant.
 
     Raises:
-        ValueError: there are fewer than the category has.
+        ValueError: there are fewer than the category has, or more doors.
     """
     wanted = get_category(category).joints
     kind = wanted[0].joint_type
     size = np.linalg.norm(np.ptp(obj.bounds, axis=1), axis=-1)
     found = [i for i, j in enumerate(obj.joints)
              if j.joint_type == kind and size[i + 1] > SMALLEST * size.max()]
-    if category == 'drawer':
-        found = [i for i in found if semantics.get(obj.parts[i + 1], ('', ''))[1] == 'drawer']
-    least = 1 if category == 'drawer' else len(wanted)
+    if category in NAMED:
+        found = [i for i in found if
+                 _joint_kind(*semantics.get(obj.parts[i + 1], ('', ''))) == NAMED[category]]
+    if category == 'cabinet':
+        upright = cos(radians(VERTICAL_DEG))
+        found = [i for i in found if abs(UP @ np.array(obj.joints[i].axis)) > upright]
+        if len(found) > len(wanted):
+            raise ValueError(f'it has {len(found)} doors on upright hinges, a cabinet has at most '
+                             f'{len(wanted)}')
+    least = min(map(len, get_category(category).possible_sets))
     if len(found) < least:
         raise ValueError(f'it has {len(found)} {kind} joints of large parts, a {category} has '
                          f'{least}')
@@ -158,7 +186,7 @@ def _own_joints(obj: MeshObject, category: str, semantics: dict[str, tuple[str, 
 
 
 def _stated(obj: MeshObject, category: str, semantics: dict[str, tuple[str, str]],
-            ) -> tuple[MeshModel, tuple[str, ...]]:
+            metres: float) -> tuple[MeshModel, tuple[str, ...]]:
     """The object as stated, m, with all parts but the category's moving ones in the base."""
     keep = _own_joints(obj, category, semantics)
     own, place = [0], [np.zeros(3)]  # of each part: the part that it belongs to; its frame
@@ -167,7 +195,6 @@ def _stated(obj: MeshObject, category: str, semantics: dict[str, tuple[str, str]
         place.append(place[j.parent] + obj.origin[i])
         if i in keep and own[j.parent]:
             raise ValueError(f'{obj.parts[i + 1]} hangs on another moving part')
-    metres = HALF_DIAGONAL[category]
     placed = [Mesh((m.vertices + p) * metres, m.faces)
               for m, p in zip(obj.meshes, place, strict=True)]
     meshes = tuple(merge_meshes([m for m, k in zip(placed, own, strict=True) if k == part])

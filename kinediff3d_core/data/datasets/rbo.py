@@ -38,9 +38,10 @@ from kinediff3d_core.simulation.render import pixel_rays
 
 Array = np.ndarray[Any, Any]
 
-OBJECTS = {'laptop': 'laptop', 'cardboardbox': 'box', 'treasurebox': 'box', 'ikea': 'drawer',
-           'ikeasmall': 'drawer', 'cabinet': 'drawer'}
-"""Our category of the objects that are of ours if their joints are (:func:`_joints_fit`)."""
+OBJECTS = {'laptop': ('laptop',), 'cardboardbox': ('box',), 'treasurebox': ('box',),
+           'ikea': ('drawer', 'cabinet'), 'ikeasmall': ('drawer', 'cabinet'),
+           'cabinet': ('drawer', 'cabinet'), 'microwave': ('cabinet',)}
+"""Our categories of which an object may be; its joints decide (:func:`_joints_fit`)."""
 ASDF = frozenset(f'laptop{n:02d}' for n in range(1, 21) if n != 15)
 """Sequences of A-SDF's test on this data set."""
 ON_SURFACE = 0.03
@@ -237,12 +238,12 @@ def _category(sequence: _Sequence) -> str:
         ValueError: its joints are not those of the category.
     """
     name = sequence.object_name
-    category = get_category(OBJECTS[name])
     kinds = joint_types(sequence.configuration, name)
-    if not _joints_fit(kinds, category):
-        raise ValueError(f'{name} has the joints {", ".join(kinds)}, not those of a '
-                         f'{category.name}')
-    return category.name
+    for category in OBJECTS[name]:
+        if _joints_fit(kinds, get_category(category)):
+            return category
+    raise ValueError(f'{name} has the joints {", ".join(kinds)}, not those of a '
+                     + ' or a '.join(OBJECTS[name]))
 
 
 def _joints_fit(kinds: Sequence[str], category: Category) -> bool:

@@ -23,7 +23,7 @@ from kinediff3d_core.data.datasets.canonical import (
     canonical_model,
     joint_motion,
 )
-from kinediff3d_core.data.datasets.joint_sense import closed_by_shape, thinnest
+from kinediff3d_core.data.datasets.joint_sense import closed_at_limit, closed_by_shape, thinnest
 from kinediff3d_core.data.datasets.rbo_recording import Recording
 from kinediff3d_core.data.mesh_objects import MeshObject
 from kinediff3d_core.geometry.rigid import transform_points
@@ -297,14 +297,18 @@ def _closed(joint: StatedJoint, category: Category, meshes: Sequence[Mesh], move
     A laptop's lid is closed by its shape (:func:`closed_by_shape`). A box's lid is closed where it
     lies along a side of the base's box, and of these four positions where the box around both is
     smallest; it opens away from the base's centre. So does a drawer, which is taken as closed
-    where it is innermost in the sequence.
+    where it is innermost in the sequence. A cabinet's door is taken as closed at that end of its
+    motion in the sequence at which it is nearest to the base (:func:`closed_at_limit`).
     """
     base, part = meshes[0], meshes[joint.child]
     if category.name == 'laptop':
         return closed_by_shape(category.name, base, part, joint)
+    position = _positions(joint, moved)
+    if category.name == 'cabinet':
+        return closed_at_limit(category.name, base, part, replace(
+            joint, lower=float(position.min()), upper=float(position.max())))
     if joint.joint_type == 'revolute':
         return _closed_lid(joint, base, part)
-    position = _positions(joint, moved)
     outermost = max(position, key=abs)
     apart = (_middle(part) - _middle(base)) @ joint.axis + outermost
     if apart < 0:

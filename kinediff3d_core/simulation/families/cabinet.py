@@ -31,7 +31,7 @@ def cabinet(b: Builder) -> Instances:
     kind = draw_kind(b)
     front = draw_front(b, kind)
     hinge = draw_hinge(b, kind, front)
-    door = draw_door_kind(b, kind, front, hinge)
+    door = draw_door_kind(b, kind, front)
     handle = draw_handle(b, kind)
     porthole = (front.doors.y1 - front.doors.y0) / 2 * b.uniform(0.62, 0.88)
     add_case(b, kind, front, door.reach, porthole)

@@ -41,7 +41,7 @@ def add_case(b: Builder, kind: Kind, front: Front, reach: Tensor, porthole: Tens
     rear = _add_walls(b, kind, front)
     hollow = _add_blocks(b, kind, front, (rear, -reach - 0.005), porthole)
     _add_dividers(b, kind, front, rear, reach)
-    _cut_plinth(b, kind, front)
+    _cut_plinth(b, front)
     handles = _draw_fixed_handles(b, kind)
     for place in ('above', 'below', 'beside'):
         _add_fixed_front(b, kind, front, place, handles)
@@ -131,7 +131,7 @@ def _add_dividers(b: Builder, kind: Kind, front: Front, rear: Tensor, reach: Ten
           open_side | (beside.between & beside.open))
 
 
-def _cut_plinth(b: Builder, kind: Kind, front: Front) -> None:
+def _cut_plinth(b: Builder, front: Front) -> None:
     """What is below the lowest front stands back; draws by how much, 20 to 90 mm."""
     low, zero = front.heights.low, b.zeros()
     b.cut(CASE, Slab((-b.uniform(0.02, 0.09) - zero, zero - 2, zero - 2),

@@ -15,9 +15,6 @@ from kinediff3d_core.simulation.families.builder import Builder, Number, Slab, o
 from kinediff3d_core.simulation.families.cabinet_front import Front
 from kinediff3d_core.simulation.families.cabinet_kind import Kind
 
-BINS = 2
-"""Bins on the inside of a refrigerator's door."""
-
 
 @dataclass(frozen=True)
 class Hinge:
@@ -154,7 +151,7 @@ def draw_hinge(b: Builder, kind: Kind, front: Front) -> Hinge:
     return Hinge(x, inset, torch.deg2rad(upper))
 
 
-def draw_door_kind(b: Builder, kind: Kind, front: Front, hinge: Hinge) -> DoorKind:
+def draw_door_kind(b: Builder, kind: Kind, front: Front) -> DoorKind:
     """Draws panels, windows and what is on the inside.
 
     Frames are 8 to 28 % of the smaller side, panels 10 to 60 % of the thickness deep, liners 4 to
@@ -252,7 +249,7 @@ def add_leaf(b: Builder, leaf: Leaf, kind: Kind, front: Front, fittings: Fitting
     _add_inside(b, leaf, kind, front, door, fittings.porthole)
     root = torch.where(door.panel & ~washer & (window.u1 > leaf.width - handle.inset), sunk,
                        leaf.x1)
-    _add_handle(b, leaf, handle, root, washer, door)
+    _add_handle(b, leaf, handle, root, washer)
     r = torch.minimum(0.25 * t + 0.02 * kind.unit, 0.15 * leaf.width)
     _add_plate(b, leaf, handle, r)
 
@@ -353,7 +350,7 @@ def _far_end(leaf: Leaf, edge: Tensor, deep: Tensor) -> Tensor:
 
 
 def _add_handle(b: Builder, leaf: Leaf, handle: DoorHandle, root: Tensor, washer: Tensor,
-                door: DoorKind) -> None:
+                ) -> None:
     """A bar on two posts, a knob, a lip along the free edge, or a pocket to reach into.
 
     Args:

@@ -1,17 +1,29 @@
 """PartNet-Mobility folders: mapping to our categories, canonical frames, views, samples."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from open3d_or_skip import import_open3d
-from partnet_folders import boxes, drawers, eyeglasses, laptop, scissors, write_partnet
+from partnet_folders import (
+    boxes,
+    cabinet,
+    drawers,
+    eyeglasses,
+    laptop,
+    scissors,
+    write_partnet,
+)
 
 from kinediff3d_core.data.datasets.mesh_models import HALF_DIAGONAL
-from kinediff3d_core.data.datasets.partnet import PartNet, read_semantics
+from kinediff3d_core.data.datasets.partnet import CABINETS, PartNet, read_semantics
 from kinediff3d_core.data.datasets.readers import open_dataset
 from kinediff3d_core.data.truth import part_poses
+from kinediff3d_core.objects.category import get_category
+from kinediff3d_core.simulation.families.builder import Builder
+from kinediff3d_core.simulation.families.cabinet_kind import draw_kind
 
 import_open3d()
 
@@ -23,13 +35,20 @@ def dishwasher():
 
 OBJECTS = {'Laptop': (laptop, [1.6]), 'Eyeglasses': (eyeglasses, [0.3, 0.0]),
            'Table': (drawers, [0.0, 0.1]), 'Scissors': (scissors, [0.4]),
-           'Dishwasher': (dishwasher, [0.0])}
+           'Dishwasher': (dishwasher, [0.0]),
+           'Refrigerator': (lambda: cabinet(['right']), [0.2]),
+           'Microwave': (lambda: cabinet(['left'], (.3, .5, .3)), [0.0]),
+           'StorageFurniture': (lambda: cabinet(['left', 'right'], (.4, .9, .8)), [0.0, 0.5])}
+DOORS = ('Refrigerator', 'Microwave', 'StorageFurniture')
 
 
 def written(root, name, model_cat, **options):
     make, rest = OBJECTS[model_cat]
     obj = make()
-    write_partnet(root / name, obj, model_cat, HALF_DIAGONAL[obj.category], rest, **options)
+    if model_cat in DOORS:
+        options.setdefault('names', ('hinge', 'rotation_door'))
+    unit = CABINETS.get(model_cat, HALF_DIAGONAL[obj.category])
+    write_partnet(root / name, obj, model_cat, unit, rest, **options)
     return obj
 
 
@@ -99,11 +118,12 @@ def test_splits_and_what_is_left_out(tmp_path):
         (tmp_path / name / 'meta.json').write_text(text)
     test, train = PartNet(tmp_path), PartNet(tmp_path, 'train')
     assert (test.objects('laptop'), train.objects('laptop')) == (['10040'], ['42'])
-    assert train.objects('drawer') == ['43'] and test.categories == ('laptop',)
+    assert train.objects('drawer') == ['43', '50'] and train.objects('cabinet') == ['50']
+    assert test.categories == ('laptop',)
     lines = train.left_out
     assert lines == test.left_out and len(lines) == 3
     assert '1 objects: Chair is no category of ours' in lines
-    assert any(line.startswith('3 objects: StorageFurniture with doors') for line in lines)
+    assert '2 objects: StorageFurniture with neither 1 to 4 drawers nor 1 to 2 doors' in lines
     assert any('meta.json is not JSON' in line for line in lines)
     with pytest.raises(ValueError, match='unknown split'):
         PartNet(tmp_path, 'val')
@@ -144,6 +164,32 @@ def test_samples_to_train_on_are_of_the_canonical_object(tmp_path):
     assert samples['exists'].tolist() == [True, True, True, False, False]
     np.testing.assert_allclose(samples['bounds'][:3], want.bounds, atol=1e-4)
     np.testing.assert_allclose(samples['origin'][:2], want.origin, atol=1e-4)
+
+
+def test_doors_on_other_hinges_or_more_than_two_are_no_cabinet(tmp_path):
+    obj = cabinet(['left', 'right'])
+    tilted = replace(obj, joints=tuple(replace(j, axis=(0.0, 1.0, 0.0)) for j in obj.joints))
+    stacked = replace(obj, joints=(obj.joints[0], replace(obj.joints[0], name='x', child=2)),
+                      meshes=(obj.meshes[0], obj.meshes[1], obj.meshes[1]),
+                      origin=np.array([[.3, -.35, .4], [.3, -.35, -.4]]))
+    for name, made in (('42', tilted), ('43', stacked)):
+        write_partnet(tmp_path / name, made, 'Refrigerator', 0.83, names=('hinge', 'door'))
+    dataset = PartNet(tmp_path, 'train')
+    with pytest.raises(ValueError, match='0 revolute joints of large parts'):
+        dataset.read_object('42', 'cabinet')
+    with pytest.raises(ValueError, match='do not fit those of a cabinet|do not fit a cabinet'):
+        dataset.read_object('43', 'cabinet')
+
+
+@pytest.mark.parametrize(('model_cat', 'kind'), [
+    ('Refrigerator', 'refrigerator'), ('Microwave', 'microwave'), ('WashingMachine', 'washer'),
+    ('Safe', 'safe')])
+def test_cabinets_get_the_median_size_of_procedural_ones(model_cat, kind):
+    drawn = draw_kind(Builder(get_category('cabinet'), 4000,
+                              torch.Generator().manual_seed(0), 'cpu'))
+    size = torch.stack([drawn.width, drawn.depth, drawn.height], dim=-1)[drawn.is_a(kind)]
+    # The diagonal has doors and handles, too.
+    assert CABINETS[model_cat] == pytest.approx(float(size.norm(dim=-1).median()) / 2, rel=0.12)
 
 
 def test_semantics(tmp_path):

@@ -42,6 +42,18 @@ def test_markers_carry_meshes_in_part_frames_and_the_axis() -> None:
     np.testing.assert_allclose(along / np.linalg.norm(along), value.joints[0].axis, atol=1e-9)
 
 
+def test_the_id_of_a_marker_is_the_index_in_the_category() -> None:
+    """Also of an estimate that lacks parts before it: viewers and the demo know parts by it."""
+    value = boxes_estimate()
+    base, door = value.parts
+    value = dataclasses.replace(
+        value, category='cabinet', parts=(base, dataclasses.replace(door, name='door_right')),
+        joints=(dataclasses.replace(value.joints[0], name='door_right_joint',
+                                    child='door_right'),))
+    shown = markers.markers(value, HEADER.stamp, 'a', 1000, 1.0).markers
+    assert [(m.ns, m.id) for m in shown] == [('a', 0), ('a', 2), ('a/axis', 1)]
+
+
 def test_deleting_markers_names_each_of_them() -> None:
     array = markers.markers(boxes_estimate(), HEADER.stamp, 'laptop', 1000, 1.0)
     keys = markers.marker_keys(array)

@@ -15,6 +15,7 @@ from sensor_msgs.msg import JointState  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
 from kinediff3d_core.inference.uncertainty import axis_covariances, part_covariances
+from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_ros.messages import markers, planning
 from kinediff3d_ros.messages.poses import matrix_from_pose
 
@@ -100,3 +101,21 @@ def test_the_ghost_is_the_object_at_other_positions() -> None:
         np.testing.assert_allclose(matrix_from_pose(ghost.pose), T, atol=1e-9)
         assert ghost.points == mesh.points and ghost.color.a < 0.5 and ghost.frame_locked
         assert ghost.lifetime.sec == 7
+
+
+def cabinet_with_the_right_door() -> ArticulatedEstimate:
+    """An estimate has the parts that exist: it lacks the second of the category's three."""
+    value = laptop_estimate(1.0)
+    base, door = value.parts
+    return dataclasses.replace(
+        value, category='cabinet', parts=(base, dataclasses.replace(door, name='door_right')),
+        joints=(dataclasses.replace(value.joints[0], name='door_right_joint',
+                                    child='door_right'),))
+
+
+def test_a_ghost_of_an_object_that_lacks_a_part_has_the_others() -> None:
+    value = cabinet_with_the_right_door()
+    meshes = markers.markers(value, HEADER.stamp, 'mine', 1000, 7.0).markers[:2]
+    ghosts = planning.ghost(value, np.array([2.0]), meshes, 'mine')
+    T = np.linalg.inv(value.parts[0].T_camera_part) @ laptop_estimate(2.0).parts[1].T_camera_part
+    np.testing.assert_allclose(matrix_from_pose(ghosts[1].pose), T, atol=1e-9)

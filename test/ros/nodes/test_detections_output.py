@@ -96,6 +96,18 @@ def test_an_object_that_is_withdrawn_leaves_and_the_last_one_leaves_an_empty_arr
     assert not bench.published()
 
 
+def test_a_frame_that_has_ended_is_not_published_late_without_a_new_object() -> None:
+    bench = Bench()
+    bench.add(1, 'laptop_1')
+    bench.end(1)
+    bench.add(2, 'box_4')
+    bench.output.remove('box_4')
+    bench.end(2)
+    bench.published()
+    bench.end(2, late=True)
+    assert not bench.published()
+
+
 def test_nothing_is_made_or_kept_without_a_subscriber() -> None:
     bench = Bench()
     bench.add(1, 'laptop_1', 'box_4')

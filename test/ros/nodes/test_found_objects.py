@@ -1,4 +1,4 @@
-"""Two objects on a simulated table, found without a mask, over real DDS and with real weights."""
+"""Objects on a simulated table, found without a mask, over real DDS and with real weights."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from std_msgs.msg import Header  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402
 
 from kinediff3d_core.geometry.camera import Intrinsics
+from kinediff3d_core.simulation.primitives import Primitive
 from kinediff3d_core.simulation.tabletop import TABLE, Scene, render_scene, sample_scene
 from kinediff3d_ros.messages import camera_info, images
 from kinediff3d_ros.tools.recorder import Recorder
@@ -36,6 +37,10 @@ PATIENCE = 4 * LIMIT
 limit of the other tests where both cores are busy."""
 
 
+BLOCK = Primitive(torch.eye(4), torch.tensor([0.07, 0.07, 0.2]))
+"""Clutter that is larger than a stapler: a box of which half is above the table."""
+
+
 def with_objects(scene: Scene, *places: tuple[float, float] | None) -> Scene:
     """The scene with its objects at other places; None takes one away."""
     objects = []
@@ -44,7 +49,7 @@ def with_objects(scene: Scene, *places: tuple[float, float] | None) -> Scene:
             T = one.T_world_base.clone()
             T[:2, 3] = torch.tensor(place)
             objects.append(replace(one, T_world_base=T))
-    return replace(scene, objects=tuple(objects), clutter=())
+    return replace(scene, objects=tuple(objects))
 
 
 class Table:
@@ -101,10 +106,12 @@ class Table:
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> Iterator[Table]:
-    values = {'category': 'stapler', 'instances': 'each', 'mask_mode': 'ignored', 'threads': 1,
-              'publish_meshes': False, 'lost_after': PATIENCE, 'description_dir': str(tmp_path),
-              'min_confidence': 0.3, 'segment_period': 0.5}
+def table(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Table]:
+    """A table and the node, with ``instances: each`` or as a test asks for."""
+    values = {'category': 'stapler', 'instances': getattr(request, 'param', 'each'),
+              'mask_mode': 'ignored', 'threads': 1, 'publish_meshes': False,
+              'lost_after': PATIENCE, 'description_dir': str(tmp_path), 'min_confidence': 0.3,
+              'segment_period': 0.5}
     with running_perception(values) as (_, _, recorder):
         yield Table(recorder)
 
@@ -141,3 +148,23 @@ def test_numbers_last_while_objects_are_moved_and_taken_away(table: Table) -> No
                f'state waiting of {left}', None, RIGHT)
     seen = table.show(lambda tf: tf, 'the other one', None, RIGHT)
     assert set(seen) == {right}
+
+
+@pytest.mark.parametrize('table', ['one'], indirect=True)
+def test_one_object_is_found_beside_larger_clutter_and_tracked(table: Table) -> None:
+    block = replace(BLOCK, T=BLOCK.T.clone())
+    block.T[:2, 3] = torch.tensor(RIGHT)
+    table.scene = replace(table.scene, clutter=(block,))
+    place = LEFT
+    for step in (0.0, 0.01, 0.02):
+        place = (LEFT[0], LEFT[1] + step)
+        truth = table.true_place(place, 0)
+        table.show(lambda tf, truth=truth: 'stapler_base' in tf and np.linalg.norm(
+            array(tf['stapler_base']) - truth) < 0.03, f'the stapler at {place}', place, None)
+
+    def counts():
+        values = {v.key: v.value for v in table.diagnostics.messages[-1].status[0].values}
+        return int(values['tracked']) >= 2 and values
+
+    values = table.recorder.wait_for(counts, LIMIT, 'count of tracked frames')
+    assert values['full_estimates'] == '1'

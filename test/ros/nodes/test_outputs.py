@@ -154,6 +154,24 @@ def deleted(*keys: tuple[str, int]) -> set[tuple[str, int, int]]:
     return {(*key, Marker.DELETE) for key in keys}
 
 
+@pytest.mark.parametrize('refused', ['opening/lid', 'robot_description'])
+def test_an_object_whose_topics_cannot_be_made_leaves_none_behind(
+        bench: Bench, monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
+    """As with an override of a quality of service that cannot be used, at each frame again."""
+    create = bench.node.create_publisher
+
+    def create_most(kind: type, topic: str, *arguments: object, **options: object) -> Publisher:
+        if topic.endswith(refused):
+            raise RuntimeError('reliability `never`')
+        return create(kind, topic, *arguments, **options)
+
+    monkeypatch.setattr(bench.node, 'create_publisher', create_most)
+    before = set(bench.node.topics), set(bench.node.callbacks)
+    with pytest.raises(ValueError, match='never'):
+        ObjectOutputs(bench.outputs._context, 'laptop_2', 'laptop')
+    assert (set(bench.node.topics), set(bench.node.callbacks)) == before
+
+
 MESHES, AXIS = [('laptop', 0), ('laptop', 1)], ('laptop/axis', 0)
 GHOST = [('laptop/ghost', 0), ('laptop/ghost', 1)]
 

@@ -548,6 +548,17 @@ def test_two_nodes_share_one_camera(bench: Bench) -> None:
         second.destroy_node()
 
 
+def send_camera_pose(bench: Bench, T: np.ndarray, later: float = 0.0) -> None:
+    """Publish the pose of the camera around the present time, or one so much later, s."""
+    for _ in range(3):
+        for shift in (-0.5, 1.0):
+            header = bench.header(later + shift)
+            header.frame_id = 'map'
+            bench.broadcast.publish(TFMessage(transforms=[
+                poses.transform_from_matrix(T, header, 'camera')]))
+        time.sleep(0.2)
+
+
 def test_a_moving_camera_has_objects_in_the_fixed_frame(bench: Bench) -> None:
     bench.start(fixed_frame='map')
     bench.show({1: 1.0})
@@ -555,13 +566,7 @@ def test_a_moving_camera_has_objects_in_the_fixed_frame(bench: Bench) -> None:
     assert 'in fixed_frame map is not known' in status.message
     T = np.eye(4)
     T[:3, 3] = 1.0, 2.0, 3.0
-    for _ in range(3):
-        for later in (-0.5, 1.0):
-            header = bench.header(later)
-            header.frame_id = 'map'
-            bench.broadcast.publish(TFMessage(transforms=[
-                poses.transform_from_matrix(T, header, 'camera')]))
-        time.sleep(0.2)
+    send_camera_pose(bench, T)
     stamp = bench.show({1: 1.0})
     bench.joint(stamp)
     sent = bench.wait(lambda: next((m.transforms for m in bench.tf.messages
@@ -570,6 +575,11 @@ def test_a_moving_camera_has_objects_in_the_fixed_frame(bench: Bench) -> None:
     assert sent[0].header.frame_id == 'map' and stamp_key(sent[0]) == stamp
     np.testing.assert_allclose(poses.matrix_from_transform(sent[0]),
                                T @ laptop_estimate(1.0).parts[0].T_camera_part, atol=1e-6)
+    # Time restarts, as that of a recording that is played again.
+    bench.show({1: 1.0}, bench.header(-3600.0))
+    bench.status(lambda v, s: int(v['clock_resets']) == 1, 'reset')
+    send_camera_pose(bench, T, -3600.0)
+    bench.joint(bench.show({1: 1.0}, bench.header(-3600.0)))
 
 
 def test_frames_with_unusable_stamps_are_refused_and_counted(bench: Bench) -> None:

@@ -45,13 +45,13 @@ def test_out_of_gpu_memory_continues_on_the_cpu(monkeypatch: pytest.MonkeyPatch)
     loaded = on_devices(monkeypatch)
     warnings: list[str] = []
     value = models.Models(['laptop'], 'fast', 'cuda', '', warnings.append, mesh_cells=40)
-    assert value.infer('laptop', np.zeros((2, 3)), False, 0) == 'cuda' and not warnings
-    assert value.infer('laptop', np.zeros((1, 3)), False, 0) == 'cpu'
+    assert value.infer('laptop', np.zeros((2, 3)), 0) == 'cuda' and not warnings
+    assert value.infer('laptop', np.zeros((1, 3)), 0) == 'cpu'
     assert len(warnings) == 1 and 'cuda is out of memory' in warnings[0] and value.device == 'cpu'
     assert [(p.model, p.preset.cells) for p in loaded if p.used] == [('cuda', 40), ('cpu', 40)]
     # On the CPU there is nothing to fall back to.
     with pytest.raises(torch.OutOfMemoryError):
-        value.infer('laptop', np.zeros((1, 3)), False, 9)
+        value.infer('laptop', np.zeros((1, 3)), 9)
 
 
 def test_two_threads_that_run_out_of_gpu_memory_move_to_the_cpu_once(
@@ -69,7 +69,7 @@ def test_two_threads_that_run_out_of_gpu_memory_move_to_the_cpu_once(
         return load(*arguments)
 
     def estimate() -> None:
-        seen.append(value.infer('laptop', np.zeros((1, 3)), False, 0))
+        seen.append(value.infer('laptop', np.zeros((1, 3)), 0))
 
     monkeypatch.setattr(models, 'load_pipeline', slow_load)
     threads = [threading.Thread(target=estimate) for _ in range(2)]
@@ -77,7 +77,7 @@ def test_two_threads_that_run_out_of_gpu_memory_move_to_the_cpu_once(
     assert loading.wait(LIMIT)
     # Meanwhile the pipelines on the GPU are still there.
     assert value.categories == ('laptop',) and value.device == 'cuda'
-    assert value.infer('laptop', np.zeros((2, 3)), False, 0) == 'cuda'
+    assert value.infer('laptop', np.zeros((2, 3)), 0) == 'cuda'
     threads[1].start()
     proceed.set()
     for thread in threads:
@@ -100,7 +100,7 @@ def test_auto_does_not_change_the_presets_that_its_pipelines_share(
 
     monkeypatch.setattr(models.Pipeline, 'infer', infer)
     with pytest.raises(NoEstimate):
-        value.infer('auto', np.random.default_rng(0).uniform(0.5, 0.6, (200, 3)), True, 0)
+        value.infer('auto', np.random.default_rng(0).uniform(0.5, 0.6, (200, 3)), 0)
     assert len(seen) == len(before) and all(seen)
 
 
@@ -108,4 +108,4 @@ def test_auto_loads_all_categories_with_weights() -> None:
     value = models.Models(['auto'], 'fast', 'cpu', '', print)
     assert value.categories == tuple(trained_categories()) and len(value.categories) > 1
     with pytest.raises(NoEstimate, match='20 points on the object, at least 100'):
-        value.infer('auto', np.full((20, 3), 0.5, dtype=np.float32), False, 0)
+        value.infer('auto', np.full((20, 3), 0.5, dtype=np.float32), 0)

@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 from scene_bench import CAMERA
 
-from kinediff3d_core.geometry.camera import Intrinsics, backproject
+from kinediff3d_core.geometry.camera import backproject
 from kinediff3d_core.objects.estimate import NoEstimate
-from kinediff3d_core.observation import segmentation
 from kinediff3d_core.observation.cloud import ObjectCloud
 from kinediff3d_ros.scene import object_clouds
 from kinediff3d_ros.scene.frames import DepthArrays, Frame, FrameHeader
-from kinediff3d_ros.scene.object_clouds import BoxedView, FrameClouds, find_object_clouds
+from kinediff3d_ros.scene.object_clouds import (
+    BoxedView,
+    FrameClouds,
+    UnmaskedView,
+    find_object_clouds,
+)
 from kinediff3d_ros.scene.parameters import PerceptionParameters
 
 HEADER = FrameHeader(1_000_000_000, 'camera')
@@ -78,7 +82,7 @@ def test_tracking_finds_the_points_of_a_tracked_object_with_a_bounding_box() -> 
         assert isinstance(find_object_clouds(frame, PerceptionParameters()).clouds[0], ObjectCloud)
         if boxed:
             assert (found.clouds[0].depth[:, 32:] == 0).all()
-            assert len(found.clouds[0].object_cloud()) == 400
+            assert len(found.clouds[0].candidates()[0].cloud) == 400
     small = find_object_clouds(Frame(HEADER, lambda: images(ids)),
                                PerceptionParameters(min_points=401), tracked=(0,)).clouds[0]
     assert isinstance(small, NoEstimate) and 'need 401' in str(small)
@@ -162,22 +166,18 @@ def test_a_frame_without_a_frame_id_is_refused_before_it_is_converted() -> None:
         find_object_clouds(frame, PerceptionParameters())
 
 
-def test_the_segmentation_sees_the_depth_up_to_max_depth(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-
-    def everything(depth: np.ndarray, intrinsics: Intrinsics) -> np.ndarray:
-        seen.append((depth.copy(), intrinsics))
-        return depth > 0
-
-    monkeypatch.setattr(segmentation, 'segment_object', everything)
-    arrays = DepthArrays(np.random.default_rng(0).uniform(1, 2, (48, 64)).astype(np.float32),
-                         CAMERA)
-    full = find(arrays).clouds[0]
-    assert seen[0][1] == CAMERA and len(full) == 48 * 64
-    np.testing.assert_allclose(full.points, backproject(arrays.depth, CAMERA).reshape(-1, 3),
-                               rtol=1e-6)
-    limited = find(arrays, max_depth=1.5).clouds[0]
-    assert 0 < seen[1][0].max() <= 1.5 and len(limited) == (arrays.depth <= 1.5).sum()
+def test_without_a_mask_every_thing_of_the_image_is_a_candidate() -> None:
+    """Up to max_depth, and with min_points at least; the largest is first."""
+    depth = np.full((48, 64), 1.0, np.float32)
+    depth[10:38, 6:28], depth[14:34, 38:54], depth[:4] = 0.9, 0.9, 3.0
+    arrays = DepthArrays(depth, CAMERA)
+    view = find(arrays, max_depth=1.5).clouds[0]
+    assert type(view) is UnmaskedView and (view.depth[:4] == 0).all()
+    assert [len(c.cloud) for c in view.candidates()] == [28 * 22, 20 * 16]
+    assert all(c.cloud.filtered for c in view.candidates())
+    assert len(find(arrays, max_depth=1.5, min_points=400).clouds[0].candidates()) == 1
+    with pytest.raises(NoEstimate, match='only 616 valid points on the object; need 700'):
+        find(arrays, max_depth=1.5, min_points=700).clouds[0].candidates()
 
 
 def cube(near: float) -> np.ndarray:

@@ -180,6 +180,14 @@ def test_things_that_are_none_of_ours_leave_and_are_not_estimated_again(monkeypa
         assert bench.models.begun == 2 and bench.counts['no_estimates'] == 1
 
 
+def test_a_thing_of_too_few_points_is_no_object(monkeypatch) -> None:
+    """It would take the place of another until it counts as lost."""
+    with SearchBench(monkeypatch, max_objects=1, min_points=16 * 32 + 1) as bench:
+        for _ in range(2):
+            bench.put({LEFT: 1.0})
+        assert not bench.models.begun and not bench.host.objects
+
+
 def test_a_refused_thing_is_tried_again_under_its_number(monkeypatch) -> None:
     with SearchBench(monkeypatch, SearchConfig(soon=0.0, retry=1e-9)) as bench:
         bench.put({LEFT: FAR})

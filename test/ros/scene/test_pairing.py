@@ -5,6 +5,26 @@ from __future__ import annotations
 from kinediff3d_ros.scene.pairing import CalibrationPairing, StampPairing
 
 
+def test_images_from_before_time_restarted_get_no_mask() -> None:
+    """A mask may come before the image of its stamp, and then finds that of the last run."""
+    second = 1_000_000_000
+    pairing = StampPairing(slop=second // 50)
+    assert pairing.add_first(100 * second, 'old') is None
+    assert pairing.add_first(50 * second, 'new') is None
+    assert pairing.unpaired == 1
+    assert pairing.add_second(100 * second, 'mask') is None
+    assert pairing.add_first(100 * second, 'seen again') == ('seen again', 'mask')
+    # Masks may be ahead of late images.
+    assert pairing.add_second(153 * second, 'ahead') is None
+    assert pairing.add_first(151 * second, 'late') is None
+    assert pairing.add_first(152 * second, 'late') is None
+    assert pairing.add_first(153 * second, 'late') == ('late', 'ahead')
+    # Half a second is no restart, but an image that is out of order.
+    assert pairing.add_first(200 * second, 'late') is None
+    assert pairing.add_first(200 * second - second // 2, 'out of order') is None
+    assert pairing.add_second(200 * second, 'mask') == ('late', 'mask')
+
+
 def test_pairs_are_by_nearest_stamp_in_either_order() -> None:
     pairing: StampPairing[str, str] = StampPairing(slop=10)
     assert pairing.add_first(100, 'a') is None

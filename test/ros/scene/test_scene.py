@@ -129,7 +129,8 @@ def test_every_frame_gets_a_full_estimate_without_tracking() -> None:
 
 def test_meshes_are_due_after_mesh_period(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr(full_estimates, 'time', SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(full_estimates, 'time', SimpleNamespace(
+        monotonic=lambda: now[0], perf_counter=time.perf_counter))
     with SceneBench(tracking=False, mesh_period=5.0) as bench:
         for seconds in (1000.0, 1004.9, 1005.0, 1009.9):
             now[0] = seconds
@@ -153,6 +154,41 @@ def test_estimates_without_meshes_when_they_are_not_wanted() -> None:
         bench.set(publish_meshes=True)
         again = bench.see(1.4)
         assert again.has_meshes and again.shape_changed and len(bench.models.calls) == 2
+
+
+def test_another_set_of_parts_is_another_shape_also_without_new_meshes() -> None:
+    """Markers, contacts and the description of the last parts do not stand for the new ones."""
+    with SceneBench(tracking=False, mesh_period=3600.0) as bench:
+        infer = bench.models.infer
+
+        def infer_parts(*arguments):
+            whole = infer(*arguments)
+            return whole if whole.joints[0].position < 2.0 else replace(
+                whole, parts=whole.parts[:1], joints=())
+
+        bench.models.infer = infer_parts
+        changed = [bench.see(angle).shape_changed for angle in (1.0, 1.1, 2.5, 2.6, 1.2)]
+        assert changed == [True, False, True, False, True]
+        assert [mesh for _, mesh in bench.models.calls] == [True, False, False, False, False]
+
+
+def test_an_object_that_cannot_be_published_leaves_the_others_alone() -> None:
+    with SceneBench(instances='each') as bench:
+        bench.publication(bench.show({1: 1.0, 4: 1.5}), 4)
+        one, four = bench.host.objects[1], bench.host.objects[4]
+        publish = one.publisher.publish
+
+        def fail(*_: object) -> None:
+            raise RuntimeError('no area')
+
+        one.publisher.publish = fail
+        bench.publication(bench.show({1: 1.1, 4: 1.6}), 4)
+        assert bench.logged('error') == 'laptop_1 cannot be published: RuntimeError: no area'
+        assert (one.health.state, four.health.state) == ('error', 'estimate')
+        assert not one.publisher.shown and four.publisher.shown and bench.counts['errors'] == 1
+        one.publisher.publish = publish
+        again = bench.publication(bench.show({1: 1.2, 4: 1.7}), 1)
+        assert again.shape_changed and again.position == pytest.approx(1.2)
 
 
 def test_an_object_absent_from_the_mask_is_withdrawn() -> None:

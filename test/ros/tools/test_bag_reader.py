@@ -24,7 +24,7 @@ from vision_msgs.msg import (  # noqa: E402
 )
 
 from kinediff3d_core.geometry.camera import backproject  # noqa: E402
-from kinediff3d_core.observation.cloud import filter_cloud  # noqa: E402
+from kinediff3d_core.observation.cloud import DepthView, filter_cloud  # noqa: E402
 from kinediff3d_core.simulation.camera import SimulatedFrame  # noqa: E402
 from kinediff3d_ros.messages.poses import transform_from_matrix  # noqa: E402
 from kinediff3d_ros.tools.bag_reader import DEFAULTS, FrameReader  # noqa: E402
@@ -120,6 +120,19 @@ def test_clouds_are_used_where_there_is_no_depth(views: list, tmp_path: Path) ->
         frames = list(FrameReader(topics).read(content))
     assert [len(f.cloud) for f in frames] == [
         len(filter_cloud(backproject(v.depth, bags.INTRINSICS, v.mask))) for v in views]
+
+
+def test_images_without_a_mask_are_whole_unless_nothing_stands_out(
+        views: list, tmp_path: Path) -> None:
+    """The third one shows a wall alone."""
+    wall = replace(views[2], depth=np.ones_like(views[2].depth))
+    path = bags.record(tmp_path / 'bag', 'mcap', [*views[:2], wall], bags.DEPTH, bags.INFO)
+    with open_bag(path) as content:
+        frames = list(FrameReader(choose_topics(content, Topics())).read(content))
+    for frame, view in zip(frames[:2], views[:2], strict=True):
+        assert isinstance(frame.cloud, DepthView)
+        np.testing.assert_allclose(frame.cloud.depth, view.depth, atol=5.1e-4)
+    assert frames[2].cloud is None and 'stands out of the support plane' in frames[2].reason
 
 
 def compressed_entries(views: list) -> list[bags.Entry]:

@@ -77,6 +77,17 @@ def test_storages_and_compressions(entries, replayed, tmp_path, storage, compres
     assert frames == FRAMES and 'ros2 bag reindex' in outcome.warnings[0]
 
 
+@pytest.mark.parametrize(('storage', 'compression'), [
+    ('mcap', ''), ('mcap', 'file'), ('sqlite3', ''), ('ros1', '')])
+def test_the_end_of_a_name_may_be_in_capitals(replayed, tmp_path, storage, compression) -> None:
+    store = plain_bags.ROS1 if storage == 'ros1' else plain_bags.ROS2
+    entries = plain_bags.camera_entries(plain_bags.small_views(FRAMES), store=store)
+    path = plain_bags.write(tmp_path / 'bag.bag', storage, entries, compression)
+    file = path if path.is_file() else plain_bags.storage_file(path)
+    outcome, frames = replayed(file.rename(tmp_path / file.name.upper()))
+    assert frames == FRAMES and not outcome.warnings
+
+
 @pytest.mark.parametrize('compression', ['', 'storage', 'file'])
 @pytest.mark.parametrize('metadata', [False, True])
 @pytest.mark.parametrize('share', [0.4, 0.98])

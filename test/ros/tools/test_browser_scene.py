@@ -15,10 +15,12 @@ from builtin_interfaces.msg import Time  # noqa: E402
 from estimates import laptop_estimate  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
+from kinediff3d_core.geometry.rigid import transform_points  # noqa: E402
 from kinediff3d_core.objects.estimate import Mesh  # noqa: E402
 from kinediff3d_core.objects.urdf import urdf_string  # noqa: E402
 from kinediff3d_ros.messages import markers  # noqa: E402
 from kinediff3d_ros.tools import browser_scene  # noqa: E402
+from kinediff3d_ros.tools.browser_camera import FOV  # noqa: E402
 from kinediff3d_ros.tools.browser_panel import BrowserPanel  # noqa: E402
 from kinediff3d_ros.tools.browser_scene import BrowserScene  # noqa: E402
 from kinediff3d_ros.tools.shown_objects import ShownObject, objects_html  # noqa: E402
@@ -160,6 +162,44 @@ def test_the_camera_is_aimed_at_the_meshes_and_before_at_the_bulk_of_the_points(
     scene.place(frame_poses(estimate))
     eye, centre = page_server.initial_camera.position, page_server.initial_camera.look_at
     assert 0.6 < centre[2] < 0.9 and 0.3 < np.linalg.norm(eye - centre) < 1.0
+
+
+def test_contacts_and_ghosts_that_are_shown_are_in_the_picture(
+        scene: BrowserScene, page_server) -> None:
+    """The arrow of a contact on the front of a large drawer, and its ghost that is wide open."""
+    estimate = scaled(laptop_estimate(0.5), 4.0)
+    array = marker_array(estimate)
+    T_contact = np.eye(4)
+    T_contact[0, 3] = 4 * 0.22
+    ghost = Marker(header=array.markers[1].header, ns='laptop/ghost', id=1,
+                   type=Marker.TRIANGLE_LIST, points=array.markers[1].points)
+    ghost.pose.position.x = 1.5
+
+    def out_of_picture(points: np.ndarray) -> bool:
+        camera = page_server.initial_camera
+        rays, forward = points - camera.position, camera.look_at - camera.position
+        cosine = rays @ forward / np.linalg.norm(rays, axis=1) / np.linalg.norm(forward)
+        return bool((np.arccos(cosine) > FOV / 2).any())
+
+    lid = estimate.parts[1].T_camera_part
+    tip = transform_points(lid @ T_contact, np.array([[0.35 * scene_size(estimate), 0, 0]]))
+    corners = np.array([(p.x + 1.5, p.y, p.z) for p in ghost.points])
+    for item in ('contacts', 'ghost'):
+        scene.show_markers(array)
+        scene.show_contact('laptop', 'lid', 'laptop_lid', T_contact)
+        scene.show_markers(MarkerArray(markers=[ghost]))
+        scene.place(frame_poses(estimate), {'contacts', 'ghost'})
+        shown = tip if item == 'contacts' else transform_points(lid, corners)
+        assert out_of_picture(shown)
+        scene.place(frame_poses(estimate), {'contacts', 'ghost'} - {item})
+        assert not out_of_picture(shown)
+        scene.show_markers(markers.deleted_markers(markers.marker_keys(array), Time(sec=6)))
+        scene = BrowserScene(page_server)
+
+
+def scene_size(estimate) -> float:
+    """Diagonal of the largest part, m."""
+    return max(float(np.linalg.norm(np.ptp(p.mesh.vertices, axis=0))) for p in estimate.parts)
 
 
 def test_objects_that_come_and_go_leave_nothing(scene: BrowserScene, page_server) -> None:

@@ -38,6 +38,13 @@ def test_replay_from_the_command_line(bag: Path, views: list, tmp_path: Path, ca
     check_estimate_bag(out / 'output')
 
 
+def test_replay_without_a_mask(views: list, tmp_path: Path, capsys) -> None:
+    bag = bags.record(tmp_path / 'bag', 'mcap', views[:2], bags.DEPTH, bags.INFO)
+    assert main.main(['replay', str(bag), '--category', 'laptop', '--out',
+                      str(tmp_path / 'out')]) == 0
+    assert '2 frames: 1 full' in capsys.readouterr().out
+
+
 def check_estimate_bag(bag: Path) -> None:
     """Three frames of TF, joint states and markers at the times of the recording."""
     with open_bag(bag) as reader:

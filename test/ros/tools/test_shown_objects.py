@@ -28,7 +28,7 @@ def laptop() -> ShownObject:
 
 
 def test_positions_have_standard_deviations_and_units(laptop: ShownObject) -> None:
-    assert laptop.joint_text('laptop_lid_joint', 1) == '0.785 ± 0.014', 'no description yet'
+    assert laptop.joint_text('laptop_lid_joint', 1) == '0.785 rad or m ± 0.014 rad or m'
     laptop.describe(urdf_string(laptop_estimate(0.5)))
     assert laptop.joint_text('laptop_lid_joint', 1) == '45.0° ± 0.8°'
     assert laptop.joint_text('laptop_lid_joint', None) == '90.0° ± 0.8°', 'the newest'
@@ -36,6 +36,19 @@ def test_positions_have_standard_deviations_and_units(laptop: ShownObject) -> No
     laptop.deviations.clear()
     assert laptop.joint_text('laptop_lid_joint', 1) == '45.0°'
     assert caption({'laptop': laptop}, 1) == 'laptop_lid_joint 45.0°'
+
+
+def test_joints_that_are_not_described_yet_have_the_unit_of_their_category() -> None:
+    """A drawer that is found later moves before the new description comes."""
+    drawer = ShownObject('drawer_7')
+    drawer.positions.append((1, {'drawer_7_drawer_1_joint': 0.123}))
+    drawer.report('estimate', 'tracked', 0.9, now=10.0, category='drawer')
+    assert drawer.joint_text('drawer_7_drawer_1_joint', 1) == '123 mm'
+    assert drawer.label('drawer_7_drawer_1', 1) == 'drawer_1 123 mm'
+    drawer.describe('<robot><joint name="drawer_7_drawer_0_joint" type="prismatic"/></robot>')
+    assert '123 mm' in objects_html({'drawer_7': drawer}, 1, now=11.0)
+    drawer.report('estimate', 'tracked', 0.9, now=10.0, category='my_own')
+    assert drawer.joint_text('drawer_7_drawer_1_joint', 1) == '0.123 rad or m'
 
 
 def test_labels_name_parts_with_the_joints_that_move_them(laptop: ShownObject) -> None:
@@ -57,7 +70,7 @@ def test_a_description_that_cannot_be_read_changes_nothing(laptop: ShownObject, 
 
 def test_the_state_is_always_said(laptop: ShownObject) -> None:
     html = objects_html({'laptop': laptop}, 1, now=11.0)
-    assert 'estimate</b>, confidence 0.93' in html and '0.785 ± 0.014' in html
+    assert 'estimate</b>, confidence 0.93' in html and '0.785 rad or m ± 0.014' in html
     assert title({'laptop': laptop}, 11.0) == 'laptop: estimate'
     html = objects_html({'laptop': laptop}, 1, now=18.0)
     assert 'stale' in html and 'no report for 8 s' in html

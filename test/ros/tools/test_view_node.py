@@ -173,6 +173,13 @@ def test_published_topics_are_on_the_page(filled: View) -> None:
     assert filled.panel._image_folder.label == '/camera/depth'
 
 
+def test_a_page_that_shows_an_object_says_at_once_no_more_that_there_is_nothing(
+        filled: View) -> None:
+    filled.panel.show_missing('Nothing to show')
+    filled.node.place_latest_frame()
+    assert filled.panel.text and 'Nothing to show' not in filled.panel.text
+
+
 def test_a_slider_moves_the_ghost_of_the_perception_node(filled: View) -> None:
     """Other viewers show it, too; it is removed with the button."""
     commands: list[JointState] = []
