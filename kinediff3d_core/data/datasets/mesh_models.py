@@ -29,7 +29,7 @@ from kinediff3d_core.simulation.views import TEST_CAMERA
 Array = np.ndarray[Any, Any]
 
 HALF_DIAGONAL = {'laptop': 0.22, 'eyeglasses': 0.09, 'dishwasher': 0.70, 'scissors': 0.10,
-                 'drawer': 0.66, 'box': 0.21, 'stapler': 0.07, 'cutter': 0.09,
+                 'drawer': 0.66, 'box': 0.18, 'stapler': 0.07, 'cutter': 0.09,
                  'cabinet': 0.69}
 """Half of the diagonal of an object's box, m, by category. Measured: the median of 200 procedural
 objects at joint positions of test views (test/data/datasets/test_mesh_models.py)."""
