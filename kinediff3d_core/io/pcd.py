@@ -22,8 +22,7 @@ def pcd_points(content: bytes) -> Array:
     Raises:
         ValueError: damaged, or without x, y, z.
     """
-    if b'\nDATA' not in content[:MAX_HEADER]:
-        content = with_line_feeds(content)
+    content = with_line_feeds(content)
     table, encoding = _header(content)
     if encoding == 'ascii':
         return table.text(content)

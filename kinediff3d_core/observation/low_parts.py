@@ -17,12 +17,10 @@ from scipy import ndimage
 
 from kinediff3d_core.observation.depth_grid import DepthGrid
 from kinediff3d_core.observation.order_statistics import median
+from kinediff3d_core.observation.planes import MAD_TO_STD
 from kinediff3d_core.observation.supports import Surface
 
 Array = np.ndarray[Any, Any]
-
-MAD_SCALE = 1.4826
-"""Standard deviation of normal noise, in median absolute deviations."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def _rising(height: Array, around: Array, config: LowPartConfig) -> Array:
     for _ in range(config.fits):
         a = plane[near]
         off = averaged - plane @ (np.linalg.pinv(a.T @ a) @ (a.T @ averaged[near]))
-        deviation = MAD_SCALE * median(np.abs(off[near]))
+        deviation = MAD_TO_STD * median(np.abs(off[near]))
         near = np.abs(off) <= config.near * deviation
     rising = np.zeros_like(around)
     rising[v, u] = off > max(config.deviations * deviation, config.rise)

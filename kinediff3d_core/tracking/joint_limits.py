@@ -78,14 +78,14 @@ class JointLimits:
         c = self._config
         if not torch.equal(self._sliding, other._sliding):
             return state
-        both = self._sliding
-        difference = torch.where(both, other_state.q - state.q, 0.0)
+        difference = torch.where(self._sliding, other_state.q - state.q, 0.0)
         step = c.merge_share * difference
         # Neither has observed the joint closer to its limit: the limit is no further out.
-        closest = torch.where(both, torch.minimum(self._closest, other._closest - difference),
-                              self._closest)
+        closest = torch.where(
+            self._sliding, torch.minimum(self._closest, other._closest - difference),
+            self._closest)
         if c.merge_bounded:
-            step = torch.maximum(step, torch.where(both, -closest, 0.0))
+            step = torch.maximum(step, torch.where(self._sliding, -closest, 0.0))
         self._closest = closest + step
         return shift_origins(state, step)
 
