@@ -7,8 +7,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -60,13 +62,17 @@ class SequenceTracker:
         seed: of the full estimates.
         min_confidence: full estimates of a lower confidence neither start nor replace a track; 0
             takes every one, as :meth:`Pipeline.infer` does.
+        candidates: finds the things in an image without a mask (a :class:`DepthView`), best first;
+            raises NoEstimate where nothing stands out.
     """
 
     def __init__(self, pipeline: Pipeline, tracking: bool = True, mesh: bool = True,
                  seed: int = 0, config: TrackingConfig = DEFAULT,
-                 min_confidence: float = 0.0) -> None:
+                 min_confidence: float = 0.0,
+                 candidates: Callable[[Any], list[Candidate]] = image_candidates) -> None:
         self._pipeline, self._tracking, self._mesh, self._seed = pipeline, tracking, mesh, seed
         self._config, self._min_confidence = config, min_confidence
+        self._candidates, self._segmented = candidates, False
         # The one that has lost the object competes with that of the full estimate that followed.
         self._lost: Tracker | None = None
         self._tracker: Tracker | None = None
@@ -78,7 +84,8 @@ class SequenceTracker:
 
         A :class:`DepthView` needs no mask: a tracked object is found around its prediction, and
         one that is not tracked is the likeliest thing that segmentation finds
-        (:func:`choose_candidate`).
+        (:func:`choose_candidate`). Of an object that segmentation has found, there is an estimate
+        only while something stands out: tracking could take a wall behind it for the object.
 
         The image in which a track is lost gives no estimate: a single bad image would give a
         wrong one. The next image shows whether the track or its full estimate is right.
@@ -89,13 +96,17 @@ class SequenceTracker:
         try:
             if not isinstance(view, DepthView):
                 view = filter_cloud(view)
+                things = [Candidate(view)]
+            else:
+                things = self._candidates(view) if self._segmented else []
             was_lost = self._lost is not None
             estimate, reason = self._track(view, seconds)
             if estimate is not None:
                 return TrackedFrame('tracked', estimate, reason)
-            candidates = (image_candidates(view) if isinstance(view, DepthView)
-                          else [Candidate(view)])
-            estimate = self._infer(candidates, seconds)
+            if isinstance(view, DepthView):
+                things = things or self._candidates(view)
+            estimate = self._infer(things, seconds)
+            self._segmented = isinstance(view, DepthView)
             self._tracker = self._tracker_of(estimate, seconds)
             if self._lost is not None and not was_lost:
                 return TrackedFrame('none', None, reason)

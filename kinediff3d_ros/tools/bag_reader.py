@@ -137,8 +137,6 @@ class FrameReader:
         found: object
         try:
             found = find_object_clouds(frame, self._parameters).clouds[0]
-            if isinstance(found, UnmaskedView):
-                found.candidates()  # as in the node: without any, there is no estimate
         except (ValueError, NoEstimate) as reason:
             found = reason
         restarts = self._gate.resets > resets

@@ -15,6 +15,7 @@ from kinediff3d_core.inference.pipeline import Pipeline
 from kinediff3d_core.io.files import shortened
 from kinediff3d_core.objects.urdf import default_object_name
 from kinediff3d_core.tracking.sequence_tracker import SequenceTracker
+from kinediff3d_ros.scene.object_clouds import UnmaskedView
 from kinediff3d_ros.scene.parameters import PerceptionParameters
 from kinediff3d_ros.tools.bag_reader import DEFAULTS, FrameReader
 from kinediff3d_ros.tools.bag_storage import open_bag
@@ -107,7 +108,8 @@ def _results(pipeline: Pipeline, options: ReplayOptions, frames: Iterable[Replay
     for frame in frames:
         if sequence is None or frame.restarts:
             sequence = SequenceTracker(pipeline, options.tracking, bool(options.storage),
-                                       options.seed, min_confidence=options.min_confidence)
+                                       options.seed, min_confidence=options.min_confidence,
+                                       candidates=UnmaskedView.candidates)
         yield _process(sequence, frame)
 
 

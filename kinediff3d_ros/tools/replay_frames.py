@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
-from kinediff3d_core.observation.cloud import DepthView, ObjectCloud
+from kinediff3d_core.observation.cloud import ObjectCloud
 from kinediff3d_ros.scene.frames import NANOSECONDS, FrameHeader
+from kinediff3d_ros.scene.object_clouds import UnmaskedView
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class ReplayFrame:
 
     header: FrameHeader
     recorded: int
-    cloud: ObjectCloud | DepthView | None
+    cloud: ObjectCloud | UnmaskedView | None
     reason: str = ''
     restarts: bool = False
 

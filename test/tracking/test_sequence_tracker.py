@@ -19,6 +19,7 @@ from kinediff3d_core.tracking.reinitialization import TrackingLost
 from kinediff3d_core.tracking.sequence_tracker import SequenceTracker, TrackedFrame
 
 CLOUD = np.zeros((0, 3))
+IMAGE = DepthView(np.zeros((CAMERA.height, CAMERA.width)), CAMERA)
 
 
 def test_an_object_seen_from_another_view_is_estimated_again(pipeline):
@@ -133,7 +134,7 @@ def test_the_image_in_which_a_track_is_lost_gives_no_estimate(fake, monkeypatch)
 
 
 def test_the_object_in_an_image_without_a_mask_is_the_likeliest_thing(fake, monkeypatch):
-    monkeypatch.setattr(sequence_tracker, 'image_candidates', lambda view: [
+    sequence = SequenceTracker(fake.pipeline, candidates=lambda view: [
         Candidate(ObjectCloud(np.zeros((n, 3))), n / 1000) for n in (100, 40)])
     infer = FakePipeline.infer
 
@@ -142,9 +143,30 @@ def test_the_object_in_an_image_without_a_mask_is_the_likeliest_thing(fake, monk
         return infer(self, cloud, **options)
 
     monkeypatch.setattr(FakePipeline, 'infer', infer_small)
-    image = DepthView(np.zeros((CAMERA.height, CAMERA.width)), CAMERA)
-    assert fake.sequence.update(image, 0.0) == TrackedFrame('full', 'full 2')
-    assert fake.sequence.update(image, 0.1) == TrackedFrame('tracked', 'tracked from full 2')
+    assert sequence.update(IMAGE, 0.0) == TrackedFrame('full', 'full 2')
+    assert sequence.update(IMAGE, 0.1) == TrackedFrame('tracked', 'tracked from full 2')
+
+
+def test_what_segmentation_has_found_is_tracked_only_while_something_stands_out(fake):
+    """The wall that remains where an object stood is tracked for some images otherwise."""
+    seen: list[Candidate | NoEstimate] = [Candidate(ObjectCloud(CLOUD))]
+
+    def candidates(view):
+        if isinstance(seen[-1], NoEstimate):
+            raise seen[-1]
+        return seen[-1:]
+
+    sequence = SequenceTracker(fake.pipeline, candidates=candidates)
+    assert sequence.update(IMAGE, 0.0).kind == 'full'
+    seen.append(NoEstimate('nothing stands out'))
+    assert sequence.update(IMAGE, 0.1) == TrackedFrame('none', None, 'nothing stands out')
+    seen.append(Candidate(ObjectCloud(CLOUD)))
+    assert sequence.update(IMAGE, 0.2) == TrackedFrame('tracked', 'tracked from full 1')
+    # What a mask has shown may be built in: nothing stands out of it.
+    masked = SequenceTracker(fake.pipeline, candidates=candidates)
+    assert masked.update(CLOUD, 0.0).kind == 'full'
+    seen.append(NoEstimate('nothing stands out'))
+    assert masked.update(IMAGE, 0.1).kind == 'tracked'
 
 
 @pytest.mark.parametrize('score, goes_on', [(0.1, True), (3.0, False)])

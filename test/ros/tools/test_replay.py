@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +40,14 @@ def test_replay_from_the_command_line(bag: Path, views: list, tmp_path: Path, ca
 
 
 def test_replay_without_a_mask(views: list, tmp_path: Path, capsys) -> None:
-    bag = bags.record(tmp_path / 'bag', 'mcap', views[:2], bags.DEPTH, bags.INFO)
+    """The third image shows a wall alone."""
+    wall = replace(views[2], depth=np.ones_like(views[2].depth))
+    bag = bags.record(tmp_path / 'bag', 'mcap', [*views[:2], wall], bags.DEPTH, bags.INFO)
     assert main.main(['replay', str(bag), '--category', 'laptop', '--out',
                       str(tmp_path / 'out')]) == 0
-    assert '2 frames: 1 full' in capsys.readouterr().out
+    assert '3 frames: 1 full estimates, 1 tracked' in capsys.readouterr().out
+    lines = (tmp_path / 'out' / 'estimates.jsonl').read_text().splitlines()
+    assert 'stands out of the support plane' in json.loads(lines[2])['reason']
 
 
 def check_estimate_bag(bag: Path) -> None:
