@@ -94,10 +94,11 @@ def card(category: str, folder: Path, summaries: Mapping[str, Summary]) -> str:
                      f'{n.get("seconds", "?")} s on one {n.get("device", "?")}, '
                      f'seed {n.get("seed", "?")}'
                      + ''.join(f', after {b.get("steps", "?")} steps of {b.get("batch", "?")}'
+                               + (f' for {b["category"]}' if 'category' in b else '')
                                for b in earlier_notes(n))])
     if folder.parent == SHIPPED:
-        rows.append(['how', 'on a GPU, up to sixteen stages were trained at the same time; '
-                     'docs/training.md, "The shipped weights", has the details'])
+        rows.append(['how', 'docs/training.md, "The shipped weights", has the commands and what '
+                     'the views contained'])
     rows.append(['made with', f'`kinediff3d train {{{",".join(stages)}}} --category ' + category
                  + ' --seconds …`, resumable; weights of another run differ'])
     measured = scores(category, summaries) if summaries else 'Not measured yet.'

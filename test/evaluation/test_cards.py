@@ -11,7 +11,8 @@ def test_a_card_has_the_notes_of_the_weights_and_the_results(tmp_path, capsys):
     for stage, (network, _) in NETWORKS.items():
         save_network(network(get_category('cutter')), stage, 'cutter',
                      tmp_path / 'weights' / 'cutter' / f'{stage}.safetensors',
-                     {'steps': 1234, 'seconds': 56, 'device': 'cpu', 'seed': 7, 'batch': 24})
+                     {'steps': 1234, 'seconds': 56, 'device': 'cpu', 'seed': 7, 'batch': 24,
+                      'before': {'steps': 99, 'batch': 3, 'category': 'drawer'}})
     stats = {'mean': 0.0125, 'median': 0.01, 'std': 0.0, 'n': 8}
     summary = {'joint_state_err': stats, 'cd_w': {**stats, 'mean': 9.5}, 'cd_l1_w': stats,
                'failure_rate': {**stats, 'mean': 0.25}}
@@ -21,7 +22,8 @@ def test_a_card_has_the_notes_of_the_weights_and_the_results(tmp_path, capsys):
     arguments = ['--from', str(results), '--weights', str(tmp_path / 'weights')]
     assert cards.main(arguments) == 0
     text = (tmp_path / 'weights' / 'cutter' / 'MODEL_CARD.md').read_text()
-    assert '| `pose` (score model) | 1234 steps of 24 views, 56 s on one cpu, seed 7 |' in text
+    assert ('| `pose` (score model) | 1234 steps of 24 views, 56 s on one cpu, seed 7, '
+            'after 99 steps of 3 for drawer |') in text
     assert '| `parts` (head of the baseline ancsh, on the encoder of `pose`) | 1234 steps' in text
     assert 'kinediff3d train {shape,pose,latent,parts} --category cutter' in text
     assert '| joint state, mm | 12.5 / 10 |' in text
