@@ -81,12 +81,18 @@ class Calibration:
 def calibration(std: Array, error: Array) -> Calibration:
     """Compare predicted standard deviations (n) with errors (n).
 
+    NaN is left out: of an estimate that has none of the true joints, no joint has an error.
+
     Raises:
         ValueError: shapes differ, or fewer than three pairs.
     """
-    if std.shape != error.shape or std.ndim != 1 or len(error) < 3:
+    if std.shape != error.shape or std.ndim != 1:
+        raise ValueError(f'as many standard deviations as errors are needed, got {std.shape} and '
+                         f'{error.shape}')
+    std, error = _finite(std, error)
+    if len(error) < 3:
         raise ValueError('three or more pairs of standard deviations and errors are needed, got '
-                         f'{std.shape} and {error.shape}')
+                         f'{len(error)}')
     from scipy.stats import spearmanr
 
     ratio = error / np.maximum(std, 1e-12)
@@ -94,6 +100,12 @@ def calibration(std: Array, error: Array) -> Calibration:
     return Calibration(len(error), rank, float(np.median(ratio)),
                        (float((ratio <= 1).mean()), float((ratio <= 2).mean()),
                         float((ratio <= 3).mean())))
+
+
+def _finite(std: Array, error: Array) -> tuple[Array, Array]:
+    """The pairs of which both values are finite."""
+    known = np.isfinite(std) & np.isfinite(error)
+    return std[known], error[known]
 
 
 def measured_covariance_scale(columns: dict[str, Array], before: CovarianceScale,
@@ -173,7 +185,7 @@ def draw(columns: dict[str, Array], out: Path, title: str = '') -> Path:
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, 4)
     for panel, (name, (error, label)) in zip(axes, PAIRS.items(), strict=False):
-        x, y = np.maximum(columns[name], 1e-5), np.maximum(columns[error], 1e-5)
+        x, y = (np.maximum(v, 1e-5) for v in _finite(columns[name], columns[error]))
         diagonal = np.array([min(x.min(), y.min()), max(x.max(), y.max())])
         panel.plot(diagonal, diagonal, color='0.6', lw=1, label='error = standard deviation')
         panel.loglog(x, y, '.', ms=4, alpha=0.5)

@@ -26,6 +26,14 @@ def test_errors_with_the_predicted_standard_deviation_are_calibrated():
     assert abs(shuffled.rank) < 0.03
 
 
+def test_estimates_without_a_true_joint_do_not_count():
+    std, error = np.array([1.0, 1.0, np.nan, 1.0, 1.0]), np.array([0.5, 0.5, 0.5, np.nan, 2.0])
+    found = C.calibration(std, error)
+    assert (found.n, found.ratio) == (3, 0.5) and found.within[0] == pytest.approx(2 / 3)
+    with pytest.raises(ValueError, match='three or more pairs .* got 2'):
+        C.calibration(std, np.where(error > 1, np.nan, error))
+
+
 def test_reliability_of_a_confidence_that_is_the_chance_to_be_right():
     rng = np.random.default_rng(1)
     confidence = rng.random(5000)
