@@ -41,8 +41,6 @@ CUT_OFF_WORLD = RealWorld(TEST_VIEWS, NO_SURROUNDINGS,
 """For ``evaluate --source cut-off``: the views of the test protocol, but the picture ends on the
 object."""
 
-
-
 EFFECTS: dict[str, tuple[str, object]] = {
     'cameras': ('sensor.cameras', ()),
     'grazing': ('sensor.returns.grazing', 0.0),
