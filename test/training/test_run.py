@@ -92,7 +92,7 @@ def test_a_network_starts_from_what_fits_of_another_category_s(capsys):
         capsys.readouterr().err)
 
 
-def test_another_category_of_the_same_size_is_measured_again():
+def test_another_category_of_the_same_size_is_measured_again(tmp_path):
     eyeglasses = start_folder('shipped/eyeglasses')
     network = ScoreModel(get_category('cabinet'))
     warm_start(network, 'pose', 'cabinet', eyeglasses, quiet=True)
@@ -100,7 +100,7 @@ def test_another_category_of_the_same_size_is_measured_again():
     own = network.state_dict()
     assert [k for k in own if not torch.equal(own[k], given[k])] == ['mean', 'std']
     with pytest.raises(ValueError, match='no weights at .*train pose --category cabinet'):
-        warm_start(network, 'pose', 'cabinet', SHIPPED)
+        warm_start(network, 'pose', 'cabinet', tmp_path)
     with pytest.raises(ValueError, match="'dishwashr' .did you mean dishwasher"):
         start_folder('shipped/dishwashr')
     with pytest.raises(ValueError, match='weights shiped is not a folder .did you mean shipped'):
