@@ -57,7 +57,7 @@ def numbers(estimate):
 @pytest.fixture(scope='module')
 def pipeline_and_view():
     """A box's pipeline with little work, a view with two modes, and its estimate."""
-    pipeline, view = Pipeline.load('box'), procedural_samples('box', 0, shapes=False)(107)
+    pipeline, view = Pipeline.load('box'), procedural_samples('box', 0, shapes=False)(103)
     pipeline = Pipeline(pipeline.model, replace(pipeline.preset, hypotheses=8, rounds=2))
     return pipeline, view, pipeline.infer(depth=view.depth, intrinsics=view.intrinsics,
                                           mask=view.mask, mesh=False)
