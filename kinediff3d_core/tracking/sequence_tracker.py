@@ -103,9 +103,7 @@ class SequenceTracker:
             estimate, reason = self._track(view, seconds)
             if estimate is not None:
                 return TrackedFrame('tracked', estimate, reason)
-            if isinstance(view, DepthView):
-                things = things or self._candidates(view)
-            estimate = self._infer(things, seconds)
+            estimate = self._infer(things or self._candidates(view), seconds)
             self._segmented = isinstance(view, DepthView)
             self._tracker = self._tracker_of(estimate, seconds)
             if self._lost is not None and not was_lost:
