@@ -127,6 +127,8 @@ def split_arms(label: Array, grid: DepthGrid, config: ArmConfig = ArmConfig()) -
         box = _within(boxes[k - 1], picture)
         view = label[box]
         mask = view == k
+        if not mask.any():  # in a margin of registered depth, outside the picture
+            continue
         z = median(grid.points[..., 2][box][mask])
         narrow, _ = ndimage.label(mask & ~_opened(mask, config.radius / (grid.pixel * z), config))
         for i in np.unique(narrow[frame[box] & (narrow > 0)]):

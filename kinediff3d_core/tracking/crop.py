@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.geometry.rigid import to_part_frames, transform_points
 from kinediff3d_core.inference import residuals
 from kinediff3d_core.networks.kavae import Field
@@ -31,6 +32,35 @@ class _Window:
     rows: slice
     columns: slice
     stride: int
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The object's points in an image: of every ``stride``-th row and column."""
+
+    cloud: ObjectCloud
+    stride: int
+
+
+@dataclass(frozen=True)
+class SurfaceEvidence:
+    """What an image without a mask shows of a predicted surface.
+
+    Attributes:
+        seen_through: share of the surface behind which something is measured, of the surface
+            with a measurement.
+        missing: share of the surface behind which something or nothing is measured: there may be
+            no surface.
+        area: of the object's points, seen from the camera, m².
+    """
+
+    seen_through: float = 0.0
+    missing: float = 0.0
+    area: float = 0.0
+
+
+NO_EVIDENCE = SurfaceEvidence()
+"""Of an object whose points a mask gives."""
 
 
 class SurfaceCrop:
@@ -54,7 +84,7 @@ class SurfaceCrop:
         c = self._config
         return min(c.shape_margin + c.speed * gap, c.max_margin)
 
-    def crop(self, view: DepthView, states: State, margin: float) -> ObjectCloud:
+    def crop(self, view: DepthView, states: State, margin: float) -> Crop:
         """The object's points and those beside it.
 
         Args:
@@ -69,15 +99,15 @@ class SurfaceCrop:
         window = self._window(view, surface, reach, pixels)
         points = view.points(window.rows, window.columns, window.stride)
         if not len(points):
-            return ObjectCloud(points, points, filtered=True)
+            return Crop(ObjectCloud(points, points, filtered=True), window.stride)
         distance = self._distance(points, surface, poses, reach)
         on = distance < reach + self._noise(points)
         on &= ~self._on_plane(points, distance, on)
         beside = points[~on]
         stride = max(1, BESIDE_STRIDE // window.stride) ** 2
-        return ObjectCloud(points[on], beside[::stride], filtered=True)
+        return Crop(ObjectCloud(points[on], beside[::stride], filtered=True), window.stride)
 
-    def tighten(self, cloud: ObjectCloud, states: State) -> ObjectCloud:
+    def tighten(self, crop: Crop, states: State) -> Crop:
         """The points of a crop that are near the fitted surfaces; the others are put beside it.
 
         No points are added: a fit that has left the prediction must not look for others there.
@@ -85,20 +115,21 @@ class SurfaceCrop:
         Args:
             states: (H) fitted poses and joints, canonical units.
         """
-        points, reach = cloud.points, self._scale * self._config.shape_margin
+        points, reach = crop.cloud.points, self._scale * self._config.shape_margin
         poses, surface = self._posed(states)
         on = self._distance(points, surface, poses, reach) < reach + self._noise(points)
-        return ObjectCloud(points[on], np.concatenate([cloud.others, points[~on]]), filtered=True)
+        others = np.concatenate([crop.cloud.others, points[~on]])
+        return Crop(ObjectCloud(points[on], others, filtered=True), crop.stride)
 
-    def seen_through(self, view: DepthView, state: State) -> float:
-        """Share of the predicted surface behind which the image shows something.
+    def evidence(self, view: DepthView, state: State, crop: Crop) -> SurfaceEvidence:
+        """What an image shows where the predicted surface faces the camera.
 
-        Surface counts that faces the camera and is measured, or has something measured behind
-        it; what is hidden, by a hand or by the object itself, says nothing. With little such
-        surface the share is 0.
+        Surface that is hidden, by a hand or by the object itself, does not count. With little
+        other surface all shares are 0.
 
         Args:
             state: (1) pose and joints, canonical units.
+            crop: the object's points in that image.
         """
         poses = residuals.part_poses(self._grid, state.to(self._surface.device))[
             :, self._grid.exists]
@@ -110,9 +141,15 @@ class SurfaceCrop:
         measured = view.depth_at(surface)
         behind = measured - surface[:, 2]
         reach = self._scale * self._config.shape_margin + self._noise(surface)
-        through = int((behind > reach).sum())
-        seen = through + int((np.abs(behind) <= reach).sum())
-        return through / seen if seen >= self._config.least_seen else 0.0
+        on, through = int((np.abs(behind) <= reach).sum()), int((behind > reach).sum())
+        return SurfaceEvidence(self._share(through, on),
+                               self._share(through + int(np.isnan(measured).sum()), on),
+                               _area(crop, view.intrinsics))
+
+    def _share(self, absent: int, present: int) -> float:
+        """Share of surface samples that are absent; 0 of few samples."""
+        count = absent + present
+        return absent / count if count >= self._config.least_seen else 0.0
 
     def _posed(self, states: State) -> tuple[Tensor, np.ndarray]:
         """Part poses (H, K, 4, 4), canonical units, and all surface samples there (M, 3), m."""
@@ -173,3 +210,9 @@ class SurfaceCrop:
             rejected |= on & (height < np.minimum(distance, noise))
             rest &= height > noise
         return rejected
+
+
+def _area(crop: Crop, camera: Intrinsics) -> float:
+    """Area of the points of a crop, each of which stands for a patch that faces the camera, m²."""
+    squared = np.square(crop.cloud.points[:, 2], dtype=np.float64).sum()
+    return float(crop.stride ** 2 * squared / (camera.fx * camera.fy))

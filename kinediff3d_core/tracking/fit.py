@@ -17,7 +17,7 @@ from kinediff3d_core.objects.category import Category
 from kinediff3d_core.observation.cloud import MIN_POINTS, DepthView, ObjectCloud
 from kinediff3d_core.observation.free_space import Observation, observe
 from kinediff3d_core.tracking.config import TrackingConfig
-from kinediff3d_core.tracking.crop import SurfaceCrop
+from kinediff3d_core.tracking.crop import Crop, SurfaceCrop, SurfaceEvidence
 from kinediff3d_core.tracking.reinitialization import TrackingLost
 from kinediff3d_core.tracking.sdf_grid import SdfGrid
 
@@ -83,7 +83,7 @@ class FrameFit:
         thinned = cloud.points[::max(1, len(cloud) // c.cloud_points)] / self._scale
         return observe(thinned, c.residual_points, self._generator, cloud.others / self._scale)
 
-    def crop(self, view: DepthView, states: State, gap: float) -> ObjectCloud:
+    def crop(self, view: DepthView, states: State, gap: float) -> Crop:
         """The object's cloud (m) in a frame without a mask, around predicted states (H).
 
         Args:
@@ -94,13 +94,13 @@ class FrameFit:
         """
         return _enough(self._crop.crop(view, states, self._crop.motion_margin(gap)))
 
-    def tighten(self, cloud: ObjectCloud, states: State) -> ObjectCloud:
-        """The part of such a cloud that is near fitted states (H); errors are the same."""
-        return _enough(self._crop.tighten(cloud, states))
+    def tighten(self, crop: Crop, states: State) -> Crop:
+        """The part of such a crop that is near fitted states (H); errors are the same."""
+        return _enough(self._crop.tighten(crop, states))
 
-    def seen_through(self, view: DepthView, state: State) -> float:
-        """Share of the surface of a fitted state (1) behind which a frame shows something."""
-        return self._crop.seen_through(view, state)
+    def evidence(self, view: DepthView, state: State, crop: Crop) -> SurfaceEvidence:
+        """What a frame without a mask shows where the surface of a fitted state (1) is."""
+        return self._crop.evidence(view, state, crop)
 
     def sweep_joints(self, state: State) -> State:
         """The states that :meth:`search_joints` compares, of all joints."""
@@ -146,12 +146,12 @@ class FrameFit:
         return residuals.Problem(self.grid, self._field, observation, self.surface)
 
 
-def _enough(cloud: ObjectCloud) -> ObjectCloud:
-    """The cloud itself, if it has points enough."""
-    if len(cloud) < MIN_POINTS:
-        raise TrackingLost(f'{len(cloud)} points are near the predicted surface, at least '
+def _enough(crop: Crop) -> Crop:
+    """The crop itself, if it has points enough."""
+    if len(crop.cloud) < MIN_POINTS:
+        raise TrackingLost(f'{len(crop.cloud)} points are near the predicted surface, at least '
                            f'{MIN_POINTS} are needed')
-    return cloud
+    return crop
 
 
 def _refine(problem: residuals.Problem, start: State, solver: SolverConfig,

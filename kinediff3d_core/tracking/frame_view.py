@@ -10,15 +10,21 @@ from kinediff3d_core.inference import refinement
 from kinediff3d_core.networks.score import State
 from kinediff3d_core.observation.cloud import DepthView, ObjectCloud
 from kinediff3d_core.observation.free_space import Observation
+from kinediff3d_core.tracking.crop import NO_EVIDENCE, Crop, SurfaceEvidence
 from kinediff3d_core.tracking.fit import Fit, FrameFit
 
 
 @dataclass(frozen=True)
 class ObservedCloud:
-    """A cloud of the object, m, and its observation, canonical units."""
+    """The points on the object, and their observation, canonical units."""
 
-    cloud: ObjectCloud
+    crop: Crop
     observation: Observation
+
+    @property
+    def cloud(self) -> ObjectCloud:
+        """The points, m."""
+        return self.crop.cloud
 
 
 class FrameView(Protocol):
@@ -33,9 +39,9 @@ class FrameView(Protocol):
             ) -> tuple[Fit, ObservedCloud]:
         """Refined hypotheses, and what they were fitted to."""
 
-    def seen_through(self, state: State) -> float:
-        """Share of the surface of a fitted state (1) behind which the frame shows something: the
-        object is not there. 0 where a mask says where it is."""
+    def evidence(self, state: State, observed: ObservedCloud) -> SurfaceEvidence:
+        """What the frame shows where the surface of a state (1) is that was fitted to a cloud;
+        all 0 where a mask says where the object is."""
 
 
 class MaskedFrame:
@@ -46,7 +52,7 @@ class MaskedFrame:
 
     @cached_property
     def _observed(self) -> ObservedCloud:
-        return ObservedCloud(self._cloud, self._fit.observe(self._cloud))
+        return ObservedCloud(Crop(self._cloud, stride=1), self._fit.observe(self._cloud))
 
     def around(self, states: State) -> ObservedCloud:
         return self._observed
@@ -56,8 +62,8 @@ class MaskedFrame:
         observed = self._observed
         return self._fit.refine(start, observed.observation, iterations, prior), observed
 
-    def seen_through(self, state: State) -> float:
-        return 0.0
+    def evidence(self, state: State, observed: ObservedCloud) -> SurfaceEvidence:
+        return NO_EVIDENCE
 
 
 class CroppedFrame:
@@ -74,11 +80,11 @@ class CroppedFrame:
             ) -> tuple[Fit, ObservedCloud]:
         wide = self.around(start)
         coarse = self._fit.refine(start, wide.observation, iterations, prior)
-        observed = self._observed(self._fit.tighten(wide.cloud, coarse.state))
+        observed = self._observed(self._fit.tighten(wide.crop, coarse.state))
         return self._fit.refine(coarse.state, observed.observation, iterations, prior), observed
 
-    def seen_through(self, state: State) -> float:
-        return self._fit.seen_through(self._view, state)
+    def evidence(self, state: State, observed: ObservedCloud) -> SurfaceEvidence:
+        return self._fit.evidence(self._view, state, observed.crop)
 
-    def _observed(self, cloud: ObjectCloud) -> ObservedCloud:
-        return ObservedCloud(cloud, self._fit.observe(cloud))
+    def _observed(self, crop: Crop) -> ObservedCloud:
+        return ObservedCloud(crop, self._fit.observe(crop.cloud))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import astuple, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -26,6 +27,7 @@ from kinediff3d_core.geometry.kinematics import Joint
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_core.observation.cloud import DepthView, ObjectCloud
 from kinediff3d_core.tracking.config import DEFAULT, QualityConfig, ReinitializationConfig
+from kinediff3d_core.tracking.crop import NO_EVIDENCE, SurfaceEvidence
 
 
 class TrackingLost(RuntimeError):
@@ -49,7 +51,7 @@ class TrackQuality:
         self._joints, self._scale, self._config = joints, scale, config
         self._residual = residual
         self._best_score: float | None = None
-        self._seen_through = config.usual_seen_through
+        self._usual = SurfaceEvidence(config.usual_seen_through)
         self.uncertain = False
 
     @property
@@ -64,28 +66,46 @@ class TrackQuality:
             best = min(score, c.first_score_ratio * self._residual)
         return (score - best) / ((c.growth_ratio - 1) * best + c.growth_offset)
 
-    def judge(self, motion: Tensor, score: float, seen_through: float = 0.0) -> None:
+    def part_missing(self, evidence: SurfaceEvidence) -> bool:
+        """Whether clearly more of the surface is missing than in the frames before, or less of
+        the object is seen: a part may have moved so far that no point near its prediction shows
+        where it is."""
+        usual, c = self._usual, self._config
+        return (evidence.missing - usual.missing > c.missing_growth
+                or evidence.area < (1 - c.area_loss) * usual.area)
+
+    def judge(self, motion: Tensor, score: float,
+              evidence: SurfaceEvidence = NO_EVIDENCE) -> None:
         """Judge a frame.
 
         Args:
             motion: (6 + J,) since the frame before, as :func:`refinement.motion`.
             score: of the fit, canonical units.
-            seen_through: share of the surface behind which the image shows something.
+            evidence: what the image shows where the fitted surface is.
 
         Raises:
             TrackingLost: the motion is too large, the score too poor, or the object is not there.
         """
         self._check_motion(motion)
         growth, c = self.growth(score), self._config
-        if seen_through - self._seen_through > c.seen_through_growth:
-            raise TrackingLost(f'behind {seen_through:.0%} of its surface something else is seen')
+        if evidence.seen_through - self._usual.seen_through > c.seen_through_growth:
+            raise TrackingLost(f'behind {evidence.seen_through:.0%} of its surface something else '
+                               'is seen')
         if growth > c.lost_growth:
             raise TrackingLost('the cloud is no longer explained: residual of '
                                f'{1e3 * self._scale * score:.1f} mm')
         self.uncertain = growth > c.uncertain_growth
+        self._usual = self._filtered(evidence)
         # The best score shows how well the shape can explain a view.
         self._best_score = score if self._best_score is None else min(self._best_score, score)
-        self._seen_through += c.seen_through_smoothing * (seen_through - self._seen_through)
+
+    def _filtered(self, evidence: SurfaceEvidence) -> SurfaceEvidence:
+        """What is usual after a frame: in the first one, its own part that is missing and area."""
+        usual, weight = self._usual, self._config.evidence_smoothing
+        if not self.started:
+            usual = replace(evidence, seen_through=usual.seen_through)
+        return SurfaceEvidence(*(before + weight * (new - before) for before, new in zip(
+            astuple(usual), astuple(evidence), strict=True)))
 
     def _check_motion(self, motion: Tensor) -> None:
         c = self._config

@@ -10,7 +10,7 @@ Levenberg-Marquardt iterations against that frame's own points, so that errors d
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from kinediff3d_core.networks.score import State
 from kinediff3d_core.objects.estimate import ArticulatedEstimate
 from kinediff3d_core.observation.cloud import MIN_POINTS, DepthView, ObjectCloud, filter_cloud
 from kinediff3d_core.tracking.config import DEFAULT, TrackingConfig
+from kinediff3d_core.tracking.crop import SurfaceEvidence
 from kinediff3d_core.tracking.estimate_update import EstimateUpdate, TrackedState
 from kinediff3d_core.tracking.fit import SOLVER, Fit, FrameFit
 from kinediff3d_core.tracking.frame_view import (
@@ -34,6 +35,21 @@ from kinediff3d_core.tracking.frame_view import (
 from kinediff3d_core.tracking.joint_limits import JointLimits
 from kinediff3d_core.tracking.motion import MotionModel
 from kinediff3d_core.tracking.reinitialization import TrackingLost, TrackQuality, ViewMonitor
+
+
+@dataclass(frozen=True)
+class _FittedFrame:
+    """The fit of one hypothesis to a frame.
+
+    Attributes:
+        observed: what it was fitted to. evidence: what the frame shows of its surface.
+        found: a search over the joints has found it, apart from the prediction.
+    """
+
+    fit: Fit
+    observed: ObservedCloud
+    evidence: SurfaceEvidence
+    found: bool = False
 
 
 class Tracker:
@@ -114,13 +130,14 @@ class Tracker:
         before = self._in_camera_frame(T_fixed_camera)
         searched = not self._quality.started or gap > self._config.joint_search.max_gap
         start = self._search(before, frame) if searched else self._predict(before, gap)
-        fit, observed = self._fit_frame(start, frame, searched)
+        fitted = self._fit_frame(start, frame, searched)
+        fit, observed = fitted.fit, fitted.observed
         score, residual = float(fit.score), float(fit.residual)
         covariance = refinement.residual_covariance(fit.information[0], fit.residual[0])
         state = self._limits.apply(fit.state, covariance)
         self._quality.judge(self._motion.step(start if searched else before, state)[0], score,
-                            frame.seen_through(state))
-        self._motion.update(before, state, gap)
+                            fitted.evidence)
+        self._motion.update(before, state, gap, jumped=fitted.found)
         self._state, self.seconds, self.score = state, seconds, score
         self._T_fixed_camera, self.cloud = T_fixed_camera, observed.cloud
         tracked = TrackedState(state, self._motion.velocity, covariance,
@@ -155,8 +172,8 @@ class Tracker:
                                        .observation)
 
     def _fit_frame(self, start: State, frame: FrameView, searched: bool,
-                   ) -> tuple[Fit, ObservedCloud]:
-        """The best of the fits that start from hypotheses (1 or 2), and what it was fitted to."""
+                   ) -> _FittedFrame:
+        """The best of the fits that start from hypotheses (1 or 2)."""
         c, search = self._config.fit, self._config.joint_search
         prior = self._motion.prior(start, frame.gap)
         iterations = c.search_iterations if searched else c.iterations
@@ -170,16 +187,30 @@ class Tracker:
                       * (moving.precision - prior.precision[best:best + 1]))
         self._frames += 1
         growth = self._quality.growth(float(fit.score))
-        if not searched and (growth > search.always_growth or growth > search.min_growth
-                             and self._frames % search.every == 0):
-            wide = frame.around(self._fit.sweep_joints(start[:1])).observation
-            found, seen = frame.fit(self._fit.search_joints(start[:1], wide),
-                                    c.search_iterations, moving)
-            # Both on the same points: a crop around a wrong position may be explained better.
-            if self._fit.score(found.state, wide) < self._fit.score(fit.state, wide):
+        evidence = frame.evidence(fit.state, observed)
+        if not searched and (growth > search.always_growth
+                             or growth > search.min_growth and self._frames % search.every == 0
+                             or self._quality.part_missing(evidence)):
+            found = self._search_again(start[:1], frame, moving, fit.state)
+            if found is not None:
                 self._motion.base_moves = True
-                return found, seen
-        return fit, observed
+                return found
+        return _FittedFrame(fit, observed, evidence)
+
+    def _search_again(self, start: State, frame: FrameView, prior: refinement.Prior,
+                      fitted: State) -> _FittedFrame | None:
+        """The fit after a search over the joints, if it explains the frame better than a fitted
+        state (1); None also if it meets too few points."""
+        try:
+            wide = frame.around(self._fit.sweep_joints(start)).observation
+            fit, observed = frame.fit(self._fit.search_joints(start, wide),
+                                      self._config.fit.search_iterations, prior)
+        except TrackingLost:
+            return None
+        # Both on the same points: a crop around a wrong position may be explained better.
+        if self._fit.score(fit.state, wide) >= self._fit.score(fitted, wide):
+            return None
+        return _FittedFrame(fit, observed, frame.evidence(fit.state, observed), found=True)
 
     def description_changed(self) -> bool:
         """Whether a joint's origin has moved since this was last true: the URDF changes."""

@@ -78,3 +78,14 @@ def test_what_is_cut_off_by_the_border_has_no_arms():
     label[80:, 40:120] = 1
     depth[label > 0] = 1.0
     np.testing.assert_array_equal(split_arms(label, grid_of(depth)), label)
+
+
+def test_what_is_in_a_margin_of_the_picture_has_no_arms():
+    """Rows with little depth are no part of the picture: a component may be in them alone."""
+    depth = np.full((240, 320), 2.0, np.float32)
+    label = np.zeros((240, 320), dtype=np.int64)
+    depth[:40] = 0
+    label[5:35, 100:130] = 1
+    depth[label > 0] = 1.0
+    camera = Intrinsics(200.0, 200.0, 159.5, 119.5, 320, 240)
+    np.testing.assert_array_equal(split_arms(label, depth_grid(depth, camera)), label)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import torch
-from tracking_scenes import CAMERA, START, camera_of, pipeline_of
+from tracking_scenes import CAMERA, START, camera_of, estimate_of, pipeline_of
 
 from kinediff3d_core.geometry.camera import Intrinsics
 from kinediff3d_core.observation.cloud import DepthView, object_cloud
@@ -100,6 +100,19 @@ def test_an_object_that_is_gone_is_lost(pipeline, estimate, on_table) -> None:
     empty = np.where(frame.mask, np.float32(0), frame.depth)
     with pytest.raises(TrackingLost):
         tracker.track(DepthView(empty, CAMERA), 2 * PERIOD)
+
+
+@pytest.mark.parametrize(('before', 'after'), [(5, 11), (9, 2), (12, 6)])
+def test_a_lid_that_jumps_is_found_where_nothing_is_measured_behind_it(
+        pipeline, camera, before, after) -> None:
+    """No point near the prediction shows where it is, and nothing contradicts the prediction."""
+    tracker = Tracker(pipeline, estimate_of('laptop', 1, before), 0.0)
+    errors = []
+    for i, state in enumerate([before] * 3 + [after] * 5):
+        frame = camera.state(state)
+        found = tracker.track(DepthView(frame.depth, CAMERA), 0.3 * (i + 1)).joints[0].position
+        errors.append(float(np.degrees(abs(found - frame.positions[0]))))
+    assert max(errors) < 6.0
 
 
 def test_a_flat_object_that_is_taken_from_its_table_is_lost_at_once() -> None:

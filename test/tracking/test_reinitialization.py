@@ -11,6 +11,7 @@ import torch
 
 from kinediff3d_core.geometry.kinematics import Joint
 from kinediff3d_core.tracking.config import DEFAULT, QualityConfig, ReinitializationConfig
+from kinediff3d_core.tracking.crop import SurfaceEvidence
 from kinediff3d_core.tracking.reinitialization import (
     TrackingLost,
     TrackQuality,
@@ -48,6 +49,23 @@ def test_the_first_score_is_compared_with_the_full_estimate():
     assert quality_after(residual=0.002).growth(0.0044 * 2 + 0.012) == pytest.approx(1.0)
     with pytest.raises(TrackingLost, match='no longer explained: residual of 11.0 mm'):
         quality_after(residual=0.002).judge(STILL, 0.022)
+
+
+@pytest.mark.parametrize(('missing', 'area', 'expected'), [
+    (0.10, 0.20, False), (0.24, 0.20, False), (0.26, 0.20, True), (0.10, 0.16, False),
+    (0.10, 0.14, True), (0.00, 0.40, False)])
+def test_a_part_is_missing_where_less_of_the_object_is_seen_than_before(missing, area, expected):
+    quality = quality_after()
+    for _ in range(3):
+        quality.judge(STILL, 0.005, SurfaceEvidence(missing=0.1, area=0.2))
+    assert quality.part_missing(SurfaceEvidence(missing=missing, area=area)) == expected
+
+
+def test_no_part_is_missing_in_the_first_frame_or_with_masks():
+    quality = quality_after()
+    assert not quality.part_missing(SurfaceEvidence())
+    quality.judge(STILL, 0.005, SurfaceEvidence(missing=0.5, area=0.2))
+    assert not quality.part_missing(SurfaceEvidence(missing=0.5, area=0.2))
 
 
 @pytest.mark.parametrize(('score', 'uncertain'), [(0.0139, False), (0.0141, True)])
