@@ -105,10 +105,7 @@ def segment_cloud(points: Array, config: InstanceConfig = CONFIG) -> Instances:
     """
     if points.ndim != 2 or points.shape[1] != 3:
         raise ValueError(f'a cloud is (N, 3), got {points.shape}')
-    index = np.flatnonzero(valid_points(points))
-    if len(index) < config.min_points:
-        raise NoEstimate(f'{len(index)} finite points in front of the camera, at least '
-                         f'{config.min_points} are needed')
+    index = _valid_indices(points, config)
     p = points[index].astype(np.float32)
     depth, intrinsics, at = _projected(p)
     found = segment_instances(depth, intrinsics, config)
@@ -119,6 +116,27 @@ def segment_cloud(points: Array, config: InstanceConfig = CONFIG) -> Instances:
     return Instances(ids, found.scores)
 
 
+def cloud_view(points: Array, config: InstanceConfig = CONFIG) -> DepthView:
+    """Points (N, 3) of a whole scene, camera frame, m, as a depth image.
+
+    Each point is moved to the middle of its pixel: by half the distance of neighbours at most.
+
+    Raises:
+        NoEstimate: too few valid points.
+    """
+    depth, intrinsics, _ = _projected(points[_valid_indices(points, config)].astype(np.float32))
+    return DepthView(depth, intrinsics)
+
+
+def _valid_indices(points: Array, config: InstanceConfig) -> Array:
+    """Indices of the valid points among (N, 3); NoEstimate if there are too few."""
+    index = np.flatnonzero(valid_points(points))
+    if len(index) < config.min_points:
+        raise NoEstimate(f'{len(index)} finite points in front of the camera, at least '
+                         f'{config.min_points} are needed')
+    return index
+
+
 def cloud_candidates(points: Array) -> list[Candidate]:
     """All instances of a cloud (N, 3), best first, each with every ninth of the other points.
 
@@ -127,11 +145,6 @@ def cloud_candidates(points: Array) -> list[Candidate]:
     found = segment_cloud(points)
     return [Candidate(_divided(points, found.ids == k), float(score))
             for k, score in enumerate(found.scores, start=1)]
-
-
-def object_in_cloud(points: Array) -> ObjectCloud:
-    """The best of :func:`cloud_candidates`."""
-    return _divided(points, segment_cloud(points).ids == 1)
 
 
 def _divided(points: Array, on: Array) -> ObjectCloud:

@@ -19,7 +19,7 @@ from kinediff3d_core.observation.cloud import (
     object_cloud,
 )
 from kinediff3d_core.observation.mask_outliers import is_box, object_in_mask
-from kinediff3d_core.observation.segmentation import Candidate, image_candidates, object_in_cloud
+from kinediff3d_core.observation.segmentation import Candidate, cloud_view, image_candidates
 from kinediff3d_ros.scene.frames import DepthArrays, Frame
 from kinediff3d_ros.scene.parameters import PerceptionParameters
 
@@ -76,7 +76,8 @@ class FrameClouds:
     Attributes:
         clouds: mask id to the measured points on that object and beside it, or why there are
             none; the only object of a frame without ids has id 0. The whole image in a frame
-            without a mask whose objects are tracked, or which has one object.
+            without a mask whose objects are tracked, or which has one object; so is a cloud of a
+            whole scene.
         seconds: wall time of the stages ``convert`` and ``segment``, s.
         unsegmented: the whole image, in which there may be further objects; None where a mask
             says which there are.
@@ -117,7 +118,7 @@ def find_object_clouds(frame: Frame, parameters: PerceptionParameters,
     clouds: dict[int, ObjectCloud | DepthView | NoEstimate]
     unsegmented = None
     if not isinstance(arrays, DepthArrays):
-        clouds = {0: _or_reason(partial(_cloud_points, arrays, parameters))}
+        clouds = {0: _or_reason(partial(_cloud_view, arrays, parameters, 0 in tracked))}
     elif parameters.mask_mode == 'initialize' and arrays.instances is None:
         clouds = dict.fromkeys([*tracked, *lost], _whole_image(arrays, parameters))
     elif parameters.instances == 'each' and arrays.instances is None:
@@ -209,8 +210,9 @@ def _whole_image(arrays: DepthArrays, parameters: PerceptionParameters) -> Depth
     return DepthView(np.where(measured, arrays.depth, np.float32(0)), arrays.intrinsics)
 
 
-def _cloud_points(points: np.ndarray, parameters: PerceptionParameters) -> ObjectCloud:
-    """Points (N, 3) of a cloud of the object, or of the whole scene."""
+def _cloud_view(points: np.ndarray, parameters: PerceptionParameters, tracked: bool,
+                ) -> ObjectCloud | UnmaskedView:
+    """Points (N, 3) of the object, or those of the whole scene as an image without a mask."""
     if parameters.max_depth > 0:
         points = points[points[:, 2] <= parameters.max_depth]
     if not len(points):
@@ -219,8 +221,10 @@ def _cloud_points(points: np.ndarray, parameters: PerceptionParameters) -> Objec
         require_optical_axes(points)
     except ValueError as error:
         raise NoEstimate(str(error)) from error
-    cloud = object_in_cloud(points) if parameters.segment_points else ObjectCloud(points)
-    return _require_points(cloud, parameters.min_points)
+    if parameters.segment_points:
+        view = cloud_view(points)
+        return _unmasked_view(DepthArrays(view.depth, view.intrinsics), parameters, tracked)
+    return _require_points(ObjectCloud(points), parameters.min_points)
 
 
 def _require_points(raw: ObjectCloud, least: int) -> ObjectCloud:

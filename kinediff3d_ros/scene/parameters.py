@@ -132,9 +132,8 @@ class PerceptionParameters(NodeParameters):
         0, 'Value of the object in the mask image; 0 takes every non-zero pixel.',
         lower=0, upper=MAX_MASK_ID, live=True)
     segment_points: bool = parameter(
-        False, 'With input points: find the object in the cloud of a whole scene, as the largest '
-        'thing near its middle that stands on a support. False takes the whole cloud as the '
-        'object.', live=True)
+        False, 'With input points: find the object in the cloud of a whole scene, as in a depth '
+        'image without a mask. False takes the whole cloud as the object.', live=True)
     max_age: float = parameter(
         0.0, 'Frames older than this by the node\'s clock are refused and counted; 0 takes any.',
         **TIME)

@@ -12,7 +12,7 @@ from kinediff3d_core.geometry.camera import Intrinsics, backproject
 from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation.instances import InstanceConfig
 from kinediff3d_core.observation.segmentation import (
-    object_in_cloud,
+    cloud_candidates,
     segment_cloud,
     segment_instances,
     segment_object,
@@ -101,7 +101,7 @@ def test_cloud_and_image_agree(views):
         points = backproject(d, CAMERA)
         keep = segment_cloud(points).ids == 1
         assert iou(keep, truth) > 0.85
-        cloud = object_in_cloud(points)
+        cloud = cloud_candidates(points)[0].cloud
         np.testing.assert_array_equal(cloud.points, points[keep])
         assert len(cloud.others) == -(-(~keep).sum() // 9)
 

@@ -11,7 +11,6 @@ from scene_bench import CAMERA
 from kinediff3d_core.geometry.camera import backproject
 from kinediff3d_core.objects.estimate import NoEstimate
 from kinediff3d_core.observation.cloud import ObjectCloud
-from kinediff3d_ros.scene import object_clouds
 from kinediff3d_ros.scene.frames import DepthArrays, Frame, FrameHeader
 from kinediff3d_ros.scene.object_clouds import (
     BoxedView,
@@ -24,9 +23,10 @@ from kinediff3d_ros.scene.parameters import PerceptionParameters
 HEADER = FrameHeader(1_000_000_000, 'camera')
 
 
-def find(arrays: object, listed: tuple[int, ...] = (), **parameters: object) -> FrameClouds:
+def find(arrays: object, listed: tuple[int, ...] = (), tracked: tuple[int, ...] = (),
+         **parameters: object) -> FrameClouds:
     return find_object_clouds(Frame(HEADER, lambda: arrays), PerceptionParameters(**parameters),
-                              listed)
+                              listed, tracked)
 
 
 def images(ids: np.ndarray | None = None) -> DepthArrays:
@@ -186,11 +186,21 @@ def cube(near: float) -> np.ndarray:
     return np.stack([x, y, np.full_like(x, near)], axis=-1).reshape(-1, 3).astype(np.float32)
 
 
-def test_a_cloud_is_the_object_or_is_segmented(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(object_clouds, 'object_in_cloud', lambda points: ObjectCloud(points[:900]))
-    whole = np.concatenate([cube(1.0), cube(2.0)])
-    assert len(find(whole).clouds[0]) == 1800
-    assert len(find(whole, segment_points=True).clouds[0]) == 900
+def test_a_cloud_is_the_object_or_a_scene_as_an_image_without_a_mask() -> None:
+    depth = np.full((48, 64), 1.0, np.float32)
+    depth[10:38, 6:28], depth[14:34, 38:54] = 0.9, 0.9
+    points = backproject(depth, CAMERA)
+    assert len(find(points).clouds[0]) == len(points)
+    for tracked in ((), (0,)):
+        view = find(points, tracked=tracked, segment_points=True).clouds[0]
+        assert type(view) is UnmaskedView
+        large, small = (c.cloud.points for c in view.candidates())
+        assert np.abs(large[:, 2] - 0.9).max() < 1e-6 and large[:, 0].mean() < small[:, 0].mean()
+    table = backproject(np.full((48, 64), 1.0, np.float32), CAMERA)
+    with pytest.raises(NoEstimate, match='nothing of at least'):
+        raise find(table, tracked=(0,), segment_points=True).clouds[0]
+    with pytest.raises(NoEstimate, match='finite points'):
+        raise find(cube(1.0)[:9], segment_points=True).clouds[0]
 
 
 def test_points_that_are_no_measurement_of_the_object_are_left_out() -> None:
