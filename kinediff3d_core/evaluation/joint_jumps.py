@@ -46,8 +46,6 @@ def _without(**quality: float) -> TrackingConfig:
 
 VARIANTS = {
     'as shipped': DEFAULT,
-    'joints keep their velocity (`forget_jumps` off)': replace(
-        DEFAULT, motion=replace(DEFAULT.motion, forget_jumps=False)),
     'no search for a smaller area (`area_loss` 1)': _without(area_loss=1.0),
     'no search for missing surface (`missing_growth` 1)': _without(missing_growth=1.0),
     'neither search': _without(area_loss=1.0, missing_growth=1.0),

@@ -134,10 +134,6 @@ class MotionConfig:
     """Turn rate below which a base may stand still again, rad a second. Chosen."""
     smoothing_time: float = 0.25
     """Time constant of the velocity's low-pass filter, s. Chosen."""
-    forget_jumps: bool = True
-    """Whether joints that a search has found away from their prediction are predicted where they
-    are: the jump is not extrapolated. Ablated in ``evaluation.joint_jumps``, as
-    :attr:`QualityConfig.missing_growth` and :attr:`QualityConfig.area_loss`."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +191,8 @@ class QualityConfig:
     the table where its plate was, and the share is 0.5 to 0.9."""
     missing_growth: float = 0.15
     """Joint positions are searched if the share of the surface that an image without a mask does
-    not show is larger than its low-pass filter by more than this; 1 turns it off. Chosen."""
+    not show is larger than its low-pass filter by more than this; 1 turns it off. Chosen,
+    and ablated by ``evaluation.joint_jumps``, as is the next one."""
     area_loss: float = 0.25
     """Joint positions are searched if the area that is seen of the object is smaller than its
     low-pass filter by more than this share; 1 turns it off. Chosen."""

@@ -73,19 +73,12 @@ class MotionModel:
         self.base_moves = not still
         return int(still)
 
-    def update(self, before: State, after: State, gap: float, jumped: bool = False) -> None:
-        """Filter the velocity of a gap (s); a slow base may stand still again.
-
-        Args:
-            jumped: the joints were far from where they were predicted, so their velocity is not
-                known.
-        """
+    def update(self, before: State, after: State, gap: float) -> None:
+        """Filter the velocity of a gap (s); a slow base may stand still again."""
         c = self._config
         share = 1 - math.exp(-gap / c.smoothing_time)
         velocity = self.step(before, after) / gap
         self.velocity = self.velocity + share * (velocity - self.velocity)
-        if jumped and c.forget_jumps:
-            self.velocity[:, 6:] = 0
         speed, turn_rate = self.velocity[0, :3].norm(), self.velocity[0, 3:6].norm()
         self.base_moves &= bool(speed > c.still_speed) or bool(turn_rate > c.still_turn_rate)
 

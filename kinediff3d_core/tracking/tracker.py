@@ -43,13 +43,11 @@ class _FittedFrame:
 
     Attributes:
         observed: what it was fitted to. evidence: what the frame shows of its surface.
-        found: a search over the joints has found it, apart from the prediction.
     """
 
     fit: Fit
     observed: ObservedCloud
     evidence: SurfaceEvidence
-    found: bool = False
 
 
 class Tracker:
@@ -137,7 +135,7 @@ class Tracker:
         state = self._limits.apply(fit.state, covariance)
         self._quality.judge(self._motion.step(start if searched else before, state)[0], score,
                             fitted.evidence)
-        self._motion.update(before, state, gap, jumped=fitted.found)
+        self._motion.update(before, state, gap)
         self._state, self.seconds, self.score = state, seconds, score
         self._T_fixed_camera, self.cloud = T_fixed_camera, observed.cloud
         tracked = TrackedState(state, self._motion.velocity, covariance,
@@ -210,7 +208,7 @@ class Tracker:
         # Both on the same points: a crop around a wrong position may be explained better.
         if self._fit.score(fit.state, wide) >= self._fit.score(fitted, wide):
             return None
-        return _FittedFrame(fit, observed, frame.evidence(fit.state, observed), found=True)
+        return _FittedFrame(fit, observed, frame.evidence(fit.state, observed))
 
     def description_changed(self) -> bool:
         """Whether a joint's origin has moved since this was last true: the URDF changes."""
