@@ -656,6 +656,18 @@ def test_points_instead_of_depth(desk: Bench, frames: list) -> None:
     desk.joint_state(show())
 
 
+def test_the_object_is_found_in_the_cloud_of_a_scene(desk: Bench, film: list) -> None:
+    for shot in film:  # two joint states, each found anew
+        desk.configure(input='points', segment_points=True, publish_meshes=False)
+        desk.ready(desk.points)
+        pixels = images.depth_from_image(shot.depth)
+        points = backproject(pixels, INTRINSICS, pixels > 0)
+        cloud = clouds.cloud_from_points(points, desk.header())
+        desk.points.publish(cloud)
+        state = desk.joint_state(stamp_key(cloud))
+        assert abs(np.degrees(state.position[0] - shot.joints.position[0])) < JOINT_TOLERANCE
+
+
 # --- the end -------------------------------------------------------------------------------------
 
 def test_a_signal_ends_the_node_cleanly(processes: dict) -> None:
