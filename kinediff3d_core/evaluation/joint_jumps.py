@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -75,7 +75,8 @@ def measure_object(pipeline: Pipeline, instance: int, seed: int) -> dict[str, np
     """Whether the frames (JUMPS, FRAMES) after the jumps of an object are wrong, by variant."""
     scene = SimulatedScene.sample(pipeline.category.name, seed, instance, TEST_CAMERA, STATES)
     names = {pipeline.category.joints[k].name: k for k in scene.joints}
-    frames = list(_frames(scene, states(scene, np.random.default_rng(instance))))
+    camera = SimulatedCamera(scene)
+    frames = [camera.state(s) for s in states(scene, np.random.default_rng(instance))]
     results = {}
     for name, config in VARIANTS.items():
         tracker, errors = SequenceTracker(pipeline, mesh=False, config=config), []
@@ -85,11 +86,6 @@ def measure_object(pipeline: Pipeline, instance: int, seed: int) -> dict[str, np
             errors.append(wrong(tracker.update(view, i * PERIOD), frame, names))
         results[name] = np.array(errors).reshape(JUMPS + 1, FRAMES)[1:]
     return results
-
-
-def _frames(scene: SimulatedScene, shown: Sequence[int]) -> Iterator[SimulatedFrame]:
-    camera = SimulatedCamera(scene)
-    return map(camera.state, shown)
 
 
 def table(objects: Sequence[dict[str, np.ndarray]]) -> str:
